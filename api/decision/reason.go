@@ -1,0 +1,121 @@
+package decision
+
+// Reason says why a request was forwarded or refused. The set is closed; a Reason is safe as a metric label and in a log.
+// How a client is told of each is one table: sidecar/refuse.
+type Reason string
+
+// Reasons to forward.
+const (
+	// Allowed: an allow rule fits and no deny rule does.
+	Allowed Reason = "Allowed"
+	// AuditOnly: only Audit policies select the workload.
+	AuditOnly Reason = "AuditOnly"
+)
+
+// Reasons that lie in the workload's configuration, not in the request.
+const (
+	// NotReady: no snapshot has been loaded yet.
+	NotReady Reason = "NotReady"
+	// NoPolicy: no policy selects the workload.
+	NoPolicy Reason = "NoPolicy"
+	// KeysUnavailable: the token's issuer has no keys yet.
+	KeysUnavailable Reason = "KeysUnavailable"
+	// InternalError: the judge itself went wrong; the request is refused.
+	InternalError Reason = "InternalError"
+)
+
+// Reasons of ambiguous or malformed requests.
+const (
+	// BadRequest: the request line or a header field breaks HTTP's grammar.
+	BadRequest Reason = "BadRequest"
+	// BadPath: the path cannot be brought to one canonical form.
+	BadPath Reason = "BadPath"
+	// BadHost: the host is missing or malformed.
+	BadHost Reason = "BadHost"
+	// BadMethod: the method is not one that is forwarded (CONNECT, TRACE).
+	BadMethod Reason = "BadMethod"
+	// DuplicateAuthorization: the Authorization header comes more than once.
+	DuplicateAuthorization Reason = "DuplicateAuthorization"
+	// TokenInTwoPlaces: a token is in two places at once (RFC 6750 section 2).
+	TokenInTwoPlaces Reason = "TokenInTwoPlaces"
+	// TooLarge: the request's head or body exceeds a limit.
+	TooLarge Reason = "TooLarge"
+)
+
+// Reasons of the token.
+const (
+	// NoToken: the request carries no token and needs one.
+	NoToken Reason = "NoToken"
+	// Malformed: the token is not a well-formed compact JWS or JWE with strict JSON inside.
+	Malformed Reason = "Malformed"
+	// TokenTooLarge: the token exceeds 16 KiB.
+	TokenTooLarge Reason = "TokenTooLarge"
+	// UnknownIssuer: no issuer that applies has the token's iss.
+	UnknownIssuer Reason = "UnknownIssuer"
+	// WrongLocation: the token's issuer does not take tokens from the place where it was found.
+	WrongLocation Reason = "WrongLocation"
+	// AlgorithmNotAllowed: the header's alg (or enc) is not allowed, not known, or none.
+	AlgorithmNotAllowed Reason = "AlgorithmNotAllowed"
+	// HeaderNotAllowed: the header has jwk, jku, x5u, x5c, an unknown crit, zip, or b64.
+	HeaderNotAllowed Reason = "HeaderNotAllowed"
+	// WrongType: the header's typ or cty is not allowed.
+	WrongType Reason = "WrongType"
+	// UnknownKey: no key of the issuer fits the header's kid and alg.
+	UnknownKey Reason = "UnknownKey"
+	// BadSignature: the signature does not verify.
+	BadSignature Reason = "BadSignature"
+	// NotDecryptable: the token is encrypted and cannot be decrypted.
+	NotDecryptable Reason = "NotDecryptable"
+	// Unsigned: the token is encrypted only, or alg is none.
+	Unsigned Reason = "Unsigned"
+	// Expired: exp lies in the past.
+	Expired Reason = "Expired"
+	// NotYetValid: nbf or iat lies in the future.
+	NotYetValid Reason = "NotYetValid"
+	// TooOld: iat is longer ago than maxAge.
+	TooOld Reason = "TooOld"
+	// WrongAudience: aud names none of the audiences.
+	WrongAudience Reason = "WrongAudience"
+	// MissingClaim: a required claim is missing.
+	MissingClaim Reason = "MissingClaim"
+	// BadClaim: a registered claim has a wrong type or value.
+	BadClaim Reason = "BadClaim"
+	// KeyBound: the token is bound to a key (cnf) and the binding cannot be checked.
+	KeyBound Reason = "KeyBound"
+	// Revoked: a TokenRevocation takes the token back.
+	Revoked Reason = "Revoked"
+)
+
+// Reasons of the policy.
+const (
+	// DeniedByRule: a deny rule fits.
+	DeniedByRule Reason = "DeniedByRule"
+	// NoRule: the token is valid, but no allow rule fits.
+	NoRule Reason = "NoRule"
+	// InsufficientScope: an allow rule fits but for scopes that the token lacks.
+	InsufficientScope Reason = "InsufficientScope"
+)
+
+// Reasons of the app behind the sidecar.
+const (
+	// UpstreamUnavailable: the app does not accept connections or broke one off.
+	UpstreamUnavailable Reason = "UpstreamUnavailable"
+	// UpstreamTimeout: the app did not answer in time.
+	UpstreamTimeout Reason = "UpstreamTimeout"
+	// UpstreamMalformed: the app's answer breaks HTTP's grammar or a limit.
+	UpstreamMalformed Reason = "UpstreamMalformed"
+)
+
+// Reasons returns every Reason, for tables that must cover them all.
+func Reasons() []Reason {
+	return []Reason{
+		Allowed, AuditOnly,
+		NotReady, NoPolicy, KeysUnavailable, InternalError,
+		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
+		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
+		UnknownKey, BadSignature, NotDecryptable, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
+		BadClaim, KeyBound, Revoked,
+		DeniedByRule, NoRule, InsufficientScope,
+		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
+	}
+}

@@ -1,0 +1,33 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Duration is a time.Duration written as Go writes it: "30s", "1h30m".
+// +kubebuilder:validation:Type=string
+// +kubebuilder:validation:Format=duration
+type Duration struct {
+	time.Duration `json:"-"`
+}
+
+// MarshalJSON writes the duration as a string such as "1m30s".
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(d.String())
+}
+
+// UnmarshalJSON reads a string such as "1m30s".
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("a duration is a string such as \"30s\"")
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("duration %q: want a number with a unit, such as \"30s\" or \"1h\"", s)
+	}
+	d.Duration = v
+	return nil
+}

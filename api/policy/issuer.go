@@ -1,0 +1,199 @@
+package policy
+
+// Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
+// +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
+// +kubebuilder:validation:XValidation:rule="has(self.audiences) != (has(self.anyAudience) && self.anyAudience)",message="give audiences, or anyAudience: true; exactly one of the two"
+type Issuer struct {
+	// Name is unique in the policy; rules refer to it.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Issuer must equal the token's "iss" exactly (RFC 7519 section 4.1.1).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Issuer string `json:"issuer,omitempty"`
+
+	// AnyIssuer accepts tokens whatever their "iss", also without one; the keys alone prove them.
+	// +optional
+	AnyIssuer bool `json:"anyIssuer,omitempty"`
+
+	// Audiences: at least one must be in the token's "aud" (RFC 7519 section 4.1.3).
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	Audiences []string `json:"audiences,omitempty"`
+
+	// AnyAudience accepts tokens whatever their "aud".
+	// +optional
+	AnyAudience bool `json:"anyAudience,omitempty"`
+
+	// Keys is where the keys come from that verify this issuer's signatures.
+	// +required
+	Keys KeySource `json:"keys"`
+
+	// CASecretRef is a Secret entry with PEM certificates that are trusted, instead of the system's, for fetching keys.
+	// +optional
+	CASecretRef *KeyRef `json:"caSecretRef,omitempty"`
+
+	// Algorithms are the JWS algorithms allowed (RFC 7518 section 3.1, RFC 8037, RFC 9864).
+	// Default: every asymmetric algorithm that the keys fit. HMAC algorithms work only when listed.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Algorithms []Algorithm `json:"algorithms,omitempty"`
+
+	// Types are the "typ" header values allowed, compared without case and without "application/" (RFC 8725
+	// section 3.11). Default: any, or none, except types known not to be access tokens (ID and logout tokens and such).
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	Types []string `json:"types,omitempty"`
+
+	// From is where tokens are looked for. Default: header Authorization with prefix "Bearer ".
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	From []TokenLocation `json:"from,omitempty"`
+
+	// Decryption is the key for encrypted tokens (JWE, RFC 7516). With it, both encrypted and plain signed tokens are taken.
+	// +optional
+	Decryption *Decryption `json:"decryption,omitempty"`
+
+	// RequiredClaims are claim paths that a token must have, with a value other than null.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	RequiredClaims []string `json:"requiredClaims,omitempty"`
+
+	// ClockSkew is tolerated when comparing times. Default 30s, at most 5m.
+	// +optional
+	ClockSkew *Duration `json:"clockSkew,omitempty"`
+
+	// MaxAge refuses tokens whose "iat" is longer ago; tokens without "iat" too. Omitted: no limit.
+	// +optional
+	MaxAge *Duration `json:"maxAge,omitempty"`
+
+	// AllowMissingExp takes tokens without "exp". Such a token is valid until its keys or a revocation end it.
+	// +optional
+	AllowMissingExp bool `json:"allowMissingExp,omitempty"`
+}
+
+// Algorithm is the name of a JWS algorithm. "none" is never allowed.
+// +kubebuilder:validation:Enum=RS256;RS384;RS512;PS256;PS384;PS512;ES256;ES384;ES512;ES256K;EdDSA;Ed25519;HS256;HS384;HS512
+type Algorithm string
+
+// KeySource is where a key set comes from. Exactly one field is given.
+// +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes"
+type KeySource struct {
+	// JWKSURL is fetched for a JWK Set (RFC 7517). https, unless the operator allows plain http.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^\s]+$`
+	// +kubebuilder:validation:MaxLength=2048
+	JWKSURL string `json:"jwksURL,omitempty"`
+
+	// Discovery finds the JWK Set through the issuer's metadata (OpenID Connect Discovery 1.0, RFC 8414).
+	// +optional
+	Discovery *Discovery `json:"discovery,omitempty"`
+
+	// JWKS is an inline JWK Set of public keys, as JSON. Secrets do not belong here.
+	// +optional
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=262144
+	JWKS string `json:"jwks,omitempty"`
+
+	// SecretRef is a Secret entry with a JWK Set, a PEM public key or certificate, or a raw HMAC secret (at least 32 bytes).
+	// +optional
+	SecretRef *KeyRef `json:"secretRef,omitempty"`
+
+	// ConfigMapRef is a ConfigMap entry with a JWK Set or a PEM public key or certificate.
+	// +optional
+	ConfigMapRef *KeyRef `json:"configMapRef,omitempty"`
+
+	// Kubernetes takes the keys of this cluster's own service-account issuer.
+	// +optional
+	Kubernetes *KubernetesKeys `json:"kubernetes,omitempty"`
+}
+
+// Discovery finds keys through an issuer's metadata.
+type Discovery struct {
+	// URL of the metadata document, where it is not below the issuer. Default: issuer + /.well-known/openid-configuration,
+	// then the RFC 8414 form.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^\s]+$`
+	// +kubebuilder:validation:MaxLength=2048
+	URL string `json:"url,omitempty"`
+}
+
+// KubernetesKeys has no options yet.
+type KubernetesKeys struct{}
+
+// KeyRef names one entry of a Secret or ConfigMap in the policy's own namespace.
+type KeyRef struct {
+	// Name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// Key is the entry in the object's data.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
+}
+
+// TokenLocation is one place to look for a token. Exactly one of header, cookie, query, webSocketProtocol is given.
+// +kubebuilder:validation:XValidation:rule="[has(self.header), has(self.cookie), has(self.query), has(self.webSocketProtocol)].filter(x, x).size() == 1",message="give exactly one of header, cookie, query, webSocketProtocol"
+// +kubebuilder:validation:XValidation:rule="!has(self.prefix) || has(self.header)",message="prefix goes with header only"
+type TokenLocation struct {
+	// Header is a request header's name.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`
+	Header string `json:"header,omitempty"`
+
+	// Prefix is cut off the header's value; a scheme such as "Bearer " is compared without case (RFC 9110 section 11.1).
+	// A value without the prefix is no token.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Prefix string `json:"prefix,omitempty"`
+
+	// Cookie is a cookie's name.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`
+	Cookie string `json:"cookie,omitempty"`
+
+	// Query is a query parameter's name. It is removed from the forwarded URL.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.~-]{1,64}$`
+	Query string `json:"query,omitempty"`
+
+	// WebSocketProtocol is a subprotocol name that announces the token: "Sec-WebSocket-Protocol: bearer, <token>".
+	// Both are removed before forwarding. Browsers cannot set headers on a WebSocket.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`
+	WebSocketProtocol string `json:"webSocketProtocol,omitempty"`
+}
+
+// Decryption is the key for encrypted tokens.
+type Decryption struct {
+	// SecretRef is a Secret entry with a JWK Set of private or symmetric keys, a PEM private key, or a raw symmetric key.
+	// +required
+	SecretRef KeyRef `json:"secretRef"`
+
+	// AllowUnsigned takes tokens that are only encrypted, with a symmetric key; who holds the key may make tokens.
+	// +optional
+	AllowUnsigned bool `json:"allowUnsigned,omitempty"`
+}
