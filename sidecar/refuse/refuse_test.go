@@ -1,0 +1,158 @@
+package refuse
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// forwards are the reasons that are not refusals.
+var forwards = []decision.Reason{decision.Allowed, decision.AuditOnly}
+
+func TestTableCoversEveryReason(t *testing.T) {
+	t.Parallel()
+	for _, reason := range decision.Reasons() {
+		_, ok := refusals[reason]
+		if slices.Contains(forwards, reason) {
+			if ok {
+				t.Errorf("%s is a reason to forward and has a refusal", reason)
+			}
+			continue
+		}
+		if !ok {
+			t.Errorf("%s has no refusal", reason)
+		}
+	}
+	if got, want := len(refusals), len(decision.Reasons())-len(forwards); got != want {
+		t.Errorf("table has %d lines, want %d", got, want)
+	}
+}
+
+func TestEveryRefusalIsWellFormed(t *testing.T) {
+	t.Parallel()
+	for _, reason := range append(decision.Reasons(), "", "Unheard") {
+		r := Table(reason)
+		if r.Status < 400 || r.Status > 599 {
+			t.Errorf("%s: status %d is no refusal", reason, r.Status)
+		}
+		if r.GRPC == 0 || r.GRPC > 16 {
+			t.Errorf("%s: gRPC code %d is no refusal", reason, r.GRPC)
+		}
+		if r.Status == http.StatusUnauthorized && !r.Challenge {
+			t.Errorf("%s: 401 without a challenge", reason)
+		}
+		if r.Status == http.StatusServiceUnavailable && r.RetryAfter == 0 {
+			t.Errorf("%s: 503 without Retry-After", reason)
+		}
+		if (r.Error != "") != (r.Challenge && reason != decision.NoToken) {
+			t.Errorf("%s: error code %q with challenge %v", reason, r.Error, r.Challenge)
+		}
+		if r.Description == "" || r.Title == "" || strings.ContainsAny(r.Description, "\"\\%\r\n") {
+			t.Errorf("%s: title %q, description %q must be plain", reason, r.Title, r.Description)
+		}
+	}
+}
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		cause Cause
+		form  Form
+		want  Response
+	}{
+		"a missing token is challenged without an error code": {
+			cause: Cause{Reason: decision.NoToken},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Www-Authenticate", "Bearer"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+		},
+		"an expired token is invalid_token": {
+			cause: Cause{Reason: decision.Expired},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+				{"Www-Authenticate", `Bearer error="invalid_token", error_description="the token has expired"`},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/Expired","title":"Invalid token","status":401,"detail":"the token has expired","reason":"Expired"}` + "\n")},
+		},
+		"missing scopes are named, broken ones left out": {
+			cause: Cause{Reason: decision.InsufficientScope, Scopes: []string{"orders.read", "a\"b", "c d", "orders.write"}},
+			want: Response{Status: 403, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+				{"Www-Authenticate", `Bearer error="insufficient_scope", error_description="the token lacks a scope that the request needs", scope="orders.read orders.write"`},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientScope","title":"Forbidden","status":403,"detail":"the token lacks a scope that the request needs","reason":"InsufficientScope"}` + "\n")},
+		},
+		"missing keys are an outage with Retry-After": {
+			cause: Cause{Reason: decision.KeysUnavailable},
+			want: Response{Status: 503, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/KeysUnavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
+		},
+		"gRPC without a token is 16 in the trailers-only form": {
+			cause: Cause{Reason: decision.NoToken}, form: GRPC,
+			want: Response{Status: 200, Header: []Field{
+				{"Content-Type", "application/grpc"}, {"Grpc-Status", "16"}, {"Grpc-Message", "a token is required"}, {"Www-Authenticate", "Bearer"},
+			}},
+		},
+		"gRPC that no rule allows is 7": {
+			cause: Cause{Reason: decision.DeniedByRule}, form: GRPC,
+			want: Response{Status: 200, Header: []Field{
+				{"Content-Type", "application/grpc"}, {"Grpc-Status", "7"}, {"Grpc-Message", "a rule denies the request"},
+			}},
+		},
+		"a reason to forward is an internal error, never a success": {
+			cause: Cause{Reason: decision.Allowed},
+			want: Response{Status: 500, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InternalError","title":"Internal error","status":500,"detail":"the guard could not decide","reason":"InternalError"}` + "\n")},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, Render(tt.cause, tt.form)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestFormOf(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		major       int
+		contentType string
+		want        Form
+	}{
+		{2, "application/grpc", GRPC},
+		{2, "application/grpc+proto", GRPC},
+		{2, "Application/GRPC; charset=x", GRPC},
+		{2, "application/grpc-web", HTTP},
+		{2, "application/grpcx", HTTP},
+		{1, "application/grpc", HTTP},
+		{2, "", HTTP},
+	}
+	for _, tt := range tests {
+		if got := FormOf(tt.major, tt.contentType); got != tt.want {
+			t.Errorf("FormOf(%d, %q) = %v, want %v", tt.major, tt.contentType, got, tt.want)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	rec := httptest.NewRecorder()
+	Render(Cause{Reason: decision.BadPath}, HTTP).Write(rec)
+	var p problem
+	if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil {
+		t.Fatal(err)
+	}
+	if rec.Code != 400 || p.Status != 400 || p.Reason != "BadPath" {
+		t.Errorf("wrote status %d, problem %+v", rec.Code, p)
+	}
+}

@@ -1,0 +1,173 @@
+package refuse
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// Form is how a refusal is written.
+type Form int
+
+// The forms of a refusal. The zero Form is HTTP.
+const (
+	// HTTP is a status, a challenge and a problem document; for upgrades too.
+	HTTP Form = iota
+	// GRPC is the trailers-only form of gRPC over HTTP/2.
+	GRPC
+)
+
+// FormOf returns the form that the client of a request understands, by the request's HTTP major version and its
+// Content-Type. gRPC needs HTTP/2, so that a client of HTTP/1.1 is never answered with 200.
+func FormOf(protoMajor int, contentType string) Form {
+	const grpc = "application/grpc"
+	if protoMajor < 2 || len(contentType) < len(grpc) || !strings.EqualFold(contentType[:len(grpc)], grpc) {
+		return HTTP
+	}
+	if len(contentType) > len(grpc) && contentType[len(grpc)] != '+' && contentType[len(grpc)] != ';' {
+		return HTTP // application/grpc-web is another protocol; its clients read the HTTP status
+	}
+	return GRPC
+}
+
+// Cause is what a refusal is made from.
+type Cause struct {
+	// Reason picks the line of the table.
+	Reason decision.Reason
+	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
+	Scopes []string
+}
+
+// Field is one header field.
+type Field struct {
+	// Name is in canonical MIME form.
+	Name string
+	// Value is ASCII.
+	Value string
+}
+
+// Response is a refusal ready to be written by any server.
+type Response struct {
+	// Status is the HTTP status code.
+	Status int
+	// Header is in a fixed order and has no Content-Length.
+	Header []Field
+	// Body is shared: it must not be changed.
+	Body []byte
+}
+
+// Render returns the response for a cause in one form.
+func Render(c Cause, f Form) Response {
+	r := Table(c.Reason)
+	out := Response{Status: r.Status, Header: make([]Field, 0, 5)}
+	if f == GRPC {
+		out.Status = http.StatusOK
+		out.add("Content-Type", "application/grpc")
+		out.add("Grpc-Status", strconv.FormatUint(uint64(r.GRPC), 10))
+		out.add("Grpc-Message", r.Description)
+	} else {
+		out.add("Content-Type", "application/problem+json")
+		out.add("Cache-Control", "no-store")
+		out.Body = bodies[known(c.Reason)]
+	}
+	if r.Challenge {
+		out.add("Www-Authenticate", challenge(r, c.Scopes))
+	}
+	if r.RetryAfter > 0 {
+		out.add("Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	return out
+}
+
+// Write sends the refusal through a net/http server. It must be called before anything else was written.
+func (r Response) Write(w http.ResponseWriter) {
+	h := w.Header()
+	for _, f := range r.Header {
+		h.Set(f.Name, f.Value)
+	}
+	w.WriteHeader(r.Status)
+	if len(r.Body) > 0 {
+		_, _ = w.Write(r.Body) // the client may be gone; there is nobody else to tell
+	}
+}
+
+func (r *Response) add(name, value string) {
+	r.Header = append(r.Header, Field{Name: name, Value: value})
+}
+
+// challenge writes the credentials challenge of RFC 6750 section 3. Without an error code it is the bare scheme: the
+// request carried no token, and RFC 6750 section 3.1 wants no error information then.
+func challenge(r Refusal, scopes []string) string {
+	if r.Error == "" {
+		return "Bearer"
+	}
+	var b strings.Builder
+	b.WriteString(`Bearer error="` + r.Error + `", error_description="` + r.Description + `"`)
+	if r.Error == insufficientScope && len(scopes) > 0 {
+		b.WriteString(`, scope="`)
+		n := 0
+		for _, s := range scopes {
+			if !scopeToken(s) {
+				continue
+			}
+			if n > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(s)
+			n++
+		}
+		b.WriteByte('"')
+	}
+	return b.String()
+}
+
+// scopeToken reports whether s is a scope-token of RFC 6749 section 3.3, and so needs no quoting. The compiler of
+// policies holds scopes to it too; here it keeps a header from ever being broken.
+func scopeToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func known(reason decision.Reason) decision.Reason {
+	if _, ok := bodies[reason]; ok {
+		return reason
+	}
+	return decision.InternalError
+}
+
+// bodies holds the problem document of each reason. It is read only.
+var bodies = problems()
+
+// problem is a problem document of RFC 9457 section 3.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Reason string `json:"reason"`
+}
+
+func problems() map[decision.Reason][]byte {
+	out := make(map[decision.Reason][]byte, len(refusals))
+	for reason, r := range refusals {
+		b, err := json.Marshal(problem{
+			Type:   "https://bearerguard.dev/problems/" + string(reason),
+			Title:  r.Title,
+			Status: r.Status,
+			Detail: r.Description,
+			Reason: string(reason),
+		})
+		if err != nil {
+			panic(err) // strings and an int always marshal
+		}
+		out[reason] = append(b, '\n')
+	}
+	return out
+}
