@@ -106,7 +106,7 @@ find_assets() {
     echo "$KUBEBUILDER_ASSETS"
     return
   fi
-  for dir in $(ls -d "${XDG_DATA_HOME:-$HOME/.local/share}"/kubebuilder-envtest/k8s/*-"$(uname -s | tr '[:upper:]' '[:lower:]')-$ARCH" 2>/dev/null | sort -rV); do
+  for dir in $(printf "%s\n" "${XDG_DATA_HOME:-$HOME/.local/share}"/kubebuilder-envtest/k8s/*-"$(uname -s | tr '[:upper:]' '[:lower:]')-$ARCH" | sort -rV); do
     if has_assets "$dir"; then
       echo "$dir"
       return

@@ -8,15 +8,13 @@ if [ -e "$RUN/kind" ]; then
   kind delete cluster --name "$NODE"
 fi
 
-if [ -s "$RUN/pid" ]; then
+if running; then
   pid=$(<"$RUN/pid")
-  if grep -qs node/init.sh "/proc/$pid/cmdline"; then
-    kill -9 "$pid"
-    for _ in $(seq 100); do
-      [ -d "/proc/$pid" ] || break
-      sleep 0.1
-    done
-  fi
+  kill -9 "$pid"
+  for _ in $(seq 100); do
+    [ -d "/proc/$pid" ] || break
+    sleep 0.1
+  done
 fi
 
 if [ -s "$RUN/cgroups" ]; then

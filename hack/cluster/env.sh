@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # read by those who source it
 # Parameters of the test cluster. Sourced by every script in this folder; changes nothing but variables.
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${BEARERGUARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bearerguard} # outlives a clone: a cold build takes minutes
@@ -24,3 +25,6 @@ aarch64 | arm64) ARCH=arm64 ;;
 esac
 
 die() { echo "cluster: $*" >&2; exit 1; }
+
+# running: whether the node's PID 1 is there (a number alone may have passed to another process).
+running() { [ -s "$RUN/pid" ] && grep -qs node/init.sh "/proc/$(<"$RUN/pid")/cmdline"; }

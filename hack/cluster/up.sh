@@ -27,8 +27,6 @@ check_machine() {
   done
 }
 
-running() { [ -s "$RUN/pid" ] && grep -qs node/init.sh "/proc/$(<"$RUN/pid")/cmdline"; }
-
 # start_init gives the node a cgroup in each v1 hierarchy, starts its PID 1 and records it.
 start_init() {
   (

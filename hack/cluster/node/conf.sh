@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # env.sh sets what is read here
 # Configuration files of the node's daemons; sourced by up.sh.
 
 kubelet_conf() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # env.sh sets what is read here
 # Certificates and kubeconfigs of the node; sourced by up.sh.
 
 new_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
@@ -17,9 +18,9 @@ kubeconfig() { # NAME
 EOF
 }
 
-write_pki() {
-  local name subject api=DNS:kubernetes
-  pushd "$RUN/pki" >/dev/null
+write_pki() (
+  api=DNS:kubernetes
+  cd "$RUN/pki" || exit
   new_key ca
   openssl req -x509 -new -key ca.key -subj /CN=kube-ca -days 3650 -out ca.crt
   openssl genrsa -out sa.key 2048 2>/dev/null
@@ -37,5 +38,4 @@ scheduler /CN=system:kube-scheduler
 proxy /CN=system:kube-proxy
 kubelet /O=system:nodes/CN=system:node:$NODE
 EOF
-  popd >/dev/null
-}
+)
