@@ -1,0 +1,138 @@
+package fetch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Meta is what an answer says about itself.
+type Meta struct {
+	// MaxAge is how long the answer stays fresh (RFC 9111 section 4.2). Zero if it must not be kept.
+	MaxAge time.Duration
+	// HasMaxAge says that the answer did speak of its freshness.
+	HasMaxAge bool
+}
+
+// JWKS fetches a JWK Set (RFC 7517 section 5). The answer is JSON with a member "keys"; the keys are not looked at.
+func JWKS(ctx context.Context, rawURL string, o Options) ([]byte, Meta, error) {
+	body, header, err := get(ctx, rawURL, o)
+	if err != nil {
+		return nil, Meta{}, fmt.Errorf("fetch %s: %w", printable(rawURL), err)
+	}
+	var set struct {
+		Keys *[]json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(body, &set) != nil || set.Keys == nil {
+		return nil, Meta{}, fmt.Errorf("fetch %s: answer is not a JWK Set; want a JSON object with a list keys", printable(rawURL))
+	}
+	return body, freshness(header), nil
+}
+
+// Discover finds the address of an issuer's JWK Set in its metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414
+// section 3). The metadata is at metadataURL or, if that is empty, below the issuer in either form. Its issuer must equal
+// the given one (RFC 8414 section 3.3).
+func Discover(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
+	urls := []string{metadataURL}
+	if metadataURL == "" {
+		var err error
+		if urls, err = wellKnown(issuer); err != nil {
+			return "", fmt.Errorf("discover %s: %w", printable(issuer), err)
+		}
+	}
+	var last error
+	for _, u := range urls {
+		found, err := discoverAt(ctx, u, issuer, o)
+		if err == nil {
+			return found, nil
+		}
+		last = fmt.Errorf("discover %s: %w", printable(u), err)
+		if status := (*StatusError)(nil); !errors.As(err, &status) {
+			break
+		}
+	}
+	return "", last
+}
+
+func discoverAt(ctx context.Context, rawURL, issuer string, o Options) (string, error) {
+	body, _, err := get(ctx, rawURL, o)
+	if err != nil {
+		return "", err
+	}
+	var metadata struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	switch {
+	case json.Unmarshal(body, &metadata) != nil:
+		return "", errors.New("answer is not the metadata of an issuer; want a JSON object")
+	case metadata.Issuer != issuer:
+		return "", errors.New("metadata is of another issuer; want its issuer to equal the policy's exactly")
+	case metadata.JWKSURI == "":
+		return "", errors.New("metadata has no jwks_uri")
+	}
+	if err := CheckURL(metadata.JWKSURI, o); err != nil {
+		return "", fmt.Errorf("jwks_uri: %w", err)
+	}
+	return metadata.JWKSURI, nil
+}
+
+// wellKnown returns where an issuer's metadata may be: the OpenID form, which appends to the issuer's path, and the RFC
+// 8414 form, which puts the well-known name before the path.
+func wellKnown(issuer string) ([]string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Opaque != "" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, errors.New("issuer is not a URL without query and fragment, so its metadata cannot be found; want discovery.url or another key source")
+	}
+	base, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	return []string{
+		base + path + "/.well-known/openid-configuration",
+		base + "/.well-known/oauth-authorization-server" + path,
+	}, nil
+}
+
+// freshness reads Cache-Control and Age (RFC 9111 sections 5.1 and 5.2.2).
+func freshness(h http.Header) Meta {
+	var m Meta
+	for field := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return Meta{HasMaxAge: true}
+		case "max-age":
+			if n, ok := seconds(strings.Trim(value, `"`)); ok {
+				m = Meta{MaxAge: n, HasMaxAge: true}
+			}
+		}
+	}
+	if age, ok := seconds(h.Get("Age")); ok && m.HasMaxAge {
+		m.MaxAge = max(0, m.MaxAge-age)
+	}
+	return m
+}
+
+// seconds reads a delta-seconds (RFC 9111 section 1.2.2), at most a year.
+func seconds(s string) (time.Duration, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	if errors.Is(err, strconv.ErrRange) {
+		n, err = 365*24*3600, nil
+	}
+	return time.Duration(min(n, 365*24*3600)) * time.Second, err == nil
+}
+
+// printable is a URL as it may stand in a log: without user, query and fragment, in ASCII, of bounded length.
+func printable(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "the URL"
+	}
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+	s := strings.Trim(strconv.QuoteToASCII(u.String()), `"`)
+	return s[:min(len(s), 200)]
+}
