@@ -76,6 +76,9 @@ func Render(c Cause, f Form) Response {
 	if r.Challenge {
 		out.add("Www-Authenticate", challenge(r, c.Scopes))
 	}
+	if r.Allow != "" {
+		out.add("Allow", r.Allow)
+	}
 	if r.RetryAfter > 0 {
 		out.add("Retry-After", strconv.Itoa(r.RetryAfter))
 	}

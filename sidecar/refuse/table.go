@@ -40,6 +40,8 @@ type Refusal struct {
 	Title string
 	// Description is one sentence for people: error_description, detail and grpc-message.
 	Description string
+	// Allow is the value of the Allow header that a 405 must have (RFC 9110 section 15.5.6).
+	Allow string
 	// RetryAfter is the value of Retry-After in seconds; 0 means that the header is left out.
 	RetryAfter int
 }
@@ -110,6 +112,7 @@ var refusals = map[decision.Reason]Refusal{
 	decision.BadMethod: {
 		Status: http.StatusMethodNotAllowed, GRPC: codeUnimplemented,
 		Title: "Method not allowed", Description: "the method is not forwarded",
+		Allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
 	},
 	decision.DuplicateAuthorization: ambiguousToken("the Authorization header comes more than once"),
 	decision.TokenInTwoPlaces:       ambiguousToken("the request carries a token in more than one place"),
