@@ -8,7 +8,8 @@ import (
 
 // Duration is a time.Duration written as Go writes it: "30s", "1h30m".
 // +kubebuilder:validation:Type=string
-// +kubebuilder:validation:Format=duration
+// +kubebuilder:validation:Pattern=`^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$`
+// +kubebuilder:validation:MaxLength=32
 type Duration struct {
 	time.Duration `json:"-"`
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"time"
 )
 
 // Revocation takes back tokens of one issuer before they expire.
@@ -45,13 +44,11 @@ type RevocationEntry struct {
 	// IssuedBefore limits the entry to tokens whose "iat" is before this time; tokens without "iat" are taken back too.
 	// Omitted: whenever they were issued.
 	// +optional
-	// +kubebuilder:validation:Format=date-time
-	IssuedBefore *time.Time `json:"issuedBefore,omitempty"`
+	IssuedBefore *Time `json:"issuedBefore,omitempty"`
 
 	// ExpiresAt is when the entry is no longer needed, since the tokens have expired by then. Omitted: kept for ever.
 	// +optional
-	// +kubebuilder:validation:Format=date-time
-	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	ExpiresAt *Time `json:"expiresAt,omitempty"`
 
 	// Reason is for people.
 	// +optional

@@ -1,0 +1,93 @@
+# Bearerguard. `make help` lists the targets; `make demo` and `make test` do all of their own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VERSION ?= 0.1.0
+BIN := $(CURDIR)/bin
+CACHE := $(or $(BEARERGUARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bearerguard)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED ?= 0
+export CACHE
+
+include hack/cluster/cluster.mk
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build and run
+
+.PHONY: build
+build: ## Build bin/sidecar, bin/controller and bin/bearerguard.
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/sidecar ./cmd/sidecar
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/controller ./cmd/controller
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/bearerguard ./cmd/kubectl-bearerguard
+
+.PHONY: demo
+demo: ## Show a standalone sidecar refuse and forward requests (KEEP=1 leaves it running).
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/sidecar ./cmd/sidecar
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/bearerguard ./cmd/kubectl-bearerguard
+	go build -trimpath -o $(BIN)/demo ./hack/demo
+	$(BIN)/demo --sidecar $(BIN)/sidecar --bearerguard $(BIN)/bearerguard
+
+##@ Check
+
+.PHONY: test
+test: ## Run every test but those that need a node; builds a real API server the first time.
+	assets=$$(hack/cluster/build.sh assets | tail -n1); \
+	KUBEBUILDER_ASSETS=$$assets go test ./...
+
+.PHONY: test-race
+test-race: ## The same with the race detector (needs a C compiler).
+	assets=$$(hack/cluster/build.sh assets | tail -n1); \
+	CGO_ENABLED=1 KUBEBUILDER_ASSETS=$$assets go test -race ./...
+
+.PHONY: e2e
+e2e: ## Install into a real one-node cluster and use it as a user would (root).
+	hack/e2e/run.sh
+
+.PHONY: fuzz-short
+fuzz-short: ## Run each fuzz target for FUZZTIME (20s).
+	hack/fuzz.sh $(or $(FUZZTIME),20s)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Run the linters.
+	$(BIN)/golangci-lint run ./...
+
+.PHONY: chart-check
+chart-check: $(BIN)/kubeconform ## Render the chart and check it against the Kubernetes schemas.
+	hack/chart-check.sh
+
+##@ Generate
+
+.PHONY: generate
+generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Write the generated Go code (needs protoc).
+	$(BIN)/controller-gen object paths=./api/policy paths=./api/v1alpha1
+	PATH=$(BIN):$$PATH protoc -I api/bundle --go_out=. --go_opt=module=github.com/bearerguard/bearerguard \
+		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard api/bundle/push.proto
+
+.PHONY: manifests
+manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions into config/ and the chart.
+	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
+	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/crds/
+
+.PHONY: verify
+verify: generate manifests ## Fail if generated files are not up to date.
+	git diff --exit-code -- api config charts
+
+$(BIN)/golangci-lint:
+	go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/controller-gen:
+	go build -C hack/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(BIN)/protoc-gen-go:
+	go build -C hack/tools -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+$(BIN)/protoc-gen-go-grpc:
+	go build -C hack/tools -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+$(BIN)/kubeconform:
+	go build -C hack/tools -o $@ github.com/yannh/kubeconform/cmd/kubeconform

@@ -1,0 +1,56 @@
+package bundle
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Object is a policy as it stands in the cluster or in a file.
+type Object struct {
+	Namespace, Name string
+	Generation      int64
+	Selector        policy.Selector
+	Spec            policy.Spec
+}
+
+// ID is "namespace/name".
+func (o Object) ID() string { return o.Namespace + "/" + o.Name }
+
+// Assemble makes the bundle of a workload from the policies that select it, the revocations of its namespace and the
+// keys resolved so far, by the ids of SourceID and DecryptionID. Keys that no policy names are left out: a sidecar is
+// given no more than it needs. The order of the arguments does not matter, and none of them is changed or kept, but for
+// the bytes of the key sets, which are shared.
+func Assemble(policies []Object, revocations []Revocation, keys map[string]KeySet) *Bundle {
+	b := &Bundle{Features: FeatureV1Alpha1, KeySets: map[string]KeySet{}}
+	for _, o := range policies {
+		b.Policies = append(b.Policies, b.policy(o, keys))
+	}
+	slices.SortFunc(b.Policies, func(x, y Policy) int { return byID(x.Namespace, x.Name, y.Namespace, y.Name) })
+	b.Revocations = slices.SortedFunc(slices.Values(revocations), func(x, y Revocation) int {
+		return byID(x.Namespace, x.Name, y.Namespace, y.Name)
+	})
+	return b
+}
+
+// policy also adds the key sets that o names to b.
+func (b *Bundle) policy(o Object, keys map[string]KeySet) Policy {
+	p := Policy{Namespace: o.Namespace, Name: o.Name, Generation: o.Generation, Spec: o.Spec}
+	for _, issuer := range o.Spec.Issuers {
+		p.Keys = append(p.Keys, b.use(SourceID(o.Namespace, issuer), keys))
+		p.Decryption = append(p.Decryption, b.use(DecryptionID(o.Namespace, issuer), keys))
+	}
+	return p
+}
+
+func (b *Bundle) use(id string, keys map[string]KeySet) string {
+	if set, ok := keys[id]; ok && id != "" {
+		b.KeySets[id] = set
+	}
+	return id
+}
+
+func byID(ns1, name1, ns2, name2 string) int {
+	return cmp.Or(cmp.Compare(ns1, ns2), cmp.Compare(name1, name2))
+}

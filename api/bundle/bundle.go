@@ -1,0 +1,53 @@
+package bundle
+
+import (
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Bundle is all that a sidecar needs to judge requests: the policies that select its workload, the keys that they
+// name, and the revocations of their namespace. It holds secrets; it is never logged.
+type Bundle struct {
+	// Features are bits that a sidecar must understand to enforce the bundle.
+	Features Features
+	// Policies are sorted by namespace and name.
+	Policies []Policy
+	// KeySets has the resolved key sets by id. A set that a policy names and that is not here has not been resolved yet.
+	KeySets map[string]KeySet
+	// Revocations are sorted by namespace and name.
+	Revocations []Revocation
+}
+
+// Policy is one policy that selects the workload.
+type Policy struct {
+	Namespace, Name string
+	// Generation is the object's metadata.generation; 0 in standalone mode.
+	Generation int64
+	Spec       policy.Spec
+	// Keys and Decryption have the ids of the key sets of Spec.Issuers, in the same order; an empty Decryption id means
+	// that the issuer's tokens are not encrypted.
+	Keys, Decryption []string
+}
+
+// ID is "namespace/name".
+func (p Policy) ID() string { return p.Namespace + "/" + p.Name }
+
+// KeySet is vetted key material.
+type KeySet struct {
+	// JWKS is a JWK Set in the canonical form of keyset.Set; it may hold symmetric and private keys.
+	JWKS []byte
+}
+
+// Revocation takes back tokens, in the namespace of its object.
+type Revocation struct {
+	Namespace, Name string
+	policy.Revocation
+}
+
+// Features is a set of bits, each a part of a policy's meaning that a sidecar must know to enforce it.
+type Features uint64
+
+// FeatureV1Alpha1 is the meaning of version v1alpha1 of the resource. Every bundle has it.
+const FeatureV1Alpha1 Features = 1 << 0
+
+// KnownFeatures are the bits that this build understands.
+const KnownFeatures = FeatureV1Alpha1

@@ -1,0 +1,182 @@
+package bundle_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+func orders() bundle.Object {
+	yes := true
+	return bundle.Object{
+		Namespace: "shop", Name: "orders", Generation: 3,
+		Spec: policy.Spec{
+			Issuers: []policy.Issuer{
+				{
+					Name: "corp", Issuer: "https://login.example.com", Audiences: []string{"orders"},
+					Keys:       policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "jwks"}},
+					Decryption: &policy.Decryption{SecretRef: policy.KeyRef{Name: "jwe", Key: "k"}},
+					ClockSkew:  &policy.Duration{Duration: 90 * time.Second},
+				},
+				{
+					Name: "other", Issuer: "https://other.example.com", AnyAudience: true,
+					Keys: policy.KeySource{JWKSURL: "https://other.example.com/jwks"},
+				},
+			},
+			Rules: []policy.Rule{{
+				Name:  "read",
+				Match: []policy.Match{{Paths: []string{"/orders/{id}"}, Methods: []string{"GET"}}},
+				Allow: &policy.Allow{Conditions: policy.Conditions{
+					Scopes: []string{"orders.read"},
+					Claims: []policy.ClaimCondition{{Claim: "tenant", Exists: &yes}},
+				}},
+			}},
+		},
+	}
+}
+
+func keys() map[string]bundle.KeySet {
+	return map[string]bundle.KeySet{
+		"secret:shop/corp/jwks":                        {JWKS: []byte(`{"keys":[1]}`)},
+		"decryption:shop/jwe/k":                        {JWKS: []byte(`{"keys":[2]}`)},
+		"secret:elsewhere/unrelated/jwks":              {JWKS: []byte(`{"keys":[3]}`)},
+		"url:https://login.example.com/unrelated/jwks": {JWKS: []byte(`{"keys":[4]}`)},
+	}
+}
+
+func revocation() bundle.Revocation {
+	at := policy.Time{Time: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
+	return bundle.Revocation{Namespace: "shop", Name: "lost", Revocation: policy.Revocation{
+		Issuer: "https://login.example.com", Entries: []policy.RevocationEntry{{JTI: "a1", ExpiresAt: &at}},
+	}}
+}
+
+func TestAssembleGivesOnlyTheKeysThatThePoliciesName(t *testing.T) {
+	t.Parallel()
+	b := bundle.Assemble([]bundle.Object{orders()}, nil, keys())
+	got := map[string]string{}
+	for id, k := range b.KeySets {
+		got[id] = string(k.JWKS)
+	}
+	want := map[string]string{"secret:shop/corp/jwks": `{"keys":[1]}`, "decryption:shop/jwe/k": `{"keys":[2]}`}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("key sets (-want +got):\n%s", d)
+	}
+	wantIDs := []string{"secret:shop/corp/jwks", "url:https://other.example.com/jwks"}
+	if d := cmp.Diff(wantIDs, b.Policies[0].Keys); d != "" {
+		t.Errorf("the ids also name unresolved sources (-want +got):\n%s", d)
+	}
+}
+
+func TestEncodeDoesNotDependOnOrder(t *testing.T) {
+	t.Parallel()
+	x, y := orders(), orders()
+	y.Name = "billing"
+	one := encode(t, bundle.Assemble([]bundle.Object{x, y}, []bundle.Revocation{revocation()}, keys()))
+	two := encode(t, bundle.Assemble([]bundle.Object{y, x}, []bundle.Revocation{revocation()}, keys()))
+	if bundle.Version(one) != bundle.Version(two) {
+		t.Error("the version depends on the order of the policies")
+	}
+}
+
+func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
+	t.Parallel()
+	base := bundle.Version(encode(t, bundle.Assemble([]bundle.Object{orders()}, nil, keys())))
+	for what, change := range map[string]func(*bundle.Object, map[string]bundle.KeySet){
+		"the generation": func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Generation++ },
+		"a rule":         func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Spec.Rules[0].Name = "x" },
+		"a key": func(_ *bundle.Object, k map[string]bundle.KeySet) {
+			k["secret:shop/corp/jwks"] = bundle.KeySet{JWKS: []byte("{}")}
+		},
+		"a key that is gone": func(_ *bundle.Object, k map[string]bundle.KeySet) { delete(k, "secret:shop/corp/jwks") },
+	} {
+		o, k := orders(), keys()
+		change(&o, k)
+		if bundle.Version(encode(t, bundle.Assemble([]bundle.Object{o}, nil, k))) == base {
+			t.Errorf("%s changes and the version does not", what)
+		}
+	}
+}
+
+func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
+	t.Parallel()
+	want := bundle.Assemble([]bundle.Object{orders()}, []bundle.Revocation{revocation()}, keys())
+	got, err := bundle.Decode(encode(t, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("decoded (-want +got):\n%s", d)
+	}
+}
+
+func TestDecodeRefusesAFeatureThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	b := bundle.Assemble([]bundle.Object{orders()}, nil, nil)
+	b.Features |= 1 << 63
+	_, err := bundle.Decode(encode(t, b))
+	if !errors.Is(err, bundle.ErrUnknownFeature) {
+		t.Errorf("err = %v; want ErrUnknownFeature", err)
+	}
+}
+
+func TestSourcesDifferWhereWhatIsReadDiffers(t *testing.T) {
+	t.Parallel()
+	ref := &policy.KeyRef{Name: "a", Key: "b"}
+	issuers := map[string]policy.Issuer{
+		"url":                      {Keys: policy.KeySource{JWKSURL: "https://a/b"}},
+		"url with a CA":            {Keys: policy.KeySource{JWKSURL: "https://a/b"}, CASecretRef: ref},
+		"discovery of one issuer":  {Issuer: "https://a", Keys: policy.KeySource{Discovery: &policy.Discovery{}}},
+		"discovery of another":     {Issuer: "https://c", Keys: policy.KeySource{Discovery: &policy.Discovery{}}},
+		"discovery at another URL": {Issuer: "https://a", Keys: policy.KeySource{Discovery: &policy.Discovery{URL: "https://d"}}},
+		"inline":                   {Keys: policy.KeySource{JWKS: `{"keys":[]}`}},
+		"other inline":             {Keys: policy.KeySource{JWKS: `{"keys":[{}]}`}},
+		"secret":                   {Keys: policy.KeySource{SecretRef: ref}},
+		"config map":               {Keys: policy.KeySource{ConfigMapRef: ref}},
+		"kubernetes":               {Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}},
+	}
+	seen := map[string]string{}
+	for what, issuer := range issuers {
+		id := bundle.SourceID("shop", issuer)
+		if other, ok := seen[id]; ok || id == "" {
+			t.Errorf("%s has the id %q of %s", what, id, other)
+		}
+		seen[id] = what
+	}
+	if strings.Contains(bundle.SourceID("shop", issuers["inline"]), "keys") {
+		t.Error("an id holds key material")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(f, bundle.Assemble([]bundle.Object{orders()}, []bundle.Revocation{revocation()}, keys())))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := bundle.Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := bundle.Decode(encode(t, b))
+		if err != nil {
+			t.Fatalf("what was decoded cannot be decoded again: %v", err)
+		}
+		if len(again.Policies) != len(b.Policies) {
+			t.Error("policies were lost")
+		}
+	})
+}
+
+func encode(tb testing.TB, b *bundle.Bundle) []byte {
+	tb.Helper()
+	out, err := bundle.Encode(b)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}

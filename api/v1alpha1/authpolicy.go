@@ -1,0 +1,112 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// AuthPolicy says which requests reach the pods that it selects, by the Bearer token that they carry.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bap,categories=bearerguard
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Sidecars",type=string,JSONPath=`.status.sidecars.summary`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type AuthPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the policy asks for.
+	// +required
+	Spec AuthPolicySpec `json:"spec"`
+
+	// Status is what has become of it.
+	// +optional
+	Status AuthPolicyStatus `json:"status,omitempty"`
+}
+
+// AuthPolicySpec is a selector and the policy for the pods it selects.
+type AuthPolicySpec struct {
+	// Selector selects pods of the policy's namespace by their labels. Omitted or empty: every injected pod.
+	// +optional
+	Selector policy.Selector `json:"selector,omitempty"`
+
+	policy.Spec `json:",inline"`
+}
+
+// AuthPolicyStatus is what has become of a policy.
+type AuthPolicyStatus struct {
+	// ObservedGeneration is the generation that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Conditions are Accepted, ResolvedRefs, Programmed and Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// Issuers tells of each issuer's keys.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Issuers []IssuerStatus `json:"issuers,omitempty"`
+
+	// Sidecars counts the sidecars of the selected pods.
+	// +optional
+	Sidecars *SidecarStatus `json:"sidecars,omitempty"`
+}
+
+// IssuerStatus tells of one issuer's keys.
+type IssuerStatus struct {
+	// Name of the issuer in the policy.
+	// +required
+	Name string `json:"name"`
+
+	// Keys is the number of usable keys.
+	// +optional
+	Keys int32 `json:"keys"`
+
+	// LastFetched is when the keys were last read with success.
+	// +optional
+	LastFetched *metav1.Time `json:"lastFetched,omitempty"`
+
+	// Message says what is wrong with the keys; empty if nothing is.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// SidecarStatus counts the sidecars of the pods that a policy selects.
+type SidecarStatus struct {
+	// Total is the number of selected pods with a connected sidecar.
+	// +optional
+	Total int32 `json:"total"`
+
+	// Current is how many of them use this generation of the policy.
+	// +optional
+	Current int32 `json:"current"`
+
+	// Rejecting is how many of them refused it; the cause is in the condition Programmed.
+	// +optional
+	Rejecting int32 `json:"rejecting"`
+
+	// Missing is the number of selected pods without a sidecar: nothing guards them.
+	// +optional
+	Missing int32 `json:"missing"`
+
+	// Summary is "current/total", for the printed column.
+	// +optional
+	Summary string `json:"summary,omitempty"`
+}
+
+// AuthPolicyList is a list of policies.
+//
+// +kubebuilder:object:root=true
+type AuthPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []AuthPolicy `json:"items"`
+}
