@@ -84,6 +84,8 @@ build_node() {
 
 # ensure SCOPE: builds what is stale, one build at a time; two that are up to date never wait for each other.
 ensure() {
+  command -v go >/dev/null || die "go is not in PATH; install Go $(sed -n 's/^go //p' "$HERE/mod/node/go.mod") or newer"
+  GO_VERSION=$(go_version)
   STALE=
   CHECK_ONLY=1 "build_$1"
   [ -n "$STALE" ] || return 0
@@ -115,8 +117,6 @@ find_assets() {
   return 1
 }
 
-command -v go >/dev/null || die "go is not in PATH; install Go $(sed -n 's/^go //p' "$HERE/mod/kube/go.mod") or newer"
-GO_VERSION=$(go_version)
 case ${1:-} in
 assets) find_assets || { ensure assets; echo "$BIN"; } ;;
 node) "$HERE/deps.sh" --check; ensure assets; ensure node ;;

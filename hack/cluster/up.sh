@@ -40,7 +40,7 @@ start_init() {
     done
     exec setsid unshare --net --mount --propagation private --pid --uts --ipc --cgroup --fork --kill-child --mount-proc \
       bash "$HERE/node/init.sh" >"$RUN/log/init.log" 2>&1 </dev/null
-  ) &
+  ) 8>&- &
   local outer=$! pid=
   for _ in $(seq 100); do # once the subshell has become unshare, its child is the node's PID 1
     [ "$(cat /proc/$outer/comm)" != unshare ] || pid=$(cat "/proc/$outer/task/$outer/children")
@@ -68,6 +68,8 @@ up_node() {
   check_machine
   "$HERE/deps.sh" >&2
   "$HERE/build.sh" node
+  exec 8>"$CACHE/up-$NODE.lock" # of two that start it at once, the second finds it running
+  flock 8
   running && return
   "$HERE/down.sh" >/dev/null # what a crashed run left
   mkdir -p "$RUN"/{pki,conf,log,var-lib,var-log,sysctl,cni}
