@@ -1,0 +1,2 @@
+// Package keyset parses and vets key material.
+package keyset

@@ -1,0 +1,2 @@
+// Package token finds and verifies tokens.
+package token
