@@ -1,0 +1,204 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// ProbesEnv is the environment variable of the sidecar that has the original probes as JSON: an object of Probe by
+// "container/kind", where kind is startup, readiness or liveness. Its path on the sidecar is /probe/container/kind.
+const ProbesEnv = "BEARERGUARD_PROBES"
+
+// Probe is an original probe, which the sidecar runs against the app on 127.0.0.1 as a kubelet would: a status from 200
+// to 399, an open connection, or the status SERVING. Exactly one of HTTPGet, TCPSocket, GRPC is given.
+type Probe struct {
+	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
+	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
+	GRPC      *GRPC      `json:"grpc,omitempty"`
+	// TimeoutSeconds bounds one run, in seconds.
+	TimeoutSeconds int32 `json:"timeoutSeconds"`
+}
+
+// HTTPGet is a GET request. HTTPS is not verified, as with a kubelet.
+type HTTPGet struct {
+	// Scheme is HTTP or HTTPS.
+	Scheme      string   `json:"scheme"`
+	Port        int32    `json:"port"`
+	Path        string   `json:"path"`
+	HTTPHeaders []Header `json:"httpHeaders,omitempty"`
+}
+
+// Header is one header of an HTTPGet. Host among them sets the request's host.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TCPSocket is a connection that is opened and closed.
+type TCPSocket struct {
+	Port int32 `json:"port"`
+}
+
+// GRPC is a call of grpc.health.v1.Health/Check.
+type GRPC struct {
+	Port    int32  `json:"port"`
+	Service string `json:"service,omitempty"`
+}
+
+// container is one of a pod's own containers and where it stands.
+type container struct {
+	*corev1.Container
+	field string
+}
+
+// containers yields the pod's own containers, init containers first; not those of the sidecar.
+func containers(pod *corev1.Pod) iter.Seq[container] {
+	return func(yield func(container) bool) {
+		for i := range pod.Spec.InitContainers {
+			c := &pod.Spec.InitContainers[i]
+			if ours(c.Name) {
+				continue
+			}
+			if !yield(container{c, fmt.Sprintf("spec.initContainers[%s]", c.Name)}) {
+				return
+			}
+		}
+		for i := range pod.Spec.Containers {
+			c := &pod.Spec.Containers[i]
+			if !yield(container{c, fmt.Sprintf("spec.containers[%s]", c.Name)}) {
+				return
+			}
+		}
+	}
+}
+
+func ours(name string) bool { return name == SidecarName || name == CaptureName }
+
+// probe is one probe of a container.
+type probe struct {
+	*corev1.Probe
+	kind string
+}
+
+func probes(c container) []probe {
+	var out []probe
+	for _, p := range []probe{{c.StartupProbe, "startup"}, {c.ReadinessProbe, "readiness"}, {c.LivenessProbe, "liveness"}} {
+		if p.Probe != nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func probePath(container, kind string) string { return "/probe/" + container + "/" + kind }
+
+// rewriteProbes points each probe on a captured port to the sidecar and returns the originals by "container/kind".
+func (s *settings) rewriteProbes(pod *corev1.Pod) (originals map[string]Probe, warnings []string) {
+	originals = map[string]Probe{}
+	for c := range containers(pod) {
+		for _, p := range probes(c) {
+			original, captured, err := s.original(c, p)
+			if err != nil {
+				warnings = append(warnings, err.Error())
+			}
+			if !captured {
+				continue
+			}
+			originals[c.Name+"/"+p.kind] = original
+			p.ProbeHandler = corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+				Path: probePath(c.Name, p.kind), Port: intstr.FromInt32(AdminPort), Scheme: corev1.URISchemeHTTP,
+			}}
+		}
+		warnings = append(warnings, s.hookWarnings(c)...)
+	}
+	return originals, warnings
+}
+
+// original returns p as the sidecar is to run it, and whether it is on a captured port. A probe of another host, and one
+// whose port cannot be resolved, stays as it is.
+func (s *settings) original(c container, p probe) (Probe, bool, error) {
+	out := Probe{TimeoutSeconds: max(p.TimeoutSeconds, 1)}
+	field := c.field + "." + p.kind + "Probe"
+	switch {
+	case p.HTTPGet != nil && p.HTTPGet.Host == "":
+		port, ok, err := s.resolve(c, p.HTTPGet.Port, field+".httpGet.port")
+		out.HTTPGet = httpGet(p.HTTPGet, port)
+		return out, ok, err
+	case p.TCPSocket != nil && p.TCPSocket.Host == "":
+		port, ok, err := s.resolve(c, p.TCPSocket.Port, field+".tcpSocket.port")
+		out.TCPSocket = &TCPSocket{Port: port}
+		return out, ok, err
+	case p.GRPC != nil:
+		port, ok := s.appPort(p.GRPC.Port)
+		out.GRPC = &GRPC{Port: port}
+		if p.GRPC.Service != nil {
+			out.GRPC.Service = *p.GRPC.Service
+		}
+		return out, ok, nil
+	}
+	return Probe{}, false, nil
+}
+
+func httpGet(a *corev1.HTTPGetAction, port int32) *HTTPGet {
+	out := &HTTPGet{Scheme: string(a.Scheme), Port: port, Path: a.Path}
+	if out.Scheme == "" {
+		out.Scheme = string(corev1.URISchemeHTTP)
+	}
+	if !strings.HasPrefix(out.Path, "/") {
+		out.Path = "/" + out.Path
+	}
+	for _, h := range a.HTTPHeaders {
+		out.HTTPHeaders = append(out.HTTPHeaders, Header{Name: h.Name, Value: h.Value})
+	}
+	return out
+}
+
+// resolve returns the app's port behind a probe's port, which may be a name, and whether it is captured.
+func (s *settings) resolve(c container, port intstr.IntOrString, field string) (int32, bool, error) {
+	if port.Type == intstr.Int {
+		app, ok := s.appPort(port.IntVal)
+		return app, ok, nil
+	}
+	for _, p := range c.Ports {
+		if p.Name == port.StrVal {
+			app, ok := s.appPort(p.ContainerPort)
+			return app, ok, nil
+		}
+	}
+	return 0, false, refuse(field, "the name of one of the container's ports", "the container has no port named %q; the probe is left as it is", port.StrVal)
+}
+
+// hookWarnings tells of lifecycle hooks whose HTTP call meets the sidecar without a token.
+func (s *settings) hookWarnings(c container) []string {
+	if c.Lifecycle == nil {
+		return nil
+	}
+	var out []string
+	for _, h := range []struct {
+		name    string
+		handler *corev1.LifecycleHandler
+	}{{"postStart", c.Lifecycle.PostStart}, {"preStop", c.Lifecycle.PreStop}} {
+		if h.handler == nil || h.handler.HTTPGet == nil || h.handler.HTTPGet.Host != "" {
+			continue
+		}
+		field := fmt.Sprintf("%s.lifecycle.%s.httpGet", c.field, h.name)
+		if port, ok, _ := s.resolve(c, h.handler.HTTPGet.Port, field); ok {
+			out = append(out, fmt.Sprintf("%s: calls port %d through the sidecar without a token; it passes only if a rule allows that path anonymously", field, port))
+		}
+	}
+	return out
+}
+
+// encodeProbes returns the value of ProbesEnv; the same for the same probes.
+func encodeProbes(originals map[string]Probe) (string, error) {
+	b, err := json.Marshal(originals)
+	if err != nil {
+		return "", fmt.Errorf("encode probes: %w", err)
+	}
+	return string(b), nil
+}
