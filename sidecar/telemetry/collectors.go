@@ -1,0 +1,83 @@
+package telemetry
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// snapshotCollector reports the version and the age of the snapshot in force; nothing before the first one.
+type snapshotCollector struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	version string
+	loaded  time.Time
+}
+
+func (c *snapshotCollector) set(version string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.version, c.loaded = version, c.now()
+}
+
+func snapshotInfo() *prometheus.Desc {
+	return prometheus.NewDesc("bearerguard_snapshot_info", "The version of the snapshot in force; the value is 1.",
+		[]string{"version"}, nil)
+}
+
+func snapshotAge() *prometheus.Desc {
+	return prometheus.NewDesc("bearerguard_snapshot_age_seconds", "Time since the snapshot in force was loaded.", nil, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c *snapshotCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- snapshotInfo()
+	ch <- snapshotAge()
+}
+
+// Collect implements prometheus.Collector.
+func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
+	c.mu.Lock()
+	version, loaded := c.version, c.loaded
+	c.mu.Unlock()
+	if loaded.IsZero() {
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(snapshotInfo(), prometheus.GaugeValue, 1, version)
+	ch <- prometheus.MustNewConstMetric(snapshotAge(), prometheus.GaugeValue, c.now().Sub(loaded).Seconds())
+}
+
+// cacheCollector reports the state of the token cache.
+type cacheCollector struct{ state func() Cache }
+
+func cacheDescs() [5]*prometheus.Desc {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("bearerguard_token_cache_"+name, help, nil, nil)
+	}
+	return [5]*prometheus.Desc{
+		desc("hits_total", "Tokens whose verification was found in the cache."),
+		desc("misses_total", "Tokens that had to be verified."),
+		desc("evictions_total", "Entries that made room for others."),
+		desc("entries", "Entries in the cache."),
+		desc("bytes", "Bytes that the cache accounts for."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c cacheCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range cacheDescs() {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c cacheCollector) Collect(ch chan<- prometheus.Metric) {
+	s, d := c.state(), cacheDescs()
+	ch <- prometheus.MustNewConstMetric(d[0], prometheus.CounterValue, float64(s.Hits))
+	ch <- prometheus.MustNewConstMetric(d[1], prometheus.CounterValue, float64(s.Misses))
+	ch <- prometheus.MustNewConstMetric(d[2], prometheus.CounterValue, float64(s.Evictions))
+	ch <- prometheus.MustNewConstMetric(d[3], prometheus.GaugeValue, float64(s.Entries))
+	ch <- prometheus.MustNewConstMetric(d[4], prometheus.GaugeValue, float64(s.Bytes))
+}

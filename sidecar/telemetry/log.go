@@ -1,0 +1,159 @@
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// NewLogger returns a logger that writes one line an event. Format is "json" or "text", level "error", "info" or
+// "debug". Both formats quote control characters, so that no value can start a line of its own.
+func NewLogger(w io.Writer, format, level string) (logr.Logger, error) {
+	levels := map[string]slog.Level{"error": slog.LevelError, "info": slog.LevelInfo, "debug": slog.LevelDebug}
+	l, ok := levels[level]
+	if !ok {
+		return logr.Logger{}, fmt.Errorf("log level %q: want error, info or debug", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "json":
+		return logr.FromSlogHandler(slog.NewJSONHandler(w, o)), nil
+	case "text":
+		return logr.FromSlogHandler(slog.NewTextHandler(w, o)), nil
+	}
+	return logr.Logger{}, fmt.Errorf("log format %q: want json or text", format)
+}
+
+// LogOptions bound the decision log. The zero value logs refusals only.
+type LogOptions struct {
+	// AllowEvery logs one of so many forwarded requests: 1 logs each, 0 none.
+	AllowEvery uint64
+	// PerReason is how many refusals a second are logged for each reason, with bursts of twice as many; default 10.
+	PerReason float64
+	// Subjects allows the claim sub of verified tokens in the log. It is the one claim value that can get there.
+	Subjects bool
+}
+
+// DecisionLog writes a line for some requests. It is safe for concurrent use.
+type DecisionLog struct {
+	log      logr.Logger
+	opts     LogOptions
+	allowed  atomic.Uint64
+	refusals map[decision.Reason]*limited // one for every reason, read only
+	audits   map[decision.Reason]*limited
+}
+
+// limited is the budget of one reason.
+type limited struct {
+	limiter    *rate.Limiter
+	suppressed atomic.Uint64
+}
+
+// NewDecisionLog returns a log that writes to l.
+func NewDecisionLog(l logr.Logger, o LogOptions) *DecisionLog {
+	if o.PerReason == 0 {
+		o.PerReason = 10
+	}
+	d := &DecisionLog{
+		log: l.WithName("decision"), opts: o,
+		refusals: map[decision.Reason]*limited{}, audits: map[decision.Reason]*limited{},
+	}
+	for _, reason := range decision.Reasons() {
+		d.refusals[reason] = newLimited(o.PerReason)
+		d.audits[reason] = newLimited(o.PerReason)
+	}
+	return d
+}
+
+func newLimited(perSecond float64) *limited {
+	return &limited{limiter: rate.NewLimiter(rate.Limit(perSecond), max(1, int(2*perSecond)))}
+}
+
+// Request logs the request, or not: refusals, and verdicts of Audit policies to refuse, as far as the rate of their
+// reason allows; other requests by sample.
+func (d *DecisionLog) Request(r *Record) {
+	l := d.budget(r)
+	if l == nil {
+		if n := d.opts.AllowEvery; n == 0 || (d.allowed.Add(1)-1)%n != 0 {
+			return
+		}
+		d.write(r, 0)
+		return
+	}
+	if !l.limiter.AllowN(r.Time, 1) {
+		l.suppressed.Add(1)
+		return
+	}
+	d.write(r, l.suppressed.Swap(0))
+}
+
+// budget returns the rate that the record falls under, or nil if it is to be sampled.
+func (d *DecisionLog) budget(r *Record) *limited {
+	if !r.Forwarded {
+		return d.refusals[r.Reason]
+	}
+	for _, a := range r.Audit {
+		if !a.Allowed {
+			return d.audits[a.Reason]
+		}
+	}
+	return nil
+}
+
+func (d *DecisionLog) write(r *Record, suppressed uint64) {
+	kv := make([]any, 0, 36)
+	add := func(key, value string) {
+		if value != "" {
+			kv = append(kv, key, value)
+		}
+	}
+	add("decision", verdict(r.Forwarded))
+	add("reason", string(r.Reason))
+	add("policy", r.Policy)
+	add("rule", r.Rule)
+	add("method", printable(r.Method, 32))
+	add("host", printable(r.Host, 255))
+	add("path", printable(r.Path, 512))
+	add("protocol", r.Protocol)
+	if r.Port != 0 {
+		kv = append(kv, "port", r.Port)
+	}
+	if r.Remote.IsValid() {
+		add("remote", r.Remote.String())
+	}
+	add("issuer", printable(r.Issuer, 255))
+	add("keyID", printable(r.KeyID, 128))
+	if d.opts.Subjects {
+		add("subject", printable(r.Subject, 128))
+	}
+	kv = append(kv, "ownMicros", r.Own.Microseconds())
+	if len(r.Audit) > 0 {
+		kv = append(kv, "x-bearerguard-audit", audits(r.Audit))
+	}
+	if suppressed > 0 {
+		kv = append(kv, "suppressed", suppressed)
+	}
+	d.log.Info("request decided", kv...)
+}
+
+// auditLine is one Audit verdict in the log.
+type auditLine struct {
+	Policy   string          `json:"policy"`
+	Rule     string          `json:"rule,omitempty"`
+	Decision string          `json:"decision"`
+	Reason   decision.Reason `json:"reason"`
+}
+
+func audits(all []Audit) []auditLine {
+	out := make([]auditLine, 0, len(all))
+	for _, a := range all {
+		out = append(out, auditLine{Policy: a.Policy, Rule: a.Rule, Decision: verdict(a.Allowed), Reason: a.Reason})
+	}
+	return out
+}

@@ -1,0 +1,37 @@
+package telemetry
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// Record is what is known of one request when its fate is settled.
+type Record struct {
+	// Time is when the request arrived, Own the time that the sidecar itself took to settle it.
+	Time time.Time
+	Own  time.Duration
+	// Forwarded says that the request went to the app.
+	Forwarded bool
+	Reason    decision.Reason
+	// Policy is "namespace/name" and Rule the name of the rule that decided; empty if none did.
+	Policy, Rule string
+	// Audit has the verdicts of Audit policies.
+	Audit []Audit
+	// Method, Host and Path are as the client sent them; Path has no query.
+	Method, Host, Path, Protocol string
+	Port                         int
+	Remote                       netip.Addr
+	// Issuer is the issuer of a verified token, KeyID the header parameter kid of any token, Subject the claim sub of a
+	// verified one.
+	Issuer, KeyID, Subject string
+}
+
+// Audit is the verdict of one Audit policy.
+type Audit struct {
+	// Policy is "namespace/name"; Rule is the rule that decided, if one did.
+	Policy, Rule string
+	Allowed      bool
+	Reason       decision.Reason
+}

@@ -1,0 +1,193 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+func at(seconds int) time.Time { return time.Unix(1_800_000_000+int64(seconds), 0) }
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	now := at(0)
+	m, err := NewMetrics(reg, Sources{
+		Now:   func() time.Time { return now },
+		Cache: func() Cache { return Cache{Hits: 7, Misses: 3, Evictions: 1, Entries: 2, Bytes: 4096} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SnapshotLoaded("abc")
+	now = at(5)
+	m.SnapshotRejected()
+	m.Connection(+1)
+	for range 2 {
+		m.Request(&Record{Forwarded: true, Reason: decision.Allowed, Policy: "shop/orders", Rule: "read"})
+	}
+	m.Request(&Record{Reason: decision.Expired, Audit: []Audit{{Policy: "shop/trial", Reason: decision.NoRule}}})
+	want := `
+# HELP bearerguard_audit_total Verdicts of Audit policies, which change nothing.
+# TYPE bearerguard_audit_total counter
+bearerguard_audit_total{decision="deny",policy="shop/trial",reason="NoRule",rule=""} 1
+# HELP bearerguard_connections Client connections that are open.
+# TYPE bearerguard_connections gauge
+bearerguard_connections 1
+# HELP bearerguard_requests_total Requests by decision, reason, and the policy and rule that decided.
+# TYPE bearerguard_requests_total counter
+bearerguard_requests_total{decision="allow",policy="shop/orders",reason="Allowed",rule="read"} 2
+bearerguard_requests_total{decision="deny",policy="",reason="Expired",rule=""} 1
+# HELP bearerguard_snapshot_age_seconds Time since the snapshot in force was loaded.
+# TYPE bearerguard_snapshot_age_seconds gauge
+bearerguard_snapshot_age_seconds 5
+# HELP bearerguard_snapshot_info The version of the snapshot in force; the value is 1.
+# TYPE bearerguard_snapshot_info gauge
+bearerguard_snapshot_info{version="abc"} 1
+# HELP bearerguard_snapshot_rejected_total Snapshots that could not be loaded; the last good one stays.
+# TYPE bearerguard_snapshot_rejected_total counter
+bearerguard_snapshot_rejected_total 1
+# HELP bearerguard_token_cache_hits_total Tokens whose verification was found in the cache.
+# TYPE bearerguard_token_cache_hits_total counter
+bearerguard_token_cache_hits_total 7
+# HELP bearerguard_token_cache_bytes Bytes that the cache accounts for.
+# TYPE bearerguard_token_cache_bytes gauge
+bearerguard_token_cache_bytes 4096
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_audit_total", "bearerguard_connections",
+		"bearerguard_requests_total", "bearerguard_snapshot_age_seconds", "bearerguard_snapshot_info",
+		"bearerguard_snapshot_rejected_total", "bearerguard_token_cache_hits_total", "bearerguard_token_cache_bytes"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequestDoesNotAllocate(t *testing.T) {
+	m, err := NewMetrics(prometheus.NewRegistry(), Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Record{Forwarded: true, Reason: decision.Allowed, Policy: "shop/orders", Rule: "read", Own: time.Microsecond}
+	if n := testing.AllocsPerRun(100, func() { m.Request(r) }); n != 0 {
+		t.Errorf("counting a request allocates %v times", n)
+	}
+}
+
+// lines logs the records and returns the decoded lines without their times.
+func lines(t *testing.T, o LogOptions, records ...*Record) []map[string]any {
+	t.Helper()
+	var buf bytes.Buffer
+	l, err := NewLogger(&buf, "json", "info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecisionLog(l, o)
+	for _, r := range records {
+		d.Request(r)
+	}
+	var out []map[string]any
+	for line := range strings.Lines(buf.String()) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		delete(m, "time")
+		out = append(out, m)
+	}
+	return out
+}
+
+func TestDecisionLogLine(t *testing.T) {
+	t.Parallel()
+	got := lines(t, LogOptions{}, &Record{
+		Time: at(0), Own: 12 * time.Microsecond, Reason: decision.NoRule, Policy: "shop/orders", Method: "GET",
+		Host: "orders", Path: "/a\nlevel=INFO\x1b[31m\u202e\xff", Port: 8080, Remote: netip.MustParseAddr("10.0.0.1"),
+		Issuer: "https://login.example.com", KeyID: "k\r\n1", Subject: "alice",
+		Audit: []Audit{{Policy: "shop/trial", Rule: "r", Allowed: true, Reason: decision.Allowed}},
+	})
+	want := []map[string]any{{
+		"level": "INFO", "logger": "decision", "msg": "request decided", "decision": "deny", "reason": "NoRule",
+		"policy": "shop/orders", "method": "GET", "host": "orders", "path": `/a\nlevel=INFO\x1b[31m\u202e\xff`,
+		"port": 8080.0, "remote": "10.0.0.1", "issuer": "https://login.example.com", "keyID": `k\r\n1`, "ownMicros": 12.0,
+		"x-bearerguard-audit": []any{map[string]any{"policy": "shop/trial", "rule": "r", "decision": "allow", "reason": "Allowed"}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSubjectsAreLoggedOnlyIfAllowed(t *testing.T) {
+	t.Parallel()
+	r := &Record{Time: at(0), Reason: decision.NoRule, Subject: "alice"}
+	if got := lines(t, LogOptions{}, r)[0]["subject"]; got != nil {
+		t.Errorf("subject %v was logged", got)
+	}
+	if got := lines(t, LogOptions{Subjects: true}, r)[0]["subject"]; got != "alice" {
+		t.Errorf("subject is %v", got)
+	}
+}
+
+func TestRefusalsAreLimitedPerReason(t *testing.T) {
+	t.Parallel()
+	var records []*Record
+	for range 100 {
+		records = append(records, &Record{Time: at(0), Reason: decision.Expired})
+	}
+	records = append(records, &Record{Time: at(0), Reason: decision.NoRule}, &Record{Time: at(1), Reason: decision.Expired})
+	got := lines(t, LogOptions{PerReason: 2}, records...)
+	if len(got) != 6 {
+		t.Fatalf("%d lines, want a burst of 4 and one for the other reason and the other second", len(got))
+	}
+	if got[4]["reason"] != "NoRule" || got[5]["suppressed"] != 96.0 {
+		t.Errorf("last lines: %v", got[4:])
+	}
+}
+
+func TestAllowsAreSampled(t *testing.T) {
+	t.Parallel()
+	for every, want := range map[uint64]int{0: 0, 1: 10, 4: 3} {
+		var records []*Record
+		for range 10 {
+			records = append(records, &Record{Time: at(0), Forwarded: true, Reason: decision.Allowed})
+		}
+		if got := len(lines(t, LogOptions{AllowEvery: every}, records...)); got != want {
+			t.Errorf("one in %d of 10: %d lines, want %d", every, got, want)
+		}
+	}
+}
+
+func TestAuditRefusalsAreLoggedThoughForwarded(t *testing.T) {
+	t.Parallel()
+	got := lines(t, LogOptions{}, &Record{Time: at(0), Forwarded: true, Reason: decision.AuditOnly,
+		Audit: []Audit{{Policy: "shop/trial", Reason: decision.Expired}}})
+	if len(got) != 1 {
+		t.Errorf("%d lines, want 1", len(got))
+	}
+}
+
+func TestPrintableIsBounded(t *testing.T) {
+	t.Parallel()
+	if got := printable(strings.Repeat("é", 400), 9); got != `éééé\xc3...` {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNewLoggerRefusesUnknownSettings(t *testing.T) {
+	t.Parallel()
+	for _, tt := range [][2]string{{"xml", "info"}, {"json", "loud"}} {
+		if _, err := NewLogger(&bytes.Buffer{}, tt[0], tt[1]); err == nil {
+			t.Errorf("format %s, level %s: no error", tt[0], tt[1])
+		}
+	}
+	if _, err := NewLogger(&bytes.Buffer{}, "text", "debug"); err != nil {
+		t.Error(err)
+	}
+}
