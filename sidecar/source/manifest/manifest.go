@@ -1,0 +1,100 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+)
+
+// MaxFile bounds one file, in bytes.
+const MaxFile = 64 << 20
+
+// File is a file's name, for errors, and its content.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Error is a mistake in a file. It holds no values from Secrets.
+type Error struct {
+	// File is the file's name.
+	File string
+	// Line counts from 1; 0 if the mistake has no line.
+	Line int
+	// Path is the field's path: spec.rules[0].match; empty if the mistake is in the document as such.
+	Path string
+	// Problem is what is wrong and what is wanted.
+	Problem string
+}
+
+// Error is "file:line: path: problem".
+func (e *Error) Error() string {
+	at := e.File
+	if e.Line > 0 {
+		at = fmt.Sprintf("%s:%d", at, e.Line)
+	}
+	if e.Path == "" {
+		return at + ": " + e.Problem
+	}
+	return at + ": " + e.Path + ": " + e.Problem
+}
+
+// Ref names an object.
+type Ref struct {
+	Namespace, Name string
+}
+
+// Data is the content of a Secret or ConfigMap. Do not modify.
+type Data map[string][]byte
+
+// Set is what a directory's files say, taken together.
+type Set struct {
+	// Policies and Revocations are in the order of the files.
+	Policies    []bundle.Object
+	Revocations []bundle.Revocation
+	// Secrets and ConfigMaps are what policies refer to.
+	Secrets, ConfigMaps map[Ref]Data
+
+	origins map[objectID]origin
+}
+
+// objectID tells the objects of a Set apart.
+type objectID struct {
+	kind string
+	ref  Ref
+}
+
+// origin is where an object is written.
+type origin struct {
+	file string
+	node *yaml.Node
+}
+
+// Parse reads files, in the order of their names. An object without a namespace is in defaultNamespace. The error joins
+// one *Error for each document that is wrong; there is no Set then, since half of a set of rules is another set of rules.
+func Parse(files []File, defaultNamespace string) (*Set, error) {
+	set := &Set{Secrets: map[Ref]Data{}, ConfigMaps: map[Ref]Data{}, origins: map[objectID]origin{}}
+	sorted := slices.SortedFunc(slices.Values(files), func(a, b File) int { return compare(a.Name, b.Name) })
+	var problems []error
+	for _, f := range sorted {
+		problems = append(problems, set.read(f, defaultNamespace)...)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// Place is "file:line" of a field of a policy, or of the nearest thing above it that is written down. The path is as in
+// an error of the policy compiler. Empty if there is no such policy.
+func (s *Set) Place(policy bundle.Object, path string) string {
+	o, ok := s.origins[objectID{kindPolicy, Ref{policy.Namespace, policy.Name}}]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", o.file, lineOf(o.node, path))
+}
