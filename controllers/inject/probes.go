@@ -200,5 +200,6 @@ func encodeProbes(originals map[string]Probe) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode probes: %w", err)
 	}
-	return string(b), nil
+	// Kubernetes expands $(NAME) in the value of an environment variable; without a dollar there is nothing to expand.
+	return strings.ReplaceAll(string(b), "$", `\u0024`), nil
 }
