@@ -4,8 +4,8 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
 # nftables: kube-proxy. gcc, libc6-dev, libseccomp-dev: runc and the sandbox's pause program, both static.
-# bc, curl, openssl, procps: up.sh and test.sh.
-PACKAGES="nftables iproute2 util-linux procps bc curl openssl gcc libc6-dev libseccomp-dev"
+# curl, openssl, procps: up.sh and test.sh.
+PACKAGES="nftables iproute2 util-linux procps curl openssl gcc libc6-dev libseccomp-dev"
 
 missing() {
   local p

@@ -79,9 +79,9 @@ up_node() {
   wait_ready
 }
 
-start=$(date +%s.%N)
+start=${EPOCHREALTIME/[.,]/} # microseconds
 if [ "${CLUSTER:-}" = kind ]; then up_kind; else up_node; fi
-printf 'cluster %s is up after %.1f s\n' "$NODE" "$(echo "$(date +%s.%N) - $start" | bc)"
+echo "cluster $NODE is up after $(((${EPOCHREALTIME/[.,]/} - start) / 1000)) ms"
 cat <<EOF
   $HERE/kn kubectl get pods -A
   $HERE/kn helm list -A
