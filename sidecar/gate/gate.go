@@ -1,0 +1,77 @@
+package gate
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// Options are settings of a Gate. All may be left out.
+type Options struct {
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// OnUnknownKey is told the id of a key source (bundle.SourceID) that lacks the key of a token that was refused, at
+	// most once in UnknownKeyEvery for each source however many such tokens come. It must not block.
+	OnUnknownKey func(sourceID string)
+	// UnknownKeyEvery is 5 s by default.
+	UnknownKeyEvery time.Duration
+	// OnPanic is told the stack of a panic while judging; the request has been refused.
+	OnPanic func(stack []byte)
+}
+
+// Gate judges requests by the snapshot in force. It is safe for concurrent use.
+type Gate struct {
+	opts     Options
+	snapshot atomic.Pointer[Snapshot]
+}
+
+// New returns a gate without a snapshot: it refuses everything with NotReady.
+func New(o Options) *Gate {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.UnknownKeyEvery == 0 {
+		o.UnknownKeyEvery = 5 * time.Second
+	}
+	return &Gate{opts: o}
+}
+
+// Swap puts a snapshot in force. Requests that are being judged finish under the one they began with.
+func (g *Gate) Swap(s *Snapshot) { g.snapshot.Store(s) }
+
+// Snapshot returns the snapshot in force, or nil before the first Swap.
+func (g *Gate) Snapshot() *Snapshot { return g.snapshot.Load() }
+
+// Judge settles a request's fate. It does not block, but for other requests with the same token that is being
+// verified. A panic anywhere below is a refusal with InternalError.
+func (g *Gate) Judge(r *Request) (v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = Verdict{Reason: decision.InternalError}
+			if g.opts.OnPanic != nil {
+				g.opts.OnPanic(debug.Stack())
+			}
+		}
+	}()
+	s := g.snapshot.Load()
+	if s == nil {
+		return Verdict{Reason: decision.NotReady}
+	}
+	return s.judge(r, g)
+}
+
+// report tells of sources that lack a token's key.
+func (g *Gate) report(sources []*source, now time.Time) {
+	if g.opts.OnUnknownKey == nil {
+		return
+	}
+	for _, src := range sources {
+		last := src.reported.Load()
+		if now.UnixNano()-last < g.opts.UnknownKeyEvery.Nanoseconds() || !src.reported.CompareAndSwap(last, now.UnixNano()) {
+			continue
+		}
+		g.opts.OnUnknownKey(src.id)
+	}
+}

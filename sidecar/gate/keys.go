@@ -1,0 +1,82 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// defaultClockSkew is what policy.Issuer.ClockSkew documents.
+const defaultClockSkew = 30 * time.Second
+
+// keyCache parses each key set of a bundle once while a snapshot is built.
+type keyCache struct {
+	bundle     *bundle.Bundle
+	sets       map[keyUse]*keyset.Set
+	sources    map[string]*source
+	unresolved []string
+}
+
+type keyUse struct {
+	id  string
+	use keyset.Use
+}
+
+func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, error) {
+	verify, err := k.set(keys, keyset.Verify)
+	if err != nil {
+		return issuer{}, err
+	}
+	decrypt, err := k.set(decryption, keyset.Decrypt)
+	if err != nil {
+		return issuer{}, err
+	}
+	v, err := token.NewVerifier(token.Config{Issuer: spec, Keys: verify, Decryption: decrypt})
+	if err != nil {
+		return issuer{}, err
+	}
+	src, ok := k.sources[keys]
+	if !ok {
+		src = &source{id: keys}
+		k.sources[keys] = src
+	}
+	return issuer{verifier: v, source: src, maxAge: maxAge(spec)}, nil
+}
+
+// set returns nil for a set that has not been resolved yet.
+func (k *keyCache) set(id string, use keyset.Use) (*keyset.Set, error) {
+	if id == "" {
+		return nil, nil //nolint:nilnil // no set is what the verifier wants for no keys
+	}
+	if set, ok := k.sets[keyUse{id, use}]; ok {
+		return set, nil
+	}
+	raw, ok := k.bundle.KeySets[id]
+	if !ok {
+		if !slices.Contains(k.unresolved, id) {
+			k.unresolved = append(k.unresolved, id)
+		}
+		return nil, nil //nolint:nilnil // as above
+	}
+	set, err := keyset.Parse(raw.JWKS, use)
+	if err != nil {
+		return nil, fmt.Errorf("key set %s: %w", id, err)
+	}
+	k.sets[keyUse{id, use}] = set
+	return set, nil
+}
+
+func maxAge(spec policy.Issuer) time.Duration {
+	if spec.MaxAge == nil {
+		return 0
+	}
+	if spec.ClockSkew != nil {
+		return spec.MaxAge.Duration + spec.ClockSkew.Duration
+	}
+	return spec.MaxAge.Duration + defaultClockSkew
+}

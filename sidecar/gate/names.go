@@ -1,0 +1,99 @@
+package gate
+
+import (
+	"net/textproto"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// names are the header names that clients may not send.
+type names struct {
+	identity []string // removed in every spelling
+	token    []string // removed in every spelling but their own, in which the token was looked for
+}
+
+// newNames collects the names from the Enforce policies.
+func newNames(specs []policy.Spec) *names {
+	n := &names{}
+	for _, s := range specs {
+		if f := s.Forward; f != nil {
+			for _, h := range f.Headers {
+				n.identity = add(n.identity, h.Name)
+			}
+			if f.PayloadHeader != "" {
+				n.identity = add(n.identity, f.PayloadHeader)
+			}
+		}
+		for _, i := range s.Issuers {
+			for _, l := range i.From {
+				if l.Header != "" {
+					n.token = add(n.token, textproto.CanonicalMIMEHeaderKey(l.Header))
+				}
+			}
+		}
+	}
+	return n
+}
+
+// add appends the name unless an equal one is there; the lists are short.
+func add(list []string, name string) []string {
+	for _, have := range list {
+		if sameFold(have, name) {
+			return list
+		}
+	}
+	return append(list, name)
+}
+
+func (n *names) removes(name string) bool {
+	for _, id := range n.identity {
+		if sameFold(name, id) {
+			return true
+		}
+	}
+	for _, t := range n.token {
+		// "X_Token" beside "X-Token": only the latter was looked at, but an app may read the former.
+		if sameFold(name, t) && !sameCase(name, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameFold reports whether an app may take one name for the other: CGI and its descendants make one environment
+// variable of all names that differ in case or in "-", "_" and other punctuation (RFC 3875 section 4.1.18).
+func sameFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameCase(a, b string) bool {
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func fold(c byte) byte {
+	c = lower(c)
+	if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+		return c
+	}
+	return '-'
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,87 @@
+package gate
+
+import (
+	"net/netip"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// Request is what is judged. Nothing of it is changed or kept.
+type Request struct {
+	// Method as sent.
+	Method string
+	// Target is the request target as sent, query included: origin-form, absolute-form or "*" (RFC 9112 section 3.2).
+	Target string
+	// Host is the Host header or :authority as sent.
+	Host string
+	// Header has the request's header fields, without Host. Names are in canonical MIME form.
+	Header decision.Header
+	// Port is the port that the client dialled.
+	Port int
+	// Remote is the address of the connection's peer.
+	Remote netip.Addr
+}
+
+// Verdict is what becomes of a request. The zero Verdict refuses.
+type Verdict struct {
+	// Forward says that the request goes to the app, with Host, Target and Edit; else it is refused for Reason.
+	Forward bool
+	Reason  decision.Reason
+	// Policy is "namespace/name" and Rule the name of what decided; empty where no rule did.
+	Policy, Rule string
+	// Scopes are the scopes that the token lacks, for a refusal with InsufficientScope.
+	Scopes []string
+	// Audit has what each Audit policy would have said; it changes nothing.
+	Audit []decision.AuditResult
+
+	// Host is the canonical host with the port that the client gave; Target is "*" or the canonical path and the query
+	// without the token. What was matched is what is to be forwarded.
+	Host, Target string
+	// Path is the canonical path alone, for the log; empty where there is none.
+	Path string
+	// Edit says what becomes of the header.
+	Edit Edit
+
+	// Issuer and Subject are of the verified token, KeyID is the key id of a verified or the header's of any other
+	// token; empty without one. They are for the log: Subject only where that is allowed.
+	Issuer, Subject, KeyID string
+}
+
+// Field is a header field with one value.
+type Field struct {
+	// Name is in canonical MIME form.
+	Name, Value string
+}
+
+// Replacement is a header field with new values.
+type Replacement struct {
+	// Name is in canonical MIME form.
+	Name string
+	// Values are instead of the old ones; none removes the field.
+	Values []string
+}
+
+// Edit is what becomes of a request's header on the way to the app, in this order: fields for which Remove holds are
+// dropped (in trailers too), those of Replace get other values, those of Set are added. The zero Edit changes nothing.
+// The slices are shared: they must not be changed.
+type Edit struct {
+	// Replace has fields from which a token was cut out.
+	Replace []Replacement
+	// Set has the identity headers. Remove holds for each of their names.
+	Set []Field
+	// AnswerProtocol, if not empty, is the Sec-WebSocket-Protocol of a 101 answer that names none. The client offered
+	// only the subprotocol that announced its token, which the app does not see; browsers insist on an answer to an
+	// offer (RFC 6455 section 4.1).
+	AnswerProtocol string
+
+	names *names // of the snapshot; nil removes nothing
+	strip string // a header that carried the token and is not kept
+}
+
+// Remove reports whether a field that the client sent is to be dropped. The name may be in any case.
+func (e Edit) Remove(name string) bool {
+	if e.names == nil {
+		return false
+	}
+	return e.names.removes(name) || e.strip != "" && sameFold(name, e.strip)
+}

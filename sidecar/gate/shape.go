@@ -1,0 +1,130 @@
+package gate
+
+import (
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// shape is a request's target and host in the one form in which they are matched and forwarded.
+type shape struct {
+	host     string // without port
+	hostPort string // as forwarded
+	path     string
+	query    string
+	hasQuery bool
+}
+
+// target joins path and query.
+func (s *shape) target() string {
+	if !s.hasQuery {
+		return s.path
+	}
+	return s.path + "?" + s.query
+}
+
+// methodAllowed holds for methods that can be forwarded: CONNECT asks for a tunnel past the guard (RFC 9110 section
+// 9.3.6), TRACE shows the client what we add (section 9.3.8).
+func methodAllowed(method string) bool {
+	if method == "" || strings.EqualFold(method, "CONNECT") || strings.EqualFold(method, "TRACE") {
+		return false
+	}
+	for i := range len(method) {
+		if !tokenByte(method[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// tokenByte holds for tchar of RFC 9110 section 5.6.2.
+func tokenByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// shapeOf brings target and host to their canonical form, or says why there is none.
+func shapeOf(r *Request, slash policy.EncodedSlash) (shape, decision.Reason) {
+	var s shape
+	var err error
+	if s.host, err = decision.CanonicalHost(r.Host); err != nil {
+		return s, decision.BadHost
+	}
+	s.hostPort = withPort(s.host, r.Host)
+	if r.Target == "*" { // asterisk-form, RFC 9112 section 3.2.4
+		s.path = "*"
+		if r.Method != "OPTIONS" {
+			return s, decision.BadPath
+		}
+		return s, ""
+	}
+	origin, reason := originForm(r.Target, &s)
+	if reason != "" {
+		return s, reason
+	}
+	raw, query, hasQuery := strings.Cut(origin, "?")
+	if !validQuery(query) {
+		return s, decision.BadPath
+	}
+	s.query, s.hasQuery = query, hasQuery
+	if s.path, err = decision.CanonicalPath(raw, slash); err != nil {
+		return s, decision.BadPath
+	}
+	return s, ""
+}
+
+// originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the
+// host, so that there is one host to match and to forward.
+func originForm(target string, s *shape) (string, decision.Reason) {
+	if strings.HasPrefix(target, "/") {
+		return target, ""
+	}
+	rest, ok := cutScheme(target)
+	if !ok {
+		return "", decision.BadPath
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, origin := rest[:end], rest[end:]
+	host, err := decision.CanonicalHost(authority)
+	if err != nil || host != s.host || withPort(host, authority) != s.hostPort {
+		return "", decision.BadHost
+	}
+	if !strings.HasPrefix(origin, "/") {
+		origin = "/" + origin // an empty path is "/" (RFC 9112 section 3.2.1)
+	}
+	return origin, ""
+}
+
+func cutScheme(target string) (string, bool) {
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
+			return target[len(scheme):], true
+		}
+	}
+	return "", false
+}
+
+// withPort adds the port of raw, which is a valid host already, to the canonical host.
+func withPort(host, raw string) string {
+	colon := strings.LastIndexByte(raw, ':')
+	if colon < 0 || colon < strings.LastIndexByte(raw, ']') {
+		return host
+	}
+	if port := raw[colon:]; len(raw) != len(host)+len(port) || raw[:colon] != host {
+		return host + port
+	}
+	return raw
+}
+
+// validQuery refuses what would end the request line or start a fragment.
+func validQuery(q string) bool {
+	for i := range len(q) {
+		if c := q[i]; c <= ' ' || c == 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
+}

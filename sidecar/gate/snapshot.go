@@ -1,0 +1,194 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// SnapshotOptions are settings of a Snapshot.
+type SnapshotOptions struct {
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// CacheBytes bounds the cache of verified tokens; 0 means 8 MiB, a negative number no cache.
+	CacheBytes int64
+}
+
+// DefaultCacheBytes is the default bound of the cache of verified tokens.
+const DefaultCacheBytes = 8 << 20
+
+// Snapshot is a bundle ready to judge requests. It is immutable but for its cache, which starts empty, so that nothing
+// verified under other keys, revocations or policies outlives them. It is safe for concurrent use.
+type Snapshot struct {
+	version     string
+	built       time.Time
+	policies    int
+	issuers     int
+	unresolved  []string
+	program     *decision.Program
+	revocations *token.Revocations
+	identity    []identity
+	names       *names
+	strip       bool // a policy says Strip
+	enforce     side
+	audit       side
+	auditing    []string // ids of Audit policies
+	cache       *token.Cache[*bearer]
+}
+
+// side is the issuers of one mode: tokens are looked for and verified separately for Enforce and for Audit policies, so
+// that the latter change nothing.
+type side struct {
+	locator *token.Locator
+	issuers []issuer
+	offset  int // keeps the sides apart in the cache
+}
+
+type issuer struct {
+	bit      int // in decision.IssuerSet
+	verifier *token.Verifier
+	source   *source
+	maxAge   time.Duration // with the clock skew; 0: no limit
+}
+
+// source is a key source that several issuers may share.
+type source struct {
+	id       string
+	reported atomic.Int64 // when an unknown key id was last reported, Unix nanoseconds
+}
+
+// NewSnapshot compiles a bundle. The version is for logs and acknowledgements. The error names everything that is wrong
+// and no key or token; the caller keeps the snapshot it has.
+func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	compiled := make([]decision.Policy, 0, len(b.Policies))
+	for _, p := range b.Policies {
+		compiled = append(compiled, decision.Policy{Namespace: p.Namespace, Name: p.Name, Spec: p.Spec})
+	}
+	program, err := decision.Compile(compiled)
+	if err != nil {
+		return nil, fmt.Errorf("compile policies: %w", err)
+	}
+	now := o.Now()
+	s := &Snapshot{
+		version: version, built: now, policies: len(b.Policies), issuers: len(program.Issuers()), program: program,
+		revocations: token.NewRevocations(revocations(b), now),
+		cache:       token.NewCache[*bearer](max(o.CacheBytes, 0)),
+	}
+	if err := s.addIssuers(b); err != nil {
+		return nil, err
+	}
+	if err := s.addForwarding(b); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Version returns the version given to NewSnapshot.
+func (s *Snapshot) Version() string { return s.version }
+
+// Summary is what may be shown of a snapshot: it holds no key and no token.
+type Summary struct {
+	Version     string      `json:"version"`
+	Built       time.Time   `json:"built"`
+	Policies    int         `json:"policies"`
+	Issuers     int         `json:"issuers"`
+	Revocations int         `json:"revocations"`
+	Unresolved  []string    `json:"unresolved,omitempty"` // ids of key sources without keys yet
+	Cache       token.Stats `json:"cache"`
+}
+
+// Summary describes the snapshot.
+func (s *Snapshot) Summary() Summary {
+	return Summary{
+		Version: s.version, Built: s.built, Policies: s.policies, Issuers: s.issuers,
+		Revocations: s.revocations.Len(), Unresolved: s.unresolved, Cache: s.cache.Stats(),
+	}
+}
+
+// CacheStats returns the counts of the cache of verified tokens.
+func (s *Snapshot) CacheStats() token.Stats { return s.cache.Stats() }
+
+// Explain tells of every rule that the decision looks at why it fits or not. The request is canonical already and the
+// subject is what Bind returned; it is for people who debug policies.
+func (s *Snapshot) Explain(r *decision.Request, subject *decision.Subject) decision.Explanation {
+	return s.program.Explain(r, subject)
+}
+
+func revocations(b *bundle.Bundle) []policy.Revocation {
+	out := make([]policy.Revocation, 0, len(b.Revocations))
+	for _, r := range b.Revocations {
+		out = append(out, r.Revocation)
+	}
+	return out
+}
+
+// addIssuers makes a verifier for each issuer. One without keys yet gets one that answers KeysUnavailable.
+func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
+	byID := make(map[string]bundle.Policy, len(b.Policies))
+	for _, p := range b.Policies {
+		byID[decision.Policy{Namespace: p.Namespace, Name: p.Name}.ID()] = p
+	}
+	keys := keyCache{bundle: b, sets: map[keyUse]*keyset.Set{}, sources: map[string]*source{}}
+	var specs [2][]policy.Issuer
+	var problems []error
+	for bit, is := range s.program.Issuers() {
+		p := byID[is.Policy]
+		if is.Index >= len(p.Keys) || is.Index >= len(p.Decryption) {
+			return fmt.Errorf("%s: spec.issuers[%d]: the bundle names no key set for it", is.Policy, is.Index)
+		}
+		one, err := keys.issuer(is.Spec, p.Keys[is.Index], p.Decryption[is.Index])
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: spec.issuers[%d]: %w", is.Policy, is.Index, err))
+			continue
+		}
+		one.bit = bit
+		to, at := &s.enforce, 0
+		if is.Audit {
+			to, at = &s.audit, 1
+		}
+		to.issuers = append(to.issuers, one)
+		specs[at] = append(specs[at], is.Spec)
+	}
+	s.unresolved = keys.unresolved
+	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])
+	s.audit.offset = 1 << 16
+	return errors.Join(problems...)
+}
+
+// addForwarding prepares the forward sections of the Enforce policies, which are in the order of their names.
+func (s *Snapshot) addForwarding(b *bundle.Bundle) error {
+	own := map[string]decision.IssuerSet{}
+	for bit, is := range s.program.Issuers() {
+		own[is.Policy] = own[is.Policy].With(bit)
+	}
+	var specs []policy.Spec
+	for _, p := range b.Policies {
+		id := decision.Policy{Namespace: p.Namespace, Name: p.Name}.ID()
+		if p.Spec.Mode == policy.Audit {
+			s.auditing = append(s.auditing, id)
+			continue
+		}
+		specs = append(specs, p.Spec)
+		s.strip = s.strip || p.Spec.Forward != nil && p.Spec.Forward.Token == policy.Strip
+		one, err := newIdentity(p.Spec.Forward, own[id])
+		if err != nil {
+			return fmt.Errorf("%s: spec.forward.headers: %w", id, err)
+		}
+		s.identity = append(s.identity, one)
+	}
+	s.names = newNames(specs)
+	return nil
+}
