@@ -1,0 +1,92 @@
+package webhook
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+)
+
+// operation is one operation of a JSON patch (RFC 6902).
+type operation = jsonpatch.JsonPatchOperation
+
+func add(path string, value any) operation {
+	return operation{Operation: "add", Path: path, Value: value}
+}
+
+func remove(path string) operation { return operation{Operation: "remove", Path: path} }
+
+// podPatch returns what leads from before to after, as far as injection changes pods: annotations, labels, the sidecar's
+// containers and volumes, and probes. Containers are told apart by name, so that none takes over a field of another.
+func podPatch(before, after *corev1.Pod) []operation {
+	var out []operation
+	out = append(out, mapPatch("/metadata/annotations", before.Annotations, after.Annotations)...)
+	out = append(out, mapPatch("/metadata/labels", before.Labels, after.Labels)...)
+	out = append(out, probePatch("/spec/containers", before.Spec.Containers, after.Spec.Containers)...)
+	out = append(out, probePatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers)...)
+	out = append(out, listPatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers,
+		func(c corev1.Container) string { return c.Name })...)
+	return append(out, listPatch("/spec/volumes", before.Spec.Volumes, after.Spec.Volumes,
+		func(v corev1.Volume) string { return v.Name })...)
+}
+
+func mapPatch(path string, before, after map[string]string) []operation {
+	if maps.Equal(before, after) {
+		return nil
+	}
+	return []operation{add(path, after)}
+}
+
+// probePatch replaces probes that differ, at the index that the container has before anything is added or removed.
+func probePatch(path string, before, after []corev1.Container) []operation {
+	var out []operation
+	for i, b := range before {
+		j := slices.IndexFunc(after, func(a corev1.Container) bool { return a.Name == b.Name })
+		if j < 0 || sidecarItem(b.Name) {
+			continue
+		}
+		for _, p := range []struct {
+			name          string
+			before, after *corev1.Probe
+		}{
+			{"startupProbe", b.StartupProbe, after[j].StartupProbe},
+			{"readinessProbe", b.ReadinessProbe, after[j].ReadinessProbe},
+			{"livenessProbe", b.LivenessProbe, after[j].LivenessProbe},
+		} {
+			if p.after != nil && !equality.Semantic.DeepEqual(p.before, p.after) {
+				out = append(out, add(fmt.Sprintf("%s/%d/%s", path, i, p.name), p.after))
+			}
+		}
+	}
+	return out
+}
+
+// listPatch removes and adds items, told apart by name. Items that are in both lists keep their order; one of the
+// sidecar's that differs is taken out and put in anew.
+func listPatch[T any](path string, before, after []T, name func(T) string) []operation {
+	if len(before) == 0 {
+		if len(after) == 0 {
+			return nil
+		}
+		return []operation{add(path, after)}
+	}
+	var out []operation
+	kept := map[string]bool{}
+	for i, b := range slices.Backward(before) {
+		j := slices.IndexFunc(after, func(a T) bool { return name(a) == name(b) })
+		if j >= 0 && (!sidecarItem(name(b)) || equality.Semantic.DeepEqual(b, after[j]) && i == j) {
+			kept[name(b)] = true
+			continue
+		}
+		out = append(out, remove(fmt.Sprintf("%s/%d", path, i)))
+	}
+	for j, a := range after {
+		if !kept[name(a)] {
+			out = append(out, add(fmt.Sprintf("%s/%d", path, j), a))
+		}
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// policyHandler validates AuthPolicies.
+type policyHandler struct {
+	decoder   admission.Decoder
+	allowHTTP bool
+}
+
+func (h *policyHandler) handle(_ context.Context, req admission.Request) answer {
+	var p v1alpha1.AuthPolicy
+	if err := h.decoder.Decode(req, &p); err != nil {
+		return refused(fmt.Errorf("decode AuthPolicy: %w", err))
+	}
+	if req.Operation == admissionv1.Update {
+		var old v1alpha1.AuthPolicy
+		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil && equality.Semantic.DeepEqual(old.Spec, p.Spec) {
+			return allowed("Unchanged", nil)
+		}
+	}
+	if err := CheckPolicy(req.Namespace, p); err != nil {
+		return refused(err)
+	}
+	return allowed("", Warnings(p, h.allowHTTP))
+}
+
+// CheckPolicy returns every reason why a sidecar could not load p in namespace, joined; nil if it can. Keys that are read
+// from elsewhere are not looked at: a Secret may come later than the policy.
+func CheckPolicy(namespace string, p v1alpha1.AuthPolicy) error {
+	var errs []error
+	errs = append(errs, p.Spec.Selector.Validate("spec.selector"))
+	_, err := decision.Compile([]decision.Policy{{Namespace: namespace, Name: p.Name, Spec: p.Spec.Spec}})
+	errs = append(errs, err)
+	for i, issuer := range p.Spec.Issuers {
+		if issuer.Keys.JWKS == "" {
+			continue
+		}
+		if _, err := keyset.Parse([]byte(issuer.Keys.JWKS), keyset.Public); err != nil {
+			errs = append(errs, fmt.Errorf("spec.issuers[%d].keys.jwks: %w; want a JWK Set of public keys", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Warnings returns what is allowed in p but probably not meant. allowHTTP is whether the controller fetches over plain http.
+func Warnings(p v1alpha1.AuthPolicy, allowHTTP bool) []string {
+	var out []string
+	for i, issuer := range p.Spec.Issuers {
+		out = append(out, plainHTTP(fmt.Sprintf("spec.issuers[%d]", i), issuer, allowHTTP)...)
+		if set, err := keyset.Parse([]byte(issuer.Keys.JWKS), keyset.Public); issuer.Keys.JWKS != "" && err == nil {
+			for _, problem := range set.Problems() {
+				out = append(out, fmt.Sprintf("spec.issuers[%d].keys.jwks: left out: %s", i, problem))
+			}
+		}
+	}
+	if len(p.Spec.Rules) == 0 && p.Spec.Mode != policy.Audit {
+		out = append(out, "spec.rules: there are none, so this policy allows nothing by itself")
+	}
+	return out
+}
+
+// plainHTTP warns of keys that are fetched where anybody on the way can replace them.
+func plainHTTP(field string, issuer policy.Issuer, allowHTTP bool) []string {
+	urls := map[string]string{".keys.jwksURL": issuer.Keys.JWKSURL}
+	if d := issuer.Keys.Discovery; d != nil {
+		urls[".keys.discovery.url"] = d.URL
+		if d.URL == "" {
+			urls[".issuer"] = issuer.Issuer
+		}
+	}
+	var out []string
+	for _, name := range []string{".issuer", ".keys.discovery.url", ".keys.jwksURL"} {
+		if !strings.HasPrefix(strings.ToLower(urls[name]), "http://") {
+			continue
+		}
+		if allowHTTP {
+			out = append(out, field+name+": plain http: whoever is on the way can replace the keys")
+		} else {
+			out = append(out, field+name+": plain http, which the controller does not fetch: it runs without --key-allow-http")
+		}
+	}
+	return out
+}
+
+// revocationHandler validates TokenRevocations.
+type revocationHandler struct {
+	decoder admission.Decoder
+}
+
+func (h *revocationHandler) handle(_ context.Context, req admission.Request) answer {
+	var r v1alpha1.TokenRevocation
+	if err := h.decoder.Decode(req, &r); err != nil {
+		return refused(fmt.Errorf("decode TokenRevocation: %w", err))
+	}
+	if req.Operation == admissionv1.Update {
+		var old v1alpha1.TokenRevocation
+		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil && equality.Semantic.DeepEqual(old.Spec, r.Spec) {
+			return allowed("Unchanged", nil)
+		}
+	}
+	if err := r.Spec.Validate("spec"); err != nil {
+		return refused(err)
+	}
+	return allowed("", nil)
+}
