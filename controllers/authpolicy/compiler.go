@@ -1,0 +1,140 @@
+package authpolicy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
+)
+
+const (
+	// settleFirst is how long the first compilation of a namespace waits for its keys: sidecars have something better
+	// than a bundle without keys until then.
+	settleFirst = 3 * time.Second
+	// settleLater is how long later ones wait for sources that are new.
+	settleLater = 500 * time.Millisecond
+)
+
+// compiler compiles a namespace and hands the bundles to the push server. It runs on every replica.
+type compiler struct {
+	reader client.Reader
+	keys   *keys.Resolver
+	push   *push.Server
+	status *Trigger
+	now    clock
+
+	mu     sync.Mutex
+	spaces map[string]*space // guarded by mu; the map, not what is in it
+}
+
+// space is what is remembered of a namespace. The controller never works on one namespace twice at a time.
+type space struct {
+	verdicts verdicts
+
+	mu     sync.Mutex
+	result *compile.Result // guarded by mu; the newest
+}
+
+var _ reconcile.TypedReconciler[string] = (*compiler)(nil)
+
+// Reconcile compiles one namespace.
+func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
+	snapshot, err := gather(ctx, c.reader, namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	s := c.space(namespace)
+	c.resolve(ctx, s, &snapshot)
+	snapshot.Now = c.now()
+	s.verdicts.begin()
+	snapshot.Check = s.verdicts.check
+	result, err := compile.Compile(snapshot)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	c.push.Set(namespace, targets(snapshot, result))
+	s.store(&result)
+	c.status.Add(namespace)
+	if len(snapshot.Policies)+len(snapshot.Revocations)+len(snapshot.Workloads) == 0 {
+		c.forget(namespace)
+	}
+	if result.Next.IsZero() {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{RequeueAfter: max(result.Next.Sub(snapshot.Now), time.Second)}, nil
+}
+
+// resolve adds the keys that there are.
+func (c *compiler) resolve(ctx context.Context, s *space, snapshot *compile.Snapshot) {
+	var sources []keys.Source
+	for _, p := range snapshot.Policies {
+		sources = append(sources, keys.SourcesOf(p.Namespace, p.Spec)...)
+	}
+	c.keys.Want(snapshot.Namespace, sources)
+	patience := settleLater
+	if s.load() == nil {
+		patience = settleFirst
+	}
+	c.keys.Settle(ctx, snapshot.Namespace, patience)
+	snapshot.Keys = map[string]bundle.KeySet{}
+	for id, state := range c.keys.States(snapshot.Namespace) {
+		if state.Keys > 0 {
+			snapshot.Keys[id] = state.Set
+		}
+	}
+}
+
+func targets(s compile.Snapshot, r compile.Result) map[string]push.Target {
+	out := make(map[string]push.Target, len(s.Workloads))
+	for _, w := range s.Workloads {
+		out[w.UID] = push.Target{Pod: w.Name, Bundle: r.Bundles[w.UID]}
+	}
+	return out
+}
+
+func (c *compiler) space(namespace string) *space {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.spaces[namespace]
+	if s == nil {
+		s = &space{}
+		c.spaces[namespace] = s
+	}
+	return s
+}
+
+func (c *compiler) forget(namespace string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.spaces, namespace)
+}
+
+// result returns what a namespace compiled to last, or nil.
+func (c *compiler) result(namespace string) *compile.Result {
+	c.mu.Lock()
+	s := c.spaces[namespace]
+	c.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.load()
+}
+
+func (s *space) store(r *compile.Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result = r
+}
+
+func (s *space) load() *compile.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.result
+}

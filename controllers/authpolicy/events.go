@@ -1,0 +1,78 @@
+package authpolicy
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// maxNote bounds an event's text, in bytes; the API takes 1 KiB.
+const maxNote = 1000
+
+// action is the action of every event: what the controller was doing.
+const action = "Reconcile"
+
+// recorder tells people of what goes wrong, once for each time that it begins or changes.
+type recorder struct {
+	events events.EventRecorder
+
+	mu   sync.Mutex
+	told map[string]map[string]string // guarded by mu; what was said of revocations, by namespace and name
+}
+
+// policy tells of conditions that have turned False, or are so for another cause, between two statuses.
+func (r *recorder) policy(o *policyObject, previous, next v1alpha1.AuthPolicyStatus) {
+	about := &v1alpha1.AuthPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AuthPolicy"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
+	}
+	for _, kind := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionProgrammed} {
+		was, is := meta.FindStatusCondition(previous.Conditions, kind), meta.FindStatusCondition(next.Conditions, kind)
+		if is == nil || is.Status != metav1.ConditionFalse || is.Reason == v1alpha1.ReasonPending {
+			continue
+		}
+		if kind == v1alpha1.ConditionProgrammed && is.Reason == v1alpha1.ReasonInvalid {
+			continue // told of by Accepted
+		}
+		if was == nil || was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message {
+			r.warn(about, is.Reason, is.Message)
+		}
+	}
+}
+
+// revocations tells of what is wrong with revocations of a namespace.
+func (r *recorder) revocations(namespace string, problems map[string]error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told := r.told[namespace]
+	now := map[string]string{}
+	for name, err := range problems {
+		now[name] = err.Error()
+		if told[name] == now[name] {
+			continue
+		}
+		r.warn(&v1alpha1.TokenRevocation{
+			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TokenRevocation"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		}, v1alpha1.ReasonInvalid, err.Error())
+	}
+	if r.told == nil {
+		r.told = map[string]map[string]string{}
+	}
+	if r.told[namespace] = now; len(now) == 0 {
+		delete(r.told, namespace)
+	}
+}
+
+func (r *recorder) warn(about runtime.Object, reason, text string) {
+	if len(text) > maxNote {
+		text = text[:maxNote-4] + " ..."
+	}
+	r.events.Eventf(about, nil, corev1.EventTypeWarning, reason, action, "%s", text)
+}

@@ -1,0 +1,76 @@
+package authpolicy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/status"
+)
+
+// input brings together what is known of one policy. It is pure.
+func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]push.Sidecar) status.Input {
+	in := status.Input{Generation: o.Policy.Generation, Problem: o.Problem}
+	for _, issuer := range o.Policy.Spec.Issuers {
+		in.Issuers = append(in.Issuers, issuerOf(o.Policy.Namespace, issuer, states))
+	}
+	for _, w := range o.Selected {
+		c, connected := sidecars[w.UID]
+		switch {
+		case connected:
+			in.Sidecars = append(in.Sidecars, sidecarOf(c, o.Ref()))
+		case w.Injected:
+			in.Unheard++
+		default:
+			in.Missing++
+		}
+	}
+	slices.SortFunc(in.Sidecars, func(a, b status.Sidecar) int { return cmp.Compare(a.Pod, b.Pod) })
+	return in
+}
+
+func sidecarOf(c push.Sidecar, p compile.PolicyRef) status.Sidecar {
+	s := status.Sidecar{Pod: c.Pod, Current: c.Acked.Has(p)}
+	if c.Rejected.Has(p) {
+		s.Rejected = c.Reason
+	}
+	return s
+}
+
+func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.State) status.Issuer {
+	verification := states[bundle.SourceID(namespace, issuer)]
+	out := status.Issuer{
+		Name: issuer.Name, Keys: verification.Keys, Fetched: verification.Fetched,
+		Failure: failure(verification), Note: strings.Join(verification.Problems, "; "),
+	}
+	if of := verification.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
+		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
+	}
+	if issuer.Decryption == nil {
+		return out
+	}
+	decryption := states[bundle.DecryptionID(namespace, issuer)]
+	if f := failure(decryption); f != "" && out.Failure == "" {
+		out.Failure = "decryption: " + f
+	}
+	if len(decryption.Problems) > 0 && out.Note == "" {
+		out.Note = "decryption: " + strings.Join(decryption.Problems, "; ")
+	}
+	return out
+}
+
+func failure(s keys.State) string {
+	switch {
+	case s.Err != nil:
+		return s.Err.Error()
+	case s.Keys == 0:
+		return "the keys have not been read yet"
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package authpolicy
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
+)
+
+const workers = 4
+
+// ackPause gathers acknowledgements before status is looked at.
+const ackPause = 100 * time.Millisecond
+
+// Triggers are how keys and sidecars make themselves heard. Give Keys.Add to the Resolver and Sidecars.Add to the Server
+// as what to call on a change.
+type Triggers struct {
+	Keys, Sidecars *Trigger
+}
+
+// NewTriggers returns triggers for Setup.
+func NewTriggers() Triggers {
+	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
+}
+
+// Options are what Setup needs; all are required.
+type Options struct {
+	Keys     *keys.Resolver
+	Push     *push.Server
+	Triggers Triggers
+}
+
+// Setup adds both controllers, and the cache that they read from, to a manager.
+func Setup(mgr manager.Manager, o Options) error {
+	if o.Keys == nil || o.Push == nil || o.Triggers.Keys == nil || o.Triggers.Sidecars == nil {
+		return errors.New("authpolicy: Keys, Push and Triggers are required")
+	}
+	objects, err := newCache(mgr.GetConfig(), cache.Options{HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(objects); err != nil {
+		return err
+	}
+	c := &compiler{
+		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, spaces: map[string]*space{},
+	}
+	if err := addCompiler(mgr, objects, c, o.Triggers.Keys); err != nil {
+		return err
+	}
+	var since atomic.Pointer[time.Time]
+	w := &writer{
+		reader: objects, client: mgr.GetClient(), compiler: c, keys: o.Keys, push: o.Push, now: time.Now,
+		events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[string]written{},
+		elected: func() time.Time { return *since.Load() },
+	}
+	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {
+		now := time.Now()
+		since.Store(&now)
+	})
+}
+
+func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], keys *Trigger) error {
+	everywhere := false
+	c, err := controller.NewTyped("compile", mgr, controller.TypedOptions[string]{
+		Reconciler: r, MaxConcurrentReconciles: workers, NeedLeaderElection: &everywhere,
+	})
+	if err != nil {
+		return err
+	}
+	return watch(c,
+		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), respecified[*policyObject]()),
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()),
+		source.TypedKind(objects, podMetadata(), toNamespace[*metav1.PartialObjectMetadata](),
+			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+				UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+					return moved(e.ObjectOld, e.ObjectNew)
+				},
+			}),
+		source.TypedFunc[string](keys.start),
+	)
+}
+
+func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], sidecars *Trigger, elected func()) error {
+	c, err := controller.NewTyped("status", mgr, controller.TypedOptions[string]{
+		Reconciler: r, MaxConcurrentReconciles: workers,
+	})
+	if err != nil {
+		return err
+	}
+	return watch(c,
+		source.TypedFunc[string](func(ctx context.Context, q workqueue.TypedRateLimitingInterface[string]) error {
+			elected()
+			return sidecars.start(ctx, q)
+		}),
+		// Every namespace once when this replica becomes the leader, and whenever somebody else writes a status.
+		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject]()),
+	)
+}
+
+func watch(c controller.TypedController[string], sources ...source.TypedSource[string]) error {
+	for _, s := range sources {
+		if err := c.Watch(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toNamespace makes an object's namespace the key.
+func toNamespace[T client.Object]() handler.TypedEventHandler[T, string] {
+	return handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, o T) []string {
+		return []string{o.GetNamespace()}
+	})
+}
+
+// respecified passes updates that change an object's spec.
+func respecified[T client.Object]() predicate.TypedPredicate[T] {
+	return predicate.TypedGenerationChangedPredicate[T]{}
+}

@@ -1,0 +1,141 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+)
+
+// Compile makes the bundles of a namespace. It fails only if a bundle cannot be encoded, which no input should cause.
+func Compile(s Snapshot) (Result, error) {
+	if s.Check == nil {
+		s.Check = Check
+	}
+	c := compiler{Snapshot: s, groups: map[string]*Bundle{}}
+	c.admit()
+	revocations, problems, next := revoked(s)
+	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads)), Revocations: problems, Next: next}
+	for _, w := range s.Workloads {
+		b, err := c.bundleFor(w, revocations)
+		if err != nil {
+			return Result{}, err
+		}
+		result.Bundles[w.UID] = b
+	}
+	for _, p := range c.policies {
+		result.Outcomes = append(result.Outcomes, *p.outcome)
+	}
+	slices.SortFunc(result.Outcomes, func(a, b Outcome) int { return cmp.Compare(a.Policy.Name, b.Policy.Name) })
+	return result, nil
+}
+
+// compiler holds one run of Compile.
+type compiler struct {
+	Snapshot
+	policies []admitted         // oldest first
+	groups   map[string]*Bundle // by the set of selected policies, a byte for each policy
+}
+
+// admitted is a policy, or its stand-in, that takes part.
+type admitted struct {
+	Policy
+	outcome *Outcome
+}
+
+// admit checks each policy by itself.
+func (c *compiler) admit() {
+	for _, p := range slices.SortedFunc(slices.Values(c.Policies), byAge) {
+		a := admitted{Policy: p, outcome: &Outcome{Policy: p, Problem: c.problem(p)}}
+		if a.outcome.Problem != nil {
+			a.Policy = c.standIn(p)
+		}
+		c.policies = append(c.policies, a)
+	}
+}
+
+func (c *compiler) problem(p Policy) error {
+	if p.Unreadable != nil {
+		return p.Unreadable
+	}
+	if err := p.Selector.Validate("spec.selector"); err != nil {
+		return err
+	}
+	return c.Check([]Policy{p})
+}
+
+// bundleFor returns the bundle of a workload, made once for each set of policies.
+func (c *compiler) bundleFor(w Workload, revocations []bundle.Revocation) (*Bundle, error) {
+	mask := make([]byte, len(c.policies))
+	var selected []admitted
+	for i, p := range c.policies {
+		if p.selects(w) {
+			mask[i] = 1
+			selected = append(selected, p)
+			p.outcome.Selected = append(p.outcome.Selected, w)
+		}
+	}
+	if b := c.groups[string(mask)]; b != nil {
+		return b, nil
+	}
+	b, err := c.encode(c.together(selected), revocations)
+	if err != nil {
+		return nil, fmt.Errorf("encode bundle of namespace %s: %w", c.Namespace, err)
+	}
+	c.groups[string(mask)] = b
+	return b, nil
+}
+
+// selects is true for a policy whose selector could not be read: whom it guards cannot be known, so it guards everybody.
+func (a admitted) selects(w Workload) bool {
+	return a.Selector.Validate("") != nil || a.Selector.Matches(w.Labels)
+}
+
+// together returns the policies, with stand-ins for those that do not fit with the ones before them.
+func (c *compiler) together(selected []admitted) []Policy {
+	all := make([]Policy, len(selected))
+	for i, p := range selected {
+		all[i] = p.Policy
+	}
+	if len(all) < 2 || c.Check(all) == nil {
+		return all
+	}
+	var fit []Policy
+	for _, p := range selected {
+		err := c.Check(append(slices.Clip(fit), p.Policy))
+		if err == nil {
+			fit = append(fit, p.Policy)
+			continue
+		}
+		fit = append(fit, c.standIn(p.Policy))
+		if p.outcome.Problem == nil {
+			p.outcome.Problem = fmt.Errorf("does not compile together with older policies that select the same pods: %w", err)
+		}
+	}
+	return fit
+}
+
+func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*Bundle, error) {
+	objects := make([]bundle.Object, len(policies))
+	refs := make([]PolicyRef, len(policies))
+	for i, p := range policies {
+		objects[i] = bundle.Object{
+			Namespace: c.Namespace, Name: p.Name, Generation: p.Generation, Selector: p.Selector, Spec: p.Spec,
+		}
+		refs[i] = p.ref()
+	}
+	assembled := bundle.Assemble(objects, revocations, c.Keys)
+	named := map[string]bool{}
+	for _, p := range assembled.Policies {
+		for i := range p.Keys {
+			named[p.Keys[i]], named[p.Decryption[i]] = true, true
+		}
+	}
+	encoded, err := bundle.Encode(assembled)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(refs, func(a, b PolicyRef) int { return cmp.Compare(a.Name, b.Name) })
+	return &Bundle{Ref: &Ref{Version: bundle.Version(encoded), Policies: refs}, Encoded: encoded, keySets: named}, nil
+}

@@ -1,0 +1,17 @@
+// Package compile turns what a namespace holds into what its sidecars are given: policies, revocations, resolved keys and
+// the pods' labels in, one bundle for each set of selected policies and one outcome for each policy out. It is pure, and
+// it always starts from the whole snapshot, so that no order of events can lead to another result.
+//
+// # A policy that does not compile
+//
+// With the validating webhook there is none. Without it (switched off, or a policy from before an upgrade) one bad policy
+// must neither disturb the others nor open a hole. It is replaced by a stand-in of the same name and mode which
+//
+//   - allows nothing: its allow rules are gone, and requests that only they let in are refused;
+//   - still removes its identity headers from requests, so that no client can forge them;
+//   - refuses every request if the policy had a deny rule, or identity headers that cannot be read, since what should
+//     have been refused cannot be known. An Audit policy never refuses; its stand-in neither.
+//
+// Policies that compile each by itself but not together (they name more than 64 issuers) are taken in order, oldest
+// first and then by name; the one that does not fit any more gets a stand-in.
+package compile

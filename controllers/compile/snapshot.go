@@ -1,0 +1,127 @@
+package compile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Snapshot is all that the bundles of one namespace are made from.
+type Snapshot struct {
+	Namespace   string
+	Policies    []Policy
+	Revocations []Revocation
+	// Keys are the key sets resolved so far, by their ids in api/bundle.
+	Keys      map[string]bundle.KeySet
+	Workloads []Workload
+	// Now decides which revocations are over.
+	Now time.Time
+	// Check says whether policies compile together. Default: Check of this package. A caller that compiles often gives
+	// one that remembers; it must be a pure function of its argument.
+	Check func([]Policy) error
+}
+
+// Policy is an AuthPolicy as it stands in the cluster.
+type Policy struct {
+	Name, UID  string
+	Namespace  string
+	Generation int64
+	Created    time.Time
+	Selector   policy.Selector
+	Spec       policy.Spec
+	// Unreadable says why the object could not be decoded. Selector and Spec are then what could be.
+	Unreadable error
+}
+
+// Revocation is a TokenRevocation as it stands in the cluster.
+type Revocation struct {
+	Name string
+	Spec policy.Revocation
+	// Unreadable says why the object could not be decoded.
+	Unreadable error
+}
+
+// Workload is a live pod.
+type Workload struct {
+	Name, UID string
+	Labels    map[string]string
+	// Injected says that the pod was given a sidecar.
+	Injected bool
+}
+
+// Ref names the content of a bundle without holding it.
+type Ref struct {
+	// Version is the hash of the encoded bundle.
+	Version string
+	// Policies are those in the bundle, sorted by name.
+	Policies []PolicyRef
+}
+
+// PolicyRef is one generation of one policy.
+type PolicyRef struct {
+	Name, UID  string
+	Generation int64
+}
+
+// Has reports whether the bundle holds this very generation of a policy. A nil Ref holds nothing.
+func (r *Ref) Has(p PolicyRef) bool {
+	return r != nil && slices.Contains(r.Policies, p)
+}
+
+// Bundle is an encoded bundle, shared by all workloads that get the same.
+type Bundle struct {
+	Ref     *Ref
+	Encoded []byte
+
+	keySets map[string]bool
+}
+
+// Names reports whether the bundle names a key set, be it resolved or not.
+func (b *Bundle) Names(keySet string) bool { return b.keySets[keySet] }
+
+// Result is what a snapshot compiles to.
+type Result struct {
+	// Bundles has a bundle for every workload, by its UID; also for workloads that no policy selects.
+	Bundles map[string]*Bundle
+	// Outcomes has one entry for each policy, sorted by name.
+	Outcomes []Outcome
+	// Revocations has what is wrong with revocations, by name; what can be used of them is used.
+	Revocations map[string]error
+	// Next is when the same snapshot gives another result, because a revocation is over. Zero: never.
+	Next time.Time
+}
+
+// Outcome is what has become of one policy.
+type Outcome struct {
+	Policy Policy
+	// Problem says why the policy was replaced by a stand-in; nil if it is in force as written.
+	Problem error
+	// Selected are the live pods that the policy selects.
+	Selected []Workload
+}
+
+// Ref names the generation that the outcome is about.
+func (o Outcome) Ref() PolicyRef { return o.Policy.ref() }
+
+func (p Policy) ref() PolicyRef {
+	return PolicyRef{Name: p.Name, UID: p.UID, Generation: p.Generation}
+}
+
+// Check returns an error that says, field by field, why policies do not compile together; nil if they do.
+func Check(policies []Policy) error {
+	in := make([]decision.Policy, len(policies))
+	for i, p := range policies {
+		in[i] = decision.Policy{Namespace: p.Namespace, Name: p.Name, Spec: p.Spec}
+	}
+	_, err := decision.Compile(in)
+	return err
+}
+
+// byAge orders policies for conflicts: the oldest first, then by name.
+func byAge(a, b Policy) int {
+	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,44 @@
+package compile
+
+import (
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// refuseAll is the name of the rule of a stand-in that refuses everything; it shows in logs and metrics.
+const refuseAll = "policy-is-invalid"
+
+// standIn replaces a policy that does not compile by one that does and that is never laxer. See the package's doc.
+func (c *compiler) standIn(p Policy) Policy {
+	refuses := p.Unreadable != nil || hasDeny(p.Spec)
+	out := p
+	out.Unreadable = nil
+	out.Spec = policy.Spec{Mode: mode(p.Spec), Forward: p.Spec.Forward, Rules: rules(refuses)}
+	if out.Spec.Forward != nil && c.Check([]Policy{out}) != nil {
+		out.Spec = policy.Spec{Mode: mode(p.Spec), Rules: rules(true)}
+	}
+	return out
+}
+
+// mode is Enforce unless the policy surely says Audit.
+func mode(s policy.Spec) policy.Mode {
+	if s.Mode == policy.Audit {
+		return policy.Audit
+	}
+	return policy.Enforce
+}
+
+func hasDeny(s policy.Spec) bool {
+	for _, r := range s.Rules {
+		if r.Deny != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func rules(refuses bool) []policy.Rule {
+	if !refuses {
+		return nil
+	}
+	return []policy.Rule{{Name: refuseAll, Deny: &policy.Conditions{}}}
+}

@@ -1,0 +1,14 @@
+// Package keys resolves the key sources that policies name: Secrets, ConfigMaps, inline sets, JWKS URLs, OIDC discovery, and
+// the cluster's own service-account issuer.
+//
+// Whatever comes from a source is vetted by api/keyset before it is used. A source that fails, be it unreachable, deleted,
+// emptied or garbled, keeps its last good keys for as long as this controller runs and says why it fails; a key that is
+// removed from a set that is otherwise good is gone with the next read. To take keys away on purpose, remove them from the
+// set, or the issuer from the policy.
+//
+// Secrets and ConfigMaps are read one by one, those that policies name and no others: when they are first named and then
+// every few seconds. That needs the verb get alone; a watch would need list as well, and so the right to read every
+// Secret of the cluster. Reads are answered from the API server's cache and paced, so that ten thousand of them take longer,
+// not more. What comes over HTTP is fetched by api/fetch: each source by itself, so that none waits for another, and once
+// for all who name it.
+package keys

@@ -1,0 +1,198 @@
+package keys
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	readTimeout   = 5 * time.Second
+	readsASecond  = 20
+	maxObjectSize = 1 << 20 // bytes of one entry; the API server takes no more in a whole object
+)
+
+// Run reads Secrets and ConfigMaps again and again until ctx is done, and closes the Resolver then.
+func (r *Resolver) Run(ctx context.Context) error {
+	defer r.Close()
+	for {
+		objects := r.objects()
+		every := max(r.options.Poll, time.Duration(len(objects))*time.Second/readsASecond)
+		if len(objects) == 0 {
+			if !wait(ctx, every) {
+				return nil
+			}
+			continue
+		}
+		for _, o := range objects {
+			if !wait(ctx, every/time.Duration(len(objects))) {
+				return nil
+			}
+			r.read(ctx, o)
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// objects returns all that is named.
+func (r *Resolver) objects() []object {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []object
+	named := map[object]bool{}
+	for _, e := range r.entries {
+		for _, of := range []func() (object, string, bool){e.source.holder, e.source.authority} {
+			if o, _, ok := of(); ok && !named[o] {
+				named[o] = true
+				out = append(out, o)
+			}
+		}
+	}
+	for o := range r.seen {
+		if !named[o] {
+			delete(r.seen, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b object) int {
+		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+	})
+	return out
+}
+
+// readSoon reads an object in the background. It is called with mu held.
+func (r *Resolver) readSoon(o object) {
+	r.wait.Go(func() {
+		select {
+		case r.reading <- struct{}{}:
+			defer func() { <-r.reading }()
+			r.read(r.ctx, o)
+		case <-r.ctx.Done():
+		}
+	})
+}
+
+// read reads an object and gives its entries to the sources that name them.
+func (r *Resolver) read(ctx context.Context, o object) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	data, err := r.get(ctx, o)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	now := time.Now()
+	trusted := false
+	for _, e := range r.entries {
+		if holder, key, ok := e.source.holder(); ok && holder == o {
+			value, err := pick(o, data, key, err)
+			r.take(e, value, now, err)
+		}
+		if authority, key, ok := e.source.authority(); ok && authority == o {
+			trusted = r.trust(e, o, data, key, err) || trusted
+		}
+	}
+	if trusted {
+		r.poll()
+	}
+}
+
+// trust fetches a source with the CA that its Secret holds now. It is called with mu held.
+func (r *Resolver) trust(e *entry, o object, data map[string][]byte, key string, err error) bool {
+	ca, err := pick(o, data, key, err)
+	if err != nil {
+		if e.from == nil || e.state.Err == nil {
+			r.take(e, nil, time.Time{}, fmt.Errorf("caSecretRef: %w", err))
+		}
+		return false
+	}
+	from := e.source.address(string(ca))
+	if e.from != nil && *e.from == from {
+		return false
+	}
+	e.from = &from
+	return true
+}
+
+// pick returns one entry of an object.
+func pick(o object, data map[string][]byte, key string, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	value, ok := data[key]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%s %s has no entry %q", o.kind, o.name, key)
+	case len(value) == 0:
+		return nil, fmt.Errorf("%s %s: entry %q is empty", o.kind, o.name, key)
+	case len(value) > maxObjectSize:
+		return nil, fmt.Errorf("%s %s: entry %q has more than %d bytes", o.kind, o.name, key, maxObjectSize)
+	}
+	return value, nil
+}
+
+// get reads an object from the API server's cache, at least as new as the one read last.
+func (r *Resolver) get(ctx context.Context, o object) (map[string][]byte, error) {
+	r.mu.Lock()
+	since := r.seen[o]
+	r.mu.Unlock()
+	data, version, err := r.getObject(ctx, o, &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: since}})
+	r.mu.Lock()
+	if err == nil {
+		r.seen[o] = version
+	} else {
+		delete(r.seen, o)
+	}
+	r.mu.Unlock()
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("%s %s does not exist in namespace %s", o.kind, o.name, o.namespace)
+	case err != nil && ctx.Err() == nil:
+		return nil, fmt.Errorf("read %s %s: %w", o.kind, o.name, err)
+	case err != nil:
+		return nil, fmt.Errorf("read %s %s: the API server does not answer: %w", o.kind, o.name, ctx.Err())
+	}
+	return data, nil
+}
+
+func (r *Resolver) getObject(ctx context.Context, o object, opts *client.GetOptions) (map[string][]byte, string, error) {
+	at := client.ObjectKey{Namespace: o.namespace, Name: o.name}
+	if o.kind == secret {
+		var s corev1.Secret
+		err := r.options.Reader.Get(ctx, at, &s, opts)
+		return s.Data, s.ResourceVersion, err
+	}
+	var c corev1.ConfigMap
+	if err := r.options.Reader.Get(ctx, at, &c, opts); err != nil {
+		return nil, "", err
+	}
+	data := c.BinaryData
+	if data == nil {
+		data = map[string][]byte{}
+	}
+	for k, v := range c.Data {
+		data[k] = []byte(v)
+	}
+	return data, c.ResourceVersion, nil
+}

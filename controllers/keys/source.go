@@ -1,0 +1,132 @@
+package keys
+
+import (
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Source is one place that keys come from.
+type Source struct {
+	// ID is bundle.SourceID or bundle.DecryptionID.
+	ID        string
+	Namespace string
+	// Issuer is the issuer as the policy has it, for discovery.
+	Issuer string
+	// Keys is the source of verification keys; not used if Decryption is given.
+	Keys policy.KeySource
+	// CA is what fetches trust; nil: the system's.
+	CA *policy.KeyRef
+	// Decryption is the Secret with decryption keys.
+	Decryption *policy.KeyRef
+}
+
+// SourcesOf returns the sources that a policy names, each once.
+func SourcesOf(namespace string, spec policy.Spec) []Source {
+	var out []Source
+	seen := map[string]bool{"": true}
+	for _, i := range spec.Issuers {
+		if id := bundle.SourceID(namespace, i); !seen[id] {
+			seen[id] = true
+			out = append(out, Source{ID: id, Namespace: namespace, Issuer: i.Issuer, Keys: i.Keys, CA: i.CASecretRef})
+		}
+		if id := bundle.DecryptionID(namespace, i); !seen[id] {
+			seen[id] = true
+			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &i.Decryption.SecretRef})
+		}
+	}
+	return out
+}
+
+// kind is the label of a source in metrics.
+func (s Source) kind() string {
+	switch {
+	case s.Decryption != nil, s.Keys.SecretRef != nil:
+		return "secret"
+	case s.Keys.ConfigMapRef != nil:
+		return "configmap"
+	case s.Keys.Kubernetes != nil:
+		return "kubernetes"
+	case s.Keys.Discovery != nil:
+		return "discovery"
+	case s.Keys.JWKSURL != "":
+		return "url"
+	}
+	return "inline"
+}
+
+// use says what is taken from the source: secrets from Secrets alone.
+func (s Source) use() keyset.Use {
+	switch {
+	case s.Decryption != nil:
+		return keyset.Decrypt
+	case s.Keys.SecretRef != nil:
+		return keyset.Verify
+	}
+	return keyset.Public
+}
+
+// object is a Secret or ConfigMap.
+type object struct {
+	kind            objectKind
+	namespace, name string
+}
+
+type objectKind string
+
+const (
+	secret    objectKind = "Secret"
+	configMap objectKind = "ConfigMap"
+)
+
+// holder returns the object that holds the keys themselves, if one does.
+func (s Source) holder() (object, string, bool) {
+	switch {
+	case s.Decryption != nil:
+		return object{secret, s.Namespace, s.Decryption.Name}, s.Decryption.Key, true
+	case s.Keys.SecretRef != nil:
+		return object{secret, s.Namespace, s.Keys.SecretRef.Name}, s.Keys.SecretRef.Key, true
+	case s.Keys.ConfigMapRef != nil:
+		return object{configMap, s.Namespace, s.Keys.ConfigMapRef.Name}, s.Keys.ConfigMapRef.Key, true
+	}
+	return object{}, "", false
+}
+
+// authority returns the Secret with the CA for fetches, if one is named.
+func (s Source) authority() (object, string, bool) {
+	if s.CA == nil || !s.fetched() || s.Keys.Kubernetes != nil {
+		return object{}, "", false
+	}
+	return object{secret, s.Namespace, s.CA.Name}, s.CA.Key, true
+}
+
+// fetched reports whether the keys come over HTTP.
+func (s Source) fetched() bool {
+	return s.Decryption == nil && (s.Keys.JWKSURL != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
+}
+
+// cluster stands for the cluster's own issuer among the sources of a Poller; no policy can name it.
+func cluster() fetch.Source { return fetch.Source{JWKSURL: "kubernetes"} }
+
+// address returns where the keys are fetched from.
+func (s Source) address(ca string) fetch.Source {
+	switch {
+	case s.Keys.Kubernetes != nil:
+		return cluster()
+	case s.Keys.JWKSURL != "":
+		return fetch.Source{JWKSURL: s.Keys.JWKSURL, CA: ca}
+	}
+	return fetch.Source{Issuer: s.Issuer, MetadataURL: s.Keys.Discovery.URL, CA: ca}
+}
+
+// kindOf is the label in metrics of what is fetched.
+func kindOf(s fetch.Source) string {
+	switch {
+	case s == cluster():
+		return "kubernetes"
+	case s.JWKSURL != "":
+		return "url"
+	}
+	return "discovery"
+}

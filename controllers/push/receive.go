@@ -1,0 +1,137 @@
+package push
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+)
+
+// maxReason bounds the text of a NACK that is kept, in bytes.
+const maxReason = 512
+
+// receive reads what the sidecar says until the stream is over; the stream's context ends it.
+func (s *Server) receive(rpc pushv1.Push_StreamServer, c *stream, hello chan<- *pushv1.Hello, ready <-chan *pod) {
+	first, err := rpc.Recv()
+	if err != nil {
+		c.end(err)
+		return
+	}
+	if first.GetHello() == nil {
+		c.end(status.Error(codes.InvalidArgument, "the first message is not a Hello"))
+		return
+	}
+	hello <- first.GetHello()
+	var p *pod
+	select {
+	case p = <-ready:
+	case <-rpc.Context().Done():
+		return
+	}
+	for {
+		m, err := rpc.Recv()
+		if err != nil {
+			c.end(err)
+			return
+		}
+		s.heard(p, c, m)
+	}
+}
+
+// heard takes in one message. Kinds that this release does not know are passed over.
+func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
+	switch k := m.GetKind().(type) {
+	case *pushv1.ClientMessage_Ack:
+		s.acked(p, c, k.Ack.GetVersion())
+	case *pushv1.ClientMessage_Nack:
+		s.nacked(p, c, k.Nack.GetVersion(), printable(k.Nack.GetReason(), maxReason))
+	case *pushv1.ClientMessage_UnknownKey:
+		if id := k.UnknownKey.GetKeySet(); s.holds(p, id) {
+			s.config.UnknownKey(id)
+		}
+	}
+}
+
+func (s *Server) acked(p *pod, c *stream, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := c.settle(version)
+	if !ok {
+		return
+	}
+	c.acked, c.rejected, c.reason = x.ref, nil, ""
+	s.config.Metrics.latency.Observe(time.Since(x.since).Seconds())
+	s.changed(p.namespace)
+}
+
+func (s *Server) nacked(p *pod, c *stream, version, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := c.settle(version)
+	if !ok {
+		return
+	}
+	if reason == "" {
+		reason = "no reason given"
+	}
+	c.rejected, c.reason = x.ref, reason
+	s.config.Metrics.nacks.Inc()
+	s.config.Log.Info("sidecar refused a bundle", "namespace", p.namespace, "pod", p.name, "version", version, "reason", reason)
+	s.changed(p.namespace)
+}
+
+// settle takes a bundle, and those sent before it, off the list. A version that is not on it says nothing new.
+func (c *stream) settle(version string) (sent, bool) {
+	for i, x := range c.unsettled {
+		if x.ref.Version == version {
+			c.unsettled = append([]sent(nil), c.unsettled[i+1:]...)
+			return x, true
+		}
+	}
+	return sent{}, false
+}
+
+// rename takes over what a version stands for now: a policy that was deleted and made again as it was, say.
+func (c *stream) rename(ref *compile.Ref) {
+	if c.acked != nil && c.acked.Version == ref.Version {
+		c.acked = ref
+	}
+	if c.rejected != nil && c.rejected.Version == ref.Version {
+		c.rejected = ref
+	}
+	for i := range c.unsettled {
+		if c.unsettled[i].ref.Version == ref.Version {
+			c.unsettled[i].ref = ref
+		}
+	}
+}
+
+// holds reports whether a key set is one that the pod was given, so that a pod can ask for its own only.
+func (s *Server) holds(p *pod, keySet string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return keySet != "" && p.bundle != nil && p.bundle.Names(keySet)
+}
+
+// printable makes text from elsewhere fit for a log and a status: printable, on one line, of at most so many bytes.
+func printable(text string, most int) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || r == '\t':
+			r = ' '
+		case !unicode.IsPrint(r):
+			r = unicode.ReplacementChar
+		}
+		if b.Len()+len(string(r)) > most {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

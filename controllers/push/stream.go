@@ -1,0 +1,228 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+)
+
+// helloWait bounds how long a caller may take to say Hello.
+const helloWait = 10 * time.Second
+
+// maxUnsettled bounds what is remembered of bundles that were sent and neither acknowledged nor refused.
+const maxUnsettled = 64
+
+// stream is one sidecar's connection.
+type stream struct {
+	opened  time.Time
+	changed chan struct{} // size 1
+	ended   chan error    // size 1: why to end
+
+	// Guarded by Server.mu.
+	last      string // the version that the sidecar has or was sent last
+	unsettled []sent // oldest first
+	acked     *compile.Ref
+	rejected  *compile.Ref
+	reason    string
+}
+
+// sent is a bundle on its way.
+type sent struct {
+	ref   *compile.Ref
+	since time.Time // when it could have been there, for the latency
+}
+
+func (c *stream) wake() {
+	if c != nil {
+		signal(c.changed)
+	}
+}
+
+// end makes the stream end with err, unless something else does already.
+func (c *stream) end(err error) {
+	select {
+	case c.ended <- err:
+	default:
+	}
+}
+
+// Stream serves one sidecar, as push.proto says.
+func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
+	id, err := s.authenticate(rpc.Context())
+	if err != nil {
+		return err
+	}
+	c := &stream{opened: time.Now(), changed: make(chan struct{}, 1), ended: make(chan error, 1)}
+	hello := make(chan *pushv1.Hello, 1)
+	ready := make(chan *pod, 1)
+	go s.receive(rpc, c, hello, ready)
+	select {
+	case h := <-hello:
+		p := s.open(id, c, h.GetVersion())
+		defer s.close(p, c)
+		ready <- p
+		s.config.Log.V(1).Info("sidecar connected", "namespace", id.Namespace, "pod", id.Pod, "release", printable(h.GetSidecarVersion(), 64))
+		return s.serve(rpc, p, c, id)
+	case err := <-c.ended:
+		return err
+	case <-rpc.Context().Done():
+		return status.FromContextError(rpc.Context().Err()).Err()
+	case <-time.After(helloWait):
+		return status.Error(codes.DeadlineExceeded, "no Hello; want one as the first message")
+	}
+}
+
+func (s *Server) authenticate(ctx context.Context) (Identity, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	values := md.Get("authorization")
+	if len(values) != 1 {
+		return Identity{}, status.Error(codes.Unauthenticated, "want one authorization with the pod's service-account token")
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return Identity{}, status.Error(codes.Unauthenticated, "authorization is not a Bearer token")
+	}
+	id, err := s.config.Reviewer.Review(ctx, token)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return Identity{}, status.Error(codes.Unauthenticated, err.Error())
+	case err != nil:
+		s.config.Log.Error(err, "token review is not possible")
+		return Identity{}, status.Error(codes.Unavailable, "the token cannot be reviewed now; try again")
+	case !id.Expires.IsZero() && !time.Now().Before(id.Expires):
+		return Identity{}, status.Error(codes.Unauthenticated, "the token has expired")
+	}
+	return id, nil
+}
+
+// open makes c the stream of its pod; an older one ends.
+func (s *Server) open(id Identity, c *stream, version string) *pod {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pods := s.namespaces[id.Namespace]
+	if pods == nil {
+		pods = map[string]*pod{}
+		s.namespaces[id.Namespace] = pods
+	}
+	p := pods[id.UID]
+	if p == nil {
+		p = &pod{namespace: id.Namespace, name: id.Pod, uid: id.UID}
+		pods[id.UID] = p
+	}
+	if p.stream != nil {
+		p.stream.end(status.Error(codes.Aborted, "the pod has opened another stream"))
+	}
+	c.last = version
+	p.stream = c
+	s.config.Metrics.streams.Inc()
+	s.changed(p.namespace)
+	return p
+}
+
+func (s *Server) close(p *pod, c *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config.Metrics.streams.Dec()
+	if p.stream != c {
+		return
+	}
+	s.forget(p)
+	if p.bundle == nil {
+		delete(s.namespaces[p.namespace], p.uid)
+		s.tidy(p.namespace)
+	}
+}
+
+// serve keeps the stream until it is to end. Sending has a goroutine of its own, so that a sidecar that does not read
+// cannot keep its stream from ending.
+func (s *Server) serve(rpc pushv1.Push_StreamServer, p *pod, c *stream, id Identity) error {
+	age := time.NewTimer(s.age(id))
+	defer age.Stop()
+	arrival := time.NewTimer(s.config.Arrival)
+	defer arrival.Stop()
+	go s.send(rpc, p, c)
+	for {
+		select {
+		case err := <-c.ended:
+			return err
+		case <-rpc.Context().Done():
+			return status.FromContextError(rpc.Context().Err()).Err()
+		case <-age.C:
+			return status.Error(codes.Unavailable, "the stream has lasted long enough; connect again with a fresh token")
+		case <-arrival.C:
+			if !s.arrived(p) {
+				return status.Error(codes.NotFound, "the pod is not known")
+			}
+		}
+	}
+}
+
+// send sends the newest bundle whenever it changes; the stream's context ends it.
+func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
+	for {
+		if b := s.next(p, c); b != nil {
+			if err := rpc.Send(&pushv1.ServerMessage{Version: b.Ref.Version, Bundle: b.Encoded}); err != nil {
+				c.end(err)
+				return
+			}
+		}
+		select {
+		case <-c.changed:
+		case <-rpc.Context().Done():
+			return
+		}
+	}
+}
+
+// age is how long the stream of a caller may last.
+func (s *Server) age(id Identity) time.Duration {
+	most := s.config.MaxStreamAge
+	d := most - rand.N(most/10+1)
+	if !id.Expires.IsZero() {
+		d = min(d, time.Until(id.Expires))
+	}
+	return max(d, 0)
+}
+
+func (s *Server) arrived(p *pod) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.bundle != nil
+}
+
+// next returns the bundle to send now, or nil if the sidecar has the newest.
+func (s *Server) next(p *pod, c *stream) *compile.Bundle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := p.bundle
+	if b == nil || p.stream != c {
+		return nil
+	}
+	if b.Ref.Version == c.last {
+		if c.acked == nil && len(c.unsettled) == 0 && c.rejected == nil { // the sidecar came with the newest
+			c.acked = b.Ref
+			s.changed(p.namespace)
+		}
+		return nil
+	}
+	c.last = b.Ref.Version
+	since := p.set
+	if since.Before(c.opened) {
+		since = c.opened
+	}
+	if len(c.unsettled) == maxUnsettled {
+		c.unsettled = slices.Delete(c.unsettled, 0, 1)
+	}
+	c.unsettled = append(c.unsettled, sent{ref: b.Ref, since: since})
+	return b
+}
