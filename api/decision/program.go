@@ -87,6 +87,7 @@ func Compile(policies []Policy) (*Program, error) {
 		c.addPolicy(p)
 	}
 	if n := len(c.program.issuers); n > MaxIssuers {
+		c.policy = ""
 		c.fail("spec.issuers", fmt.Sprintf("the policies of this workload have %d issuers together", n),
 			fmt.Sprintf("at most %d", MaxIssuers))
 	}

@@ -1,0 +1,237 @@
+package decision
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// MaxClockSkew is the greatest clockSkew of an issuer.
+const MaxClockSkew = 5 * time.Minute
+
+// checkIssuer checks one entry of spec.issuers.
+func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
+	c.checkName(at+".name", spec.Name)
+	if (spec.Issuer != "") == spec.AnyIssuer {
+		c.fail(at+".issuer", "is given together with anyIssuer: true, or neither is", "exactly one of issuer, anyIssuer: true")
+	}
+	c.checkString(at+".issuer", spec.Issuer, bounds{max: 2048})
+	if (spec.Audiences != nil) == spec.AnyAudience {
+		c.fail(at+".audiences", "is given together with anyAudience: true, or neither is",
+			"exactly one of audiences, anyAudience: true")
+	}
+	c.checkStrings(at+".audiences", spec.Audiences, bounds{items: 16, min: 1, max: 2048})
+	c.checkKeys(at, spec)
+	c.checkAlgorithms(at+".algorithms", spec)
+	c.checkStrings(at+".types", spec.Types, bounds{items: 8, min: 1, max: 128})
+	c.checkLocations(at+".from", spec.From)
+	if spec.Decryption != nil {
+		c.checkRef(at+".decryption.secretRef", &spec.Decryption.SecretRef)
+	}
+	c.checkStrings(at+".requiredClaims", spec.RequiredClaims, bounds{items: 16, min: 1, max: MaxClaimPath})
+	for i, s := range spec.RequiredClaims {
+		if _, err := ParseClaimPath(s); err != nil {
+			c.fail(fmt.Sprintf("%s.requiredClaims[%d]", at, i), err.Error(), "a claim path such as sub or realm_access.roles")
+		}
+	}
+	if d := spec.ClockSkew; d != nil && (d.Duration < 0 || d.Duration > MaxClockSkew) {
+		c.fail(at+".clockSkew", fmt.Sprintf("is %s", d.Duration), "0s to 5m")
+	}
+	if d := spec.MaxAge; d != nil && d.Duration <= 0 {
+		c.fail(at+".maxAge", fmt.Sprintf("is %s", d.Duration), "a positive duration such as 1h")
+	}
+}
+
+// checkKeys checks where an issuer's keys come from.
+func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
+	k := &spec.Keys
+	given := 0
+	for _, present := range []bool{k.JWKSURL != "", k.Discovery != nil, k.JWKS != "", k.SecretRef != nil,
+		k.ConfigMapRef != nil, k.Kubernetes != nil} {
+		if present {
+			given++
+		}
+	}
+	if given != 1 {
+		c.fail(at+".keys", fmt.Sprintf("has %d sources", given),
+			"exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes")
+	}
+	if k.JWKSURL != "" {
+		c.checkURL(at+".keys.jwksURL", k.JWKSURL)
+	}
+	if k.Discovery != nil {
+		c.checkDiscovery(at, spec)
+	}
+	if k.JWKS != "" {
+		c.checkInlineKeys(at+".keys.jwks", k.JWKS)
+	}
+	if k.SecretRef != nil {
+		c.checkRef(at+".keys.secretRef", k.SecretRef)
+	}
+	if k.ConfigMapRef != nil {
+		c.checkRef(at+".keys.configMapRef", k.ConfigMapRef)
+	}
+	if spec.CASecretRef != nil {
+		c.checkRef(at+".caSecretRef", spec.CASecretRef)
+		if k.JWKSURL == "" && k.Discovery == nil {
+			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL or keys.discovery beside it")
+		}
+	}
+}
+
+// checkDiscovery checks that metadata can be found, and compared with the issuer's name (RFC 8414 section 3.3).
+func (c *compiler) checkDiscovery(at string, spec *policy.Issuer) {
+	switch {
+	case spec.Keys.Discovery.URL != "":
+		c.checkURL(at+".keys.discovery.url", spec.Keys.Discovery.URL)
+	case spec.Issuer != "":
+		if problem := urlProblem(spec.Issuer); problem != "" {
+			c.fail(at+".issuer", problem+", so that discovery finds nothing", "an https URL, or keys.discovery.url")
+		}
+	}
+	if spec.Issuer == "" {
+		c.fail(at+".keys.discovery", "needs a name to compare the metadata with", "issuer given, not anyIssuer")
+	}
+}
+
+func (c *compiler) checkURL(at, s string) {
+	if problem := urlProblem(s); problem != "" {
+		c.fail(at, problem, "an https URL without user information and fragment")
+	}
+}
+
+// urlProblem returns why s is no URL to fetch from, or "". Whether plain http may be used is the operator's choice and
+// is checked where URLs are fetched.
+func urlProblem(s string) string {
+	if len(s) > 2048 {
+		return fmt.Sprintf("has %d bytes, more than 2048", len(s))
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || hasControl(s) || strings.Contains(s, " "):
+		return "is no URL"
+	case u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Sprintf("has scheme %q", clip(u.Scheme))
+	case u.Hostname() == "" || u.Opaque != "":
+		return "has no host"
+	case u.User != nil:
+		return "has user information"
+	case u.Fragment != "" || strings.Contains(s, "#"):
+		return "has a fragment"
+	}
+	return ""
+}
+
+// maxInlineKeys is the longest inline JWK Set, in bytes.
+const maxInlineKeys = 256 << 10
+
+// checkInlineKeys checks the outline of an inline JWK Set; the keys are vetted by package keyset. What is secret does
+// not belong into a policy, which many may read.
+func (c *compiler) checkInlineKeys(at, text string) {
+	type jwk struct {
+		KTY    string          `json:"kty"`
+		D      json.RawMessage `json:"d"`
+		Secret json.RawMessage `json:"k"`
+	}
+	var set struct {
+		jwk
+		Keys []jwk `json:"keys"`
+	}
+	if len(text) > maxInlineKeys {
+		c.fail(at, fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("at most %d", maxInlineKeys))
+		return
+	}
+	if err := json.Unmarshal([]byte(text), &set); err != nil {
+		c.fail(at, "is no JSON object of keys", `a JWK Set: {"keys": [...]} (RFC 7517 section 5)`)
+		return
+	}
+	if set.Keys == nil && set.KTY != "" {
+		set.Keys = []jwk{set.jwk}
+	}
+	if len(set.Keys) == 0 || len(set.Keys) > 100 {
+		c.fail(at, fmt.Sprintf("has %d keys", len(set.Keys)), "1 to 100")
+	}
+	for i, k := range set.Keys {
+		if k.D != nil || k.Secret != nil || k.KTY == "oct" {
+			c.fail(at, fmt.Sprintf("key %d is private or symmetric", i), "public keys; secrets go into keys.secretRef")
+		}
+	}
+}
+
+func (c *compiler) checkRef(at string, ref *policy.KeyRef) {
+	if !onlyBytes(ref.Name, "-.", 253) {
+		c.fail(at+".name", fmt.Sprintf("%q is no name", clip(ref.Name)), "the name of an object in the policy's namespace")
+	}
+	if !onlyBytes(ref.Key, "-._", 253) {
+		c.fail(at+".key", fmt.Sprintf("%q is no key", clip(ref.Key)), "a key of the object's data")
+	}
+}
+
+// algorithms are those that policy.Algorithm names.
+func algorithms() []policy.Algorithm {
+	return []policy.Algorithm{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "ES256K",
+		"EdDSA", "Ed25519", "HS256", "HS384", "HS512"}
+}
+
+func (c *compiler) checkAlgorithms(at string, spec *policy.Issuer) {
+	checkList(c, at, spec.Algorithms, 16)
+	checkUnique(c, at, spec.Algorithms)
+	for i, a := range spec.Algorithms {
+		here := fmt.Sprintf("%s[%d]", at, i)
+		if !slices.Contains(algorithms(), a) {
+			c.fail(here, fmt.Sprintf("%q is no algorithm that can be allowed", clip(string(a))), fmt.Sprintf("of %v", algorithms()))
+			continue
+		}
+		if strings.HasPrefix(string(a), "HS") && spec.Keys.SecretRef == nil {
+			c.fail(here, fmt.Sprintf("%s needs a shared secret, and this source of keys is public", a), "keys.secretRef")
+		}
+	}
+}
+
+// cookieBytes are the characters of a token (RFC 9110 section 5.6.2) beside letters and digits, without "`".
+const cookieBytes = "!#$%&'*+-.^_|~"
+
+func (c *compiler) checkLocations(at string, locations []policy.TokenLocation) {
+	checkList(c, at, locations, 8)
+	checkUnique(c, at, locations)
+	for i := range locations {
+		c.checkLocation(fmt.Sprintf("%s[%d]", at, i), &locations[i])
+	}
+}
+
+func (c *compiler) checkLocation(at string, l *policy.TokenLocation) {
+	given := 0
+	for _, s := range []string{l.Header, l.Cookie, l.Query, l.WebSocketProtocol} {
+		if s != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		c.fail(at, fmt.Sprintf("has %d places", given), "exactly one of header, cookie, query, webSocketProtocol")
+	}
+	if l.Header != "" {
+		c.checkHeaderName(at+".header", l.Header)
+		if lower := strings.ToLower(l.Header); reservedHeader(lower) && lower != "proxy-authorization" {
+			c.fail(at+".header", fmt.Sprintf("%q carries the message itself", clip(l.Header)), "a header that may hold a token")
+		}
+	}
+	if l.Prefix != "" && l.Header == "" {
+		c.fail(at+".prefix", "is given without header", "prefix with header only")
+	}
+	c.checkString(at+".prefix", l.Prefix, bounds{max: 64})
+	if l.Cookie != "" && !onlyBytes(l.Cookie, cookieBytes, 64) {
+		c.fail(at+".cookie", fmt.Sprintf("%q is no cookie name", clip(l.Cookie)), "up to 64 token characters (RFC 6265 section 4.1.1)")
+	}
+	if l.Query != "" && !onlyBytes(l.Query, "_.~-", 64) {
+		c.fail(at+".query", fmt.Sprintf("%q is no parameter name", clip(l.Query)), `up to 64 letters, digits and "-._~"`)
+	}
+	if l.WebSocketProtocol != "" && !onlyBytes(l.WebSocketProtocol, cookieBytes, 64) {
+		c.fail(at+".webSocketProtocol", fmt.Sprintf("%q is no subprotocol", clip(l.WebSocketProtocol)),
+			"up to 64 token characters (RFC 6455 section 4.1)")
+	}
+}

@@ -1,0 +1,130 @@
+package decision
+
+import "fmt"
+
+// Explanation is a Decision and what every rule of every policy had to do with it. It is meant to be shown, as JSON
+// too. It holds no claim values.
+type Explanation struct {
+	Decision Decision     `json:"decision"`
+	Rules    []RuleReport `json:"rules"`
+}
+
+// RuleReport says what one rule had to do with a decision.
+type RuleReport struct {
+	Policy string `json:"policy"`
+	Rule   string `json:"rule"`
+	Audit  bool   `json:"audit,omitempty"`
+	// Effect is Allow or Deny.
+	Effect string `json:"effect"`
+	// Matches: the request's shape fits the rule's match.
+	Matches bool `json:"matches"`
+	// Fits: the rule matches and all its conditions hold.
+	Fits bool `json:"fits"`
+	// Mismatches has the first field of each match entry that does not fit, if none fits.
+	Mismatches []string `json:"mismatches,omitempty"`
+	// Conditions has every condition of the rule.
+	Conditions []ConditionReport `json:"conditions,omitempty"`
+}
+
+// ConditionReport says how one condition turned out.
+type ConditionReport struct {
+	// Field is the field path of the condition: "spec.rules[3].allow.claims[0]".
+	Field string `json:"field"`
+	Holds bool   `json:"holds"`
+	// Problem says why it does not hold.
+	Problem string `json:"problem,omitempty"`
+}
+
+func newConditionReport(field string, holds bool, problem string) ConditionReport {
+	if holds {
+		problem = ""
+	}
+	return ConditionReport{field, holds, problem}
+}
+
+// recorder keeps what a judge comes across, by rule number.
+type recorder struct {
+	matches, fits []bool
+	when          []*ConditionReport
+}
+
+// note takes down rules that match, and those of them that fit.
+func (rec *recorder) note(m mask, fits uint64) {
+	for i := range 64 {
+		bit := uint64(1) << i
+		n := m.word*64 + i
+		if m.bits&bit != 0 {
+			rec.matches[n] = true
+		}
+		if fits&bit != 0 {
+			rec.fits[n] = true
+		}
+	}
+}
+
+// noteWhen takes down how a condition on the request turned out. A rule that matches in several ways holds in any.
+func (rec *recorder) noteWhen(rule int, holds bool, problem string) {
+	if w := rec.when[rule]; w != nil && w.Holds {
+		return
+	}
+	c := newConditionReport("", holds, problem)
+	rec.when[rule] = &c
+}
+
+// Explain judges a request exactly as Decide does, by the same code, and reports every rule, also those that no longer
+// mattered.
+func (p *Program) Explain(r *Request, s *Subject) Explanation {
+	if p == nil || len(p.groups) == 0 {
+		return Explanation{Decision: p.Decide(r, s)}
+	}
+	n := len(p.rules)
+	rec := &recorder{matches: make([]bool, n), fits: make([]bool, n), when: make([]*ConditionReport, n)}
+	e := Explanation{Decision: p.decide(r, s, rec)}
+	if s == nil {
+		s = p.nobody
+	}
+	if s.program != p || e.Decision.Reason == BadPath {
+		return e
+	}
+	for _, rule := range p.rules {
+		if rule != nil {
+			e.Rules = append(e.Rules, rule.report(r, s, rec))
+		}
+	}
+	return e
+}
+
+// report says what the rule had to do with a decision.
+func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
+	out := RuleReport{
+		Policy: r.policy, Rule: r.name, Audit: r.audit, Effect: "Allow",
+		Matches: rec.matches[r.number], Fits: rec.fits[r.number],
+	}
+	if r.deny {
+		out.Effect = "Deny"
+	}
+	if !out.Matches {
+		for i, e := range r.entries {
+			out.Mismatches = append(out.Mismatches, fmt.Sprintf("%s.match[%d].%s", r.path, i, e.mismatch(request)))
+		}
+	}
+	r.settle(s.token(r.group), &out.Conditions)
+	if w := rec.when[r.number]; w != nil {
+		out.Conditions = append(out.Conditions, newConditionReport(r.conditions()+".when", w.Holds, w.Problem))
+	}
+	return out
+}
+
+// mismatch returns the first field of the entry that does not fit.
+func (e *entry) mismatch(r *Request) string {
+	if e.paths != nil {
+		fits := false
+		for _, t := range e.paths {
+			fits = fits || t.fits(r.Path)
+		}
+		if !fits {
+			return "paths"
+		}
+	}
+	return e.misfit(r)
+}

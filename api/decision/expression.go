@@ -1,0 +1,236 @@
+package decision
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/ext"
+)
+
+// Limits of CEL expressions, in the units of cel-go's cost model, which is Kubernetes' too.
+const (
+	// MaxExpression is the longest expression, in bytes.
+	MaxExpression = 4096
+	// maxEstimatedCost is the greatest cost that an expression may have, taking every string, list and map that comes
+	// with a request to have assumedSize characters or entries.
+	maxEstimatedCost = 10_000_000
+	assumedSize      = 1024
+	// maxCost stops an evaluation, whatever comes with a request.
+	maxCost = 1_000_000
+	// maxProgram bounds a regular expression, in instructions of package regexp/syntax.
+	maxProgram = 2000
+)
+
+// baseEnv is the CEL environment of all expressions, path captures aside. It takes milliseconds to make.
+var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
+	stringList := cel.ListType(cel.StringType)
+	return cel.NewEnv(
+		cel.CustomTypeAdapter(adapter{}),
+		cel.CrossTypeNumericComparisons(true),
+		cel.DefaultUTCTimeZone(true),
+		cel.ParserRecursionLimit(64),
+		cel.ExpressionNodeLimit(4096),
+		cel.RegexProgramSizeLimit(maxProgram),
+		ext.Strings(),
+		ext.Sets(),
+		ext.Network(),
+		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("issuer", cel.StringType),
+		cel.Variable("now", cel.TimestampType),
+		cel.Variable("request.method", cel.StringType),
+		cel.Variable("request.path", cel.StringType),
+		cel.Variable("request.host", cel.StringType),
+		cel.Variable("request.query", cel.MapType(cel.StringType, stringList)),
+		cel.Variable("request.headers", cel.MapType(cel.StringType, cel.StringType)),
+		cel.Variable("request.port", cel.IntType),
+		cel.Variable("request.remoteIP", cel.StringType),
+	)
+})
+
+// expressions compiles CEL expressions and keeps the environments it made, one for each set of captures.
+type expressions struct {
+	envs map[string]*cel.Env
+}
+
+// expression is a compiled CEL expression of type bool. It is safe for concurrent use.
+type expression struct {
+	program      cel.Program
+	readsRequest bool // reads anything but claims and issuer
+}
+
+// expressionError is what is wrong with an expression, and what is expected.
+type expressionError struct {
+	problem, want string
+}
+
+// compile checks an expression in which path has the captures. They are sorted.
+func (x *expressions) compile(text string, captures []string) (*expression, *expressionError) {
+	if len(text) > MaxExpression {
+		return nil, &expressionError{fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("at most %d", MaxExpression)}
+	}
+	env, err := x.env(captures)
+	if err != nil {
+		return nil, &expressionError{err.Error(), ""}
+	}
+	checked, issues := env.Compile(text)
+	if issues.Err() != nil {
+		return nil, describeIssues(issues, captures)
+	}
+	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
+		return nil, &expressionError{fmt.Sprintf("has type %s", t), "type bool"}
+	}
+	readsRequest, problem := inspect(checked.NativeRep())
+	if problem != nil {
+		return nil, problem
+	}
+	cost, err := env.EstimateCost(checked, sizes{})
+	if err != nil {
+		return nil, &expressionError{"its cost cannot be estimated", "a simpler expression"}
+	}
+	if cost.Max > maxEstimatedCost {
+		return nil, &expressionError{"costs too much on large tokens or requests",
+			"fewer nested loops; conditions under claims are cheaper"}
+	}
+	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	if err != nil {
+		return nil, &expressionError{oneLine(err.Error()), "an expression that can be evaluated"}
+	}
+	return &expression{program: program, readsRequest: readsRequest}, nil
+}
+
+// env returns the environment for a sorted set of captures.
+func (x *expressions) env(captures []string) (*cel.Env, error) {
+	key := strings.Join(captures, "/")
+	if env, ok := x.envs[key]; ok {
+		return env, nil
+	}
+	env, err := baseEnv()
+	if err != nil {
+		return nil, fmt.Errorf("make the CEL environment: %w", err)
+	}
+	if len(captures) > 0 {
+		options := make([]cel.EnvOption, len(captures))
+		for i, name := range captures {
+			options[i] = cel.Variable("path."+name, cel.StringType)
+		}
+		if env, err = env.Extend(options...); err != nil {
+			return nil, fmt.Errorf("extend the CEL environment: %w", err)
+		}
+	}
+	if x.envs == nil {
+		x.envs = make(map[string]*cel.Env)
+	}
+	x.envs[key] = env
+	return env, nil
+}
+
+// describeIssues makes one line of what the checker found first.
+func describeIssues(issues *cel.Issues, captures []string) *expressionError {
+	e := &expressionError{problem: "cannot be compiled", want: "a CEL expression of type bool over claims, path, request, issuer and now"}
+	found := issues.Errors()
+	if len(found) == 0 {
+		return e
+	}
+	first := found[0]
+	e.problem = fmt.Sprintf("line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, oneLine(first.Message))
+	switch {
+	case !strings.Contains(first.Message, "undeclared reference to 'path"):
+	case len(captures) == 0:
+		e.want = "no use of path: no capture is in all of the rule's paths"
+	default:
+		e.want = "a capture that all of the rule's paths have: path." + strings.Join(captures, ", path.")
+	}
+	return e
+}
+
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > 200 {
+		s = s[:200] + "..."
+	}
+	return s
+}
+
+// inspect looks at what an expression reads, and refuses what cannot be bounded or known.
+func inspect(checked *ast.AST) (readsRequest bool, problem *expressionError) {
+	root := ast.NavigateAST(checked)
+	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.IdentKind)) {
+		switch name := e.AsIdent(); {
+		case name == "request.headers":
+			readsRequest = true
+			if !lookedUp(e) {
+				return false, &expressionError{"uses request.headers as a whole",
+					`request.headers["name"] or "name" in request.headers`}
+			}
+		case name == "now", strings.HasPrefix(name, "request."), strings.HasPrefix(name, "path."):
+			readsRequest = true
+		}
+	}
+	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.CallKind)) {
+		call := e.AsCall()
+		if call.FunctionName() != "matches" {
+			continue
+		}
+		args := call.Args()
+		if pattern := args[len(args)-1]; pattern.Kind() != ast.LiteralKind {
+			return false, &expressionError{"matches() has a computed pattern", "a string literal"}
+		}
+	}
+	return readsRequest, nil
+}
+
+// lookedUp reports whether e, a map, is only asked for one key.
+func lookedUp(e ast.NavigableExpr) bool {
+	parent, ok := e.Parent()
+	if !ok {
+		return false
+	}
+	switch parent.Kind() {
+	case ast.SelectKind:
+		return true
+	case ast.CallKind:
+		call := parent.AsCall()
+		position := slices.IndexFunc(call.Args(), func(a ast.Expr) bool { return a.ID() == e.ID() })
+		return call.FunctionName() == operators.Index && position == 0 ||
+			call.FunctionName() == operators.In && position == 1
+	}
+	return false
+}
+
+// sizes tells the cost estimator how large things may be that come with a request.
+type sizes struct{}
+
+var _ checker.CostEstimator = sizes{}
+
+// EstimateSize returns zero to assumedSize.
+func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
+	return &checker.SizeEstimate{Min: 0, Max: assumedSize}
+}
+
+// EstimateCallCost leaves calls to the standard model.
+func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
+}
+
+var errNotBool = errors.New("the value is not a bool")
+
+// eval evaluates the expression. The error may hold claim values: it is for branching, not for showing.
+func (x *expression) eval(a *activation) (bool, error) {
+	out, _, err := x.program.Eval(a)
+	if err != nil {
+		return false, fmt.Errorf("evaluate: %w", err)
+	}
+	holds, ok := out.(types.Bool)
+	if !ok {
+		return false, errNotBool
+	}
+	return bool(holds), nil
+}

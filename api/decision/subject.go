@@ -1,0 +1,106 @@
+package decision
+
+import "math/bits"
+
+// Subject is a verified token bound to a Program: its claims and, for each rule, whether the conditions on claims hold.
+// It is immutable: safe to cache with the token and to share. A nil *Subject stands for a request without a token.
+type Subject struct {
+	program  *Program
+	claims   Claims
+	verified IssuerSet
+	bound    bool      // made by Bind; false for nobody
+	fits     []uint64  // rules whose conditions hold, CEL over the request aside
+	butScope []uint64  // allow rules whose conditions hold but for scopes
+	lacking  []lacking // for each rule of butScope, by number
+}
+
+type lacking struct {
+	rule   int
+	scopes []string
+}
+
+// Bind settles the conditions that look at claims alone. The claims must not change afterwards. With an empty
+// IssuerSet, no issuer vouches for the claims: no rule sees them, and Enforce policies refuse whatever the Subject asks
+// for.
+func (p *Program) Bind(claims Claims, verified IssuerSet) *Subject {
+	if p == nil {
+		return &Subject{bound: true}
+	}
+	if n := len(p.issuers); n < MaxIssuers {
+		verified &= 1<<n - 1
+	}
+	s := &Subject{program: p, claims: claims, verified: verified, bound: true}
+	if verified == 0 {
+		s.claims = nil
+	}
+	s.settle()
+	return s
+}
+
+// settle fills in the verdicts.
+func (s *Subject) settle() {
+	words := len(s.program.deny)
+	space := make([]uint64, 2*words)
+	s.fits, s.butScope = space[:words:words], space[words:]
+	for _, r := range s.program.rules {
+		if r == nil {
+			continue
+		}
+		v := r.settle(s.token(r.group), nil)
+		if v.fits {
+			s.fits[r.number/64] |= 1 << (r.number % 64)
+		}
+		if v.lacking != nil {
+			s.butScope[r.number/64] |= 1 << (r.number % 64)
+			s.lacking = append(s.lacking, lacking{r.number, v.lacking})
+		}
+	}
+}
+
+// token returns what the rules of a group see of the token. Nothing, if no issuer of the group vouches for it: a token
+// that only an Audit policy knows changes no verdict of the others.
+func (s *Subject) token(group int) token {
+	if s.verified&s.program.groups[group].issuers == 0 {
+		return token{}
+	}
+	return token{claims: s.claims, verified: s.verified}
+}
+
+// lackingScopes returns the scopes that the token lacks for a rule of butScope.
+func (s *Subject) lackingScopes(rule int) []string {
+	for _, l := range s.lacking {
+		if l.rule == rule {
+			return l.scopes
+		}
+	}
+	return nil
+}
+
+// Claims returns the claims that were bound; nil for no token, or one that no issuer vouches for. The caller must not
+// change them.
+func (s *Subject) Claims() Claims {
+	if s == nil {
+		return nil
+	}
+	return s.claims
+}
+
+// Verified returns the issuers that vouch for the token.
+func (s *Subject) Verified() IssuerSet {
+	if s == nil {
+		return 0
+	}
+	return s.verified
+}
+
+// Size returns about how many bytes of memory the verdicts take, without the claims.
+func (s *Subject) Size() int {
+	if s == nil {
+		return 0
+	}
+	const subject, entry = 144, 32
+	return subject + 8*len(s.fits) + 8*len(s.butScope) + entry*cap(s.lacking)
+}
+
+// first returns the number of the first rule in a word of rules.
+func first(word int, rules uint64) int { return word*64 + bits.TrailingZeros64(rules) }
