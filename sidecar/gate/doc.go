@@ -11,6 +11,14 @@
 // The API knows nothing of net/http: a request is described by plain values and a small Header interface, and a Verdict
 // says what to forward (canonical host and target, header edits) without doing it.
 //
+// Where only Audit policies select the workload, everything is forwarded as it came, and what Enforce would have said,
+// also of a malformed target or host, is recorded; only CONNECT and TRACE are refused.
+//
+// # Headers that say what the request is
+//
+// X-Original-URL, X-Rewrite-URL, X-HTTP-Method-Override and their kin are removed: some frameworks act on them, and
+// what is matched must be what the app acts on.
+//
 // # Identity headers
 //
 // A header that an Enforce policy names under forward is removed from every request, in every spelling that differs

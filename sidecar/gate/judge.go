@@ -15,6 +15,9 @@ func (s *Snapshot) judge(r *Request, g *Gate) Verdict {
 		return Verdict{Reason: decision.NoPolicy}
 	}
 	sh, reason := shapeOf(r, s.program.EncodedSlash())
+	if reason == "" && r.Header != nil && len(r.Header.Values("Authorization")) > 1 {
+		reason = decision.DuplicateAuthorization
+	}
 	if reason != "" {
 		if s.program.Enforcing() {
 			return Verdict{Reason: reason, Path: sh.path}

@@ -45,7 +45,16 @@ func add(list []string, name string) []string {
 	return append(list, name)
 }
 
+// overrides are headers by which a client may ask an app's framework to take the request for another one, with another
+// path or method than those that were matched.
+var overrides = [...]string{"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"}
+
 func (n *names) removes(name string) bool {
+	for _, o := range overrides {
+		if sameFold(name, o) {
+			return true
+		}
+	}
 	for _, id := range n.identity {
 		if sameFold(name, id) {
 			return true
