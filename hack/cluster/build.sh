@@ -32,7 +32,7 @@ key() {
 step() {
   local name=$1 dir=$2 out=$3 key start=$SECONDS
   shift 3
-  key=$(key "$dir" "$*")
+  key=$(key "$dir" "${*//$HERE\//}") # the same for every clone
   [ "$(cat "$CACHE/stamp/$name" 2>/dev/null)" != "$key" ] || [ ! -e "$out" ] || return 0
   if [ -n "${CHECK_ONLY:-}" ]; then STALE=1; return 0; fi
   mkdir -p "$(dirname "$out")" "$CACHE/stamp"

@@ -9,7 +9,8 @@ PACKAGES="nftables iproute2 util-linux procps curl openssl gcc libc6-dev libsecc
 
 missing() {
   local p
-  for p in $PACKAGES; do dpkg -s "$p" >/dev/null 2>&1 || echo "$p"; done
+  # shellcheck disable=SC2086 # a list of words
+  dpkg -s $PACKAGES >/dev/null 2>&1 || for p in $PACKAGES; do dpkg -s "$p" >/dev/null 2>&1 || echo "$p"; done
   [ "${1:-}" = --check ] || command -v npm >/dev/null || echo nodejs npm # for hack/e2e/idp; they may come from elsewhere
 }
 

@@ -65,6 +65,7 @@ wait_ready() {
 }
 
 up_node() {
+  running && return
   check_machine
   "$HERE/deps.sh" >&2
   "$HERE/build.sh" node

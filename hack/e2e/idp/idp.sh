@@ -32,10 +32,12 @@ start() {
 }
 
 token() { # CLIENT RESOURCE [SCOPE]; a secret is in config.json, for a test provider has none to keep
-  local secret
-  secret=$(node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).clients[process.argv[2]].secret' "$idp/config.json" "$1")
-  fetch -u "$1:$secret" -d grant_type=client_credentials -d "resource=urn:bearerguard:$2" -d "scope=${3:-}" "https://$IDP_ADDRESS/token" |
-    node -p 'JSON.parse(require("fs").readFileSync(0)).access_token'
+  local secret answer
+  secret=$(node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).clients[process.argv[2]]?.secret ?? ""' "$idp/config.json" "$1")
+  [ -n "$secret" ] || die "no client $1 in $idp/config.json"
+  answer=$(fetch -u "$1:$secret" -d grant_type=client_credentials -d "resource=urn:bearerguard:$2" ${3:+-d "scope=$3"} \
+    "https://$IDP_ADDRESS/token") || die "$1 gets no token for $2: $answer"
+  node -p 'JSON.parse(process.argv[1]).access_token' "$answer"
 }
 
 case ${1:-} in
