@@ -16,8 +16,17 @@ type judge struct {
 	program *Program
 	request *Request
 	subject *Subject
-	tallies []tally   // by group
+	few     [4]tally  // of the first groups
+	more    []tally   // of the others
 	record  *recorder // nil, or what Explain wants to know
+}
+
+// of returns the tally of a group.
+func (j *judge) of(group int) *tally {
+	if group < len(j.few) {
+		return &j.few[group]
+	}
+	return &j.more[group-len(j.few)]
 }
 
 // Decide judges a request. A nil Subject is a request without a token; a Subject of another Program is refused. It does
@@ -37,15 +46,12 @@ func (p *Program) decide(r *Request, s *Subject, record *recorder) Decision {
 	if r.Path == "" || r.Path[0] != '/' {
 		return Decision{Reason: BadPath}
 	}
-	var space [4]tally
 	j := judge{program: p, request: r, subject: s, record: record}
-	if len(p.groups) <= len(space) {
-		j.tallies = space[:len(p.groups)]
-	} else {
-		j.tallies = make([]tally, len(p.groups))
+	if n := len(p.groups) - len(j.few); n > 0 {
+		j.more = make([]tally, n)
 	}
-	for i := range j.tallies {
-		j.tallies[i] = tally{none, none, none}
+	for i := range p.groups {
+		*j.of(i) = tally{none, none, none}
 	}
 	p.routes.walk(&j, r.Path[1:], true)
 	return j.decision()
@@ -66,7 +72,7 @@ func (j *judge) match(masks []mask) {
 }
 
 func (j *judge) tally(word int, fits, scope uint64) {
-	t := &j.tallies[j.program.owners[word]]
+	t := j.of(j.program.owners[word])
 	deny := j.program.deny[word]
 	if denies := fits & deny; denies != 0 {
 		t.deny = min(t.deny, first(word, denies))
@@ -116,19 +122,18 @@ func (j *judge) matchOne(m mask) {
 func (j *judge) decision() Decision {
 	p := j.program
 	d := Decision{Allowed: true, Reason: AuditOnly}
-	audits := j.tallies
+	audits := 0 // the first group that is an Audit policy
 	if p.enforce {
 		d = j.sum(0)
-		audits = audits[1:]
+		audits = 1
 	}
-	if len(audits) == 0 {
+	if len(p.groups) == audits {
 		return d
 	}
-	d.Audit = make([]AuditResult, len(audits))
-	offset := len(p.groups) - len(audits)
-	for i := range audits {
-		v := j.sum(offset + i)
-		d.Audit[i] = AuditResult{Policy: p.groups[offset+i].policy, Rule: v.Rule, Allowed: v.Allowed, Reason: v.Reason}
+	d.Audit = make([]AuditResult, 0, len(p.groups)-audits)
+	for i := audits; i < len(p.groups); i++ {
+		v := j.sum(i)
+		d.Audit = append(d.Audit, AuditResult{Policy: p.groups[i].policy, Rule: v.Rule, Allowed: v.Allowed, Reason: v.Reason})
 	}
 	return d
 }
@@ -136,7 +141,7 @@ func (j *judge) decision() Decision {
 // sum returns the verdict of one group: if any deny rule fits, refuse; else if any allow rule fits, forward; else
 // refuse.
 func (j *judge) sum(group int) Decision {
-	t := &j.tallies[group]
+	t := j.of(group)
 	known := j.subject.verified&j.program.groups[group].issuers != 0
 	switch {
 	case t.deny != none:

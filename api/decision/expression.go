@@ -23,8 +23,10 @@ const (
 	// with a request to have assumedSize characters or entries.
 	maxEstimatedCost = 10_000_000
 	assumedSize      = 1024
-	// maxCost stops an evaluation, whatever comes with a request.
-	maxCost = 1_000_000
+	// maxCost stops an evaluation, whatever comes with a request. Counting takes time, so it is left out for an
+	// expression that stays below it even if everything has largestSize.
+	maxCost     = 1_000_000
+	largestSize = 64 << 10
 	// maxProgram bounds a regular expression, in instructions of package regexp/syntax.
 	maxProgram = 2000
 )
@@ -91,7 +93,8 @@ func (x *expressions) compile(text string, captures []string) (*expression, *exp
 	if problem != nil {
 		return nil, problem
 	}
-	cost, err := env.EstimateCost(checked, sizes{})
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	cost, err := env.EstimateCost(checked, sizes{assumedSize})
 	if err != nil {
 		return nil, &expressionError{"its cost cannot be estimated", "a simpler expression"}
 	}
@@ -99,7 +102,10 @@ func (x *expressions) compile(text string, captures []string) (*expression, *exp
 		return nil, &expressionError{"costs too much on large tokens or requests",
 			"fewer nested loops; conditions under claims are cheaper"}
 	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	if cost, err = env.EstimateCost(checked, sizes{largestSize}); err != nil || cost.Max > maxCost {
+		options = append(options, cel.CostLimit(maxCost))
+	}
+	program, err := env.Program(checked, options...)
 	if err != nil {
 		return nil, &expressionError{oneLine(err.Error()), "an expression that can be evaluated"}
 	}
@@ -206,13 +212,15 @@ func lookedUp(e ast.NavigableExpr) bool {
 }
 
 // sizes tells the cost estimator how large things may be that come with a request.
-type sizes struct{}
+type sizes struct {
+	most uint64
+}
 
 var _ checker.CostEstimator = sizes{}
 
-// EstimateSize returns zero to assumedSize.
-func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
-	return &checker.SizeEstimate{Min: 0, Max: assumedSize}
+// EstimateSize returns the range of sizes.
+func (s sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
+	return &checker.SizeEstimate{Min: 0, Max: s.most}
 }
 
 // EstimateCallCost leaves calls to the standard model.
