@@ -51,14 +51,12 @@ const tokenExample = `  # A key pair, its public half for the sidecar, and a tok
 
 // tokenFlags are the flags of "token", as given.
 type tokenFlags struct {
-	key, kid, alg, secretFile      string
-	encryptKey, encryptKid         string
-	encryptAlg, enc                string
-	encryptOnly                    bool
-	header, encryptHeader          []string
-	claims                         claimFlags
-	issuedAt, expiresIn, notBefore time.Duration
-	notBeforeSet, subSet, jtiSet   bool
+	key, kid, alg, secretFile string
+	encryptKey, encryptKid    string
+	encryptAlg, enc           string
+	encryptOnly               bool
+	header, encryptHeader     []string
+	claims                    claimFlags
 }
 
 func newToken(now func() time.Time) *cobra.Command {
@@ -70,7 +68,7 @@ func newToken(now func() time.Time) *cobra.Command {
 		Example: tokenExample,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.notBeforeSet = cmd.Flags().Changed("not-before")
+			f.claims.notBeforeSet = cmd.Flags().Changed("not-before")
 			token, err := f.mint(cmd.InOrStdin(), now())
 			if err != nil {
 				return err
@@ -115,7 +113,6 @@ func (f *tokenFlags) mint(stdin io.Reader, now time.Time) (string, error) {
 	if err := f.check(); err != nil {
 		return "", err
 	}
-	f.claims.notBeforeSet = f.notBeforeSet
 	claims, err := f.claims.build(now)
 	if err != nil {
 		return "", err
@@ -136,17 +133,18 @@ func (f *tokenFlags) mint(stdin io.Reader, now time.Time) (string, error) {
 
 // check refuses combinations that say two things at once.
 func (f *tokenFlags) check() error {
-	signing := f.key != "" || f.secretFile != ""
-	switch {
-	case f.key != "" && f.secretFile != "":
+	if f.key != "" && f.secretFile != "" {
 		return fmt.Errorf("--key and --secret-file: give one of them")
+	}
+	signing := f.key+f.secretFile != ""
+	switch {
 	case f.encryptOnly && f.encryptKey == "":
 		return fmt.Errorf("--encrypt-only: needs --encrypt-key")
 	case f.encryptOnly && signing:
 		return fmt.Errorf("--encrypt-only: goes with neither --key nor --secret-file, since nothing is signed")
 	case !f.encryptOnly && !signing:
 		return fmt.Errorf("--key: is missing; want a file with the signing key (make one: bearerguard token keys --alg RS256 --out keys.json)")
-	case f.encryptKey == "" && (f.enc != "" || f.encryptAlg != "" || f.encryptKid != "" || len(f.encryptHeader) > 0):
+	case f.encryptKey == "" && f.encryptKid+f.encryptAlg+f.enc+strings.Join(f.encryptHeader, "") != "":
 		return fmt.Errorf("--enc, --encrypt-alg, --encrypt-kid, --encrypt-header: need --encrypt-key")
 	case f.key == "-" && f.encryptKey == "-":
 		return fmt.Errorf("--key and --encrypt-key: only one can read standard input")
