@@ -1,2 +1,15 @@
-// Package token finds and verifies tokens.
+// Package token finds the token of a request and verifies it against an issuer's keys and rules.
+//
+// The way of a token: Locator.Find takes it out of the request; Parse is the strict front, which settles without any
+// key work whether the text is one compact JWS or JWE (RFC 7515, RFC 7516) with strict JSON and a harmless header;
+// Verifier.Verify checks the cheap things (issuer, algorithm, type, registered claims), chooses one algorithm and one
+// key, and lets jwx do the cryptography with exactly these; Cache keeps what the gate made of the outcome, and
+// Revocations takes tokens back.
+//
+// jwx never decides: it is not asked to parse a JWS at all, it gets the signing input, the signature, and a key that
+// was prepared at load. What it leaves open (algorithm against header, crit, typ, duplicate members, spellings, claims)
+// is decided here. RFC 8725 is the checklist.
+//
+// Everything is immutable or safe for concurrent use, nothing reads a clock, and no error or String form holds a token,
+// a key or a claim.
 package token

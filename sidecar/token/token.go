@@ -1,0 +1,123 @@
+package token
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
+)
+
+// MaxBytes is the longest token, in bytes.
+const MaxBytes = 16 << 10
+
+// Token is a token that passed the strict front: well-formed, but nothing about it is verified. It is immutable and
+// prints as nothing but its form.
+type Token struct {
+	raw    string
+	parts  [5]string // encoded, as they came
+	header header
+	jws    signed    // of a JWS
+	jwe    encrypted // of a JWE
+}
+
+// signed is what a JWS holds besides its header.
+type signed struct {
+	input     []byte // header.payload, what is signed (RFC 7515 section 5.2)
+	signature []byte
+	claims    registered
+}
+
+// Parse is the strict front. The empty Reason means that raw is one well-formed compact JWS or JWE: at most 16 KiB,
+// three or five parts of base64url without padding and unused bits, strict JSON, an algorithm that is known, no header
+// member that would have to be understood, registered claims of the right types. No key work has been done.
+func Parse(raw string) (*Token, decision.Reason) {
+	if len(raw) > MaxBytes {
+		return nil, decision.TokenTooLarge
+	}
+	t := &Token{raw: raw}
+	n, ok := split(raw, &t.parts)
+	if !ok {
+		return nil, decision.Malformed
+	}
+	text, ok := decode(t.parts[0])
+	if !ok {
+		return nil, decision.Malformed
+	}
+	members, err := strictjson.Object(text)
+	if err != nil {
+		return nil, decision.Malformed
+	}
+	t.header.encrypted = n == 5
+	if reason := t.header.read(members); reason != "" {
+		return nil, reason
+	}
+	if t.header.encrypted {
+		return t, t.readEncrypted()
+	}
+	return t, t.readSigned()
+}
+
+// Encrypted reports whether the token is a JWE, whose issuer is not known before it is decrypted.
+func (t *Token) Encrypted() bool { return t.header.encrypted }
+
+// Issuer returns the unverified "iss" of a JWS; empty for a JWE and when there is none.
+func (t *Token) Issuer() string { return t.jws.claims.iss }
+
+// KeyID returns the unverified "kid"; empty when there is none.
+func (t *Token) KeyID() string { return t.header.kid }
+
+// Format prints the form of the token, whatever the verb.
+func (t *Token) Format(f fmt.State, _ rune) {
+	form := "JWS"
+	if t.header.encrypted {
+		form = "JWE"
+	}
+	_, _ = f.Write([]byte(form))
+}
+
+// split cuts the compact serialisation (RFC 7515 section 7.1, RFC 7516 section 7.1) at its dots and lets nothing but
+// the base64url alphabet pass. It stops at the sixth part.
+func split(raw string, parts *[5]string) (n int, ok bool) {
+	start := 0
+	for i := range len(raw) {
+		c := raw[i]
+		if c == '.' {
+			if n == 4 {
+				return n, false
+			}
+			parts[n] = raw[start:i]
+			n++
+			start = i + 1
+		} else if !alphabet(c) {
+			return n, false
+		}
+	}
+	parts[n] = raw[start:]
+	n++
+	return n, n == 3 || n == 5
+}
+
+// alphabet is base64url's (RFC 4648 section 5).
+func alphabet(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// decode decodes a part that passed split: no padding, no unused bits, so that every token has one spelling.
+func decode(part string) ([]byte, bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	return b, err == nil
+}
+
+// readSigned reads the payload and the signature of a JWS.
+func (t *Token) readSigned() decision.Reason {
+	payload, ok := decode(t.parts[1])
+	if !ok || len(payload) == 0 {
+		return decision.Malformed
+	}
+	if t.jws.signature, ok = decode(t.parts[2]); !ok || len(t.jws.signature) == 0 {
+		return decision.Malformed
+	}
+	t.jws.input = []byte(t.raw[:len(t.parts[0])+1+len(t.parts[1])])
+	return t.jws.claims.parse(payload)
+}

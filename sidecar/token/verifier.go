@@ -1,0 +1,257 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Bounds and defaults of a verifier.
+const (
+	// DefaultSkew is tolerated when comparing times.
+	DefaultSkew = 30 * time.Second
+	// MaxSkew is the most that an issuer can tolerate.
+	MaxSkew = 5 * time.Minute
+	// MaxTries is how many keys a token is tried against.
+	MaxTries = 8
+)
+
+// Config is what one issuer's verifier is made from.
+type Config struct {
+	// Issuer as the policy has it.
+	Issuer policy.Issuer
+	// Keys verify signatures; nil while they are not resolved: tokens then get KeysUnavailable.
+	Keys *keyset.Set
+	// Decryption keys; nil when the issuer takes no encrypted tokens, or while they are not resolved.
+	Decryption *keyset.Set
+}
+
+// Verifier verifies tokens of one issuer. It is immutable and safe for concurrent use.
+type Verifier struct {
+	issuer          string
+	anyIssuer       bool
+	audiences       []string
+	anyAudience     bool
+	types           []string
+	required        []decision.ClaimPath
+	skew, maxAge    time.Duration
+	allowMissingExp bool
+
+	algs       map[string]scheme
+	keys       *choice // nil: unresolved
+	decrypts   bool
+	unsigned   bool
+	decryption *choice // nil: unresolved
+}
+
+// NewVerifier checks the issuer's token settings and prepares its keys. An error names the field below the issuer.
+func NewVerifier(c Config) (*Verifier, error) {
+	i := c.Issuer
+	v := &Verifier{
+		issuer: i.Issuer, anyIssuer: i.AnyIssuer, audiences: i.Audiences, anyAudience: i.AnyAudience,
+		skew: DefaultSkew, allowMissingExp: i.AllowMissingExp, algs: map[string]scheme{},
+		decrypts: i.Decryption != nil, unsigned: i.Decryption != nil && i.Decryption.AllowUnsigned,
+	}
+	if (i.Issuer == "") != i.AnyIssuer {
+		return nil, errors.New("issuer: give issuer or anyIssuer: true, exactly one of the two")
+	}
+	if (len(i.Audiences) == 0) != i.AnyAudience {
+		return nil, errors.New("audiences: give audiences or anyAudience: true, exactly one of the two")
+	}
+	if err := v.times(i); err != nil {
+		return nil, err
+	}
+	for n, t := range i.Types {
+		if t == "" {
+			return nil, fmt.Errorf("types[%d]: is empty; want a typ such as at+jwt", n)
+		}
+		v.types = append(v.types, mediaType(t))
+	}
+	for n, p := range i.RequiredClaims {
+		path, err := decision.ParseClaimPath(p)
+		if err != nil {
+			return nil, fmt.Errorf("requiredClaims[%d]: %w", n, err)
+		}
+		v.required = append(v.required, path)
+	}
+	if err := v.algorithms(i.Algorithms); err != nil {
+		return nil, err
+	}
+	v.keys, v.decryption = newChoice(c.Keys), newChoice(c.Decryption)
+	return v, nil
+}
+
+// times reads clockSkew and maxAge.
+func (v *Verifier) times(i policy.Issuer) error {
+	if i.ClockSkew != nil {
+		if v.skew = i.ClockSkew.Duration; v.skew < 0 || v.skew > MaxSkew {
+			return fmt.Errorf("clockSkew: is %s; want 0s to %s", v.skew, MaxSkew)
+		}
+	}
+	if i.MaxAge != nil {
+		if v.maxAge = i.MaxAge.Duration; v.maxAge <= 0 {
+			return fmt.Errorf("maxAge: is %s; want more than 0s", v.maxAge)
+		}
+	}
+	return nil
+}
+
+// algorithms settles which JWS algorithms are allowed.
+func (v *Verifier) algorithms(listed []policy.Algorithm) error {
+	for _, a := range defaultAlgorithms() {
+		if len(listed) == 0 {
+			v.algs[a] = newScheme(a)
+		}
+	}
+	for n, a := range listed {
+		if !knownJWS(string(a)) {
+			return fmt.Errorf("algorithms[%d]: %q is not an algorithm that is verified; want RS256, ES256, EdDSA or such", n, a)
+		}
+		v.algs[string(a)] = newScheme(string(a))
+	}
+	return nil
+}
+
+// Wants reports whether the token may be this issuer's, by its unverified iss or because it is encrypted and the issuer
+// decrypts. It costs next to nothing; Verify says UnknownIssuer or NotDecryptable to the others.
+func (v *Verifier) Wants(t *Token) bool {
+	if t.header.encrypted {
+		return v.decrypts
+	}
+	return v.anyIssuer || t.jws.claims.hasIss && t.jws.claims.iss == v.issuer
+}
+
+// Verified is what a genuine token says.
+type Verified struct {
+	// Claims are all claims of the token.
+	Claims decision.Claims
+	// Issuer is "iss", Subject "sub", JTI "jti", Session "sid"; KeyID is the id of the key that verified the token, or of
+	// the one that decrypted it where it is not signed. Empty if absent.
+	Issuer, Subject, JTI, Session, KeyID string
+	// Expiry is when the token begins to be refused: exp, or iat plus maxAge, plus the clock skew. Zero: never.
+	Expiry time.Time
+	// IssuedAt is "iat"; zero if absent.
+	IssuedAt time.Time
+}
+
+// Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.
+//
+// What is cheap comes first: issuer, algorithm, type, claims; then one key is chosen (at most 8 without a kid) and the
+// cryptography is done. So a token that is both expired and forged is Expired.
+func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
+	if t.header.encrypted {
+		return v.decrypt(t, now)
+	}
+	return v.verifySigned(t, now)
+}
+
+// verifySigned verifies a JWS.
+func (v *Verifier) verifySigned(t *Token, now time.Time) (Verified, decision.Reason) {
+	h, r := &t.header, &t.jws.claims
+	if reason := v.accepts(h, r, now); reason != "" {
+		return Verified{}, reason
+	}
+	scheme, ok := v.algs[h.alg]
+	if !ok {
+		return Verified{}, decision.AlgorithmNotAllowed
+	}
+	if v.keys == nil {
+		return Verified{}, decision.KeysUnavailable
+	}
+	keys, reason := v.keys.pick(h.kid, h.alg)
+	if reason != "" {
+		return Verified{}, reason
+	}
+	for _, k := range keys {
+		if scheme.verify(t.jws.input, t.jws.signature, k.Raw()) {
+			return v.verified(r, k.ID), ""
+		}
+	}
+	return Verified{}, decision.BadSignature
+}
+
+// accepts checks what needs no key: issuer, type and claims.
+func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Reason {
+	switch {
+	case !v.anyIssuer && (!r.hasIss || r.iss != v.issuer):
+		return decision.UnknownIssuer
+	case h.nested() && !h.encrypted, !allowedType(h, v.types):
+		return decision.WrongType
+	}
+	return v.check(r, now)
+}
+
+func (v *Verifier) verified(r *registered, keyID string) Verified {
+	out := Verified{
+		Claims: r.all, Issuer: r.iss, Subject: r.sub, JTI: r.jti, Session: r.sid, KeyID: keyID,
+	}
+	if r.exp.has {
+		out.Expiry = r.exp.at.Add(v.skew)
+	}
+	if r.iat.has {
+		out.IssuedAt = r.iat.at
+		// One nanosecond more: at iat+maxAge itself the token is still good.
+		if end := r.iat.at.Add(v.maxAge + v.skew + 1); v.maxAge > 0 && (out.Expiry.IsZero() || end.Before(out.Expiry)) {
+			out.Expiry = end
+		}
+	}
+	return out
+}
+
+// choice is a key set made ready for choosing from it.
+type choice struct {
+	all      []keyset.Key
+	byID     map[string][]keyset.Key
+	nameless []keyset.Key
+}
+
+func newChoice(s *keyset.Set) *choice {
+	if s == nil {
+		return nil
+	}
+	c := &choice{all: s.Keys(), byID: map[string][]keyset.Key{}}
+	for _, k := range c.all {
+		if k.ID == "" {
+			c.nameless = append(c.nameless, k)
+		} else {
+			c.byID[k.ID] = append(c.byID[k.ID], k)
+		}
+	}
+	return c
+}
+
+// pick returns the keys to try. A kid picks the keys that have it; where none has, the keys without a kid (PEM has
+// none). Without a kid in the token, every key that fits may be meant. A kid whose key does not fit the algorithm is
+// AlgorithmNotAllowed, and not UnknownKey: fetching the key set again would not help.
+func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Reason) {
+	from := c.all
+	if kid != "" {
+		named, ok := c.byID[kid]
+		if from = named; !ok {
+			from = c.nameless
+		}
+		if len(from) == 0 {
+			return nil, decision.UnknownKey
+		}
+	}
+	if len(from) == 1 && from[0].Fits(alg) {
+		return from, ""
+	}
+	var fit []keyset.Key
+	for _, k := range from {
+		if k.Fits(alg) && len(fit) < MaxTries {
+			fit = append(fit, k)
+		}
+	}
+	switch {
+	case len(fit) > 0:
+		return fit, ""
+	case kid != "" && len(c.byID[kid]) > 0:
+		return nil, decision.AlgorithmNotAllowed
+	}
+	return nil, decision.UnknownKey
+}
