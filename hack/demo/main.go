@@ -51,7 +51,7 @@ func run(ctx context.Context, c config, out io.Writer) (ok bool, err error) {
 	}
 	defer os.RemoveAll(dir)
 
-	app, err := startApp()
+	app, err := startApp(ctx)
 	if err != nil {
 		return false, fmt.Errorf("start the sample app: %w", err)
 	}
@@ -129,18 +129,18 @@ It keeps running; Ctrl-C ends it. Try, in another terminal:
 `
 
 // waitFor polls until the condition holds, for at most the given time.
-func waitFor(ctx context.Context, limit time.Duration, holds func() bool) bool {
+func waitFor(ctx context.Context, limit time.Duration, holds func() bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if holds() {
-			return true
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-tick.C:
 		}
 	}
