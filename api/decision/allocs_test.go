@@ -1,0 +1,38 @@
+package decision_test
+
+import (
+	"testing"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// TestNoAllocs is not parallel: it counts allocations.
+func TestNoAllocs(t *testing.T) {
+	p := compile(t, append(manyRules(1000), corp+`
+rules:
+- {name: hosts, match: [{hosts: ["*.example", other.example], methods: [POST], paths: ["/a/*"]}], allow: {scopes: [missing]}}
+- {name: headers, match: [{headers: [{name: X-Kind, values: [a]}], ports: [8080]}], deny: {subjects: [mallory]}}
+- {name: claims-only, match: [{paths: [/cel]}], allow: {when: 'claims.sub == "ann"'}}
+`)...)
+	s := benchmarkSubject(t, p)
+	for _, line := range []string{"GET /service-7/orders/1", "POST a.example/a/b", "GET /nowhere", "GET /cel"} {
+		r := request(t, line)
+		if n := testing.AllocsPerRun(100, func() { p.Decide(r, s) }); n != 0 {
+			t.Errorf("Decide %s allocates %v times", line, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { p.Decide(r, nil) }); n != 0 {
+			t.Errorf("Decide %s without a token allocates %v times", line, n)
+		}
+	}
+	for _, path := range []string{"/", "/a/b.c/d/", "/%C3%A4/%20", "/a%3Fb"} {
+		if n := testing.AllocsPerRun(100, func() { _, _ = decision.CanonicalPath(path, policy.RefuseEncodedSlash) }); n != 0 {
+			t.Errorf("CanonicalPath(%q) allocates %v times", path, n)
+		}
+	}
+	for _, host := range []string{"api.example.com", "api.example.com:8080", "api.example.com."} {
+		if n := testing.AllocsPerRun(100, func() { _, _ = decision.CanonicalHost(host) }); n != 0 {
+			t.Errorf("CanonicalHost(%q) allocates %v times", host, n)
+		}
+	}
+}

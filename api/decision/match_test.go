@@ -1,0 +1,212 @@
+package decision_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		match   string
+		deny    bool
+		line    string
+		headers []string
+		want    bool
+	}{
+		"a literal":                               {match: "paths: [/a/b]", line: "GET /a/b", want: true},
+		"a literal has case":                      {match: "paths: [/a/b]", line: "GET /a/B"},
+		"a dot of a literal is a dot":             {match: "paths: [/a.b]", line: "GET /axb"},
+		"a template is canonical too":             {match: "paths: ['/%61/b;c/ä']", line: "GET /a/b%3Bc/%C3%A4", want: true},
+		"one segment":                             {match: "paths: ['/a/*/c']", line: "GET /a/b/c", want: true},
+		"one segment is not two":                  {match: "paths: ['/a/*/c']", line: "GET /a/b/b/c"},
+		"one segment is not none":                 {match: "paths: ['/a/*']", line: "GET /a/"},
+		"a capture":                               {match: "paths: ['/a/{x}']", line: "GET /a/b", want: true},
+		"a literal star is written as an escape":  {match: "paths: ['/a/%2A']", line: "GET /a/b"},
+		"the rest":                                {match: "paths: ['/a/**']", line: "GET /a/b/c/", want: true},
+		"the rest may be none":                    {match: "paths: ['/a/**']", line: "GET /a", want: true},
+		"the rest may be a slash":                 {match: "paths: ['/a/**']", line: "GET /a/", want: true},
+		"the rest of another segment":             {match: "paths: ['/a/**']", line: "GET /ab"},
+		"everything":                              {match: "paths: ['/**']", line: "GET /", want: true},
+		"a gRPC method":                           {match: "paths: [/shop.Orders/Get]", line: "POST /shop.Orders/Get", want: true},
+		"all methods of a gRPC service":           {match: "paths: ['/shop.Orders/*']", line: "POST /shop.Orders/Get", want: true},
+		"a final slash matters to allow":          {match: "paths: [/a]", line: "GET /a/"},
+		"a final slash does not matter to deny":   {match: "paths: [/a]", deny: true, line: "GET /a/", want: true},
+		"nor does its absence":                    {match: "paths: [/a/]", deny: true, line: "GET /a", want: true},
+		"nor does one after a capture":            {match: "paths: ['/a/{x}']", deny: true, line: "GET /a/b/", want: true},
+		"a host":                                  {match: "hosts: [api.example.com]", line: "GET api.example.com/", want: true},
+		"a host in upper case":                    {match: "hosts: [API.example.com]", line: "GET api.example.com/", want: true},
+		"a host's dot is a dot":                   {match: "hosts: [api.example.com]", line: "GET api-example.com/"},
+		"all below a host":                        {match: "hosts: ['*.example.com']", line: "GET a.b.example.com/", want: true},
+		"all below a host, not itself":            {match: "hosts: ['*.example.com']", line: "GET example.com/"},
+		"all below a host, not a longer name":     {match: "hosts: ['*.example.com']", line: "GET badexample.com/"},
+		"an IPv6 host":                            {match: "hosts: ['[::1]']", line: "GET [::1]/", want: true},
+		"a method":                                {match: "methods: [GET, POST]", line: "POST /", want: true},
+		"a method has case":                       {match: "methods: [GET]", line: "get /"},
+		"a port":                                  {match: "ports: [8080]", line: "GET /", want: true},
+		"another port":                            {match: "ports: [8081]", line: "GET /"},
+		"a header exists":                         {match: "headers: [{name: x-a, exists: true}]", line: "GET /", headers: []string{"X-A: "}, want: true},
+		"a header does not exist":                 {match: "headers: [{name: x-a, exists: false}]", line: "GET /", want: true},
+		"a header must not exist":                 {match: "headers: [{name: x-a, exists: false}]", line: "GET /", headers: []string{"X-A: 1"}},
+		"a header's value":                        {match: "headers: [{name: x-a, values: [b, a]}]", line: "GET /", headers: []string{"X-A: a"}, want: true},
+		"a header's value has case":               {match: "headers: [{name: x-a, values: [a]}]", line: "GET /", headers: []string{"X-A: A"}},
+		"a header is missing":                     {match: "headers: [{name: x-a, values: [a]}]", line: "GET /"},
+		"two values, one of them another":         {match: "headers: [{name: x-a, values: [a]}]", line: "GET /", headers: []string{"X-A: a", "X-A: b"}},
+		"two values that both fit":                {match: "headers: [{name: x-a, values: [a, b]}]", line: "GET /", headers: []string{"X-A: a", "X-A: b"}, want: true},
+		"two values, deny fits by one":            {match: "headers: [{name: x-a, values: [a]}]", deny: true, line: "GET /", headers: []string{"X-A: b", "X-A: a"}, want: true},
+		"two headers":                             {match: "headers: [{name: x-a, values: [a]}, {name: x-b, exists: true}]", line: "GET /", headers: []string{"X-A: a"}},
+		"all fields fit":                          {match: "paths: [/a], methods: [GET], hosts: [a.example], ports: [8080]", line: "GET a.example/a", want: true},
+		"all fields but one fit":                  {match: "paths: [/a], methods: [GET], hosts: [a.example], ports: [8080]", line: "GET b.example/a"},
+		"many hosts and methods":                  {match: "hosts: [a.a, b.a, c.a, d.a, e.a, f.a, g.a], methods: [A, B, C, D, E, F]", line: "E f.a/", want: true},
+		"many hosts and methods, not this method": {match: "hosts: [a.a, b.a, c.a, d.a, e.a, f.a, g.a], methods: [A, B, C, D, E, F]", line: "G f.a/"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			effect := "allow: {anonymous: true}"
+			if test.deny {
+				effect = "deny: {}"
+			}
+			p := compile(t, "rules: [{name: r, match: [{"+test.match+"}], "+effect+"}]")
+			d := decide(t, p, request(t, test.line, test.headers...), nil)
+			if d.Allowed != (test.want && !test.deny) || (d.Reason == decision.DeniedByRule) != (test.want && test.deny) {
+				t.Errorf("%s: %s; want it to match: %v", test.line, d.Reason, test.want)
+			}
+		})
+	}
+}
+
+// linear reports, rule by rule, whether any of its entries fits, by walking over everything: the route index written for
+// nothing but clarity. It knows allow rules only.
+func linear(spec *policy.Spec, r *decision.Request) map[string]bool {
+	out := make(map[string]bool)
+	for _, rule := range spec.Rules {
+		fits := rule.Match == nil
+		for _, m := range rule.Match {
+			fits = fits || (m.Paths == nil || slices.ContainsFunc(m.Paths, func(p string) bool { return pathFits(p, r.Path) })) &&
+				(m.Hosts == nil || slices.ContainsFunc(m.Hosts, func(h string) bool { return hostFits(h, r.Host) })) &&
+				(m.Methods == nil || slices.Contains(m.Methods, r.Method)) &&
+				(m.Ports == nil || slices.Contains(m.Ports, int32(r.Port)))
+		}
+		out[rule.Name] = fits
+	}
+	return out
+}
+
+func pathFits(template, path string) bool {
+	want, got := strings.Split(template, "/"), strings.Split(path, "/")
+	for i, w := range want {
+		if w == "**" {
+			return true
+		}
+		if i >= len(got) || (w == "*" || strings.HasPrefix(w, "{")) && got[i] == "" || w[:min(1, len(w))] != "*" && !strings.HasPrefix(w, "{") && w != got[i] {
+			return false
+		}
+	}
+	return len(got) == len(want)
+}
+
+func hostFits(pattern, host string) bool {
+	if suffix, wild := strings.CutPrefix(pattern, "*"); wild {
+		return strings.HasSuffix(host, suffix) && host != suffix
+	}
+	return host == pattern
+}
+
+// randomSpec makes allow rules over few names, so that they overlap.
+func randomSpec(rnd *rand.Rand, rules int) *policy.Spec {
+	pick := func(from []string, most int) []string {
+		if rnd.IntN(3) == 0 {
+			return nil
+		}
+		var out []string
+		for range 1 + rnd.IntN(most) {
+			if s := from[rnd.IntN(len(from))]; !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	var paths []string
+	for range 12 {
+		paths = append(paths, randomPath(rnd, []string{"a", "b", "*", "{x}", "c"}, []string{"", "/", "/**"}))
+	}
+	spec := &policy.Spec{}
+	for i := range rules {
+		rule := policy.Rule{Name: fmt.Sprintf("r%d", i), Allow: &policy.Allow{Anonymous: true}}
+		for range rnd.IntN(3) {
+			m := policy.Match{
+				Paths: pick(paths, 3), Methods: pick([]string{"GET", "PUT", "POST", "DELETE"}, 3),
+				Hosts: pick([]string{"a.example", "b.example", "*.example", "*.a.example", "x.a.example"}, 3),
+			}
+			if rnd.IntN(8) == 0 {
+				m.Ports = []int32{8080}
+			}
+			if m.Paths == nil && m.Methods == nil && m.Hosts == nil && m.Ports == nil {
+				m.Methods = []string{"GET"}
+			}
+			rule.Match = append(rule.Match, m)
+		}
+		spec.Rules = append(spec.Rules, rule)
+	}
+	return spec
+}
+
+func randomPath(rnd *rand.Rand, segments, ends []string) string {
+	var b strings.Builder
+	for range rnd.IntN(4) {
+		b.WriteString("/" + segments[rnd.IntN(len(segments))])
+	}
+	b.WriteString(ends[rnd.IntN(len(ends))])
+	if b.Len() == 0 || strings.Count(b.String(), "{x}") > 1 {
+		return "/"
+	}
+	return b.String()
+}
+
+func randomRequest(rnd *rand.Rand) *decision.Request {
+	hosts := []string{"a.example", "b.example", "c.example", "x.a.example", "y.x.a.example", "example"}
+	return &decision.Request{
+		Method: []string{"GET", "PUT", "POST", "DELETE", "HEAD"}[rnd.IntN(5)], Host: hosts[rnd.IntN(len(hosts))],
+		Path: randomPath(rnd, []string{"a", "b", "c", "d"}, []string{"", "/"}), Port: 8080 + rnd.IntN(2), Header: http.Header{},
+	}
+}
+
+// FuzzRoutes holds the route index equal to a linear walk.
+func FuzzRoutes(f *testing.F) {
+	for i := range uint64(32) {
+		f.Add(i, uint8(i*8))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, rules uint8) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		spec := randomSpec(rnd, int(rules))
+		if rules == 0 {
+			spec.Rules = nil
+		}
+		p, err := decision.Compile([]decision.Policy{{Name: "a", Spec: *spec}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			r := randomRequest(rnd)
+			got := make(map[string]bool)
+			for _, report := range p.Explain(r, nil).Rules {
+				got[report.Rule] = report.Matches
+			}
+			want := linear(spec, r)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%s %s%s: which rules match (-linear +index):\n%s", r.Method, r.Host, r.Path, diff)
+			}
+			checkExplain(t, p, r, nil, p.Decide(r, nil))
+		}
+	})
+}
