@@ -59,6 +59,8 @@ func rsaPublic(p *rsa.PublicKey) (Key, error) {
 		return k, errors.New("has an even modulus")
 	case p.E < 3 || p.E&1 == 0:
 		return k, errors.New("has an exponent that is even or less than 3")
+	case weakRSALibrary(p.N):
+		return k, errors.New("was made by a library whose keys can be factored (CVE-2017-15361)")
 	}
 	return k, nil
 }

@@ -57,12 +57,12 @@ func isCBC(enc string) bool {
 
 // readEncrypted checks the length of each part of a JWE, since jwx joins ciphertext and tag wherever they are cut, and
 // panics on an encrypted key that is too short, and the header members that its algorithm needs.
-func (t *Token) readEncrypted() decision.Reason {
+func (t *Token) readEncrypted() bool {
 	var b [5][]byte
 	for i := 1; i < 5; i++ {
 		var ok bool
 		if b[i], ok = decode(t.parts[i]); !ok {
-			return decision.Malformed
+			return false
 		}
 	}
 	h := &t.header
@@ -71,13 +71,10 @@ func (t *Token) readEncrypted() decision.Reason {
 	if isCBC(h.enc) {
 		iv, tag = 16, contentKeySize(h.enc)/2
 		if len(b[3]) == 0 || len(b[3])%16 != 0 {
-			return decision.Malformed
+			return false
 		}
 	}
-	if len(b[2]) != iv || len(b[3]) == 0 || len(b[4]) != tag || !t.wrapped() {
-		return decision.Malformed
-	}
-	return ""
+	return len(b[2]) == iv && len(b[3]) > 0 && len(b[4]) == tag && t.wrapped()
 }
 
 // wrapped checks the encrypted key and the header members that belong to the algorithm (RFC 7518 sections 4.3 to 4.7).
@@ -169,19 +166,28 @@ func (v *Verifier) decrypt(t *Token, now time.Time) (Verified, decision.Reason) 
 	case v.decryption == nil:
 		return Verified{}, decision.KeysUnavailable
 	}
-	keys, reason := v.decryption.pick(h.kid, h.alg)
-	if reason != "" {
+	k, plain, ok := v.open(t)
+	if !ok {
 		return Verified{}, decision.NotDecryptable
+	}
+	return v.inside(t, k, plain, now)
+}
+
+// open decrypts a JWE with the first key that does it.
+func (v *Verifier) open(t *Token) (k keyset.Key, plain []byte, ok bool) {
+	keys, reason := v.decryption.pick(t.header.kid, t.header.alg)
+	if reason != "" {
+		return k, nil, false
 	}
 	for _, k := range keys {
 		if !t.fits(k) {
 			continue
 		}
 		if plain, ok := decryptWith(t, k.Raw()); ok {
-			return v.inside(t, k, plain, now)
+			return k, plain, true
 		}
 	}
-	return Verified{}, decision.NotDecryptable
+	return k, nil, false
 }
 
 // fits compares what pick cannot: the content encryption with a direct key, the curve, the size of the modulus.

@@ -25,6 +25,7 @@ type Token struct {
 type signed struct {
 	input     []byte // header.payload, what is signed (RFC 7515 section 5.2)
 	signature []byte
+	payload   []byte // until it is parsed
 	claims    registered
 }
 
@@ -32,6 +33,19 @@ type signed struct {
 // three or five parts of base64url without padding and unused bits, strict JSON, an algorithm that is known, no header
 // member that would have to be understood, registered claims of the right types. No key work has been done.
 func Parse(raw string) (*Token, decision.Reason) {
+	t, reason := front(raw)
+	if reason != "" || t.header.encrypted {
+		return t, reason
+	}
+	if reason := t.jws.claims.parse(t.jws.payload); reason != "" {
+		return nil, reason
+	}
+	t.jws.payload = nil
+	return t, ""
+}
+
+// front is Parse without the claims: the payload of a JWS may be anything.
+func front(raw string) (*Token, decision.Reason) {
 	if len(raw) > MaxBytes {
 		return nil, decision.TokenTooLarge
 	}
@@ -52,10 +66,14 @@ func Parse(raw string) (*Token, decision.Reason) {
 	if reason := t.header.read(members); reason != "" {
 		return nil, reason
 	}
+	read := t.readSigned
 	if t.header.encrypted {
-		return t, t.readEncrypted()
+		read = t.readEncrypted
 	}
-	return t, t.readSigned()
+	if !read() {
+		return nil, decision.Malformed
+	}
+	return t, ""
 }
 
 // Encrypted reports whether the token is a JWE, whose issuer is not known before it is decrypted.
@@ -109,15 +127,15 @@ func decode(part string) ([]byte, bool) {
 	return b, err == nil
 }
 
-// readSigned reads the payload and the signature of a JWS.
-func (t *Token) readSigned() decision.Reason {
-	payload, ok := decode(t.parts[1])
-	if !ok || len(payload) == 0 {
-		return decision.Malformed
+// readSigned decodes the payload and the signature of a JWS.
+func (t *Token) readSigned() bool {
+	var ok bool
+	if t.jws.payload, ok = decode(t.parts[1]); !ok || len(t.jws.payload) == 0 {
+		return false
 	}
 	if t.jws.signature, ok = decode(t.parts[2]); !ok || len(t.jws.signature) == 0 {
-		return decision.Malformed
+		return false
 	}
 	t.jws.input = []byte(t.raw[:len(t.parts[0])+1+len(t.parts[1])])
-	return t.jws.claims.parse(payload)
+	return true
 }

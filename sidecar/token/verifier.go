@@ -140,7 +140,7 @@ type Verified struct {
 
 // Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.
 //
-// What is cheap comes first: issuer, algorithm, type, claims; then one key is chosen (at most 8 without a kid) and the
+// What is cheap comes first: issuer, type, claims, algorithm; then one key is chosen (at most 8 without a kid) and the
 // cryptography is done. So a token that is both expired and forged is Expired.
 func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
 	if t.header.encrypted {
@@ -151,27 +151,35 @@ func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
 
 // verifySigned verifies a JWS.
 func (v *Verifier) verifySigned(t *Token, now time.Time) (Verified, decision.Reason) {
-	h, r := &t.header, &t.jws.claims
-	if reason := v.accepts(h, r, now); reason != "" {
+	if reason := v.accepts(&t.header, &t.jws.claims, now); reason != "" {
 		return Verified{}, reason
 	}
-	scheme, ok := v.algs[h.alg]
-	if !ok {
-		return Verified{}, decision.AlgorithmNotAllowed
-	}
-	if v.keys == nil {
-		return Verified{}, decision.KeysUnavailable
-	}
-	keys, reason := v.keys.pick(h.kid, h.alg)
+	keyID, reason := v.signedBy(t)
 	if reason != "" {
 		return Verified{}, reason
 	}
+	return v.verified(&t.jws.claims, keyID), ""
+}
+
+// signedBy finds the key that signed a JWS and returns its id.
+func (v *Verifier) signedBy(t *Token) (string, decision.Reason) {
+	scheme, ok := v.algs[t.header.alg]
+	if !ok {
+		return "", decision.AlgorithmNotAllowed
+	}
+	if v.keys == nil {
+		return "", decision.KeysUnavailable
+	}
+	keys, reason := v.keys.pick(t.header.kid, t.header.alg)
+	if reason != "" {
+		return "", reason
+	}
 	for _, k := range keys {
 		if scheme.verify(t.jws.input, t.jws.signature, k.Raw()) {
-			return v.verified(r, k.ID), ""
+			return k.ID, ""
 		}
 	}
-	return Verified{}, decision.BadSignature
+	return "", decision.BadSignature
 }
 
 // accepts checks what needs no key: issuer, type and claims.
