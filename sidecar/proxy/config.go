@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// Config is what a Proxy is made from.
+type Config struct {
+	// Gate judges every request.
+	Gate *gate.Gate
+	// Listen are the sockets to serve; at least one.
+	Listen []Listen
+	// Limits bound what clients may use; zero fields have defaults.
+	Limits Limits
+	// TLS, if not nil, is served on every socket. Its NextProtos is set by the proxy.
+	TLS *tls.Config
+	// TrustForwarded are addresses of proxies whose X-Forwarded-* and Forwarded fields are passed on; default none.
+	TrustForwarded []netip.Prefix
+	// Observer is told of every request and connection; nil means nobody.
+	Observer Observer
+	// Log gets state changes and what goes wrong with connections.
+	Log logr.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Listen is one socket and the app behind it.
+type Listen struct {
+	// Address to listen on, "host:port" or ":port".
+	Address string
+	// Upstream is where requests go: an http or https URL without path, query or user. Empty with Redirect.
+	Upstream string
+	// Redirect sends requests to 127.0.0.1 at the port that the client dialled, as package capture redirected it.
+	Redirect bool
+	// Port is the port that rules see; 0 means the port of Address.
+	Port int
+}
+
+// Limits bound what clients may use. The zero value of each field means its default.
+type Limits struct {
+	// HeadBytes bounds a request's head (default 64 KiB), Fields the number of its header fields (100).
+	HeadBytes, Fields int
+	// Connections bounds open client connections; others wait in the kernel's queue (default 10,000).
+	Connections int
+	// Streams bounds concurrent requests on one HTTP/2 connection (default 250).
+	Streams int
+	// ReadHead bounds the time for a head (10 s), Idle that between requests (75 s).
+	ReadHead, Idle time.Duration
+	// Dial bounds connecting to the app (5 s), Response the wait for its answer's head (0: no bound).
+	Dial, Response time.Duration
+	// Drain bounds the time for requests and upgraded connections to end once the proxy stops (30 s).
+	Drain time.Duration
+}
+
+// Observer is told what happens. Its methods must not block.
+type Observer interface {
+	// Request is called when a request's fate is settled, before it is forwarded or refused.
+	Request(r *telemetry.Record)
+	// Connection is called with +1 and -1.
+	Connection(delta int)
+}
+
+func (l Limits) withDefaults() Limits {
+	setInt(&l.HeadBytes, 64<<10)
+	setInt(&l.Fields, 100)
+	setInt(&l.Connections, 10_000)
+	setInt(&l.Streams, 250)
+	setDuration(&l.ReadHead, 10*time.Second)
+	setDuration(&l.Idle, 75*time.Second)
+	setDuration(&l.Dial, 5*time.Second)
+	setDuration(&l.Drain, 30*time.Second)
+	return l
+}
+
+func setInt(v *int, def int) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+func setDuration(v *time.Duration, def time.Duration) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+func (l Limits) validate() error {
+	for _, v := range []int64{
+		int64(l.HeadBytes), int64(l.Fields), int64(l.Connections), int64(l.Streams),
+		int64(l.ReadHead), int64(l.Idle), int64(l.Dial), int64(l.Response), int64(l.Drain),
+	} {
+		if v < 0 {
+			return errors.New("limits: a negative number; want 0 for the default, or more")
+		}
+	}
+	return nil
+}
+
+// upstream returns where the requests of a socket go, nil for Redirect.
+func (l Listen) upstream() (*url.URL, error) {
+	if l.Redirect {
+		if l.Upstream != "" {
+			return nil, fmt.Errorf("listen %s: has both an upstream and redirect; want one", l.Address)
+		}
+		return nil, nil //nolint:nilnil // documented
+	}
+	u, err := url.Parse(l.Upstream)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("listen %s: upstream is no URL; want http://host:port", l.Address)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("listen %s: upstream has scheme %q; want http or https", l.Address, u.Scheme)
+	case u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("listen %s: upstream has more or less than a host; want %s://host:port", l.Address, u.Scheme)
+	case u.Path != "" && u.Path != "/":
+		return nil, fmt.Errorf("listen %s: upstream has a path; requests keep their own, want %s://%s", l.Address, u.Scheme, u.Host)
+	}
+	return u, nil
+}
+
+// port returns the port that a socket's clients dialled.
+func (l Listen) port(bound net.Addr) int {
+	if l.Port != 0 {
+		return l.Port
+	}
+	a, err := netip.ParseAddrPort(bound.String())
+	if err != nil {
+		return 0
+	}
+	return int(a.Port())
+}

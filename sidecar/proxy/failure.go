@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// fail answers a request that the app did not answer.
+func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client is gone: nobody reads an answer
+	}
+	reason := failure(err, x.answered.Load())
+	f.proxy.log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
+	if o := f.proxy.observer; o != nil {
+		info := &x.conn.info
+		o.Request(&telemetry.Record{
+			Time: f.proxy.now(), Reason: reason, Policy: x.verdict.Policy, Rule: x.verdict.Rule,
+			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.port, Remote: info.remote,
+		})
+	}
+	f.proxy.refuse(w, r, refuse.Cause{Reason: reason})
+}
+
+// failure maps an error of forwarding to a reason. Answered says that the app had sent something.
+func failure(err error, answered bool) decision.Reason {
+	var bad head.Error
+	var timeout net.Error
+	var op *net.OpError
+	switch {
+	case errors.As(err, &bad): // in the client's body
+		return reasonOf(bad)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return decision.UpstreamTimeout
+	case !answered, errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET):
+		return decision.UpstreamUnavailable
+	}
+	return decision.UpstreamMalformed
+}
+
+// cause is the innermost error's type: its text may quote what the app or the client sent.
+func cause(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Error() // addresses and the system's message
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "connection ended"
+	}
+	return "malformed or refused"
+}

@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+)
+
+// forwarder sends requests to apps.
+type forwarder struct {
+	proxy   *Proxy
+	reverse *httputil.ReverseProxy
+	http1   *http.Transport // HTTP/1.1
+	http2   *http.Transport // h2c
+	tls     *http.Transport // https upstreams; ALPN decides
+}
+
+// exchange is what is known of a request while it is forwarded.
+type exchange struct {
+	conn     *clientConn
+	verdict  *gate.Verdict
+	answered atomic.Bool // the app has sent something
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+func newForwarder(p *Proxy) *forwarder {
+	f := &forwarder{proxy: p}
+	f.http1, f.http2, f.tls = f.transport(), f.transport(), f.transport()
+	f.http1.Protocols.SetHTTP1(true)
+	f.http2.Protocols.SetUnencryptedHTTP2(true)
+	f.tls.Protocols.SetHTTP1(true)
+	f.tls.Protocols.SetHTTP2(true)
+	f.reverse = &httputil.ReverseProxy{
+		Rewrite:        f.rewrite,
+		Transport:      roundTripper(f.choose),
+		ModifyResponse: modifyResponse,
+		ErrorHandler:   f.fail,
+		FlushInterval:  -1, // what the app has said, the client gets
+		BufferPool:     bufferPool{},
+		ErrorLog:       stdLog(p.log),
+	}
+	return f
+}
+
+func (f *forwarder) transport() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: f.proxy.limits.Dial}).DialContext,
+		Protocols:              &http.Protocols{},
+		DisableCompression:     true, // bodies pass as they are
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        2 * time.Second, // below what apps keep idle connections for
+		ResponseHeaderTimeout:  f.proxy.limits.Response,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+func (f *forwarder) close() {
+	for _, t := range []*http.Transport{f.http1, f.http2, f.tls} {
+		t.CloseIdleConnections()
+	}
+}
+
+// forward sends the request on and the answer back.
+func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *clientConn, v *gate.Verdict) {
+	if !upgradable(r) {
+		r.Header.Del("Upgrade")
+	}
+	r.Header.Del("Http2-Settings")
+	x := &exchange{conn: conn, verdict: v}
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { x.answered.Store(true) },
+	})
+	if r.Header.Get("Upgrade") != "" {
+		w = &upgradeWriter{ResponseWriter: w, proxy: f.proxy, strict: conn.strict, websocket: strings.EqualFold(r.Header.Get("Upgrade"), "websocket")}
+	}
+	f.reverse.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// upgradable says whether a switch of protocols may be offered to the app. One to another version of HTTP, or to TLS,
+// would carry requests past the gate.
+func upgradable(r *http.Request) bool {
+	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.ContentLength != 0 || len(r.Header.Values("Upgrade")) != 1 {
+		return false
+	}
+	protocol := strings.ToLower(r.Header.Get("Upgrade"))
+	for _, other := range []string{"h2", "h3", "http", "tls", "ssl"} {
+		if strings.HasPrefix(protocol, other) {
+			return false
+		}
+	}
+	return !strings.ContainsAny(protocol, ", \t") // one protocol, not a choice
+}
+
+// rewrite makes the request for the app. It runs after hop-by-hop fields have been removed, so that a client's
+// Connection header cannot take away what is set here.
+func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
+	x := exchangeOf(pr.In.Context())
+	v := x.verdict
+	pr.Out.URL = targetURL(x.conn.info.upstream, v.Target)
+	pr.Out.Host = v.Host
+	for name := range pr.Out.Header {
+		if v.Edit.Remove(name) {
+			delete(pr.Out.Header, name)
+		}
+	}
+	for _, r := range v.Edit.Replace {
+		pr.Out.Header[r.Name] = r.Values
+		if len(r.Values) == 0 {
+			delete(pr.Out.Header, r.Name)
+		}
+	}
+	f.setForwarded(pr, &x.conn.info)
+	for _, s := range v.Edit.Set {
+		pr.Out.Header[s.Name] = []string{s.Value}
+	}
+	forwardTrailers(pr, v.Edit)
+}
+
+// targetURL makes a URL that is written as exactly the target.
+func targetURL(upstream *url.URL, target string) *url.URL {
+	path, query, hasQuery := strings.Cut(target, "?")
+	u := &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, RawQuery: query, ForceQuery: hasQuery && query == ""}
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return u
+	}
+	// Two slashes would read as an authority; only targets that nobody enforces a policy on can have them.
+	u.RawPath = path
+	if u.Path, _ = url.PathUnescape(path); u.Path == "" {
+		u.Path = path
+	}
+	return u
+}
+
+// forwardTrailers lets the client's trailers through but for those that Edit removes. The transport sends Out.Trailer
+// once the body has ended, which is when the server knows the values.
+func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
+	pr.Out.Trailer = nil
+	if len(pr.In.Trailer) == 0 || pr.Out.Body == nil {
+		return
+	}
+	out := http.Header{}
+	for name := range pr.In.Trailer {
+		if !e.Remove(name) && !forwardedName(name) {
+			out[name] = nil
+		}
+	}
+	pr.Out.Trailer = out
+	pr.Out.Body = &trailerBody{ReadCloser: pr.Out.Body, in: pr.In, out: out}
+}
+
+// trailerBody copies the trailers at the end of the body.
+type trailerBody struct {
+	io.ReadCloser
+	in  *http.Request
+	out http.Header
+}
+
+// Read reads the body.
+func (b *trailerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF { //nolint:errorlint // io.Reader's contract
+		for name := range b.out {
+			b.out[name] = b.in.Trailer[name]
+		}
+	}
+	return n, err
+}
+
+// choose picks the transport: the client's protocol towards the app too.
+func (f *forwarder) choose(r *http.Request) (*http.Response, error) {
+	info := &exchangeOf(r.Context()).conn.info
+	switch {
+	case r.URL.Scheme == "https":
+		return f.tls.RoundTrip(r)
+	case r.ProtoMajor == 2 && (!info.secure || refuse.FormOf(2, r.Header.Get("Content-Type")) == refuse.GRPC):
+		return f.http2.RoundTrip(r)
+	}
+	return f.http1.RoundTrip(r)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// modifyResponse answers the offer of a subprotocol that the app did not see.
+func modifyResponse(res *http.Response) error {
+	const name = "Sec-Websocket-Protocol"
+	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get(name) != "" {
+		return nil
+	}
+	if p := exchangeOf(res.Request.Context()).verdict.Edit.AnswerProtocol; p != "" {
+		res.Header.Set(name, p)
+	}
+	return nil
+}
+
+// buffers are shared by all bodies.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// bufferPool implements httputil.BufferPool; pointers go into the pool, so that nothing is allocated.
+type bufferPool struct{}
+
+// Get returns a buffer.
+func (bufferPool) Get() []byte { return buffers.Get().(*[32 << 10]byte)[:] }
+
+// Put takes a buffer back.
+func (bufferPool) Put(b []byte) { buffers.Put((*[32 << 10]byte)(b)) }

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"net/http/httputil"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
+// says of that itself is dropped, unless it is a proxy that Config.TrustForwarded names: then it is kept and added to.
+func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
+	trusted := f.proxy.trusts(info.remote)
+	for name := range pr.Out.Header {
+		if forwardedName(name) {
+			delete(pr.Out.Header, name)
+		}
+	}
+	if trusted {
+		for name, values := range pr.In.Header {
+			if forwardedName(name) && !strings.Contains(name, "_") {
+				pr.Out.Header[name] = values
+			}
+		}
+	}
+	proto := "http"
+	if info.secure {
+		proto = "https"
+	}
+	h := pr.Out.Header
+	add := func(name, value string) {
+		if old := h[name]; len(old) > 0 {
+			value = strings.Join(old, ", ") + ", " + value
+		}
+		h[name] = []string{value}
+	}
+	set := func(name, value string) {
+		if len(h[name]) == 0 {
+			h[name] = []string{value}
+		}
+	}
+	set("X-Forwarded-Host", pr.Out.Host)
+	set("X-Forwarded-Proto", proto)
+	set("X-Forwarded-Port", strconv.Itoa(info.port))
+	if info.remote.IsValid() {
+		add("X-Forwarded-For", info.remote.String())
+		add("Forwarded", "for="+node(info.remote)+";host="+quoted(pr.Out.Host)+";proto="+proto)
+	}
+}
+
+// forwardedName holds for every spelling of Forwarded and X-Forwarded-*.
+func forwardedName(name string) bool {
+	if strings.EqualFold(name, "Forwarded") {
+		return true
+	}
+	const prefix = "x-forwarded-"
+	return len(name) > len(prefix) && strings.EqualFold(strings.ReplaceAll(name[:len(prefix)], "_", "-"), prefix)
+}
+
+// node is a node of RFC 7239 section 6.
+func node(a netip.Addr) string {
+	if a.Is6() {
+		return `"[` + a.WithZone("").String() + `]"`
+	}
+	return a.String()
+}
+
+// quoted is a quoted-string, if s is not a token.
+func quoted(s string) string {
+	if !strings.ContainsAny(s, `:[]"\ `) {
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+func (p *Proxy) trusts(a netip.Addr) bool {
+	for _, prefix := range p.trusted {
+		if prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/capture"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// connInfo is what is known of a client connection before its first byte.
+type connInfo struct {
+	// port is the port that the client dialled.
+	port int
+	// upstream is where its requests go, without path.
+	upstream *url.URL
+	// secure says that the client speaks TLS.
+	secure bool
+	// remote is the peer.
+	remote netip.Addr
+}
+
+// infoConn carries connInfo below a TLS connection.
+type infoConn struct {
+	net.Conn
+	info    connInfo
+	release func()
+	once    sync.Once
+}
+
+// Close closes the connection and gives its place to another.
+func (c *infoConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(c.release)
+	return err
+}
+
+// CloseWrite shuts down the writing side.
+func (c *infoConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return c.Close()
+}
+
+// sockets accepts on all sockets and hands connections to the one server, with TLS done and HTTP/1 made strict.
+type sockets struct {
+	proxy  *Proxy
+	list   []net.Listener
+	ports  []int // our own, which must not be forwarded to
+	places chan struct{}
+	conns  chan net.Conn
+	ctx    context.Context //nolint:containedctx // ends the goroutines of Accept, whose signature has none
+	stop   context.CancelFunc
+	group  sync.WaitGroup
+}
+
+// listen opens all sockets, or none.
+func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
+	ctx, stop := context.WithCancel(ctx)
+	s := &sockets{
+		proxy: p, places: make(chan struct{}, p.limits.Connections), conns: make(chan net.Conn), ctx: ctx, stop: stop,
+	}
+	var lc net.ListenConfig
+	for _, l := range p.listens {
+		sock, err := lc.Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			stop()
+			for _, open := range s.list {
+				_ = open.Close()
+			}
+			return nil, fmt.Errorf("listen %s: %w", l.Address, err)
+		}
+		s.list = append(s.list, sock)
+		s.ports = append(s.ports, Listen{}.port(sock.Addr()))
+	}
+	return s, nil
+}
+
+// serve starts accepting.
+func (s *sockets) serve() {
+	for i, l := range s.list {
+		s.group.Go(func() { s.acceptAll(l, s.proxy.listens[i]) })
+	}
+}
+
+// Accept implements net.Listener.
+func (s *sockets) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-s.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (s *sockets) Addr() net.Addr { return s.list[0].Addr() }
+
+// Close implements net.Listener: it closes all sockets, and connections that no server has got yet.
+func (s *sockets) Close() error {
+	s.stop()
+	for _, l := range s.list {
+		_ = l.Close() // closing twice is no harm
+	}
+	s.group.Wait()
+	return nil
+}
+
+func (s *sockets) acceptAll(l net.Listener, listen target) {
+	pause := time.Duration(0)
+	for {
+		select {
+		case s.places <- struct{}{}:
+		case <-s.ctx.Done():
+			return
+		}
+		c, err := l.Accept()
+		if err != nil {
+			<-s.places
+			if s.ctx.Err() != nil {
+				return
+			}
+			// Out of file descriptors, say: wait a little for some to be given back.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.proxy.log.Error(err, "cannot accept", "address", listen.Address)
+			select {
+			case <-time.After(pause):
+			case <-s.ctx.Done():
+			}
+			continue
+		}
+		pause = 0
+		s.group.Go(func() { s.welcome(c, listen) })
+	}
+}
+
+// welcome makes a connection ready for the server.
+func (s *sockets) welcome(c net.Conn, listen target) {
+	if s.proxy.observer != nil {
+		s.proxy.observer.Connection(+1)
+	}
+	release := func() {
+		<-s.places
+		if s.proxy.observer != nil {
+			s.proxy.observer.Connection(-1)
+		}
+	}
+	info, err := s.describe(c, listen)
+	if err != nil {
+		s.proxy.log.V(1).Info("connection refused", "cause", err.Error())
+		_ = c.Close()
+		release()
+		return
+	}
+	ready := s.secure(c, info, release)
+	if ready == nil {
+		return
+	}
+	select {
+	case s.conns <- ready:
+	case <-s.ctx.Done():
+		_ = ready.Close()
+	}
+}
+
+// describe finds out where a connection goes.
+func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
+	info := connInfo{port: listen.port(c.LocalAddr()), upstream: listen.url, secure: s.proxy.tls != nil}
+	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		info.remote = peer.AddrPort().Addr().Unmap()
+	}
+	if !listen.Redirect {
+		return info, nil
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return info, fmt.Errorf("redirect: a %T has no original destination", c)
+	}
+	dst, err := capture.OriginalDst(tcp)
+	if err != nil {
+		return info, err
+	}
+	if slices.Contains(s.ports, int(dst.Port())) {
+		return info, fmt.Errorf("redirect: port %d is the sidecar's own", dst.Port())
+	}
+	info.port = int(dst.Port())
+	info.upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(loopback, dst.Port()).String()}
+	return info, nil
+}
+
+// loopback is where the app listens.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// secure does the TLS handshake, if there is to be one. It returns nil if the connection is no more.
+func (s *sockets) secure(c net.Conn, info connInfo, release func()) net.Conn {
+	if s.proxy.tls == nil {
+		return s.proxy.strict(c, info, release)
+	}
+	below := &infoConn{Conn: c, info: info, release: release}
+	t := tls.Server(below, s.proxy.tls)
+	ctx, cancel := context.WithTimeout(s.ctx, s.proxy.limits.ReadHead)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		s.proxy.log.V(1).Info("TLS handshake failed", "cause", err.Error())
+		_ = below.Close()
+		return nil
+	}
+	if t.ConnectionState().NegotiatedProtocol == "h2" {
+		return t // net/http takes it from here, and needs the type
+	}
+	return s.proxy.strict(t, info, nil)
+}
+
+func (p *Proxy) strict(c net.Conn, info connInfo, release func()) net.Conn {
+	return &strictConn{
+		Conn: c, info: info, release: release, timeout: p.limits.ReadHead,
+		limits: head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
+	}
+}
+
+// infoOf finds the connInfo of a connection that the server was given.
+func infoOf(c net.Conn) (connInfo, *strictConn) {
+	switch c := c.(type) {
+	case *strictConn:
+		return c.info, c
+	case *tls.Conn:
+		if below, ok := c.NetConn().(*infoConn); ok {
+			return below.info, nil
+		}
+	}
+	return connInfo{}, nil
+}

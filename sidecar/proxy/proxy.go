@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+)
+
+// Proxy serves clients. It is made by New and runs once.
+type Proxy struct {
+	gate     *gate.Gate
+	listens  []target
+	limits   Limits
+	tls      *tls.Config
+	trusted  []netip.Prefix
+	observer Observer
+	log      logr.Logger
+	now      func() time.Time
+
+	sockets   *sockets
+	forwarder *forwarder
+	upgrades  upgrades
+	draining  atomic.Bool
+}
+
+// target is a Listen with its upstream parsed; url is nil with Redirect.
+type target struct {
+	Listen
+	url *url.URL
+}
+
+// New checks the configuration and opens the sockets, so that an address in use is an error here. Run must be called
+// to serve them.
+func New(ctx context.Context, c Config) (*Proxy, error) {
+	if c.Gate == nil {
+		return nil, errors.New("proxy: no gate")
+	}
+	if len(c.Listen) == 0 {
+		return nil, errors.New("listen: no address; want at least one")
+	}
+	if err := c.Limits.validate(); err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded,
+		observer: c.Observer, log: c.Log, now: c.Now,
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if c.TLS != nil {
+		p.tls = c.TLS.Clone()
+		p.tls.NextProtos = []string{"h2", "http/1.1"}
+	}
+	for _, l := range c.Listen {
+		u, err := l.upstream()
+		if err != nil {
+			return nil, err
+		}
+		p.listens = append(p.listens, target{Listen: l, url: u})
+	}
+	p.forwarder = newForwarder(p)
+	var err error
+	p.sockets, err = p.listen(ctx)
+	return p, err
+}
+
+// Addrs returns the addresses that are listened on, in the order of Config.Listen.
+func (p *Proxy) Addrs() []net.Addr {
+	out := make([]net.Addr, 0, len(p.sockets.list))
+	for _, l := range p.sockets.list {
+		out = append(out, l.Addr())
+	}
+	return out
+}
+
+// Draining reports whether the proxy has been told to stop, and so must not be sent new connections.
+func (p *Proxy) Draining() bool { return p.draining.Load() }
+
+// Run serves until ctx ends, then drains: sockets are closed, idle connections too, HTTP/2 clients get GOAWAY and
+// WebSockets a close frame (1001); requests that run may finish for as long as Limits.Drain allows. It returns nil
+// after an orderly end.
+func (p *Proxy) Run(ctx context.Context) error {
+	server := p.server()
+	p.sockets.serve()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(p.sockets) }()
+	select {
+	case err := <-failed:
+		_ = p.sockets.Close()
+		return err
+	case <-ctx.Done():
+	}
+	p.draining.Store(true)
+	p.log.Info("draining", "atMost", p.limits.Drain.String())
+	// The context has ended; what drains needs one of its own.
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
+	defer cancel()
+	p.upgrades.goAway()
+	err := server.Shutdown(drain)
+	if waitErr := p.upgrades.wait(drain); err == nil {
+		err = waitErr
+	}
+	if err != nil {
+		p.log.Info("drain ended before all connections did")
+		_ = server.Close()
+		p.upgrades.closeAll()
+	}
+	p.forwarder.close()
+	return nil
+}
+
+// server is net/http's, for HTTP/1.1, and HTTP/2 with and without TLS.
+func (p *Proxy) server() *http.Server {
+	s := &http.Server{
+		Handler:                      http.HandlerFunc(p.handle),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other
+		ReadHeaderTimeout:            p.limits.ReadHead,
+		IdleTimeout:                  p.limits.Idle,
+		MaxHeaderBytes:               p.limits.HeadBytes,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: p.limits.Streams},
+		Protocols:                    &http.Protocols{},
+		ErrorLog:                     stdLog(p.log),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			info, strict := infoOf(c)
+			return context.WithValue(ctx, connKey{}, &clientConn{info: info, strict: strict})
+		},
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	return s
+}
+
+// connKey is the context key of a *clientConn.
+type connKey struct{}
+
+// clientConn is what the handler knows of the connection of a request.
+type clientConn struct {
+	info   connInfo
+	strict *strictConn // nil for HTTP/2 over TLS
+}
