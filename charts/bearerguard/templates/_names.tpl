@@ -1,0 +1,29 @@
+{{- define "bearerguard.labels" -}}
+app.kubernetes.io/name: bearerguard
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: bearerguard
+{{- end }}
+
+{{- define "bearerguard.selector" -}}
+app.kubernetes.io/name: bearerguard
+app.kubernetes.io/component: controller
+{{- end }}
+
+{{- define "bearerguard.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "bearerguard.sidecarImage" -}}
+{{ .Values.sidecar.image.repository | default .Values.image.repository }}:{{ .Values.sidecar.image.tag | default .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- /* Namespaces whose pods are never injected, so that the cluster and the control plane can always start. */ -}}
+{{- define "bearerguard.guardedNamespaces" -}}
+- {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kube-node-lease, {{ .Release.Namespace }}]}
+{{- end }}
+
+{{- define "bearerguard.webhookClient" -}}
+service: {name: bearerguard-webhook, namespace: {{ .namespace }}, port: 443, path: {{ .path }}}
+{{- end }}

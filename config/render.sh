@@ -1,0 +1,25 @@
+#!/bin/bash
+# Writes rbac/, webhook/ and manager/ from the chart, so that helm and kustomize install the same. Needs helm.
+# With a folder as argument it writes there instead.
+set -euo pipefail
+cd "$(dirname "$0")"
+helm=${HELM:-$(command -v helm || echo "${CACHE:-$HOME/.cache/bearerguard}/bin/helm")}
+out=${1:-.}
+
+# render FILE TEMPLATE...: what the chart makes of the templates, without what only helm needs.
+render() {
+  local file=$1 template
+  shift
+  mkdir -p "$(dirname "$out/$file")"
+  {
+    echo "# Written by config/render.sh from charts/bearerguard; edit it there."
+    for template in "$@"; do
+      "$helm" template bearerguard ../charts/bearerguard -n bearerguard-system --show-only "templates/$template" |
+        sed -e '/^# Source: /d' -e '/app.kubernetes.io\/instance: /d' -e '/app.kubernetes.io\/managed-by: /d'
+    done
+  } >"$out/$file"
+}
+
+render rbac/rbac.yaml serviceaccount.yaml rbac.yaml
+render webhook/webhooks.yaml webhooks.yaml
+render manager/manager.yaml services.yaml deployment.yaml availability.yaml
