@@ -71,7 +71,7 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 .PHONY: manifests
 manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions into config/ and the chart.
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
-	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/crds/
+	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.
