@@ -85,7 +85,7 @@ func (f *keysFlags) make(stdin io.Reader) (text []byte, secret bool, err error) 
 	if err != nil || f.manifest == "" {
 		return text, secret, err
 	}
-	text, err = manifest(f.manifest, f.namespace, text, secret)
+	text, err = wrap(f.manifest, f.namespace, text, secret)
 	return text, secret, err
 }
 

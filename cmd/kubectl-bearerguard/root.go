@@ -39,7 +39,7 @@ satisfy the AuthPolicies that apply. This program helps to write and to try such
 	})
 	token := newToken(now)
 	token.AddCommand(newKeys())
-	root.AddCommand(token, newVersion())
+	root.AddCommand(token, newCheck(now), newVersion())
 	return root
 }
 

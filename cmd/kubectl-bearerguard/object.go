@@ -21,9 +21,9 @@ type metadata struct {
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// manifest writes content as the one entry of the object that where names: Secret/NAME:ENTRY or ConfigMap/NAME:ENTRY.
+// wrap writes content as the one entry of the object that where names: Secret/NAME:ENTRY or ConfigMap/NAME:ENTRY.
 // Secret content in a ConfigMap is refused.
-func manifest(where, namespace string, content []byte, secret bool) ([]byte, error) {
+func wrap(where, namespace string, content []byte, secret bool) ([]byte, error) {
 	kind, rest, _ := strings.Cut(where, "/")
 	name, entry, _ := strings.Cut(rest, ":")
 	if name == "" || entry == "" {

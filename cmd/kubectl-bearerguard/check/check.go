@@ -1,0 +1,233 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// Input is what is to be decided.
+type Input struct {
+	// Files are the policies and what they refer to. At least one policy is in them.
+	Files []manifest.File
+	// Namespace of objects that name none.
+	Namespace string
+	// Labels of the workload: policies whose selector does not fit them take no part. Nil: all take part.
+	Labels map[string]string
+	// Keys has verification keys by issuer name, instead of what the policy names: JWK Set, PEM or a raw secret.
+	Keys map[string][]byte
+	// Method, Target (path and query) and Host of the request.
+	Method, Target, Host string
+	// Header of the request, with the token.
+	Header http.Header
+	// Port that the client dials, and its address.
+	Port   int
+	Remote netip.Addr
+	// Now is when.
+	Now time.Time
+}
+
+// Report is the verdict and how it came about. It holds no token, no key and no claim value but those that the app
+// would get in identity headers.
+type Report struct {
+	// Allowed says whether the request is forwarded.
+	Allowed bool            `json:"allowed"`
+	Reason  decision.Reason `json:"reason"`
+	// Status and Detail are what the client of a refused request gets.
+	Status int    `json:"status,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Policy and Rule decided; empty where none did.
+	Policy string `json:"policy,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	// Scopes are those that the token lacks.
+	Scopes []string `json:"scopes,omitempty"`
+	// Target and Headers are what the app gets of a request that is forwarded.
+	Target  string   `json:"target,omitempty"`
+	Headers []string `json:"headers,omitempty"`
+	// Issuers says of each issuer whether it takes the token; empty without a token.
+	Issuers []IssuerReport `json:"issuers,omitempty"`
+	// Rules says of each rule what it had to do with the verdict; empty if it did not come to that.
+	Rules []decision.RuleReport `json:"rules,omitempty"`
+	// Audit is what each Audit policy would have said.
+	Audit []decision.AuditResult `json:"audit,omitempty"`
+	// Notes are remarks on keys that are missing or left out.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// IssuerReport says whether one issuer of one policy takes the token.
+type IssuerReport struct {
+	Policy string `json:"policy"`
+	Issuer string `json:"issuer"`
+	// Reason is empty if it does.
+	Reason decision.Reason `json:"reason,omitempty"`
+}
+
+// Run decides the request. The error is about the input; a refusal is a Report.
+func Run(in Input) (Report, error) {
+	set, err := manifest.Parse(in.Files, in.Namespace)
+	if err != nil {
+		return Report{}, err
+	}
+	if len(set.Policies) == 0 {
+		return Report{}, errors.New("the files hold no AuthPolicy")
+	}
+	set.Policies = selected(set.Policies, in.Labels)
+	keys, notes, err := resolve(set, in.Keys)
+	if err != nil {
+		return Report{}, err
+	}
+	program, err := compile(set)
+	if err != nil {
+		return Report{}, err
+	}
+	b := bundle.Assemble(set.Policies, set.Revocations, keys)
+	now := func() time.Time { return in.Now }
+	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now})
+	if err != nil {
+		return Report{}, err
+	}
+	g := gate.New(gate.Options{Now: now})
+	g.Swap(snapshot)
+	verdict := g.Judge(&gate.Request{
+		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
+	})
+	report := newReport(verdict)
+	report.Notes = notes
+	return report, explain(&report, in, program, b, verdict.Path)
+}
+
+func selected(policies []bundle.Object, labels map[string]string) []bundle.Object {
+	if labels == nil {
+		return policies
+	}
+	var out []bundle.Object
+	for _, p := range policies {
+		if p.Selector.Matches(labels) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// compile gives mistakes the file and line where they are written.
+func compile(set *manifest.Set) (*decision.Program, error) {
+	var policies []decision.Policy
+	for _, o := range set.Policies {
+		policies = append(policies, decision.Policy{Namespace: o.Namespace, Name: o.Name, Spec: o.Spec})
+	}
+	program, err := decision.Compile(policies)
+	if err == nil {
+		return program, nil
+	}
+	var field *decision.FieldError
+	if !errors.As(err, &field) {
+		return nil, err
+	}
+	for _, o := range set.Policies {
+		if place := set.Place(o, field.Path); o.ID() == field.Policy && place != "" {
+			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+	}
+	return nil, err
+}
+
+func newReport(v gate.Verdict) Report {
+	r := Report{Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Scopes: v.Scopes, Audit: v.Audit}
+	if !v.Forward {
+		refusal := refuse.Table(v.Reason)
+		r.Status, r.Detail = refusal.Status, refusal.Description
+		return r
+	}
+	r.Target = v.Target
+	for _, f := range v.Edit.Set {
+		r.Headers = append(r.Headers, f.Name+": "+f.Value)
+	}
+	return r
+}
+
+// explain adds what each issuer says of the token and what each rule says of the request. A request that has no
+// canonical form was refused before any rule.
+func explain(report *Report, in Input, program *decision.Program, b *bundle.Bundle, path string) error {
+	host, err := decision.CanonicalHost(in.Host)
+	if err != nil || path == "" {
+		return nil
+	}
+	_, query, _ := strings.Cut(in.Target, "?")
+	request := decision.Request{
+		Method: in.Method, Host: host, Path: path, RawQuery: query, Header: in.Header, Port: in.Port, Remote: in.Remote, Now: in.Now,
+	}
+	subject, err := identify(report, request, program, b)
+	if err != nil {
+		return err
+	}
+	report.Rules = program.Explain(&request, subject).Rules
+	return nil
+}
+
+// identify asks each issuer, as the gate did, and binds what the first that takes the token says.
+func identify(report *Report, r decision.Request, program *decision.Program, b *bundle.Bundle) (*decision.Subject, error) {
+	issuers := program.Issuers()
+	locations := make([]policy.Issuer, 0, len(issuers))
+	for _, is := range issuers {
+		locations = append(locations, is.Spec)
+	}
+	found, reason := token.NewLocator(locations).Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
+	if reason != "" || !found.OK {
+		return nil, nil //nolint:nilnil // no subject is how a request without a token is judged
+	}
+	t, malformed := token.Parse(found.Raw)
+	var claims decision.Claims
+	var verified decision.IssuerSet
+	for i, is := range issuers {
+		reason := malformed
+		if reason == "" {
+			v, err := verifier(is, b)
+			if err != nil {
+				return nil, err
+			}
+			var one token.Verified
+			if one, reason = v.Verify(t, r.Now); reason == "" {
+				verified = verified.With(i)
+				claims = one.Claims
+			}
+		}
+		report.Issuers = append(report.Issuers, IssuerReport{Policy: is.Policy, Issuer: is.Spec.Name, Reason: reason})
+	}
+	if verified == 0 {
+		return nil, nil //nolint:nilnil // as above
+	}
+	return program.Bind(claims, verified), nil
+}
+
+// verifier makes the verifier of one issuer from the bundle's keys.
+func verifier(is decision.Issuer, b *bundle.Bundle) (*token.Verifier, error) {
+	namespace, _, _ := strings.Cut(is.Policy, "/")
+	c := token.Config{Issuer: is.Spec}
+	if raw, ok := b.KeySets[bundle.SourceID(namespace, is.Spec)]; ok {
+		set, err := keyset.Parse(raw.JWKS, keyset.Verify)
+		if err != nil {
+			return nil, err
+		}
+		c.Keys = set
+	}
+	if raw, ok := b.KeySets[bundle.DecryptionID(namespace, is.Spec)]; ok {
+		set, err := keyset.Parse(raw.JWKS, keyset.Decrypt)
+		if err != nil {
+			return nil, err
+		}
+		c.Decryption = set
+	}
+	return token.NewVerifier(c)
+}

@@ -1,0 +1,85 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+)
+
+// Text writes the report for people.
+func (r Report) Text(w io.Writer) {
+	if r.Allowed {
+		fmt.Fprintf(w, "ALLOWED  %s%s\n", r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "  the app gets %s\n", r.Target)
+		for _, h := range r.Headers {
+			fmt.Fprintf(w, "  with         %s\n", h)
+		}
+	} else {
+		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
+	}
+	if len(r.Scopes) > 0 {
+		fmt.Fprintf(w, "  the token lacks the scopes: %s\n", strings.Join(r.Scopes, " "))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+	r.issuers(w)
+	for _, rule := range r.Rules {
+		writeRule(w, rule)
+	}
+	for _, a := range r.Audit {
+		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, by("", a.Rule))
+	}
+}
+
+func (r Report) issuers(w io.Writer) {
+	for i, is := range r.Issuers {
+		if i == 0 {
+			fmt.Fprintln(w, "\ntoken")
+		}
+		said := "takes the token"
+		if is.Reason != "" {
+			said = "does not take the token: " + string(is.Reason)
+		}
+		fmt.Fprintf(w, "  issuer %s of %s %s\n", is.Issuer, is.Policy, said)
+	}
+}
+
+func writeRule(w io.Writer, r decision.RuleReport) {
+	state := "does not match the request"
+	switch {
+	case r.Fits:
+		state = "fits"
+	case r.Matches:
+		state = "matches, but its conditions do not hold"
+	}
+	fmt.Fprintf(w, "\n%s rule %s of %s %s\n", strings.ToLower(r.Effect), r.Rule, r.Policy, state)
+	if !r.Matches {
+		for _, m := range r.Mismatches {
+			fmt.Fprintf(w, "  - %s\n", m)
+		}
+		return
+	}
+	for _, c := range r.Conditions {
+		if c.Holds {
+			fmt.Fprintf(w, "  + %s holds\n", c.Field)
+			continue
+		}
+		fmt.Fprintf(w, "  - %s: %s\n", c.Field, c.Problem)
+	}
+}
+
+func by(policy, rule string) string {
+	switch {
+	case policy == "" && rule == "":
+		return ""
+	case policy == "":
+		return ", by rule " + rule
+	case rule == "":
+		return ", by " + policy
+	}
+	return ", by rule " + rule + " of " + policy
+}

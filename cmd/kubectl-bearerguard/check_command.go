@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
+	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
+)
+
+const checkLong = `Decide a request offline, with the sidecar's own code, and explain the verdict.
+
+The files hold AuthPolicy, TokenRevocation, Secret and ConfigMap objects, as for a standalone sidecar. Nothing is
+fetched: for an issuer whose keys are behind a URL, give them with --keys.
+
+The exit code is 0 if the request is let through, 2 if it is refused, and 1 if the question itself is wrong.`
+
+const checkExample = `  # May this token read an order?
+  bearerguard check -f policies/ --token "$TOKEN" --request 'GET /orders/1'
+
+  # What does a request without a token get? As JSON, for a test in a pipeline.
+  bearerguard check -f policy.yaml --request 'GET https://orders.example.com/docs/' -o json
+
+  # With the keys that an identity provider publishes, next month.
+  curl -s https://login.example.com/jwks.json > jwks.json
+  bearerguard check -f policy.yaml --keys corp=jwks.json --token "$TOKEN" --request 'GET /orders/1' --at 2027-01-01T00:00:00Z`
+
+type checkFlags struct {
+	files, keys, header               []string
+	token, request, labels, namespace string
+	remote, at, output                string
+	port                              int
+}
+
+func newCheck(now func() time.Time) *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:     "check",
+		Short:   "Decide a request offline and explain every rule",
+		Long:    checkLong,
+		Example: checkExample,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in, err := f.input(cmd.InOrStdin(), now())
+			if err != nil {
+				return err
+			}
+			return f.run(cmd.OutOrStdout(), in)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with the policies; repeatable (- reads standard input)")
+	flags.StringVar(&f.request, "request", "", "`request`: METHOD and path or URL, such as 'GET /orders/1'")
+	flags.StringVar(&f.token, "token", "", "token for Authorization: Bearer (- reads standard input)")
+	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
+	flags.StringArrayVar(&f.keys, "keys", nil, "keys of an issuer, as `name=file`, instead of those that the policy names; repeatable")
+	flags.StringVar(&f.labels, "labels", "", "labels of the workload, as `k=v,...` (default: every policy applies)")
+	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
+	flags.IntVar(&f.port, "port", 8080, "port that the client dials")
+	flags.StringVar(&f.remote, "remote", "192.0.2.1", "address of the client")
+	flags.StringVar(&f.at, "at", "", "`time` to decide at, RFC 3339 (default: now)")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func (f *checkFlags) run(out io.Writer, in check.Input) error {
+	report, err := check.Run(in)
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(report); err != nil {
+			return err
+		}
+	} else {
+		report.Text(out)
+	}
+	if !report.Allowed {
+		return errRefused
+	}
+	return nil
+}
+
+// input reads the flags and the files they name. Every error names the flag that it is about.
+func (f *checkFlags) input(stdin io.Reader, now time.Time) (check.Input, error) {
+	in := check.Input{Namespace: f.namespace, Port: f.port, Now: now, Header: http.Header{}, Keys: map[string][]byte{}}
+	if f.output != "text" && f.output != "json" {
+		return in, fmt.Errorf("--output: %q is neither text nor json", f.output)
+	}
+	steps := []func(*check.Input, io.Reader) error{f.readFiles, f.readKeys, f.readRequest, f.readHeader, f.readLabels, f.readOrigin}
+	for _, step := range steps {
+		if err := step(&in, stdin); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+func (f *checkFlags) readFiles(in *check.Input, stdin io.Reader) error {
+	if len(f.files) == 0 {
+		return fmt.Errorf("--filename: is missing; want a file or directory with an AuthPolicy")
+	}
+	for _, path := range f.files {
+		names, err := yamlFiles(path)
+		if err != nil {
+			return fmt.Errorf("--filename: %w", err)
+		}
+		for _, name := range names {
+			data, err := readFile(name, stdin)
+			if err != nil {
+				return fmt.Errorf("--filename: %w", err)
+			}
+			in.Files = append(in.Files, manifest.File{Name: name, Data: data})
+		}
+	}
+	return nil
+}
+
+// yamlFiles returns the file itself, or the YAML and JSON files of a directory.
+func yamlFiles(path string) ([]string, error) {
+	if path == "-" {
+		return []string{path}, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return []string{path}, err
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		known := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name()))
+		if known && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, filepath.Join(path, e.Name()))
+		}
+	}
+	return names, nil
+}
+
+func (f *checkFlags) readKeys(in *check.Input, stdin io.Reader) error {
+	for _, pair := range f.keys {
+		name, path, err := splitPair(pair)
+		if err != nil {
+			return fmt.Errorf("--keys %w", err)
+		}
+		if in.Keys[name], err = readFile(path, stdin); err != nil {
+			return fmt.Errorf("--keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// readRequest reads METHOD and a path or an http URL.
+func (f *checkFlags) readRequest(in *check.Input, _ io.Reader) error {
+	method, target, ok := strings.Cut(f.request, " ")
+	if !ok || method == "" || strings.Contains(target, " ") {
+		return fmt.Errorf("--request: %q: want METHOD and a path or URL, such as 'GET /orders/1'", f.request)
+	}
+	in.Method, in.Target, in.Host = method, target, "localhost"
+	if scheme, rest, isURL := strings.Cut(target, "://"); isURL && (scheme == "http" || scheme == "https") {
+		host, path, _ := strings.Cut(rest, "/")
+		in.Host, in.Target = host, "/"+path
+	}
+	if !strings.HasPrefix(in.Target, "/") && in.Target != "*" {
+		return fmt.Errorf("--request: %q: the path must begin with /", f.request)
+	}
+	return nil
+}
+
+func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
+	for _, line := range f.header {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || name == "" {
+			return fmt.Errorf("--header: %q: want 'Name: value'", line)
+		}
+		in.Header.Add(name, strings.TrimSpace(value))
+	}
+	token := f.token
+	if token == "-" {
+		text, err := readFile("-", stdin)
+		if err != nil {
+			return fmt.Errorf("--token: %w", err)
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	if token != "" {
+		in.Header.Add("Authorization", "Bearer "+token)
+	}
+	return nil
+}
+
+func (f *checkFlags) readLabels(in *check.Input, _ io.Reader) error {
+	if f.labels == "" {
+		return nil
+	}
+	in.Labels = map[string]string{}
+	for pair := range strings.SplitSeq(f.labels, ",") {
+		key, value, err := splitPair(pair)
+		if err != nil {
+			return fmt.Errorf("--labels %w", err)
+		}
+		in.Labels[key] = value
+	}
+	return nil
+}
+
+func (f *checkFlags) readOrigin(in *check.Input, _ io.Reader) error {
+	remote, err := netip.ParseAddr(f.remote)
+	if err != nil {
+		return fmt.Errorf("--remote: %q is not an IP address", f.remote)
+	}
+	in.Remote = remote
+	if f.at == "" {
+		return nil
+	}
+	if in.Now, err = time.Parse(time.RFC3339, f.at); err != nil {
+		return fmt.Errorf("--at: %q is not a time such as 2027-01-01T00:00:00Z", f.at)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
+)
+
+// samples copies the sample policy and makes the keys that it names; it returns the directory and the signing key.
+func samples(t *testing.T) (dir, signing string) {
+	t.Helper()
+	dir, signing = t.TempDir(), makeKeys(t, "--alg", "RS256", "--kid", "k1")
+	for _, name := range []string{"authpolicy.yaml", "tokenrevocation.yaml"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", "standalone", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"--public", "--key", signing, "--manifest", "ConfigMap/corp:jwks.json", "--out", filepath.Join(dir, "keys.yaml")},
+		{"--alg", "RSA-OAEP-256", "--manifest", "Secret/orders-jwe:jwks", "--out", filepath.Join(dir, "decryption.yaml")},
+	} {
+		if _, err := run(t, append([]string{"token", "keys", "--namespace", "shop"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, signing
+}
+
+func mintFor(t *testing.T, signing string, args ...string) string {
+	t.Helper()
+	token, err := run(t, append([]string{"token", "--key", signing, "--iss", "https://login.example.com", "--aud", "orders",
+		"--sub", "alice"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(token)
+}
+
+func TestCheckDecidesAsTheSidecarDoes(t *testing.T) {
+	t.Parallel()
+	dir, signing := samples(t)
+	reader := mintFor(t, signing, "--scope", "orders.read", "--claim", `realm_access={"roles":["reader"]}`)
+	lost := mintFor(t, signing, "--jti", "lost-laptop-2026-11-25")
+	type verdict struct {
+		Allowed bool
+		Reason  string
+		Status  int
+		Rule    string
+		Headers []string
+	}
+	tests := map[string]struct {
+		args []string
+		want verdict
+	}{
+		"a token that a rule lets in": {
+			[]string{"--token", reader, "--request", "GET /orders/1"},
+			verdict{true, "Allowed", 0, "read", []string{"X-User: alice", "X-Roles: reader"}},
+		},
+		"a public path without a token": {
+			[]string{"--request", "GET http://orders.example.com/docs/a"},
+			verdict{Allowed: true, Reason: "Allowed", Rule: "public"},
+		},
+		"no token":                       {[]string{"--request", "GET /orders/1"}, verdict{Reason: "NoToken", Status: 401}},
+		"a token that has expired":       {[]string{"--token", reader, "--request", "GET /orders/1", "--at", "2027-01-01T00:00:00Z"}, verdict{Reason: "Expired", Status: 401}},
+		"a token that is taken back":     {[]string{"--token", lost, "--request", "GET /users/alice/x"}, verdict{Reason: "Revoked", Status: 401}},
+		"a token that opens other doors": {[]string{"--token", reader, "--request", "DELETE /orders/1"}, verdict{Reason: "NoRule", Status: 403}},
+		"a deny rule":                    {[]string{"--token", reader, "--request", "PUT /archive/1"}, verdict{Reason: "DeniedByRule", Status: 403, Rule: "archive-is-read-only"}},
+		"a path in disguise":             {[]string{"--request", "GET /docs/..%2forders"}, verdict{Reason: "BadPath", Status: 400}},
+		"two tokens":                     {[]string{"--token", reader, "-H", "Authorization: Bearer x", "--request", "GET /orders/1"}, verdict{Reason: "DuplicateAuthorization", Status: 400}},
+		"a workload that no policy selects": {
+			[]string{"--request", "GET /orders/1", "--labels", "app=other"}, verdict{Reason: "NoPolicy", Status: 403},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := run(t, append([]string{"check", "-f", dir, "-o", "json"}, tt.args...)...)
+			if tt.want.Allowed != (err == nil) || err != nil && !errors.Is(err, errRefused) {
+				t.Fatalf("error is %v", err)
+			}
+			var r check.Report
+			if err := json.Unmarshal([]byte(text), &r); err != nil {
+				t.Fatal(err)
+			}
+			got := verdict{r.Allowed, string(r.Reason), r.Status, r.Rule, r.Headers}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("verdict (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCheckExplainsInWords(t *testing.T) {
+	t.Parallel()
+	dir, signing := samples(t)
+	guest := mintFor(t, signing, "--scope", "orders.read", "--claim", `realm_access={"roles":["guest-canary"]}`)
+	text, err := run(t, "check", "-f", dir, "--token", guest, "--request", "GET /orders/1")
+	if !errors.Is(err, errRefused) {
+		t.Fatalf("error is %v, want a refusal", err)
+	}
+	for _, want := range []string{
+		"REFUSED  403 NoRule",
+		"issuer corp of shop/orders takes the token",
+		"allow rule read of shop/orders matches, but its conditions do not hold",
+		"+ spec.rules[1].allow.scopes holds",
+		"- spec.rules[1].allow.claims[0]: ",
+		"allow rule public of shop/orders does not match the request",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("report lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "guest-canary") || strings.Contains(text, guest) {
+		t.Errorf("report shows a claim value or the token:\n%s", text)
+	}
+}
+
+func TestCheckTakesKeysThatThePolicyFetches(t *testing.T) {
+	t.Parallel()
+	_, signing := samples(t)
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	text := `
+apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: p}
+spec:
+  issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
+  rules: [{name: all, allow: {}}]
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	question := []string{"check", "-f", file, "--token", mintFor(t, signing), "--request", "GET /"}
+	out, err := run(t, question...)
+	if !errors.Is(err, errRefused) || !strings.Contains(out, "KeysUnavailable") || !strings.Contains(out, "--keys corp=FILE") {
+		t.Errorf("without keys: %v\n%s", err, out)
+	}
+	if out, err := run(t, append(question, "--keys", "corp="+signing)...); err != nil {
+		t.Errorf("with keys: %v\n%s", err, out)
+	}
+}
+
+func TestCheckMistakesNameTheFlag(t *testing.T) {
+	t.Parallel()
+	dir, _ := samples(t)
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	policy, err := os.ReadFile(filepath.Join(dir, "authpolicy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(policy), "path.user", "path.usr", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	with := func(args ...string) []string { return append([]string{"check", "-f", dir}, args...) }
+	tests := map[string]struct {
+		args []string
+		want string
+	}{
+		"no file":                      {[]string{"check"}, "--filename: is missing"},
+		"a file that is missing":       {[]string{"check", "-f", "/nowhere"}, "--filename: "},
+		"no request":                   {with(), `--request: "": want METHOD`},
+		"a request without path":       {with("--request", "GET"), "--request: "},
+		"a relative path":              {with("--request", "GET orders"), "--request: "},
+		"a header without value":       {with("--request", "GET /", "-H", "X"), `--header: "X"`},
+		"a label without value":        {with("--request", "GET /", "--labels", "app"), `--labels "app"`},
+		"an address that is none":      {with("--request", "GET /", "--remote", "here"), "--remote: "},
+		"a time that is none":          {with("--request", "GET /", "--at", "noon"), "--at: "},
+		"an output that is none":       {with("--request", "GET /", "-o", "xml"), "--output: "},
+		"keys of an unknown issuer":    {with("--request", "GET /", "--keys", "acme="+broken), `no policy has an issuer with the name "acme"`},
+		"a policy with a mistake":      {[]string{"check", "-f", broken, "--request", "GET /"}, broken + ":59: shop/orders: spec.rules[3].allow.when"},
+		"a directory without policies": {[]string{"check", "-f", t.TempDir(), "--request", "GET /"}, "hold no AuthPolicy"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := run(t, tt.args...)
+			if err == nil || errors.Is(err, errRefused) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v\nwant one that has %q", err, tt.want)
+			}
+		})
+	}
+}
