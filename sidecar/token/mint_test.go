@@ -214,4 +214,6 @@ func verify(v *Verifier, raw string) (Verified, decision.Reason) {
 }
 
 // x25519Public is the public half as jwx wants it.
-func x25519Public(k *ecdh.PrivateKey) x25519.PublicKey { return x25519.PublicKey(k.PublicKey().Bytes()) }
+func x25519Public(k *ecdh.PrivateKey) x25519.PublicKey {
+	return x25519.PublicKey(k.PublicKey().Bytes())
+}
