@@ -54,9 +54,10 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate) Verdict {
 	}
 	d := s.program.Decide(r, subject)
 	v.Forward, v.Reason, v.Policy, v.Rule, v.Scopes = d.Allowed, d.Reason, d.Policy, d.Rule, d.Scopes
-	if len(s.auditing) > 0 {
-		v.Audit = s.audits(r, g, d.Audit)
+	if subject == nil {
+		d.Audit = nil
 	}
+	v.Audit = s.audits(r, g, d.Audit)
 	if !v.Forward {
 		return v
 	}
@@ -89,8 +90,8 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (token.Found
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;
-// if those do not accept it, that is what they say, unless an Enforce policy did accept it: then its verdicts, which
-// were decided beside the others, stand.
+// if those do not accept it, that is what they say, unless an Enforce policy did accept it: then what was decided with
+// its verdict stands.
 func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.AuditResult) []decision.AuditResult {
 	if len(s.auditing) == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 type Request struct {
 	// Method as sent.
 	Method string
-	// Target is the request target as sent, query included: origin-form, absolute-form or "*" (RFC 9112 section 3.2).
+	// Target is the request target as sent, query included: origin-form or absolute-form (RFC 9112 section 3.2).
 	Target string
 	// Host is the Host header or :authority as sent.
 	Host string
@@ -34,7 +34,7 @@ type Verdict struct {
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 
-	// Host is the canonical host with the port that the client gave; Target is "*" or the canonical path and the query
+	// Host is the canonical host with the port that the client gave; Target is the canonical path and the query
 	// without the token. What was matched is what is to be forwarded.
 	Host, Target string
 	// Path is the canonical path alone, for the log; empty where there is none.

@@ -51,13 +51,6 @@ func shapeOf(r *Request, slash policy.EncodedSlash) (shape, decision.Reason) {
 		return s, decision.BadHost
 	}
 	s.hostPort = withPort(s.host, r.Host)
-	if r.Target == "*" { // asterisk-form, RFC 9112 section 3.2.4
-		s.path = "*"
-		if r.Method != "OPTIONS" {
-			return s, decision.BadPath
-		}
-		return s, ""
-	}
 	origin, reason := originForm(r.Target, &s)
 	if reason != "" {
 		return s, reason
@@ -74,7 +67,8 @@ func shapeOf(r *Request, slash policy.EncodedSlash) (shape, decision.Reason) {
 }
 
 // originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the
-// host, so that there is one host to match and to forward.
+// host, so that there is one host to match and to forward. The other forms are refused: authority-form is CONNECT's, and
+// asterisk-form asks about the server as a whole, which no rule is about.
 func originForm(target string, s *shape) (string, decision.Reason) {
 	if strings.HasPrefix(target, "/") {
 		return target, ""

@@ -1,0 +1,100 @@
+// Package gatetest makes tokens and snapshots for tests. It is not part of any binary.
+package gatetest
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+)
+
+// Issuer signs tokens with a key that follows from its name.
+type Issuer struct {
+	// URL is the tokens' iss, KeyID their kid.
+	URL, KeyID string
+	key        ed25519.PrivateKey
+}
+
+// NewIssuer returns the issuer of this URL with a key of this id. The same arguments give the same key.
+func NewIssuer(url, keyID string) *Issuer {
+	seed := sha256.Sum256([]byte(url + "\x00" + keyID))
+	return &Issuer{URL: url, KeyID: keyID, key: ed25519.NewKeyFromSeed(seed[:])}
+}
+
+// JWKS is the issuer's public key as a JWK Set.
+func (i *Issuer) JWKS() string {
+	x := base64.RawURLEncoding.EncodeToString(i.key.Public().(ed25519.PublicKey))
+	return `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"` + i.KeyID + `","x":"` + x + `"}]}`
+}
+
+// Policy is an issuer entry of a policy that trusts this issuer with an inline key set, for the audience "orders".
+func (i *Issuer) Policy(name string) policy.Issuer {
+	return policy.Issuer{
+		Name: name, Issuer: i.URL, Audiences: []string{"orders"}, Keys: policy.KeySource{JWKS: i.JWKS()},
+	}
+}
+
+// Token returns a token that is valid for an hour from now and for the audience "orders"; claims are added and replace
+// what is there, nil values remove.
+func (i *Issuer) Token(now time.Time, claims map[string]any) string {
+	all := map[string]any{"iss": i.URL, "aud": "orders", "sub": "alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
+	maps.Copy(all, claims)
+	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
+	head := map[string]any{"alg": "EdDSA", "kid": i.KeyID, "typ": "JWT"}
+	input := encode(head) + "." + encode(all)
+	return input + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(i.key, []byte(input)))
+}
+
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a mistake in the test
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Snapshot compiles policies, whose inline key sets are resolved, and revocations.
+func Snapshot(t testing.TB, now func() time.Time, revocations []policy.Revocation, policies ...bundle.Object) *gate.Snapshot {
+	t.Helper()
+	s, err := gate.NewSnapshot(Bundle(t, revocations, policies...), "test", gate.SnapshotOptions{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Bundle assembles policies, whose inline key sets are resolved, and revocations.
+func Bundle(t testing.TB, revocations []policy.Revocation, policies ...bundle.Object) *bundle.Bundle {
+	t.Helper()
+	keys := map[string]bundle.KeySet{}
+	for _, p := range policies {
+		for _, is := range p.Spec.Issuers {
+			if is.Keys.JWKS == "" {
+				continue
+			}
+			set, err := keyset.Parse([]byte(is.Keys.JWKS), keyset.Public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys[bundle.SourceID(p.Namespace, is)] = bundle.KeySet{JWKS: set.Canonical()}
+		}
+	}
+	var named []bundle.Revocation
+	for _, r := range revocations {
+		named = append(named, bundle.Revocation{Namespace: "shop", Name: "test", Revocation: r})
+	}
+	return bundle.Assemble(policies, named, keys)
+}
+
+// Policy names a spec.
+func Policy(name string, spec policy.Spec) bundle.Object {
+	return bundle.Object{Namespace: "shop", Name: name, Spec: spec}
+}
