@@ -89,7 +89,7 @@ Bearerguard, without a cluster.
              %[2]s          %[1]s
 
 The sidecar follows config/samples/standalone/authpolicy.yaml; the keys were made a moment ago. The app answers with the
-identity headers that it received. A reason in the last column is the sidecar's own word, from the body of its refusal.
+identity headers that it received; what is said of a refusal comes from the sidecar's own answer.
 
 `
 

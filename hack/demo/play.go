@@ -30,12 +30,20 @@ type act struct {
 type answered struct {
 	status int
 	why    string // the reason in a refusal's body, or the app's own text
+	detail string // the words for people in a refusal's body; not compared
 }
+
+// is compares what counts.
+func (a answered) is(want answered) bool { return a.status == want.status && a.why == want.why }
 
 const (
 	appSeesAlice  = "hello alice (reader)"
 	appSeesNobody = "hello nobody"
 )
+
+func allowed(text string) answered { return answered{status: http.StatusOK, why: text} }
+
+func refused(status int, reason string) answered { return answered{status: status, why: reason} }
 
 // acts is the demo. Each line is one thing that a newcomer wants to see once.
 func acts() []act {
@@ -50,12 +58,11 @@ func acts() []act {
 		admin   = replaced("--claim", `realm_access={"roles":["admin"]}`)
 		spoof   = http.Header{"X-User": {"root"}, "X_user": {"root"}, "X-Roles": {"admin"}}
 	)
-	refused := func(status int, reason string) answered { return answered{status, reason} }
 	return []act{
 		{method: "GET", target: "/orders", says: "none", want: refused(401, "NoToken")},
-		{method: "GET", target: "/healthz", says: "none (the path is public)", want: answered{200, appSeesNobody}},
-		{method: "GET", target: "/orders/7", says: "alice's, a reader", token: &alice, want: answered{200, appSeesAlice}},
-		{method: "GET", target: "/orders/7", says: "alice's, signed and encrypted", token: &nested, want: answered{200, appSeesAlice}},
+		{method: "GET", target: "/healthz", says: "none (the path is public)", want: allowed(appSeesNobody)},
+		{method: "GET", target: "/orders/7", says: "alice's, a reader", token: &alice, want: allowed(appSeesAlice)},
+		{method: "GET", target: "/orders/7", says: "alice's, signed and encrypted", token: &nested, want: allowed(appSeesAlice)},
 		{method: "GET", target: "/orders/7", says: "forged: another key signed it", token: &forged, want: refused(401, "BadSignature")},
 		{method: "GET", target: "/orders/7", says: "forged: alg none, no signature", token: &none, want: refused(401, "Unsigned")},
 		{method: "GET", target: "/orders/7", says: "alice's, expired an hour ago", token: &expired, want: refused(401, "Expired")},
@@ -63,12 +70,12 @@ func acts() []act {
 		{method: "GET", target: "/orders/7", says: "genuine, but a guest's", token: &guest, want: refused(403, "NoRule")},
 		{method: "DELETE", target: "/orders/7", says: "alice's, who may only read", token: &alice, want: refused(403, "NoRule")},
 		{method: "DELETE", target: "/orders/7", says: "an admin's, without that scope", token: &admin, want: refused(403, "InsufficientScope")},
-		{method: "GET", target: "/users/alice/cart", says: "alice's, at her own place", token: &alice, want: answered{200, appSeesAlice}},
+		{method: "GET", target: "/users/alice/cart", says: "alice's, at her own place", token: &alice, want: allowed(appSeesAlice)},
 		{method: "GET", target: "/users/bob/cart", says: "alice's, at bob's place", token: &alice, want: refused(403, "NoRule")},
 		{method: "GET", target: "/docs/../orders", says: "none, by way of a public path", want: refused(401, "NoToken")},
 		{method: "GET", target: "/docs/..%2forders", says: "none, the same in disguise", want: refused(400, "BadPath")},
-		{method: "GET", target: "/orders/7", says: "alice's + header X-User: root", token: &alice, header: spoof, want: answered{200, appSeesAlice}},
-		{method: "GET", target: "/healthz", says: "none + header X-User: root", header: spoof, want: answered{200, appSeesNobody}},
+		{method: "GET", target: "/orders/7", says: "alice's + header X-User: root", token: &alice, header: spoof, want: allowed(appSeesAlice)},
+		{method: "GET", target: "/healthz", says: "none + header X-User: root", header: spoof, want: allowed(appSeesNobody)},
 	}
 }
 
@@ -92,7 +99,7 @@ func play(ctx context.Context, out io.Writer, s scene) (bool, error) {
 // revoke shows a token before and after a TokenRevocation takes it back, while the sidecar runs.
 func (s scene) revoke(ctx context.Context, t *table) error {
 	lost := good("--jti", "lost-laptop-2026-11-25")
-	a := act{method: "GET", target: "/orders/7", says: "alice's, on a laptop she loses", token: &lost, want: answered{200, appSeesAlice}}
+	a := act{method: "GET", target: "/orders/7", says: "alice's, on a laptop she loses", token: &lost, want: allowed(appSeesAlice)}
 	got, err := s.perform(ctx, a)
 	if err != nil {
 		return err
@@ -101,7 +108,7 @@ func (s scene) revoke(ctx context.Context, t *table) error {
 	if err := copyFile(s.samples, s.policies, "tokenrevocation.yaml"); err != nil {
 		return err
 	}
-	a.says, a.want = "the same, now revoked", answered{401, "Revoked"}
+	a.says, a.want = "the same, now revoked", refused(401, "Revoked")
 	token, err := s.minter.mint(ctx, lost)
 	if err != nil {
 		return err
@@ -109,7 +116,7 @@ func (s scene) revoke(ctx context.Context, t *table) error {
 	start := time.Now()
 	waitFor(ctx, 5*time.Second, func() bool {
 		got, err = s.send(ctx, a, token)
-		return err != nil || got == a.want
+		return err != nil || got.is(a.want)
 	})
 	if err != nil {
 		return err
@@ -152,21 +159,21 @@ func (s scene) send(ctx context.Context, a act, token string) (answered, error) 
 	if err != nil {
 		return answered{}, err
 	}
-	return answered{resp.StatusCode, why(resp, body)}, nil
+	return read(resp, body)
 }
 
-// why is the reason of a refusal (RFC 9457 problem document), or the app's text.
-func why(resp *http.Response, body []byte) string {
+// read takes the reason and the words from a refusal (RFC 9457 problem document), or the app's text.
+func read(resp *http.Response, body []byte) (answered, error) {
+	a := answered{status: resp.StatusCode, why: strings.TrimSpace(string(body))}
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") {
-		return strings.TrimSpace(string(body))
+		return a, nil
 	}
-	var problem struct {
-		Reason string `json:"reason"`
-	}
+	var problem struct{ Reason, Detail string }
 	if err := json.Unmarshal(body, &problem); err != nil {
-		return "a problem document that is no JSON"
+		return a, fmt.Errorf("read the problem document: %w", err)
 	}
-	return problem.Reason
+	a.why, a.detail = problem.Reason, problem.Detail
+	return a, nil
 }
 
 // client talks to loopback only: no proxy, no redirects, a time limit.

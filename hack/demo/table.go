@@ -19,7 +19,7 @@ const row = "  %-24s  %-32s  %-16s  %s\n"
 func newTable(out io.Writer) *table {
 	t := &table{out: out}
 	fmt.Fprintf(out, row, "REQUEST", "TOKEN", "ANSWER", "WHY")
-	fmt.Fprintf(out, row, strings.Repeat("-", 24), strings.Repeat("-", 32), strings.Repeat("-", 16), strings.Repeat("-", 28))
+	fmt.Fprintf(out, row, strings.Repeat("-", 24), strings.Repeat("-", 32), strings.Repeat("-", 16), strings.Repeat("-", 44))
 	return t
 }
 
@@ -29,7 +29,10 @@ func (t *table) line(a act, got answered) {
 	if got.status == http.StatusOK {
 		why = "the app: " + got.why
 	}
-	if got != a.want {
+	if got.detail != "" {
+		why += ": " + got.detail
+	}
+	if !got.is(a.want) {
 		t.wrong++
 		why += fmt.Sprintf("   <-- WRONG, expected %d %s", a.want.status, a.want.why)
 	}

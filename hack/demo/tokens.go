@@ -117,9 +117,9 @@ func copyFile(from, to, name string) error {
 	if err != nil {
 		return err
 	}
-	hidden := filepath.Join(to, "."+name)
-	if err := os.WriteFile(hidden, text, 0o600); err != nil {
+	beside := filepath.Join(filepath.Dir(to), name)
+	if err := os.WriteFile(beside, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(hidden, filepath.Join(to, name))
+	return os.Rename(beside, filepath.Join(to, name))
 }
