@@ -3,8 +3,6 @@ package decision
 import (
 	"fmt"
 	"net/textproto"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -359,34 +357,4 @@ func (c *compiler) claimCondition(at string, spec *policy.ClaimCondition) claimC
 			"exactly one of exists, equals, anyOf, allOf, noneOf, matches, greaterThan, lessThan")
 	}
 	return out
-}
-
-// pattern compiles an RE2 expression for a whole value. It is parsed alone first, so that it cannot end the group that
-// anchors it.
-func (c *compiler) pattern(at, expr string) *regexp.Regexp {
-	const want = "an RE2 expression (https://github.com/google/re2/wiki/Syntax)"
-	if len(expr) > 512 {
-		c.fail(at, fmt.Sprintf("has %d bytes", len(expr)), "at most 512")
-		return nil
-	}
-	parsed, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		c.fail(at, oneLine(err.Error()), want)
-		return nil
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		c.fail(at, oneLine(err.Error()), want)
-		return nil
-	}
-	if len(program.Inst) > maxProgram {
-		c.fail(at, fmt.Sprintf("compiles to %d instructions", len(program.Inst)), fmt.Sprintf("at most %d; use fewer repetitions", maxProgram))
-		return nil
-	}
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
-	if err != nil {
-		c.fail(at, oneLine(err.Error()), want)
-		return nil
-	}
-	return re
 }

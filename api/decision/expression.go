@@ -27,8 +27,6 @@ const (
 	// expression that stays below it even if everything has largestSize.
 	maxCost     = 1_000_000
 	largestSize = 64 << 10
-	// maxProgram bounds a regular expression, in instructions of package regexp/syntax.
-	maxProgram = 2000
 )
 
 // baseEnv is the CEL environment of all expressions, path captures aside. It takes milliseconds to make.
@@ -40,7 +38,6 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserRecursionLimit(64),
 		cel.ExpressionNodeLimit(4096),
-		cel.RegexProgramSizeLimit(maxProgram),
 		ext.Strings(),
 		ext.Sets(),
 		ext.Network(),
@@ -73,8 +70,14 @@ type expressionError struct {
 	problem, want string
 }
 
-// compile checks an expression in which path has the captures. They are sorted.
-func (x *expressions) compile(text string, captures []string) (*expression, *expressionError) {
+// compile checks an expression in which path has the captures. They are sorted. A panic of the CEL library is an error
+// like any other: an odd policy must not bring the control plane down.
+func (x *expressions) compile(text string, captures []string) (out *expression, problem *expressionError) {
+	defer func() {
+		if recover() != nil {
+			out, problem = nil, &expressionError{"cannot be compiled", "a simpler expression"}
+		}
+	}()
 	if len(text) > MaxExpression {
 		return nil, &expressionError{fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("at most %d", MaxExpression)}
 	}
@@ -186,8 +189,13 @@ func inspect(checked *ast.AST) (readsRequest bool, problem *expressionError) {
 			continue
 		}
 		args := call.Args()
-		if pattern := args[len(args)-1]; pattern.Kind() != ast.LiteralKind {
+		pattern := args[len(args)-1]
+		if pattern.Kind() != ast.LiteralKind {
 			return false, &expressionError{"matches() has a computed pattern", "a string literal"}
+		}
+		text, _ := pattern.AsLiteral().Value().(string)
+		if e := checkPattern(text); e != nil {
+			return false, &expressionError{"matches(): " + e.problem, e.want}
 		}
 	}
 	return readsRequest, nil
