@@ -1,0 +1,211 @@
+package head
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var limits = Limits{Bytes: 4096, Fields: 10}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	const line, host = "GET / HTTP/1.1\r\n", "Host: a\r\n"
+	tests := map[string]struct {
+		give string
+		want error
+	}{
+		"the least":                         {line + host + "\r\n", nil},
+		"HTTP/1.0 without a host":           {"GET / HTTP/1.0\r\n\r\n", nil},
+		"an upgrade":                        {line + host + "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n", nil},
+		"a length":                          {line + host + "Content-Length: 5\r\n\r\n", nil},
+		"chunks in another case":            {line + host + "Transfer-Encoding: Chunked \r\n\r\n", nil},
+		"bytes beyond ASCII in a value":     {line + host + "X: \xff\r\n\r\n", nil},
+		"no version":                        {"GET /\r\n" + host + "\r\n", ErrRequestLine},
+		"two spaces":                        {"GET  / HTTP/1.1\r\n" + host + "\r\n", ErrRequestLine},
+		"a space in the target":             {"GET /a b HTTP/1.1\r\n" + host + "\r\n", ErrVersion},
+		"a tab in the request line":         {"GET\t/ HTTP/1.1\r\n" + host + "\r\n", ErrRequestLine},
+		"HTTP/1.2":                          {"GET / HTTP/1.2\r\n" + host + "\r\n", ErrVersion},
+		"http/1.1 in small letters":         {"GET / http/1.1\r\n" + host + "\r\n", ErrVersion},
+		"a method with a colon":             {"G:T / HTTP/1.1\r\n" + host + "\r\n", ErrRequestLine},
+		"a space before the request line":   {" GET / HTTP/1.1\r\n" + host + "\r\n", ErrRequestLine},
+		"no host":                           {line + "\r\n", ErrHost},
+		"two hosts":                         {line + host + host + "\r\n", ErrHost},
+		"an authority that is not the host": {"GET http://b/ HTTP/1.1\r\n" + host + "\r\n", ErrHostMismatch},
+		"an authority that is the host":     {"GET http://A/ HTTP/1.1\r\n" + host + "\r\n", nil},
+		"an authority with a user":          {"GET http://a@b/ HTTP/1.1\r\n" + host + "\r\n", ErrHostMismatch},
+		"bare LF":                           {line + "Host: a\nX: y\r\n\r\n", ErrLine},
+		"bare LF in the request line":       {"GET / HTTP/1.1\n" + host + "\r\n", ErrLine},
+		"bare CR":                           {line + host + "X: a\rb\r\n\r\n", ErrLine},
+		"NUL":                               {line + host + "X: a\x00b\r\n\r\n", ErrField},
+		"DEL":                               {line + host + "X: a\x7fb\r\n\r\n", ErrField},
+		"obs-fold":                          {line + host + "X: a\r\n b\r\n\r\n", ErrFold},
+		"obs-fold of a length":              {line + host + "Content-Length:\r\n 5\r\n\r\n", ErrLength},
+		"obs-fold with a tab":               {line + host + "X: a\r\n\tb\r\n\r\n", ErrFold},
+		"a folded first line":               {line + " Host: a\r\n\r\n", ErrFold},
+		"space before the colon":            {line + host + "Content-Length : 5\r\n\r\n", ErrField},
+		"no colon":                          {line + host + "Content-Length\r\n\r\n", ErrField},
+		"no name":                           {line + host + ": a\r\n\r\n", ErrField},
+		"a name beyond ASCII":               {line + host + "X\xc4\xb0: a\r\n\r\n", ErrField},
+		"two lengths":                       {line + host + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", ErrLength},
+		"two equal lengths":                 {line + host + "Content-Length: 5\r\ncontent-length: 5\r\n\r\n", ErrLength},
+		"a list of equal lengths":           {line + host + "Content-Length: 5, 5\r\n\r\n", ErrLength},
+		"a signed length":                   {line + host + "Content-Length: +5\r\n\r\n", ErrLength},
+		"a negative length":                 {line + host + "Content-Length: -1\r\n\r\n", ErrLength},
+		"a hexadecimal length":              {line + host + "Content-Length: 0x5\r\n\r\n", ErrLength},
+		"an empty length":                   {line + host + "Content-Length: \r\n\r\n", ErrLength},
+		"a huge length":                     {line + host + "Content-Length: 9999999999999999999\r\n\r\n", ErrLength},
+		"both lengths":                      {line + host + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", ErrFraming},
+		"both lengths the other way":        {line + host + "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", ErrFraming},
+		"chunks in HTTP/1.0":                {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", ErrFraming},
+		"another coding":                    {line + host + "Transfer-Encoding: gzip\r\n\r\n", ErrCoding},
+		"a list of codings":                 {line + host + "Transfer-Encoding: gzip, chunked\r\n\r\n", ErrCoding},
+		"an empty coding":                   {line + host + "Transfer-Encoding:\r\n\r\n", ErrCoding},
+		"a coding with a vertical tab":      {line + host + "Transfer-Encoding: \vchunked\r\n\r\n", ErrField},
+		"a quoted coding":                   {line + host + "Transfer-Encoding: \"chunked\"\r\n\r\n", ErrCoding},
+		"chunks twice":                      {line + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
+		"two authorizations":                {line + host + "Authorization: a\r\nauthorization: b\r\n\r\n", ErrAuthorization},
+		"too many fields":                   {line + host + strings.Repeat("X: y\r\n", 10) + "\r\n", ErrTooLarge},
+		"too many bytes":                    {line + host + "X: " + strings.Repeat("y", 4096) + "\r\n\r\n", ErrTooLarge},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if End([]byte(tt.give), 0) != len(tt.give) {
+				t.Fatal("End does not find the end")
+			}
+			if _, err := Parse([]byte(tt.give), limits); err != tt.want { //nolint:errorlint // constants
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckRefusesEarly(t *testing.T) {
+	t.Parallel()
+	for give, want := range map[string]error{
+		"GET / HT": nil, "GET / HTTP/1.1\r": nil, "GET\n": ErrLine, "GET\r/": ErrLine, "\x16\x03\x01": ErrField,
+		strings.Repeat("a", 5000): ErrTooLarge,
+	} {
+		if err := Check([]byte(give), 0, limits); err != want { //nolint:errorlint // constants
+			t.Errorf("%.20q: %v, want %v", give, err, want)
+		}
+	}
+}
+
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		give string
+		rest string
+		want error
+	}{
+		"one chunk":                {"3\r\nabc\r\n0\r\n\r\nGET", "GET", nil},
+		"an empty body":            {"0\r\n\r\n", "", nil},
+		"capital and small digits": {"0A\r\n0123456789\r\n000\r\n\r\n", "", nil},
+		"extensions":               {"1;a=b;c=\"d\"\r\nx\r\n0;e\r\n\r\n", "", nil},
+		"trailers":                 {"0\r\nX: y\r\nZ: w\r\n\r\nP", "P", nil},
+		"bare LF after the size":   {"3\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"bare LF after the data":   {"3\r\nabc\n0\r\n\r\n", "", ErrChunk},
+		"bare LF in an extension":  {"3;a\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"bare CR in an extension":  {"3;a\rb\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"more data than the size":  {"3\r\nabcd\r\n0\r\n\r\n", "", ErrChunk},
+		"a space before the size":  {" 3\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"a space after the size":   {"3 \r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"a sign":                   {"+3\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"0x":                       {"0x3\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"no size":                  {"\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"a size that overflows":    {"10000000000000003\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
+		"a folded trailer":         {"0\r\nX: y\r\n z\r\n\r\n", "", ErrChunk},
+		"a trailer without a name": {"0\r\n: y\r\n\r\n", "", ErrChunk},
+		"a trailer with bare LF":   {"0\r\nX: y\nZ: w\r\n\r\n", "", ErrChunk},
+		"endless extensions":       {"1;" + strings.Repeat("a", maxTrailer) + "\r\n", "", ErrTooLarge},
+		"endless trailers":         {"0\r\n" + strings.Repeat("a: b\r\n", maxTrailer/5) + "\r\n", "", ErrTooLarge},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, step := range []int{1, 2, 7, len(tt.give)} {
+				rest, done, err := scanAll(tt.give, step)
+				if err != tt.want || err == nil && (!done || rest != tt.rest) { //nolint:errorlint // constants
+					t.Errorf("in steps of %d: done %v, rest %q, %v; want %q, %v", step, done, rest, err, tt.rest, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// scanAll scans in steps of some bytes and returns what lies behind the body.
+func scanAll(s string, step int) (rest string, done bool, err error) {
+	var c Chunks
+	for len(s) > 0 {
+		n, done, err := c.Scan([]byte(s[:min(step, len(s))]))
+		if err != nil || done {
+			return s[n:], done, err
+		}
+		s = s[n:]
+	}
+	return "", false, nil
+}
+
+// What Parse accepts, net/http accepts too, with the same method, target and framing.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("GET /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"))
+	f.Add([]byte("POST http://a/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	f.Add([]byte("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
+	f.Add([]byte("OPTIONS * HTTP/1.1\r\nHost:\r\nX-A: \tb \r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		end := End(b, 0)
+		if end == 0 {
+			return
+		}
+		r, err := Parse(b[:end], Limits{Bytes: 1 << 16, Fields: 100})
+		if err != nil {
+			return
+		}
+		want, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
+		if err != nil {
+			return // net/http also looks into the target, the method and the host, which others do for us
+		}
+		if string(r.Method) != want.Method || string(r.Target) != want.RequestURI {
+			t.Errorf("request line: %q %q, net/http %q %q", r.Method, r.Target, want.Method, want.RequestURI)
+		}
+		chunked := len(want.TransferEncoding) > 0
+		if r.Chunked != chunked || !chunked && r.Length != max(0, want.ContentLength) && !(string(r.Method) == "PRI") {
+			t.Errorf("framing: chunked %v, length %d; net/http %v, %d", r.Chunked, r.Length, chunked, want.ContentLength)
+		}
+	})
+}
+
+// Where Scan finds the end of a body, net/http's reader finds it too, whatever the steps.
+func FuzzChunks(f *testing.F) {
+	f.Add([]byte("3\r\nabc\r\n0\r\n\r\n"), 1)
+	f.Add([]byte("1;a=b\r\nx\r\n0\r\nA: b\r\n\r\nrest"), 3)
+	f.Fuzz(func(t *testing.T, b []byte, step int) {
+		rest, done, err := scanAll(string(b), max(1, step))
+		all, allDone, allErr := scanAll(string(b), len(b)+1)
+		if done != allDone || err != allErr || err == nil && rest != all { //nolint:errorlint // constants
+			t.Fatalf("steps of %d: %q %v %v; at once: %q %v %v", step, rest, done, err, all, allDone, allErr)
+		}
+		if !done || err != nil {
+			return
+		}
+		const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+		br := bufio.NewReader(strings.NewReader(head + string(b)))
+		r, err := http.ReadRequest(br)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return // stricter about trailers, say; then it closes
+		}
+		left, err := io.ReadAll(br)
+		if err != nil || string(left) != all {
+			t.Errorf("net/http leaves %s, we %s", strconv.Quote(string(left)), strconv.Quote(all))
+		}
+	})
+}
