@@ -1,0 +1,148 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/bearerguard/bearerguard/controllers/inject"
+)
+
+// Mode is where certificates come from.
+type Mode string
+
+// The modes.
+const (
+	// Self makes and rotates them itself. The default.
+	Self Mode = "self"
+	// CertManager reads those that cert-manager mounts.
+	CertManager Mode = "cert-manager"
+)
+
+// SecretName is the Secret, in the controller's namespace, with ca.crt, ca.key, tls.crt and tls.key.
+const SecretName = "bearerguard-certs"
+
+// WebhookConfiguration is the name of the MutatingWebhookConfiguration and of the ValidatingWebhookConfiguration.
+const WebhookConfiguration = "bearerguard"
+
+// Config is how to come by certificates.
+type Config struct {
+	// Mode is Self or CertManager. Default Self.
+	Mode Mode
+	// Dir has the files tls.crt, tls.key and ca.crt in mode CertManager. In mode Self it is a writable folder; default:
+	// one of its own among the temporary files.
+	Dir string
+	// Namespace is the controller's; required.
+	Namespace string
+	// Name begins the names of the controllers that are added to the manager. Default "certs".
+	Name string
+	// Log defaults to the manager's.
+	Log logr.Logger
+}
+
+// DNSNames returns the names that the certificate must hold: those of the webhook's and the push service's Service.
+func (c Config) DNSNames() []string {
+	_, push := inject.PushService(c.Namespace, "")
+	return []string{"bearerguard-webhook." + c.Namespace + ".svc", push}
+}
+
+// Certs serves certificates. It is safe for concurrent use.
+type Certs struct {
+	store *store
+	ready <-chan struct{}
+	*Publisher
+}
+
+// Setup adds to mgr all that certificates need; nothing is served before mgr has started. In mode Self it makes sure
+// that the Secret exists, for which it asks the API server at once.
+func Setup(ctx context.Context, mgr manager.Manager, c Config) (*Certs, error) {
+	if c.Namespace == "" {
+		return nil, errors.New("certs: the controller's namespace is empty; want it set")
+	}
+	if c.Name == "" {
+		c.Name = "certs"
+	}
+	if c.Log.GetSink() == nil {
+		c.Log = mgr.GetLogger().WithName("certs")
+	}
+	objects, err := newCache(mgr, c)
+	if err != nil {
+		return nil, fmt.Errorf("cache for certificates: %w", err)
+	}
+	out := &Certs{store: newStore()}
+	switch c.Mode {
+	case Self, "":
+		out.ready, err = setupSelf(ctx, mgr, c, out.store, objects)
+	case CertManager:
+		out.ready, err = setupFiles(mgr, c, out.store)
+	default:
+		err = fmt.Errorf("certs: mode %q is not known; want %s or %s", c.Mode, Self, CertManager)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Publisher, err = setupPublisher(mgr, c, out.store, objects)
+	return out, err
+}
+
+// newCache returns a cache, run by mgr on every replica, of the one Secret and of the ConfigMaps of one name.
+func newCache(mgr manager.Manager, c Config) (cache.Cache, error) {
+	byObject := map[client.Object]cache.ByObject{
+		&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", inject.CAConfigMap)},
+	}
+	if c.Mode != CertManager {
+		byObject[&corev1.Secret{}] = cache.ByObject{
+			Namespaces: map[string]cache.Config{c.Namespace: {}},
+			Field:      fields.OneTermEqualSelector("metadata.name", SecretName),
+		}
+	}
+	objects, err := cache.New(mgr.GetConfig(), cache.Options{
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), ByObject: byObject,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return objects, mgr.Add(everywhere{objects.Start})
+}
+
+// everywhere is a runnable of every replica, not just of the leader.
+type everywhere struct {
+	run func(context.Context) error
+}
+
+// Start runs until ctx is done.
+func (e everywhere) Start(ctx context.Context) error { return e.run(ctx) }
+
+// NeedLeaderElection returns false.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+// TLS makes a server's configuration serve the current certificate, at TLS 1.3 (RFC 8446).
+func (c *Certs) TLS(t *tls.Config) {
+	t.MinVersion = tls.VersionTLS13
+	t.GetCertificate = c.store.certificate
+}
+
+// CA returns the authority's certificate, PEM; nil before there is one.
+func (c *Certs) CA() []byte { return c.store.authority() }
+
+// Ready is closed once the certificate is served and, in mode Self, the webhook configurations trust it.
+func (c *Certs) Ready() <-chan struct{} { return c.ready }
+
+// Check is a readiness check: an error until Ready is closed.
+func (c *Certs) Check(*http.Request) error {
+	select {
+	case <-c.ready:
+		return nil
+	default:
+		return errors.New("the serving certificate is not in place yet")
+	}
+}
