@@ -91,14 +91,18 @@ func signature(alg string, key any, input string) []byte {
 
 // seal makes a JWE of the plaintext.
 func seal(alg, enc string, key any, header object, plain string) string {
-	h := jwe.NewHeaders()
+	h, zip := jwe.NewHeaders(), jwa.NoCompress
 	for k, v := range header {
+		if k == "zip" {
+			zip = jwa.Deflate
+			continue
+		}
 		if err := h.Set(k, v); err != nil {
 			panic(err)
 		}
 	}
 	out, err := jwe.Encrypt([]byte(plain), jwe.WithKey(jwa.KeyEncryptionAlgorithm(alg), key),
-		jwe.WithContentEncryption(jwa.ContentEncryptionAlgorithm(enc)), jwe.WithProtectedHeaders(h))
+		jwe.WithContentEncryption(jwa.ContentEncryptionAlgorithm(enc)), jwe.WithProtectedHeaders(h), jwe.WithCompress(zip))
 	if err != nil {
 		panic(fmt.Sprintf("%s %s: %v", alg, enc, err))
 	}
