@@ -164,7 +164,7 @@ func (h headers) Contains(key ref.Val) ref.Val {
 	return types.Bool(found)
 }
 
-// Size, Iterator, Equal and the conversions are errors: the compiler lets no expression get here.
+// Size is an error, as are all methods below it: the compiler lets no expression get here.
 func (h headers) Size() ref.Val { return types.WrapErr(errHeaderMap) }
 
 // Iterator gives nothing.

@@ -110,7 +110,7 @@ func onlyBytes(s, also string, most int) bool {
 
 func methodToken(s string) bool {
 	for i := range len(s) {
-		if b := s[i]; !(b >= 'A' && b <= 'Z' || b == '-' && i > 0) {
+		if b := s[i]; (b < 'A' || b > 'Z') && (b != '-' || i == 0) {
 			return false
 		}
 	}

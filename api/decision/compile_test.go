@@ -19,7 +19,7 @@ func fieldErrors(t testing.TB, err error) []*decision.FieldError {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the shape is the contract
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		t.Fatalf("%T joins no errors", err)
 	}

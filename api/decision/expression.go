@@ -207,16 +207,13 @@ func lookedUp(e ast.NavigableExpr) bool {
 	if !ok {
 		return false
 	}
-	switch parent.Kind() {
-	case ast.SelectKind:
-		return true
-	case ast.CallKind:
-		call := parent.AsCall()
-		position := slices.IndexFunc(call.Args(), func(a ast.Expr) bool { return a.ID() == e.ID() })
-		return call.FunctionName() == operators.Index && position == 0 ||
-			call.FunctionName() == operators.In && position == 1
+	if parent.Kind() != ast.CallKind {
+		return parent.Kind() == ast.SelectKind
 	}
-	return false
+	call := parent.AsCall()
+	position := slices.IndexFunc(call.Args(), func(a ast.Expr) bool { return a.ID() == e.ID() })
+	return call.FunctionName() == operators.Index && position == 0 ||
+		call.FunctionName() == operators.In && position == 1
 }
 
 // sizes tells the cost estimator how large things may be that come with a request.

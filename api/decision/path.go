@@ -137,7 +137,7 @@ func appendSegment(out []byte, segment string, keepSlash bool) ([]byte, error) {
 			if i+2 >= len(segment) || unhex(segment[i+1]) < 0 || unhex(segment[i+2]) < 0 {
 				return nil, ErrPathEscape
 			}
-			c = byte(unhex(segment[i+1])<<4 | unhex(segment[i+2])) //nolint:gosec // both are below 16
+			c = byte(unhex(segment[i+1])<<4 | unhex(segment[i+2]))
 			i += 2
 		}
 		if err := refuseByte(c, encoded, keepSlash); err != nil {
@@ -192,7 +192,7 @@ func validEscapedUTF8(s []byte) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c == '%' {
-			c = byte(unhex(s[i+1])<<4 | unhex(s[i+2])) //nolint:gosec // both are below 16
+			c = byte(unhex(s[i+1])<<4 | unhex(s[i+2]))
 			i += 2
 		}
 		if c < utf8.RuneSelf {
@@ -235,7 +235,7 @@ func unescape(segment string) string {
 	for i := 0; i < len(segment); i++ {
 		c := segment[i]
 		if c == '%' && i+2 < len(segment) {
-			c = byte(unhex(segment[i+1])<<4 | unhex(segment[i+2])) //nolint:gosec // a canonical segment has valid escapes
+			c = byte(unhex(segment[i+1])<<4 | unhex(segment[i+2]))
 			i += 2
 		}
 		b = append(b, c)

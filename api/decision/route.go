@@ -10,7 +10,7 @@ type entry struct {
 	paths   []*template // nil: every path
 	hosts   []string    // a name, or ".example.com" for "*.example.com"; nil: every host
 	methods []string    // nil: every method
-	ports   []int32     // nil: every port
+	ports   []int       // nil: every port
 	headers []headerMatch
 	deny    bool // of a deny rule
 }
@@ -32,7 +32,7 @@ func (e *entry) misfit(r *Request) string {
 		return "hosts"
 	case e.methods != nil && !slices.Contains(e.methods, r.Method):
 		return "methods"
-	case e.ports != nil && !slices.Contains(e.ports, int32(r.Port)): //nolint:gosec // a port; other values fit none
+	case e.ports != nil && !slices.Contains(e.ports, r.Port):
 		return "ports"
 	}
 	for i := range e.headers {

@@ -60,59 +60,84 @@ type verdict struct {
 }
 
 // settle evaluates the conditions that look at the token alone. With a report, it evaluates all of them and adds each
-// to it; without, it stops at the first that decides.
+// to it; without, it stops where the outcome is clear.
 func (r *rule) settle(t token, report *[]ConditionReport) verdict {
-	t = r.seen(t)
-	others := true
-	check := func(holds bool, field, problem string) {
-		others = others && holds
-		if report != nil {
-			*report = append(*report, newConditionReport(r.conditions()+field, holds, problem))
-		}
-	}
-	present := t.verified != 0
-	switch {
-	case !r.deny && !r.anonymous:
-		check(t.verified&r.issuers != 0, ".issuers", "no token that one of these issuers of the policy signed")
-	case r.narrowed:
-		check(t.verified&r.issuers != 0, ".issuers", "no token of these issuers")
-	}
+	s := settlement{rule: r, token: r.seen(t), report: report, holds: true}
+	s.checkIssuers()
 	if r.subjects != nil {
-		check(present && r.hasSubject(t), ".subjects", "sub is none of these")
+		s.check(".subjects", s.present() && r.hasSubject(s.token), "sub is none of these")
 	}
 	for i := range r.claims {
-		if !others && report == nil {
+		if s.clear() {
 			return verdict{}
 		}
-		c := &r.claims[i]
-		check(present && c.holds(t.claims), fmtIndex(report, i), "the claim does not satisfy "+c.op.String())
+		s.checkClaim(i)
 	}
-	if r.when != nil && !r.when.readsRequest && (others || report != nil) {
-		holds, problem := r.decideWhen(&activation{token: t})
-		check(holds, ".when", problem)
+	if s.clear() {
+		return verdict{}
 	}
-	return r.settleScopes(t, others, check)
+	if r.when != nil && !r.when.readsRequest {
+		holds, problem := r.decideWhen(&activation{token: s.token})
+		s.check(".when", holds, problem)
+	}
+	return s.checkScopes()
 }
 
-// settleScopes checks the scopes, given whether all other conditions hold.
-func (r *rule) settleScopes(t token, others bool, check func(bool, string, string)) verdict {
-	if r.scopes == nil {
-		return verdict{fits: others}
+// settlement is a rule's conditions while they are evaluated.
+type settlement struct {
+	rule   *rule
+	token  token
+	report *[]ConditionReport // nil: nobody asks
+	holds  bool               // all conditions so far
+}
+
+func (s *settlement) present() bool { return s.token.verified != 0 }
+
+// clear reports whether the rule cannot fit any more and nobody asks why.
+func (s *settlement) clear() bool { return !s.holds && s.report == nil }
+
+func (s *settlement) check(field string, holds bool, problem string) {
+	s.holds = s.holds && holds
+	if s.report != nil {
+		if !s.present() && field != ".when" {
+			problem = "no token that the rule may look at"
+		}
+		*s.report = append(*s.report, newConditionReport(s.rule.conditions()+field, holds, problem))
 	}
-	var lacking []string
-	if t.verified == 0 {
-		lacking = r.scopes
-	} else {
-		lacking = scopesLacking(r.scopes, t.claims)
+}
+
+func (s *settlement) checkIssuers() {
+	if s.rule.narrowed || !s.rule.deny && !s.rule.anonymous {
+		s.check(".issuers", s.token.verified&s.rule.issuers != 0, "the token is of none of these issuers")
 	}
-	check(len(lacking) == 0, ".scopes", "the token lacks scopes")
-	if len(lacking) == 0 {
-		return verdict{fits: others}
+}
+
+func (s *settlement) checkClaim(i int) {
+	c := &s.rule.claims[i]
+	field, problem := "", ""
+	if s.report != nil {
+		field, problem = fmt.Sprintf(".claims[%d]", i), "the claim does not satisfy "+c.op.String()
 	}
-	if others && t.verified != 0 && !r.deny {
-		return verdict{lacking: lacking}
+	s.check(field, s.present() && c.holds(s.token.claims), problem)
+}
+
+// checkScopes comes last: it must know whether all else holds.
+func (s *settlement) checkScopes() verdict {
+	scopes := s.rule.scopes
+	if scopes == nil {
+		return verdict{fits: s.holds}
 	}
-	return verdict{}
+	lacking := scopes
+	if s.present() {
+		lacking = scopesLacking(scopes, s.token.claims)
+	}
+	others := s.holds
+	s.check(".scopes", len(lacking) == 0, "the token lacks scopes")
+	v := verdict{fits: s.holds}
+	if others && !s.holds && s.present() && !s.rule.deny {
+		v.lacking = lacking
+	}
+	return v
 }
 
 // decideWhen evaluates the CEL condition. What cannot be evaluated does not fit an allow rule and fits a deny rule.
@@ -135,12 +160,4 @@ func (r *rule) hasSubject(t token) bool {
 		}
 	}
 	return false
-}
-
-// fmtIndex returns the field of a claim condition, if anybody wants to know.
-func fmtIndex(report *[]ConditionReport, i int) string {
-	if report == nil {
-		return ""
-	}
-	return fmt.Sprintf(".claims[%d]", i)
 }

@@ -97,8 +97,7 @@ func captureName(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
+		if !alphanumeric(s[i]) && s[i] != '_' {
 			return false
 		}
 	}
