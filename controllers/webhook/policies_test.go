@@ -1,0 +1,180 @@
+package webhook_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bearerguard/bearerguard/controllers/webhook"
+)
+
+const group, version = "bearerguard.dev", "v1alpha1"
+
+func policyRequest(t *testing.T, spec string) admissionv1.AdmissionRequest {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON([]byte("apiVersion: bearerguard.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: orders, namespace: shop}\nspec: " + spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return admissionv1.AdmissionRequest{Kind: kind(group, version, "AuthPolicy"), Namespace: "shop", Name: "orders", Object: runtime.RawExtension{Raw: raw}}
+}
+
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	const publicKey = `{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+	for name, tc := range map[string]struct {
+		spec     string
+		refused  []string // parts of the message; none: allowed
+		warnings []string
+	}{
+		"a whole policy": {
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {}}]}`,
+		},
+		"a Secret that may come later is not looked for": {
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {secretRef: {name: s, key: k}}}], rules: [{name: r, allow: {}}]}`,
+		},
+		"no rules": {
+			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}]}`,
+			warnings: []string{"spec.rules: there are none, so this policy allows nothing by itself"},
+		},
+		"keys over plain http": {
+			spec: `{issuers: [{name: a, issuer: "http://a.test", audiences: [b], keys: {discovery: {}}}, {name: b, issuer: "https://b.test", audiences: [b], keys: {jwksURL: "http://b.test/k"}}], rules: [{name: r, allow: {}}]}`,
+			warnings: []string{
+				"spec.issuers[0].issuer: plain http, which the controller does not fetch: it runs without --key-allow-http",
+				"spec.issuers[1].keys.jwksURL: plain http, which the controller does not fetch: it runs without --key-allow-http",
+			},
+		},
+		"every mistake is named": {
+			spec:    `{selector: {matchExpressions: [{key: a, operator: In}]}, issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {}}], rules: [{name: r, allow: {issuers: [c]}}]}`,
+			refused: []string{"spec.selector.matchExpressions[0].values", "spec.issuers[0].keys", "spec.rules[0].allow.issuers[0]"},
+		},
+		"an unknown capture": {
+			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, match: [{paths: ["/a/{id}"]}], allow: {when: "path.user == claims.sub"}}]}`,
+			refused: []string{"spec.rules[0].allow.when", "id"},
+		},
+		"an inline key set": {
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `]}'}}], rules: [{name: r, allow: {}}]}`,
+		},
+		"an inline key set with a key that is left out": {
+			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `,{"kty":"XYZ","kid":"s"}]}'}}], rules: [{name: r, allow: {}}]}`,
+			warnings: []string{"spec.issuers[0].keys.jwks: left out: "},
+		},
+		"an inline secret": {
+			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}'}}], rules: [{name: r, allow: {}}]}`,
+			refused: []string{"spec.issuers[0].keys.jwks: ", "want public keys"},
+		},
+		"a field of a wrong type": {spec: `{rules: 7}`, refused: []string{"decode AuthPolicy: ", "rules"}},
+		"an empty spec":           {spec: `{}`, warnings: []string{"spec.rules: there are none, so this policy allows nothing by itself"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resp := serve(t).review(t, webhook.AuthPoliciesPath, policyRequest(t, tc.spec))
+			if resp.Allowed != (tc.refused == nil) {
+				t.Fatalf("allowed %v: %s", resp.Allowed, resp.Result.Message)
+			}
+			for _, part := range tc.refused {
+				if !strings.Contains(resp.Result.Message, part) {
+					t.Errorf("message lacks %q: %s", part, resp.Result.Message)
+				}
+			}
+			if strings.Contains(resp.Result.Message, "c2VjcmV0") {
+				t.Error("the message quotes a key")
+			}
+			if len(resp.Warnings) != len(tc.warnings) {
+				t.Fatalf("warnings %q, want %q", resp.Warnings, tc.warnings)
+			}
+			for i, w := range tc.warnings {
+				if !strings.HasPrefix(resp.Warnings[i], w) {
+					t.Errorf("warning %q, want %q", resp.Warnings[i], w)
+				}
+			}
+		})
+	}
+}
+
+func TestPlainHTTPWarningFollowsTheController(t *testing.T) {
+	t.Parallel()
+	h := serveWith(t, func(c *webhook.Config) { c.KeyAllowHTTP = true })
+	resp := h.review(t, webhook.AuthPoliciesPath, policyRequest(t, `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {url: "http://a.test/m"}}}], rules: [{name: r, allow: {}}]}`))
+	want := []string{"spec.issuers[0].keys.discovery.url: plain http: whoever is on the way can replace the keys"}
+	if diff := cmp.Diff(want, resp.Warnings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// An object from before an upgrade can still be labelled and deleted.
+func TestAnUpdateOfMetadataAlonePasses(t *testing.T) {
+	t.Parallel()
+	h := serve(t)
+	bad := policyRequest(t, `{rules: [{name: r}]}`)
+	if resp := h.review(t, webhook.AuthPoliciesPath, bad); resp.Allowed {
+		t.Fatal("the policy is not as bad as the test needs")
+	}
+	bad.Operation, bad.OldObject = admissionv1.Update, bad.Object
+	bad.Object.Raw = bytes.Replace(bad.Object.Raw, []byte(`"metadata":{`), []byte(`"metadata":{"labels":{"a":"b"},`), 1)
+	if resp := h.review(t, webhook.AuthPoliciesPath, bad); !resp.Allowed {
+		t.Errorf("refused: %s", resp.Result.Message)
+	}
+}
+
+func TestRevocations(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ spec, refused string }{
+		"by jti":           {`{"issuer":"https://a.test","entries":[{"jti":"x"}]}`, ""},
+		"of nothing":       {`{"issuer":"https://a.test","entries":[{}]}`, "spec.entries[0]: has 0 of jti, subject, session; want exactly one"},
+		"of no issuer":     {`{"entries":[{"jti":"x"}]}`, "spec.issuer: is empty; want the iss of the tokens to take back"},
+		"a malformed time": {`{"issuer":"https://a.test","entries":[{"jti":"x","expiresAt":"soon"}]}`, "decode TokenRevocation: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raw := []byte(`{"apiVersion":"bearerguard.dev/v1alpha1","kind":"TokenRevocation","metadata":{"name":"r"},"spec":` + tc.spec + `}`)
+			resp := serve(t).review(t, webhook.TokenRevocationsPath, admissionv1.AdmissionRequest{
+				Kind: kind(group, version, "TokenRevocation"), Namespace: "shop", Object: runtime.RawExtension{Raw: raw}})
+			if resp.Allowed != (tc.refused == "") || !strings.HasPrefix(resp.Result.Message, tc.refused) {
+				t.Errorf("allowed %v, %q; want %q", resp.Allowed, resp.Result.Message, tc.refused)
+			}
+		})
+	}
+}
+
+// What the project shows as an example must be accepted as it is.
+func TestSamplesAreAccepted(t *testing.T) {
+	t.Parallel()
+	h := serve(t)
+	for _, pattern := range []string{"../../config/samples/*.yaml", "../../config/samples/standalone/*.yaml", "../../hack/e2e/manifests/policy.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no samples: %s", pattern)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, doc := range strings.Split(string(text), "\n---\n") {
+				raw, err := yaml.YAMLToJSON([]byte(doc))
+				if err != nil {
+					t.Fatalf("%s: %v", file, err)
+				}
+				path := map[bool]string{true: webhook.AuthPoliciesPath}[bytes.Contains(raw, []byte(`"kind":"AuthPolicy"`))]
+				if bytes.Contains(raw, []byte(`"kind":"TokenRevocation"`)) {
+					path = webhook.TokenRevocationsPath
+				}
+				if path == "" {
+					continue
+				}
+				resp := h.review(t, path, admissionv1.AdmissionRequest{Namespace: "shop", Object: runtime.RawExtension{Raw: raw}})
+				if !resp.Allowed {
+					t.Errorf("%s, object %d: %s", file, i+1, resp.Result.Message)
+				}
+			}
+		}
+	}
+}
