@@ -160,9 +160,12 @@ func newReport(v gate.Verdict) Report {
 // explain adds what each issuer says of the token and what each rule says of the request. A request that has no
 // canonical form was refused before any rule.
 func explain(report *Report, in Input, program *decision.Program, b *bundle.Bundle, path string) error {
-	host, err := decision.CanonicalHost(in.Host)
-	if err != nil || path == "" {
+	if path == "" {
 		return nil
+	}
+	host, err := decision.CanonicalHost(in.Host)
+	if err != nil {
+		return nil //nolint:nilerr // the verdict says so already
 	}
 	_, query, _ := strings.Cut(in.Target, "?")
 	request := decision.Request{
