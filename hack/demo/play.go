@@ -105,15 +105,15 @@ func (s scene) revoke(ctx context.Context, t *table) error {
 		return err
 	}
 	t.line(a, got)
-	if err := copyFile(s.samples, s.policies, "tokenrevocation.yaml"); err != nil {
-		return err
-	}
-	a.says, a.want = "the same, now revoked", refused(401, "Revoked")
 	token, err := s.minter.mint(ctx, lost)
 	if err != nil {
 		return err
 	}
+	a.says, a.want = "the same, now revoked", refused(401, "Revoked")
 	start := time.Now()
+	if err := copyFile(s.samples, s.policies, "tokenrevocation.yaml"); err != nil {
+		return err
+	}
 	waitFor(ctx, 5*time.Second, func() bool {
 		got, err = s.send(ctx, a, token)
 		return err != nil || got.is(a.want)
