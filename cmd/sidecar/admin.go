@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// admin is the handler of the admin port. Nothing on it is a way to the app, but for the app's own probes.
+func (s *sidecar) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
+	return mux
+}
+
+// ready tells whether requests may come: there are rules, and no order to stop.
+func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case s.gate.Snapshot() == nil:
+		http.Error(w, "no rules have been loaded yet", http.StatusServiceUnavailable)
+	case s.proxy.Draining():
+		http.Error(w, "stopping", http.StatusServiceUnavailable)
+	default:
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+// debugSnapshot describes the rules in force, without keys.
+func (s *sidecar) debugSnapshot(w http.ResponseWriter, _ *http.Request) {
+	snapshot := s.gate.Snapshot()
+	if snapshot == nil {
+		http.Error(w, "no rules have been loaded yet", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(snapshot.Summary())
+}
+
+// probe runs one of the app's own probes, which the injector redirected here, as the kubelet would.
+func (s *sidecar) probe(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.conf.Probes[r.PathValue("container")+"/"+r.PathValue("kind")]
+	if !ok {
+		http.Error(w, "no such probe", http.StatusNotFound)
+		return
+	}
+	timeout := time.Duration(max(p.TimeoutSeconds, 1)) * time.Second
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	if err := runProbe(ctx, p); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// serveAdmin serves the admin port until ctx is done.
+func (s *sidecar) serveAdmin(ctx context.Context) error {
+	if s.conf.Admin == "" {
+		<-ctx.Done()
+		return nil
+	}
+	var lc net.ListenConfig
+	lis, err := lc.Listen(ctx, "tcp", s.conf.Admin)
+	if err != nil {
+		return fmt.Errorf("--admin: %w", err)
+	}
+	server := &http.Server{
+		Handler: s.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+// Command sidecar guards one app: it verifies the Bearer token of each request and forwards what the rules allow.
+//
+//	sidecar run       takes requests, until it is told to stop
+//	sidecar capture   redirects the pod's inbound ports to it, in an init container
+//	sidecar version   prints the release
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	if err := root().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "sidecar:", err)
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:           "sidecar",
+		Short:         "Lets requests through to an app only with a genuine Bearer token that the rules allow.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.CompletionOptions.DisableDefaultCmd = true
+	c.AddCommand(runCommand(), captureCommand(), &cobra.Command{
+		Use: "version", Short: "Print the release.", Args: cobra.NoArgs,
+		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version) },
+	})
+	return c
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/sidecar/config"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
+	"github.com/bearerguard/bearerguard/sidecar/source"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+func runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Take requests and forward what the rules allow.",
+		Long: `Take requests, verify their Bearer tokens, and forward to the app what the rules allow.
+
+Standalone, rules come from a folder of YAML files and follow its changes; in a pod, they are pushed by the controller.
+Until there are rules, every request is answered with 503. Each flag can be given as an environment variable too:
+--log-level is BEARERGUARD_LOG_LEVEL.`,
+		Example: `  sidecar run --policies ./policies --listen :8080 --upstream http://127.0.0.1:9000
+  sidecar run --push bearerguard-push.bearerguard-system.svc:8443 --redirect --listen :15080`,
+		Args: cobra.NoArgs,
+	}
+	parse := config.Flags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		conf, err := parse()
+		if err != nil {
+			return err
+		}
+		log, err := telemetry.NewLogger(os.Stderr, conf.LogFormat, conf.LogLevel)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		return run(ctx, conf, log)
+	}
+	return c
+}
+
+// sidecar is the running program's parts.
+type sidecar struct {
+	conf    config.Config
+	log     logr.Logger
+	gate    *gate.Gate
+	metrics *telemetry.Metrics
+	reg     *prometheus.Registry
+	rules   rules
+	proxy   *proxy.Proxy
+}
+
+// rules is where rules come from.
+type rules interface {
+	// Run follows them until ctx is done.
+	Run(ctx context.Context) error
+	// UnknownKey reports a key set that lacks a token's key. It does not block.
+	UnknownKey(keySet string)
+}
+
+func run(ctx context.Context, conf config.Config, log logr.Logger) error {
+	limitMemory(log)
+	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
+	s.gate = gate.New(gate.Options{
+		OnUnknownKey: func(id string) { s.rules.UnknownKey(id) },
+		OnPanic:      func(stack []byte) { log.Error(errors.New("panic while judging a request; it was refused"), string(stack)) },
+	})
+	var err error
+	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{Cache: s.cache}); err != nil {
+		return err
+	}
+	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	log.Info("sidecar runs", "version", version, "listen", addresses(s.proxy), "admin", conf.Admin)
+	return s.serve(ctx)
+}
+
+// open reads standalone rules and opens the sockets, so that a mistake ends the program at once.
+func (s *sidecar) open(ctx context.Context) error {
+	c := s.conf
+	if c.Dir != "" {
+		dir := source.NewDir(source.DirConfig{
+			Path: c.Dir, Namespace: c.Namespace, Labels: c.Labels, Fetch: c.Fetch, Apply: s.apply, Log: s.log.WithName("rules"),
+		})
+		s.rules = dir
+		if err := dir.Load(ctx); err != nil {
+			return err
+		}
+	} else {
+		s.rules = source.NewPush(source.PushConfig{
+			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
+			Release: version, Apply: s.apply, LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
+		})
+	}
+	tls, err := c.TLS.Server(func(err error) { s.log.Error(err, "the new certificate cannot be used; the old one stays") })
+	if err != nil {
+		return err
+	}
+	s.proxy, err = proxy.New(ctx, proxy.Config{
+		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, TrustForwarded: c.TrustForwarded,
+		Observer: s.observer(), Log: s.log.WithName("proxy"),
+	})
+	return err
+}
+
+// serve runs everything until ctx is done or a part fails. The rules and the admin port outlive the proxy's drain.
+func (s *sidecar) serve(ctx context.Context) error {
+	outer, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, outer := errgroup.WithContext(outer)
+	inner, fail := context.WithCancel(ctx)
+	defer fail()
+	group.Go(func() error { defer fail(); return s.rules.Run(outer) })
+	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
+	group.Go(func() error { defer stop(); return s.proxy.Run(inner) })
+	return group.Wait()
+}
+
+// apply puts a bundle in force.
+func (s *sidecar) apply(b *bundle.Bundle, version string) error {
+	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{CacheBytes: s.conf.CacheBytes})
+	if err != nil {
+		s.metrics.SnapshotRejected()
+		return err
+	}
+	s.gate.Swap(snapshot)
+	s.metrics.SnapshotLoaded(version)
+	return nil
+}
+
+// observer counts and logs requests.
+func (s *sidecar) observer() proxy.Observer {
+	return observer{s.metrics, telemetry.NewDecisionLog(s.log.WithName("decision"), telemetry.LogOptions{
+		AllowEvery: s.conf.LogAllowEvery, Subjects: s.conf.LogSubjects,
+	})}
+}
+
+type observer struct {
+	metrics *telemetry.Metrics
+	log     *telemetry.DecisionLog
+}
+
+func (o observer) Request(r *telemetry.Record) {
+	o.metrics.Request(r)
+	o.log.Request(r)
+}
+
+func (o observer) Connection(delta int) { o.metrics.Connection(delta) }
+
+func (s *sidecar) cache() telemetry.Cache {
+	snapshot := s.gate.Snapshot()
+	if snapshot == nil {
+		return telemetry.Cache{}
+	}
+	c := snapshot.CacheStats()
+	return telemetry.Cache{Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions, Entries: int64(c.Entries), Bytes: c.Bytes}
+}
+
+func addresses(p *proxy.Proxy) []string {
+	var out []string
+	for _, a := range p.Addrs() {
+		out = append(out, a.String())
+	}
+	return out
+}

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Probe is one of the app's own probes, as the injector found it. Exactly one of HTTPGet, TCPSocket, GRPC is given.
+type Probe struct {
+	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
+	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
+	GRPC      *GRPC      `json:"grpc,omitempty"`
+	// TimeoutSeconds bounds one run; 0 means 1.
+	TimeoutSeconds int32 `json:"timeoutSeconds"`
+}
+
+// HTTPGet is a GET request to 127.0.0.1.
+type HTTPGet struct {
+	// Scheme is HTTP or HTTPS; a certificate is not verified, as a kubelet does not either.
+	Scheme      string        `json:"scheme"`
+	Port        int32         `json:"port"`
+	Path        string        `json:"path"`
+	HTTPHeaders []ProbeHeader `json:"httpHeaders,omitempty"`
+}
+
+// ProbeHeader is one header of an HTTPGet.
+type ProbeHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TCPSocket is a connection that is opened and closed.
+type TCPSocket struct {
+	Port int32 `json:"port"`
+}
+
+// GRPC is a call of grpc.health.v1.Health/Check.
+type GRPC struct {
+	Port    int32  `json:"port"`
+	Service string `json:"service,omitempty"`
+}
+
+func parseProbes(text string) (map[string]Probe, error) {
+	if text == "" {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	var probes map[string]Probe
+	if err := d.Decode(&probes); err != nil {
+		return nil, errors.New("is not the JSON that the injector writes")
+	}
+	for name, p := range probes {
+		if strings.Count(name, "/") != 1 {
+			return nil, fmt.Errorf("%q is no name of a probe; want container/kind", name)
+		}
+		if err := p.validate(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return probes, nil
+}
+
+func (p Probe) validate() error {
+	var given []int32
+	if p.HTTPGet != nil {
+		given = append(given, p.HTTPGet.Port)
+	}
+	if p.TCPSocket != nil {
+		given = append(given, p.TCPSocket.Port)
+	}
+	if p.GRPC != nil {
+		given = append(given, p.GRPC.Port)
+	}
+	if len(given) != 1 {
+		return fmt.Errorf("has %d of httpGet, tcpSocket, grpc; want exactly one", len(given))
+	}
+	if given[0] < 1 || given[0] > 65535 {
+		return fmt.Errorf("port: is %d; want 1 to 65535", given[0])
+	}
+	return nil
+}

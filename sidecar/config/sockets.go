@@ -1,0 +1,57 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
+)
+
+// sockets puts --listen, --upstream, --redirect and --map together.
+func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
+	var out []proxy.Listen
+	for _, address := range r.listen {
+		if !isAddress(address) {
+			fail("listen", "%q is no address; want host:port or :port", address)
+		}
+		out = append(out, proxy.Listen{Address: address, Upstream: r.upstream, Redirect: r.redirect})
+	}
+	switch {
+	case len(r.listen) == 0 && len(r.maps) == 0:
+		fail("listen", "give --listen ADDRESS, or --map LISTEN:APP")
+	case len(r.listen) == 0 && (r.redirect || r.upstream != ""):
+		fail("listen", "is missing; --redirect and --upstream go with it")
+	case len(r.listen) > 0 && r.redirect == (r.upstream != ""):
+		fail("upstream", "give exactly one of --upstream URL and --redirect with --listen")
+	case r.upstream != "":
+		checkUpstream(r.upstream, fail)
+	}
+	for _, pair := range r.maps {
+		listen, app, ok := ports(pair)
+		if !ok {
+			fail("map", "%q is no pair of ports; want listen:app such as 8080:18080", pair)
+			continue
+		}
+		out = append(out, proxy.Listen{
+			Address: fmt.Sprintf(":%d", listen), Upstream: fmt.Sprintf("http://127.0.0.1:%d", app), Port: listen,
+		})
+	}
+	return out
+}
+
+func checkUpstream(upstream string, fail func(string, string, ...any)) {
+	u, err := url.Parse(upstream)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		fail("upstream", "%q is no plain http or https URL; want such as http://127.0.0.1:9000", upstream)
+	}
+}
+
+func ports(pair string) (listen, app int, ok bool) {
+	left, right, found := strings.Cut(pair, ":")
+	l, err1 := strconv.ParseUint(left, 10, 16)
+	a, err2 := strconv.ParseUint(right, 10, 16)
+	return int(l), int(a), found && err1 == nil && err2 == nil && l > 0 && a > 0 && l != a
+}

@@ -1,0 +1,260 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
+)
+
+// DirConfig is where standalone rules come from.
+type DirConfig struct {
+	// Path is a folder; its files *.yaml, *.yml and *.json count, those in folders below do not.
+	Path string
+	// Namespace is that of objects that name none. Default "default".
+	Namespace string
+	// Labels are the workload's: policies apply whose selector fits. Nil: every policy applies.
+	Labels map[string]string
+	// Fetch are the rules for key sets that are fetched.
+	Fetch fetch.Options
+	// Apply puts bundles in force.
+	Apply Apply
+	// Log gets state changes.
+	Log logr.Logger
+}
+
+// Dir takes rules from a folder and follows its changes. Make it with NewDir; it runs once.
+type Dir struct {
+	c       DirConfig
+	changed chan struct{} // size 1: something is to be looked at
+	keys    *urlKeys
+
+	// Touched by Load and Run only.
+	set  *manifest.Set
+	last string // the version that was applied
+}
+
+const (
+	// quiet is how long files must have been left alone before they are read: editors write in steps.
+	quiet = 50 * time.Millisecond
+	// glance is how often the folder is read although nobody told of a change, for file systems that do not tell.
+	glance = 10 * time.Second
+	// firstKeys is how long Load waits for key sets that are fetched.
+	firstKeys = 3 * time.Second
+)
+
+// NewDir returns a Dir that has read nothing yet.
+func NewDir(c DirConfig) *Dir {
+	if c.Namespace == "" {
+		c.Namespace = "default"
+	}
+	d := &Dir{c: c, changed: make(chan struct{}, 1)}
+	d.keys = newURLKeys(c.Fetch, c.Log, d.poke)
+	return d
+}
+
+// Close stops fetching keys.
+func (d *Dir) Close() { d.keys.close() }
+
+// UnknownKey asks for a fetch of a key set that lacked a token's key. It does not block.
+func (d *Dir) UnknownKey(keySet string) { d.keys.refetch(keySet) }
+
+func (d *Dir) poke() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Load reads the folder once and applies it. It waits a moment for key sets that are fetched; those that have not come
+// by then follow while Run runs. The error names each file and line that is wrong.
+func (d *Dir) Load(ctx context.Context) error {
+	if err := d.read(); err != nil {
+		return err
+	}
+	d.keys.settle(ctx, firstKeys)
+	return d.apply()
+}
+
+// Run follows the folder and the key sets until ctx is done; then it returns nil. A change that is wrong is logged, and
+// the rules in force stay.
+func (d *Dir) Run(ctx context.Context) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", d.c.Path, err)
+	}
+	defer watcher.Close()
+	if err := watcher.Add(d.c.Path); err != nil {
+		return fmt.Errorf("watch %s: %w", d.c.Path, err)
+	}
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	var complaint string
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-watcher.Events:
+			settle(ctx, watcher.Events)
+		case err := <-watcher.Errors:
+			d.c.Log.Error(err, "watching the folder", "folder", d.c.Path)
+		case <-tick.C:
+			_ = watcher.Add(d.c.Path) // the folder itself may have been replaced
+		case <-d.changed:
+		}
+		complaint = d.follow(complaint)
+	}
+}
+
+// follow reads and applies; it logs a problem unless it is the one that was logged before, and returns it.
+func (d *Dir) follow(before string) string {
+	err := d.read()
+	if err == nil {
+		err = d.apply()
+	}
+	if err == nil {
+		if before != "" {
+			d.c.Log.Info("the rules are in order again")
+		}
+		return ""
+	}
+	if err.Error() != before {
+		d.c.Log.Error(err, "the rules cannot be used; going on with those in force")
+	}
+	return err.Error()
+}
+
+// settle waits until no event has come for a while.
+func settle(ctx context.Context, events <-chan fsnotify.Event) {
+	timer := time.NewTimer(quiet)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-events:
+			timer.Reset(quiet)
+		}
+	}
+}
+
+// read parses the folder and tells the fetcher which key sets are wanted.
+func (d *Dir) read() error {
+	files, err := readFiles(d.c.Path)
+	if err != nil {
+		return err
+	}
+	set, err := manifest.Parse(files, d.c.Namespace)
+	if err != nil {
+		return err
+	}
+	set.Policies = slices.DeleteFunc(set.Policies, func(o bundle.Object) bool {
+		return d.c.Labels != nil && !o.Selector.Matches(d.c.Labels)
+	})
+	if err := check(set); err != nil {
+		return err
+	}
+	wanted, err := fetched(set)
+	if err != nil {
+		return err
+	}
+	d.keys.want(wanted)
+	d.set = set
+	return nil
+}
+
+// apply assembles what is read and what is fetched, and puts it in force if it differs from what is.
+func (d *Dir) apply() error {
+	keys, err := given(d.set)
+	if err != nil {
+		return err
+	}
+	d.keys.addTo(keys)
+	b := bundle.Assemble(d.set.Policies, d.set.Revocations, keys)
+	encoded, err := bundle.Encode(b)
+	if err != nil {
+		return err
+	}
+	version := bundle.Version(encoded)
+	if version == d.last {
+		return nil
+	}
+	if err := d.c.Apply(b, version); err != nil {
+		return err
+	}
+	d.last = version
+	d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "revocations", len(b.Revocations))
+	return nil
+}
+
+// check compiles the policies, to name the file and line of what is wrong.
+func check(set *manifest.Set) error {
+	var problems []error
+	for _, o := range set.Policies {
+		_, err := decision.Compile([]decision.Policy{{Namespace: o.Namespace, Name: o.Name, Spec: o.Spec}})
+		for _, e := range unjoined(err) {
+			problems = append(problems, placed(set, o, e))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// placed puts "file:line" before an error of the policy compiler.
+func placed(set *manifest.Set, o bundle.Object, err error) error {
+	var field *decision.FieldError
+	if !errors.As(err, &field) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", set.Place(o, field.Path), err)
+}
+
+func unjoined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join's own, not wrapped
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+func readFiles(dir string) ([]manifest.File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the folder of policies: %w", err)
+	}
+	var files []manifest.File
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a link is followed
+			if err != nil {
+				return nil, fmt.Errorf("read the folder of policies: %w", err)
+			}
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the folder of policies: %w", err)
+		}
+		files = append(files, manifest.File{Name: name, Data: data})
+	}
+	return files, nil
+}

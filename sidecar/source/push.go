@@ -1,0 +1,262 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+)
+
+// PushConfig is how the push service is reached.
+type PushConfig struct {
+	// Address of the service, "host:port".
+	Address string
+	// ServerName is the name in its certificate. Default: the host of Address.
+	ServerName string
+	// CAFile has the PEM certificates that its certificate must chain to. Read again for each connection.
+	CAFile string
+	// TokenFile has the sidecar's own token, a projected service-account token. Read again for each connection.
+	TokenFile string
+	// Release is the sidecar's own, for people.
+	Release string
+	// Apply puts bundles in force.
+	Apply Apply
+	// LastGood keeps what was applied.
+	LastGood LastGood
+	// Log gets state changes.
+	Log logr.Logger
+}
+
+// Push takes bundles from the controller. Make it with NewPush.
+type Push struct {
+	c       PushConfig
+	unknown chan string // ids of key sets that lack a key; read by the stream's sender
+
+	mu      sync.Mutex
+	version string // guarded by mu; of the bundle in force, survives reconnects
+}
+
+// The waits between connections: the first, doubled each time up to the longest, each with jitter of half its length.
+const (
+	firstWait   = 200 * time.Millisecond
+	longestWait = 15 * time.Second
+)
+
+// NewPush returns a client that is not connected yet.
+func NewPush(c PushConfig) *Push {
+	return &Push{c: c, unknown: make(chan string, 16)}
+}
+
+// UnknownKey reports, at the next occasion, that a token named a key that a key set lacks. It does not block; reports
+// that nobody takes are dropped, as the gate repeats them.
+func (p *Push) UnknownKey(keySet string) {
+	select {
+	case p.unknown <- keySet:
+	default:
+	}
+}
+
+// Run starts from the last good copy, connects, and reconnects for ever, until ctx is done; then it returns nil.
+func (p *Push) Run(ctx context.Context) error {
+	p.restore()
+	wait := firstWait
+	for ctx.Err() == nil {
+		received, err := p.connect(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		// A stream that carried something was a good one: begin patient waiting anew only then.
+		if received {
+			wait = firstWait
+		}
+		p.c.Log.Info("push stream ended; going on with the rules in force", "cause", cause(err), "retryAfter", wait.String())
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter
+		}
+		wait = min(2*wait, longestWait)
+	}
+	return nil
+}
+
+// restore puts the last good copy in force, if there is one.
+func (p *Push) restore() {
+	b, version, err := p.c.LastGood.Load()
+	if err == nil && b != nil {
+		if err = p.c.Apply(b, version); err == nil {
+			p.setVersion(version)
+			p.c.Log.Info("started from the last good copy", "version", version)
+		}
+	}
+	if err != nil {
+		p.c.Log.Error(err, "the last good copy is of no use")
+	}
+}
+
+// connect makes one connection and follows its stream to the end. received says whether anything came.
+func (p *Push) connect(ctx context.Context) (received bool, err error) {
+	creds, err := p.transport()
+	if err != nil {
+		return false, err
+	}
+	conn, err := grpc.NewClient(p.c.Address,
+		grpc.WithTransportCredentials(creds),
+		grpc.WithPerRPCCredentials(tokenFile(p.c.TokenFile)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bundle.MaxSize+1<<20)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
+	)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := pushv1.NewPushClient(conn).Stream(ctx)
+	if err != nil {
+		return false, err
+	}
+	return p.follow(ctx, cancel, stream)
+}
+
+// follow sends from one goroutine, since a stream allows no more, and receives in this one.
+func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_StreamClient) (received bool, err error) {
+	answers := make(chan *pushv1.ClientMessage, 1)
+	var sender sync.WaitGroup
+	defer sender.Wait()
+	defer cancel()
+	sender.Go(func() { defer cancel(); p.send(ctx, stream, answers) })
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return received, err
+		}
+		received = true
+		select {
+		case answers <- p.take(m):
+		case <-ctx.Done():
+			return received, ctx.Err()
+		}
+	}
+}
+
+func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answers <-chan *pushv1.ClientMessage) {
+	m := &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
+		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release,
+	}}}
+	for {
+		if stream.Send(m) != nil {
+			return // Recv has the cause
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case m = <-answers:
+		case id := <-p.unknown:
+			m = &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_UnknownKey{UnknownKey: &pushv1.UnknownKey{KeySet: id}}}
+		}
+	}
+}
+
+// take puts a bundle in force, or says why not.
+func (p *Push) take(m *pushv1.ServerMessage) *pushv1.ClientMessage {
+	version := m.GetVersion()
+	if err := p.apply(m.GetBundle(), version); err != nil {
+		p.c.Log.Error(err, "refused a bundle; going on with the rules in force", "version", version)
+		return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Nack{Nack: &pushv1.Nack{Version: version, Reason: bounded(err.Error())}}}
+	}
+	return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: version}}}
+}
+
+func (p *Push) apply(encoded []byte, version string) error {
+	if bundle.Version(encoded) != version {
+		return errors.New("the bundle is not what its version says")
+	}
+	b, err := bundle.Decode(encoded)
+	if err != nil {
+		return err
+	}
+	if err := p.c.Apply(b, version); err != nil {
+		return err
+	}
+	p.setVersion(version)
+	p.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies))
+	if err := p.c.LastGood.Save(encoded, version); err != nil {
+		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
+	}
+	return nil
+}
+
+// transport trusts the certificate authority of the file and nothing else.
+func (p *Push) transport() (credentials.TransportCredentials, error) {
+	pem, err := os.ReadFile(p.c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the push service's certificate authority: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the push service's certificate authority: %s has no PEM certificate", p.c.CAFile)
+	}
+	return credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: p.c.ServerName}), nil
+}
+
+func (p *Push) currentVersion() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.version
+}
+
+func (p *Push) setVersion(v string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.version = v
+}
+
+// tokenFile is the credential of each stream: the file's content at that time, as the kubelet renews it.
+type tokenFile string
+
+var _ credentials.PerRPCCredentials = tokenFile("")
+
+// GetRequestMetadata reads the token.
+func (f tokenFile) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	token, err := os.ReadFile(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("read the sidecar's token: %w", err)
+	}
+	return map[string]string{"authorization": "Bearer " + strings.TrimSpace(string(token))}, nil
+}
+
+// RequireTransportSecurity keeps the token off connections without TLS.
+func (tokenFile) RequireTransportSecurity() bool { return true }
+
+// cause is an error for the log: a status without gRPC's wrapping.
+func cause(err error) string {
+	if s, ok := status.FromError(err); ok {
+		return s.Code().String() + ": " + s.Message()
+	}
+	return err.Error()
+}
+
+// bounded keeps a NACK's reason below 4 KiB.
+func bounded(s string) string {
+	const most = 4 << 10
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most-4], "") + " ..."
+}
