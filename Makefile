@@ -66,7 +66,9 @@ chart-check: $(BIN)/kubeconform ## Render the chart and check it against the Kub
 generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc ## Write the generated Go code (needs protoc).
 	$(BIN)/controller-gen object paths=./api/policy paths=./api/v1alpha1
 	PATH=$(BIN):$$PATH protoc -I api/bundle --go_out=. --go_opt=module=github.com/bearerguard/bearerguard \
-		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard api/bundle/push.proto
+		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard push.proto
+	PATH=$(BIN):$$PATH protoc -I controllers/push --go_out=. --go_opt=module=github.com/bearerguard/bearerguard \
+		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard report.proto
 
 .PHONY: manifests
 manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions into config/ and the chart.
