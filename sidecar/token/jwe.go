@@ -102,11 +102,6 @@ func member(members map[string]any, name string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	for i := range len(s) {
-		if !alphabet(s[i]) {
-			return nil, false
-		}
-	}
 	return decode(s)
 }
 

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
@@ -94,35 +95,24 @@ func (t *Token) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte(form))
 }
 
-// split cuts the compact serialisation (RFC 7515 section 7.1, RFC 7516 section 7.1) at its dots and lets nothing but
-// the base64url alphabet pass. It stops at the sixth part.
+// split cuts the compact serialisation (RFC 7515 section 7.1, RFC 7516 section 7.1) at its dots.
 func split(raw string, parts *[5]string) (n int, ok bool) {
-	start := 0
-	for i := range len(raw) {
-		c := raw[i]
-		if c == '.' {
-			if n == 4 {
-				return n, false
-			}
-			parts[n] = raw[start:i]
-			n++
-			start = i + 1
-		} else if !alphabet(c) {
-			return n, false
-		}
+	n = strings.Count(raw, ".") + 1
+	if n != 3 && n != 5 {
+		return n, false
 	}
-	parts[n] = raw[start:]
-	n++
-	return n, n == 3 || n == 5
+	for i := range n {
+		parts[i], raw, _ = strings.Cut(raw, ".")
+	}
+	return n, true
 }
 
-// alphabet is base64url's (RFC 4648 section 5).
-func alphabet(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
-
-// decode decodes a part that passed split: no padding, no unused bits, so that every token has one spelling.
+// decode decodes base64url without padding (RFC 7515 section 2). Unused bits must be zero, so that every token has one
+// spelling, and there are no line breaks, which encoding/base64 would skip.
 func decode(part string) ([]byte, bool) {
+	if strings.IndexByte(part, '\n') >= 0 || strings.IndexByte(part, '\r') >= 0 {
+		return nil, false
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	return b, err == nil
 }

@@ -1,0 +1,67 @@
+package token
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// TestNothingPrintsTokens runs good and bad tokens through everything, prints all that comes out except the claims
+// that were asked for, and looks for what must not be there.
+func TestNothingPrintsTokens(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	const canary = "canary-5f2b6a3e"
+	payload := with(claims(), object{"sub": canary, "jti": canary, "sid": canary, "x": canary})
+	head := object{"alg": "RS256", "kid": "rsa", "x": canary}
+	good := sign("RS256", k.rsa, head, payload)
+	raws := []string{
+		good, tampered(good), good[:len(good)-3], good + "." + canary, canary, canary + "." + canary + "." + canary,
+		sign("RS256", k.rsa, with(head, object{"alg": canary}), payload),
+		sign("RS256", k.rsa, head, with(payload, object{"exp": canary})),
+		sign("RS256", k.rsa, head, with(payload, object{"iss": canary})),
+		sign("RS256", k.rsa, head, `{"`+canary+`":1,"`+canary+`":2}`),
+		sign("HS256", []byte(canary+canary), object{"alg": "HS256", "kid": "rsa"}, payload),
+		seal("A256KW", "A256GCM", k.secret[:32], object{"cty": "JWT", "kid": "32"}, good),
+		corrupt(seal("A256KW", "A256GCM", k.secret[:32], object{"cty": "JWT", "kid": "32"}, good), 3),
+	}
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	v := newVerifier(t, Config{Keys: signingKeys(t), Decryption: openingKeys(t), Issuer: issuer(decryption(true))})
+	for _, raw := range raws {
+		tok, reason := Parse(raw)
+		fmt.Fprintf(&out, "%v %+v %#v %s %q\n", tok, tok, tok, tok, reason)
+		log.Info("token", "token", tok, "reason", reason)
+		if tok == nil {
+			continue
+		}
+		b, _ := json.Marshal(tok)
+		out.Write(b)
+		_, reason = v.Verify(tok, now)
+		fmt.Fprintln(&out, reason)
+	}
+	fmt.Fprintf(&out, "%+v %#v\n", v.keys.all, v.decryption.all)
+	for _, i := range []policy.Issuer{
+		issuer(func(i *policy.Issuer) { i.Algorithms = []policy.Algorithm{"none"} }),
+		issuer(func(i *policy.Issuer) { i.RequiredClaims = []string{"a..b"} }),
+	} {
+		_, err := NewVerifier(Config{Issuer: i, Keys: signingKeys(t)})
+		fmt.Fprintln(&out, err)
+	}
+	for _, data := range []string{canary, `{"keys":[{"kty":"oct","k":"` + canary + `"}]}`} {
+		_, err := keyset.Parse([]byte(data), keyset.Verify)
+		fmt.Fprintln(&out, err)
+	}
+	secrets := []string{canary, enc64(canary)[:16], string(k.secret[:8]), b64(k.secret)[:16], strings.Split(good, ".")[1][:24], strings.Split(good, ".")[2][:24]}
+	for _, s := range secrets {
+		if strings.Contains(out.String(), s) {
+			t.Errorf("%q is printed", s)
+		}
+	}
+}
