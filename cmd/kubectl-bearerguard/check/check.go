@@ -202,8 +202,10 @@ func identify(report *Report, r decision.Request, program *decision.Program, b *
 			}
 			var one token.Verified
 			if one, reason = v.Verify(t, r.Now); reason == "" {
+				if verified == 0 {
+					claims = one.Claims
+				}
 				verified = verified.With(i)
-				claims = one.Claims
 			}
 		}
 		report.Issuers = append(report.Issuers, IssuerReport{Policy: is.Policy, Issuer: is.Spec.Name, Reason: reason})

@@ -149,15 +149,6 @@ func overlay(base, over map[string]any) map[string]any {
 	return out
 }
 
-// Unsigned returns a compact "JWS" with alg none and no signature (RFC 7515 appendix A.5), which nothing should accept.
-func Unsigned(payload []byte, header map[string]any) (string, error) {
-	head, err := json.Marshal(overlay(map[string]any{"alg": "none", "typ": "JWT"}, header))
-	if err != nil {
-		return "", fmt.Errorf("encode the header: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(payload) + ".", nil
-}
-
 // Encode writes claims as compact JSON with sorted members and no escaping of <, > and &.
 func Encode(claims map[string]any) ([]byte, error) {
 	var out bytes.Buffer
