@@ -68,25 +68,38 @@ func CopyToTemplate(w Workload) (warnings []string, err error) {
 	for _, name := range Annotations() {
 		short := strings.TrimPrefix(name, v1alpha1.Prefix)
 		was, wasCopied := copied[short]
-		want, wanted := annotations[name]
-		have, has := w.Template.Annotations[name]
-		mine := wasCopied && has && have == was
-		switch {
-		case wanted && (!has || mine):
-			setAnnotation(&w.Template.ObjectMeta, name, want)
-			next[short] = want
-		case !wanted && mine && name == v1alpha1.AnnotationInject:
-			next[short] = was
-			if was == enabled {
-				warnings = append(warnings, fmt.Sprintf("the pod template keeps %s=%s; say %s=%s to take the sidecar out", name, was, name, disabled))
-			}
-		case !wanted && mine:
-			delete(w.Template.Annotations, name)
-		case wanted && have != want:
-			warnings = append(warnings, fmt.Sprintf("the pod template says %s=%s itself; the nearest wins", name, have))
+		value, note, warning := copyOne(w, name, was, wasCopied)
+		if note {
+			next[short] = value
+		}
+		if warning != "" {
+			warnings = append(warnings, warning)
 		}
 	}
 	return warnings, recordCopied(w, annotations, next)
+}
+
+// copyOne copies one annotation, of which was is what was copied before. It returns what the template now has as a copy,
+// if it has, and a sentence for the user.
+func copyOne(w Workload, name, was string, wasCopied bool) (value string, note bool, warning string) {
+	want, wanted := w.GetAnnotations()[name]
+	have, has := w.Template.Annotations[name]
+	mine := wasCopied && has && have == was
+	switch {
+	case wanted && (!has || mine):
+		setAnnotation(&w.Template.ObjectMeta, name, want)
+		return want, true, ""
+	case wanted && have != want:
+		return "", false, fmt.Sprintf("the pod template says %s=%s itself; the nearest wins", name, have)
+	case wanted || !mine:
+		return "", false, ""
+	case name != v1alpha1.AnnotationInject:
+		delete(w.Template.Annotations, name)
+		return "", false, ""
+	case was == enabled:
+		return was, true, fmt.Sprintf("the pod template keeps %s=%s; say %s=%s to take the sidecar out", name, was, name, disabled)
+	}
+	return was, true, ""
 }
 
 // checkWorkload refuses annotations that no pod may carry. Whether they fit each other is decided on the pod.
