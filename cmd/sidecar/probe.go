@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,10 +35,18 @@ func runProbe(ctx context.Context, p config.Probe) error {
 }
 
 // probeClient makes a connection for each probe, so that it tells of the app as it is now. As with the kubelet, a
-// certificate is not verified, and a redirect is an answer.
+// certificate is not verified, a redirect to the same host is followed, and one to another host is an answer.
 func probeClient() *http.Client {
 	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			switch {
+			case r.URL.Hostname() != via[0].URL.Hostname():
+				return http.ErrUseLastResponse
+			case len(via) >= 10:
+				return errors.New("the app redirects more than 10 times")
+			}
+			return nil
+		},
 		Transport: &http.Transport{
 			DisableKeepAlives: true, DisableCompression: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, //nolint:gosec // loopback; see above

@@ -75,7 +75,9 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
 	s.gate = gate.New(gate.Options{
 		OnUnknownKey: func(id string) { s.rules.UnknownKey(id) },
-		OnPanic:      func(stack []byte) { log.Error(errors.New("panic while judging a request; it was refused"), string(stack)) },
+		OnPanic: func(stack []byte) {
+			log.Error(errors.New("panic while judging a request; it was refused"), string(stack))
+		},
 	})
 	var err error
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{Cache: s.cache}); err != nil {

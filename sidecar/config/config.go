@@ -88,7 +88,7 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&r.listen, "listen", nil, "address to take requests on, host:port or :port; repeatable")
 	fs.StringVar(&r.upstream, "upstream", "", "the app behind --listen, such as http://127.0.0.1:9000")
 	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to 127.0.0.1 on the other; repeatable")
-	fs.BoolVar(&r.redirect, "redirect", false, "forward to 127.0.0.1 on the port that the client dialled, as `sidecar capture` redirects it")
+	fs.BoolVar(&r.redirect, "redirect", false, "forward to 127.0.0.1 on the port that the client dialled, as sidecar capture redirects it")
 	fs.StringVar(&r.c.Dir, "policies", "", "standalone: folder with AuthPolicy, TokenRevocation, Secret and ConfigMap YAML")
 	fs.StringSliceVar(&r.labels, "labels", nil, "standalone: the workload's labels, k=v,...; default: every policy applies")
 	fs.StringVar(&r.c.Namespace, "namespace", "default", "standalone: namespace of objects that name none")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,13 +43,22 @@ type Dir struct {
 	keys    *urlKeys
 
 	// Touched by Load and Run only.
-	set  *manifest.Set
-	last string // the version that was applied
+	rules rules  // in force, or tried for the first time
+	last  string // the version that was applied
+}
+
+// rules is what the folder says, checked, but for the keys that are fetched.
+type rules struct {
+	set    *manifest.Set
+	given  map[string]bundle.KeySet // key sets from files
+	wanted map[string]fetch.Source  // key sets to fetch
 }
 
 const (
-	// quiet is how long files must have been left alone before they are read: editors write in steps.
-	quiet = 50 * time.Millisecond
+	// quiet is how long files must have been left alone before they are read: editors write in steps. patience is how
+	// long that can put off reading.
+	quiet    = 50 * time.Millisecond
+	patience = time.Second
 	// glance is how often the folder is read although nobody told of a change, for file systems that do not tell.
 	glance = 10 * time.Second
 	// firstKeys is how long Load waits for key sets that are fetched.
@@ -81,11 +91,17 @@ func (d *Dir) poke() {
 // Load reads the folder once and applies it. It waits a moment for key sets that are fetched; those that have not come
 // by then follow while Run runs. The error names each file and line that is wrong.
 func (d *Dir) Load(ctx context.Context) error {
-	if err := d.read(); err != nil {
+	r, err := d.read()
+	if err != nil {
 		return err
 	}
+	d.keys.want(r.wanted)
 	d.keys.settle(ctx, firstKeys)
-	return d.apply()
+	if err := d.apply(r); err != nil {
+		return err
+	}
+	d.rules = r
+	return nil
 }
 
 // Run follows the folder and the key sets until ctx is done; then it returns nil. A change that is wrong is logged, and
@@ -118,12 +134,23 @@ func (d *Dir) Run(ctx context.Context) error {
 	}
 }
 
-// follow reads and applies; it logs a problem unless it is the one that was logged before, and returns it.
+// follow reads and applies; it logs a problem unless it is the one that was logged before, and returns it. If what is
+// read cannot be used, the rules in force still get the keys that have been fetched.
 func (d *Dir) follow(before string) string {
-	err := d.read()
+	r, err := d.read()
 	if err == nil {
-		err = d.apply()
+		both := map[string]fetch.Source{} // none is forgotten before it is clear which rules stay
+		maps.Copy(both, d.rules.wanted)
+		maps.Copy(both, r.wanted)
+		d.keys.want(both)
+		err = d.apply(r)
 	}
+	if err == nil {
+		d.rules = r
+	} else if d.rules.set != nil {
+		err = errors.Join(err, d.apply(d.rules))
+	}
+	d.keys.want(d.rules.wanted)
 	if err == nil {
 		if before != "" {
 			d.c.Log.Info("the rules are in order again")
@@ -136,15 +163,18 @@ func (d *Dir) follow(before string) string {
 	return err.Error()
 }
 
-// settle waits until no event has come for a while.
+// settle waits until no event has come for a while, within bounds.
 func settle(ctx context.Context, events <-chan fsnotify.Event) {
-	timer := time.NewTimer(quiet)
+	timer, end := time.NewTimer(quiet), time.NewTimer(patience)
 	defer timer.Stop()
+	defer end.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+			return
+		case <-end.C:
 			return
 		case <-events:
 			timer.Reset(quiet)
@@ -152,39 +182,37 @@ func settle(ctx context.Context, events <-chan fsnotify.Event) {
 	}
 }
 
-// read parses the folder and tells the fetcher which key sets are wanted.
-func (d *Dir) read() error {
+// read parses the folder and checks all that can be checked without fetching.
+func (d *Dir) read() (rules, error) {
 	files, err := readFiles(d.c.Path)
 	if err != nil {
-		return err
+		return rules{}, err
 	}
 	set, err := manifest.Parse(files, d.c.Namespace)
 	if err != nil {
-		return err
+		return rules{}, err
 	}
 	set.Policies = slices.DeleteFunc(set.Policies, func(o bundle.Object) bool {
 		return d.c.Labels != nil && !o.Selector.Matches(d.c.Labels)
 	})
+	r := rules{set: set}
 	if err := check(set); err != nil {
-		return err
+		return rules{}, err
 	}
-	wanted, err := fetched(set)
-	if err != nil {
-		return err
+	if r.wanted, err = fetched(set); err != nil {
+		return rules{}, err
 	}
-	d.keys.want(wanted)
-	d.set = set
-	return nil
+	if r.given, err = given(set); err != nil {
+		return rules{}, err
+	}
+	return r, nil
 }
 
 // apply assembles what is read and what is fetched, and puts it in force if it differs from what is.
-func (d *Dir) apply() error {
-	keys, err := given(d.set)
-	if err != nil {
-		return err
-	}
+func (d *Dir) apply(r rules) error {
+	keys := maps.Clone(r.given)
 	d.keys.addTo(keys)
-	b := bundle.Assemble(d.set.Policies, d.set.Revocations, keys)
+	b := bundle.Assemble(r.set.Policies, r.set.Revocations, keys)
 	encoded, err := bundle.Encode(b)
 	if err != nil {
 		return err
@@ -203,23 +231,31 @@ func (d *Dir) apply() error {
 
 // check compiles the policies, to name the file and line of what is wrong.
 func check(set *manifest.Set) error {
-	var problems []error
+	objects := make(map[string]bundle.Object, len(set.Policies))
+	policies := make([]decision.Policy, 0, len(set.Policies))
 	for _, o := range set.Policies {
-		_, err := decision.Compile([]decision.Policy{{Namespace: o.Namespace, Name: o.Name, Spec: o.Spec}})
-		for _, e := range unjoined(err) {
-			problems = append(problems, placed(set, o, e))
-		}
+		p := decision.Policy{Namespace: o.Namespace, Name: o.Name, Spec: o.Spec}
+		objects[p.ID()] = o
+		policies = append(policies, p)
+	}
+	_, err := decision.Compile(policies)
+	var problems []error
+	for _, e := range unjoined(err) {
+		problems = append(problems, placed(set, objects, e))
 	}
 	return errors.Join(problems...)
 }
 
 // placed puts "file:line" before an error of the policy compiler.
-func placed(set *manifest.Set, o bundle.Object, err error) error {
+func placed(set *manifest.Set, objects map[string]bundle.Object, err error) error {
 	var field *decision.FieldError
 	if !errors.As(err, &field) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", set.Place(o, field.Path), err)
+	if place := set.Place(objects[field.Policy], field.Path); place != "" {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	return err
 }
 
 func unjoined(err error) []error {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ func material(set *manifest.Set, namespace string, k policy.KeySource) (data []b
 		data, err = entry(set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef)
 		return data, keyset.Public, ".configMapRef", err
 	case k.Kubernetes != nil:
-		return nil, 0, ".kubernetes", fmt.Errorf("needs a cluster, and there is none in standalone mode; give discovery.url instead")
+		return nil, 0, ".kubernetes", errors.New("needs a cluster, and there is none in standalone mode; give discovery.url instead")
 	}
 	return nil, 0, "", nil
 }
@@ -132,6 +133,8 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 		Changed: func(s fetch.Source) {
 			if state, _ := k.poller.Get(s); state.Err != nil {
 				log.Error(state.Err, "keys cannot be fetched; the last good ones stay", "source", s.String(), "failures", state.Failures)
+			} else {
+				log.Info("keys fetched", "source", s.String())
 			}
 			select {
 			case k.news <- struct{}{}:

@@ -19,37 +19,40 @@ type LastGood struct {
 }
 
 // The file is the version, a newline, and the encoded bundle.
-const lastGoodFile = "last-good-bundle"
-
-const versionSize = 64 // hex SHA-256
+const (
+	lastGoodFile = "last-good-bundle"
+	versionSize  = 64 // hex SHA-256
+)
 
 // Save writes an encoded bundle, whole or not at all.
 func (l LastGood) Save(encoded []byte, version string) error {
 	if l.Dir == "" {
 		return nil
 	}
-	temp, err := os.CreateTemp(l.Dir, lastGoodFile+".*") // mode 0600
+	temp := filepath.Join(l.Dir, lastGoodFile+".new")
+	_ = os.Remove(temp) // left behind by a sidecar that was killed
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("save the last good bundle: %w", err)
 	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(append([]byte(version+"\n"), encoded...))
-	if err = errors.Join(err, temp.Close()); err != nil {
+	_, err = f.Write(append([]byte(version+"\n"), encoded...))
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(temp)
 		return fmt.Errorf("save the last good bundle: %w", err)
 	}
-	if err := os.Rename(temp.Name(), filepath.Join(l.Dir, lastGoodFile)); err != nil {
+	if err := os.Rename(temp, filepath.Join(l.Dir, lastGoodFile)); err != nil {
 		return fmt.Errorf("save the last good bundle: %w", err)
 	}
 	return nil
 }
 
-// Load reads what Save wrote last. Without a file, the bundle is nil and the error too. A file that is damaged or from a
-// release that knew more is an error.
+// Load reads what Save wrote last. Without a file, the bundle is nil and the error too. A file that is damaged, that is
+// not the sidecar's alone, or that is from a release that knew more, is an error.
 func (l LastGood) Load() (b *bundle.Bundle, version string, err error) {
 	if l.Dir == "" {
 		return nil, "", nil
 	}
-	data, err := os.ReadFile(filepath.Join(l.Dir, lastGoodFile))
+	data, err := readOwn(filepath.Join(l.Dir, lastGoodFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
 	}
@@ -67,4 +70,19 @@ func (l LastGood) Load() (b *bundle.Bundle, version string, err error) {
 		return nil, "", fmt.Errorf("load the last good bundle: %w", err)
 	}
 	return b, version, nil
+}
+
+// readOwn reads a file that nobody else can have written: a plain one with the mode that Save gives.
+func readOwn(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("mode is %s; want a plain file of mode 0600", info.Mode())
+	case info.Size() > bundle.MaxSize+versionSize+1:
+		return nil, fmt.Errorf("the file is larger than %d bytes", bundle.MaxSize)
+	}
+	return os.ReadFile(path)
 }

@@ -55,6 +55,8 @@ type Push struct {
 const (
 	firstWait   = 200 * time.Millisecond
 	longestWait = 15 * time.Second
+	// goodStream is how long a stream has to live to be a good one although nothing was to be said.
+	goodStream = time.Minute
 )
 
 // NewPush returns a client that is not connected yet.
@@ -76,12 +78,13 @@ func (p *Push) Run(ctx context.Context) error {
 	p.restore()
 	wait := firstWait
 	for ctx.Err() == nil {
+		began := time.Now()
 		received, err := p.connect(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		// A stream that carried something was a good one: begin patient waiting anew only then.
-		if received {
+		// A stream that carried something, or lived long, was a good one: begin patient waiting anew only then.
+		if received || time.Since(began) > goodStream {
 			wait = firstWait
 		}
 		p.c.Log.Info("push stream ended; going on with the rules in force", "cause", cause(err), "retryAfter", wait.String())
