@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwt"
+
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // BenchmarkVerify compares a first-seen token, everything checked, with the bare cryptography on the same key and with
@@ -44,7 +45,7 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		})
 		b.Run(alg+"/jwx", func(b *testing.B) {
-			var public any = key
+			public := key
 			if s, ok := key.(crypto.Signer); ok {
 				public = s.Public()
 			}

@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/keyset"
-	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/lestrrat-go/jwx/v2/jwt"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // FuzzFront is differential: what the front and the verifier accept, jwx accepts too, given the same key; and whatever

@@ -7,11 +7,12 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwe"
 	"github.com/lestrrat-go/jwx/v2/x25519"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
 )
 
 // encrypted is what is checked of a JWE before any key is touched.

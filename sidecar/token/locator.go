@@ -144,6 +144,7 @@ func (p place) find(r LocateRequest) (raw string, n int) {
 		return query(r.RawQuery, p.name)
 	case InWebSocketProtocol:
 		return protocol(r.Header.Values("Sec-Websocket-Protocol"), p.name)
+	case InHeader:
 	}
 	for _, v := range r.Header.Values(p.name) {
 		if token, ok := p.cut(strings.Trim(v, " \t")); ok {

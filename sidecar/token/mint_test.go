@@ -15,14 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/keyset"
-	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwe"
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/lestrrat-go/jwx/v2/x25519"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // now is the time of every test.

@@ -7,10 +7,11 @@ import (
 	"os"
 	"testing"
 
+	"github.com/c2sp/wycheproof"
+
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
-	"github.com/c2sp/wycheproof"
 )
 
 // vectors is a Wycheproof file of JOSE vectors.
