@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
@@ -38,6 +39,37 @@ func FuzzAnnotations(f *testing.F) {
 		}
 		if got.Reason != inject.Injected {
 			t.Fatalf("asked for and not injected: %s", got.Reason)
+		}
+		again, err := inject.Inject(got.Pod, cfg)
+		if err != nil || again.Reason != inject.AlreadyInjected {
+			t.Fatalf("a second injection: %s, %v", again.Reason, err)
+		}
+	})
+}
+
+// FuzzRestore holds that whatever a pod brings as the work of an earlier injection, it gets the real sidecar or is refused.
+func FuzzRestore(f *testing.F) {
+	f.Add(`{"app/readiness":{"httpGet":{"scheme":"HTTP","port":8080,"path":"/"},"timeoutSeconds":1}}`, "/probe/app/readiness")
+	f.Add(`{"app/readiness":{}}`, "/probe/app/readiness")
+	f.Add(`{"app/readiness":{"tcpSocket":{"port":-1},"grpc":{"port":1}}}`, "/probe/app/readiness")
+	f.Add(`[]`, "/")
+	f.Fuzz(func(t *testing.T, probes, path string) {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Annotations: annotations{injectKey: "enabled", "bearerguard.dev/injected": "v0"}},
+			Spec: corev1.PodSpec{
+				InitContainers: []corev1.Container{{Name: inject.SidecarName, Env: []corev1.EnvVar{{Name: inject.ProbesEnv, Value: probes}}}},
+				Containers: []corev1.Container{{Name: "app", ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
+					HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(inject.AdminPort)},
+				}}}},
+			},
+		}
+		cfg := validConfig().In(inject.Namespace{Name: "shop"})
+		got, err := inject.Inject(pod, cfg)
+		if err != nil {
+			return
+		}
+		if got.Pod.Spec.InitContainers[1].Image != cfg.Image {
+			t.Fatal("the sidecar is not the real one")
 		}
 		again, err := inject.Inject(got.Pod, cfg)
 		if err != nil || again.Reason != inject.AlreadyInjected {

@@ -88,6 +88,9 @@ func parsePort(s string) (int32, bool) {
 
 // appPort returns the port on 127.0.0.1 where the app answers what arrives at port, and whether port is captured.
 func (s *settings) appPort(port int32) (int32, bool) {
+	if port < 1 || port > 65535 {
+		return 0, false // the API server will say so
+	}
 	if s.capture == Redirect {
 		return port, port != RedirectPort && port != AdminPort && !slices.Contains(s.exclude, port)
 	}
