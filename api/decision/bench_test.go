@@ -108,3 +108,38 @@ func BenchmarkCanonicalPath(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDecideShapes has 1,000 rules that differ in one field alone.
+func BenchmarkDecideShapes(b *testing.B) {
+	for name, match := range map[string]string{
+		"hosts":   `{hosts: ["h%d.example"]}`,
+		"paths":   `{paths: ["/p%d/**"]}`,
+		"claims":  `{methods: [GET], paths: ["/**"]}`,
+		"headers": `{paths: ["/p%d/**"], headers: [{name: X-A, values: [a]}]}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			var specs []string
+			for n := 0; n < 1000; n += 200 {
+				var s strings.Builder
+				s.WriteString("issuers: [{name: corp, issuer: https://corp.example, audiences: [orders], keys: {kubernetes: {}}}]\nrules:\n")
+				for i := n; i < n+200; i++ {
+					m := match
+					if strings.Contains(match, "%d") {
+						m = fmt.Sprintf(match, i)
+					}
+					fmt.Fprintf(&s, "- {name: r%d, match: [%s], allow: {claims: [{claim: roles, anyOf: [r%d, admin]}]}}\n", i, m, i)
+				}
+				specs = append(specs, s.String())
+			}
+			p := compile(b, specs...)
+			s := benchmarkSubject(b, p)
+			r := request(b, "GET h500.example/p500/x", "X-A: a")
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := p.Decide(r, s); !d.Allowed {
+					b.Fatal(d.Reason)
+				}
+			}
+		})
+	}
+}

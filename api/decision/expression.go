@@ -163,7 +163,7 @@ func describeIssues(issues *cel.Issues, captures []string) *expressionError {
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	if len(s) > 200 {
-		s = s[:200] + "..."
+		s = strings.ToValidUTF8(s[:200], "") + "..."
 	}
 	return s
 }

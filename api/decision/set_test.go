@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 func TestAudit(t *testing.T) {
@@ -255,5 +256,51 @@ rules:
 	e = p.Explain(request(t, "PUT /orders"), nil)
 	if diff := cmp.Diff([]string{"spec.rules[0].match[0].methods", "spec.rules[0].match[1].paths"}, e.Rules[1].Mismatches); diff != "" {
 		t.Errorf("Mismatches (-want +got):\n%s", diff)
+	}
+}
+
+// TestManyAuditPolicies has more groups of rules, and more rules, than fit the places kept ready for them.
+func TestManyAuditPolicies(t *testing.T) {
+	t.Parallel()
+	specs := []string{"rules: [" + many(130, "{name: r%d, match: [{paths: ['/r/*']}], allow: {anonymous: true}}") + "]"}
+	want := decision.Decision{Reason: decision.NoToken}
+	for i := range 9 {
+		specs = append(specs, fmt.Sprintf("mode: Audit\nrules: [%s]",
+			many(70, fmt.Sprintf("{name: r%%d, match: [{paths: ['/audit%d/{x}']}], allow: {anonymous: true}}", i))))
+		want.Audit = append(want.Audit, decision.AuditResult{Policy: "shop/" + string(rune('b'+i)), Reason: decision.NoToken})
+	}
+	p := compile(t, specs...)
+	want.Audit[7] = decision.AuditResult{Policy: "shop/i", Rule: "r0", Allowed: true, Reason: decision.Allowed}
+	if diff := cmp.Diff(want, decide(t, p, request(t, "GET /audit7/x"), nil)); diff != "" {
+		t.Errorf("Decide (-want +got):\n%s", diff)
+	}
+}
+
+func TestProgramSettings(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		specs     []string
+		slash     policy.EncodedSlash
+		enforcing bool
+	}{
+		"no policies":                         {slash: policy.RefuseEncodedSlash},
+		"one that keeps slashes":              {specs: []string{"{}", "paths: {encodedSlash: Keep}"}, slash: policy.KeepEncodedSlash, enforcing: true},
+		"an Audit policy that keeps slashes":  {specs: []string{"{}", "mode: Audit\npaths: {encodedSlash: Keep}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
+		"an Audit policy alone":               {specs: []string{"mode: Audit"}, slash: policy.RefuseEncodedSlash},
+		"Enforce is the default":              {specs: []string{"{}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
+		"Enforce by name, slashes by default": {specs: []string{"mode: Enforce\npaths: {}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := compile(t, test.specs...)
+			if p.EncodedSlash() != test.slash || p.Enforcing() != test.enforcing {
+				t.Errorf("EncodedSlash %s, Enforcing %v", p.EncodedSlash(), p.Enforcing())
+			}
+		})
+	}
+	var set decision.IssuerSet
+	if set = set.With(3).With(63).With(64).With(-1); !set.Has(3) || !set.Has(63) || set.Has(4) || set.Has(64) || set.Has(-1) {
+		t.Errorf("set %b", set)
 	}
 }

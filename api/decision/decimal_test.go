@@ -1,0 +1,61 @@
+package decision
+
+import (
+	"encoding/json"
+	"math/big"
+	"testing"
+)
+
+// FuzzDecimal holds the exact comparison of JSON numbers to math/big, and the grammar to encoding/json.
+func FuzzDecimal(f *testing.F) {
+	for _, s := range [][2]string{
+		{"0", "-0"}, {"1", "1.0"}, {"10e-1", "1"}, {"-1.5", "-15e-1"}, {"9007199254740993", "9007199254740992"}, {"1e30", "1e31"},
+		{"01", "1."}, {"+1", ".5"}, {"1e", "-"}, {"0.001", "1e-3"}, {"100", "1E2"}, {"-5", "5"}, {"0e5", "0.0"}, {"", "x"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		da, okA := parseDecimal(a)
+		db, okB := parseDecimal(b)
+		for s, ok := range map[string]bool{a: okA, b: okB} {
+			var n json.Number
+			err := json.Unmarshal([]byte(s), &n)
+			if valid := err == nil && s != "" && string(n) == s; ok != valid && json.Valid([]byte(s)) {
+				t.Fatalf("parseDecimal(%q) says %v, encoding/json %v", s, ok, valid)
+			}
+		}
+		const bounded = 1000 // larger exponents make math/big slow
+		if !okA || !okB || da.exp > bounded || da.exp < -bounded || db.exp > bounded || db.exp < -bounded || len(a)+len(b) > 200 {
+			return
+		}
+		ra, _ := new(big.Rat).SetString(a)
+		rb, _ := new(big.Rat).SetString(b)
+		if ra == nil || rb == nil {
+			t.Fatalf("%q, %q: math/big reads one of them not", a, b)
+		}
+		if got, want := da.compare(db), ra.Cmp(rb); got != want {
+			t.Fatalf("%s compared with %s: %d, want %d", a, b, got, want)
+		}
+	})
+}
+
+func TestDecimalOfHugeExponents(t *testing.T) {
+	t.Parallel()
+	ordered := []string{"-1e999999999999999999999", "-1e400", "-1", "-1e-999999999999999999999", "0", "1e-999999999999999999999", "1", "1e400", "1e999999999999999999999"}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			da, okA := parseDecimal(a)
+			db, okB := parseDecimal(b)
+			want := 0
+			if i != j {
+				want = 1
+				if i < j {
+					want = -1
+				}
+			}
+			if got := da.compare(db); got != want || !okA || !okB {
+				t.Errorf("%s compared with %s: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+}
