@@ -84,6 +84,10 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *client
 		r.Header.Del("Upgrade")
 	}
 	r.Header.Del("Http2-Settings")
+	if r.ProtoMajor == 1 {
+		// Else the server would read the whole body before the app's answer gets out.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
 	x := &exchange{conn: conn, verdict: v}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
