@@ -14,6 +14,9 @@ import (
 // MaxDepth is how deep arrays and objects may nest; the outermost counts as one.
 const MaxDepth = 32
 
+// typicalMember is about as long as a member is, name and value, in bytes.
+const typicalMember = 24
+
 // maxNumber is the longest number text, in bytes.
 const maxNumber = 64
 
@@ -134,7 +137,11 @@ func (p *parser) object() (map[string]any, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
-	m := make(map[string]any)
+	size := 0
+	if p.depth == 1 {
+		size = min(len(p.s)/typicalMember, 64) // saves the map from growing step by step
+	}
+	m := make(map[string]any, size)
 	if p.next() == '}' {
 		p.i++
 		p.depth--
