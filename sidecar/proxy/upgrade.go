@@ -123,8 +123,15 @@ func (u *upgraded) sendClose() bool {
 	return true
 }
 
-// CloseWrite shuts down the writing side.
+// CloseWrite shuts down the writing side. After a close frame that is the end: a WebSocket's server closes first
+// (RFC 6455 section 7.1.1).
 func (u *upgraded) CloseWrite() error {
+	u.mu.Lock()
+	over := u.closed || u.websocket && u.frames.closing
+	u.mu.Unlock()
+	if over {
+		return u.Close()
+	}
 	if w, ok := u.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}

@@ -61,7 +61,7 @@ func NewDecisionLog(l logr.Logger, o LogOptions) *DecisionLog {
 		o.PerReason = 10
 	}
 	d := &DecisionLog{
-		log: l.WithName("decision"), opts: o,
+		log: l, opts: o,
 		refusals: map[decision.Reason]*limited{}, audits: map[decision.Reason]*limited{},
 	}
 	for _, reason := range decision.Reasons() {

@@ -114,7 +114,7 @@ func TestDecisionLogLine(t *testing.T) {
 		Audit: []Audit{{Policy: "shop/trial", Rule: "r", Allowed: true, Reason: decision.Allowed}},
 	})
 	want := []map[string]any{{
-		"level": "INFO", "logger": "decision", "msg": "request decided", "decision": "deny", "reason": "NoRule",
+		"level": "INFO", "msg": "request decided", "decision": "deny", "reason": "NoRule",
 		"policy": "shop/orders", "method": "GET", "host": "orders", "path": `/a\nlevel=INFO\x1b[31m\u202e\xff`,
 		"port": 8080.0, "remote": "10.0.0.1", "issuer": "https://login.example.com", "keyID": `k\r\n1`, "ownMicros": 12.0,
 		"x-bearerguard-audit": []any{map[string]any{"policy": "shop/trial", "rule": "r", "decision": "allow", "reason": "Allowed"}},
