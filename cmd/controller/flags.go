@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/controllers/certs"
+	"github.com/bearerguard/bearerguard/controllers/inject"
+)
+
+// config is how the controller runs, validated.
+type config struct {
+	namespace, serviceAccount string
+	leaderElect               bool
+	webhookPort, pushPort     int
+	metrics, health           string // addresses; "0" is none
+	certs                     certs.Mode
+	certDir                   string
+	inject                    inject.Config
+	fetch                     fetch.Options
+	logLevel, logFormat       string
+}
+
+// flags are what the command line says.
+type flags struct {
+	conf                            config
+	mode, clusterDomain             string
+	image, cpu, memory, memoryLimit string
+	nets                            []string
+}
+
+func (f *flags) define(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&f.conf.namespace, "namespace", "bearerguard-system", "the controller's own namespace")
+	fs.StringVar(&f.conf.serviceAccount, "service-account", "bearerguard-controller", "the controller's own service account")
+	fs.BoolVar(&f.conf.leaderElect, "leader-elect", false, "let one of several replicas write status; give it whenever there can be several")
+	fs.IntVar(&f.conf.webhookPort, "webhook-port", 9443, "port of the admission webhooks")
+	fs.IntVar(&f.conf.pushPort, "push-port", 8443, "port of the push service for sidecars")
+	fs.StringVar(&f.conf.metrics, "metrics-bind-address", ":8080", "address of /metrics, served over https to who may get it; 0: none")
+	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
+	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
+	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager; a writable folder with self")
+	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
+	fs.StringVar(&f.cpu, "sidecar-cpu", "10m", "CPU request of injected sidecars")
+	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")
+	fs.StringVar(&f.memoryLimit, "sidecar-memory-limit", "128Mi", "memory limit of injected sidecars")
+	fs.BoolVar(&f.conf.fetch.AllowHTTP, "key-allow-http", false, "fetch key sets over plain http too")
+	fs.StringSliceVar(&f.nets, "key-allow-nets", nil, "networks, CIDR, to fetch key sets from although they are loopback, link-local and such")
+	fs.StringVar(&f.conf.logLevel, "log-level", "info", "error, info or debug")
+	fs.StringVar(&f.conf.logFormat, "log-format", "json", "json or text")
+	fs.StringVar(&f.clusterDomain, "cluster-domain", "", "the cluster's DNS domain, such as cluster.local; spares sidecars the search list")
+}
+
+// config validates; the error tells every problem.
+func (f *flags) config() (config, error) {
+	c := f.unchecked()
+	var problems []error
+	fail := func(flag, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
+	}
+	if c.namespace == "" {
+		fail("namespace", "is empty; want the controller's own namespace")
+	}
+	for flag, port := range map[string]int{"webhook-port": c.webhookPort, "push-port": c.pushPort} {
+		if port < 1 || port > 65535 {
+			fail(flag, "is %d; want 1 to 65535", port)
+		}
+	}
+	for flag, address := range map[string]string{"metrics-bind-address": c.metrics, "health-probe-bind-address": c.health} {
+		if _, _, err := net.SplitHostPort(address); err != nil && address != "0" {
+			fail(flag, "%q is no address; want host:port, :port, or 0 for none", address)
+		}
+	}
+	oneOf := func(flag, value string, known ...string) {
+		if !slices.Contains(known, value) {
+			fail(flag, "%q is not known; want one of %s", value, strings.Join(known, ", "))
+		}
+	}
+	oneOf("certs", f.mode, string(certs.Self), string(certs.CertManager))
+	oneOf("log-level", f.conf.logLevel, "error", "info", "debug")
+	oneOf("log-format", f.conf.logFormat, "json", "text")
+	if c.certs == certs.CertManager && c.certDir == "" {
+		fail("cert-dir", "is empty; want the folder that cert-manager's Secret is mounted at")
+	}
+	c.inject.CPU = quantity("sidecar-cpu", f.cpu, fail)
+	c.inject.Memory = quantity("sidecar-memory", f.memory, fail)
+	c.inject.MemoryLimit = quantity("sidecar-memory-limit", f.memoryLimit, fail)
+	for _, n := range f.nets {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			fail("key-allow-nets", "%q is no network; want CIDR such as 10.0.0.0/8", n)
+			continue
+		}
+		c.fetch.AllowNets = append(c.fetch.AllowNets, p.Masked())
+	}
+	if f.image == "" {
+		fail("sidecar-image", "is empty; want the image that holds /sidecar")
+	} else if err := c.inject.Validate(); err != nil && len(problems) == 0 {
+		problems = append(problems, err)
+	}
+	return c, errors.Join(problems...)
+}
+
+// unchecked is what needs no check.
+func (f *flags) unchecked() config {
+	c := f.conf
+	c.certs = certs.Mode(f.mode)
+	address, serverName := inject.PushService(f.conf.namespace, f.clusterDomain)
+	c.inject = inject.Config{
+		Image: f.image, Version: version, PushAddress: address, PushServerName: serverName, LogLevel: f.conf.logLevel,
+		ExcludedNamespaces: []string{f.conf.namespace, "kube-system", "kube-public", "kube-node-lease"},
+	}
+	return c
+}
+
+func quantity(flag, text string, fail func(string, string, ...any)) resource.Quantity {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		fail(flag, "%s is no quantity; want such as 50m or 64Mi", strconv.Quote(text))
+	}
+	return q
+}

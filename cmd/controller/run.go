@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/authpolicy"
+	"github.com/bearerguard/bearerguard/controllers/certs"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/webhook"
+)
+
+// run puts the control plane together and runs it until ctx is done.
+func run(ctx context.Context, c config) error {
+	log := newLogger(c)
+	ctrl.SetLogger(log)
+	kube, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	lead, err := newLeader(kube, c)
+	if err != nil {
+		return err
+	}
+	tlsConfig := &lateTLS{}
+	mgr, err := ctrl.NewManager(kube, managerOptions(c, lead, tlsConfig, log))
+	if err != nil {
+		return err
+	}
+	serving, err := certs.Setup(ctx, mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace})
+	if err != nil {
+		return err
+	}
+	tlsConfig.set = serving.TLS
+	server, err := addRules(mgr, c)
+	if err != nil {
+		return err
+	}
+	if err := addPush(mgr, c, server, serving, lead); err != nil {
+		return err
+	}
+	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
+		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
+		Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := addHealth(mgr, serving); err != nil {
+		return err
+	}
+	log.Info("controller runs", "version", version, "namespace", c.namespace)
+	return mgr.Start(ctx)
+}
+
+func newLogger(c config) logr.Logger {
+	level := map[string]zapcore.Level{"error": zapcore.ErrorLevel, "info": zapcore.InfoLevel, "debug": zapcore.DebugLevel}[c.logLevel]
+	encoder := zap.JSONEncoder()
+	if c.logFormat == "text" {
+		encoder = zap.ConsoleEncoder()
+	}
+	return zap.New(zap.Level(level), encoder, zap.WriteTo(os.Stderr))
+}
+
+// lateTLS is the serving configuration of servers that are made before the certificates are.
+type lateTLS struct{ set func(*tls.Config) }
+
+func (l *lateTLS) apply(t *tls.Config) { l.set(t) }
+
+func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) manager.Options {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	farewell := 10 * time.Second
+	o := manager.Options{
+		Scheme: scheme,
+		Logger: log,
+		Metrics: metricsserver.Options{
+			BindAddress: c.metrics, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+			TLSOpts: []func(*tls.Config){late.apply},
+		},
+		HealthProbeBindAddress: c.health,
+		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
+			Port: c.webhookPort, TLSOpts: []func(*tls.Config){late.apply},
+		}),
+		GracefulShutdownTimeout: &farewell,
+	}
+	if c.leaderElect {
+		o.LeaderElection, o.LeaderElectionID, o.LeaderElectionNamespace = true, leaseName, c.namespace
+		o.LeaderElectionResourceLockInterface = lead.lock()
+		o.LeaderElectionReleaseOnCancel = true
+	}
+	return o
+}
+
+// addRules adds what turns policies into bundles and bundles into status.
+func addRules(mgr manager.Manager, c config) (*push.Server, error) {
+	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	triggers := authpolicy.NewTriggers()
+	counted, pushed := keys.NewMetrics(), push.NewMetrics()
+	resolver, err := keys.New(keys.Options{
+		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
+		Changed: triggers.Keys.Add, Metrics: counted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server, err := push.New(push.Config{
+		Reviewer: push.NewTokenReviewer(clients.AuthenticationV1().TokenReviews()), Metrics: pushed,
+		Log: mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := counted.Register(metrics.Registry, resolver); err != nil {
+		return nil, err
+	}
+	if err := pushed.Register(metrics.Registry); err != nil {
+		return nil, err
+	}
+	err = mgr.Add(everywhere(func(ctx context.Context) error {
+		<-ctx.Done()
+		resolver.Close()
+		return nil
+	}))
+	if err != nil {
+		return nil, err
+	}
+	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers})
+}
+
+// addPush adds the service for sidecars, on every replica, and the reports to the one that leads.
+func addPush(mgr manager.Manager, c config, server *push.Server, serving *certs.Certs, lead *leader) error {
+	conf := &tls.Config{MinVersion: tls.VersionTLS13}
+	serving.TLS(conf)
+	log := mgr.GetLogger().WithName("push")
+	err := mgr.Add(everywhere(func(ctx context.Context) error {
+		select {
+		case <-serving.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		var lc net.ListenConfig
+		lis, err := lc.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(c.pushPort)))
+		if err != nil {
+			return fmt.Errorf("--push-port: %w", err)
+		}
+		return server.Serve(ctx, lis, conf)
+	}))
+	if err != nil || !c.leaderElect {
+		return err
+	}
+	reporter := &push.Reporter{Server: server, Leader: lead, Replica: lead.identity, Key: push.KeyOf(conf), Log: log}
+	return mgr.Add(everywhere(reporter.Run))
+}
+
+func addHealth(mgr manager.Manager, serving *certs.Certs) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("certificates", serving.Check); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("webhooks", mgr.GetWebhookServer().StartedChecker())
+}
+
+// everywhere runs on every replica, whether it leads or not.
+type everywhere func(ctx context.Context) error
+
+var _ manager.LeaderElectionRunnable = everywhere(nil)
+
+// Start implements manager.Runnable.
+func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
