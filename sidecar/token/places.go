@@ -108,27 +108,13 @@ func protocol(values []string, name string) (value string, n int) {
 
 // StripQuery returns the raw query without the parameters of this name, in any spelling; the others stay as they came.
 func StripQuery(rawQuery, name string) string {
-	if _, n := countQuery(rawQuery, name); n == 0 {
-		return rawQuery
-	}
 	var kept []string
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		if key, _, _ := strings.Cut(pair, "="); !sameName(key, name) {
 			kept = append(kept, pair)
 		}
 	}
-	return strings.Join(kept, "&")
-}
-
-// countQuery counts the parameters of this name, empty ones too.
-func countQuery(raw, name string) (total, named int) {
-	for pair := range strings.SplitSeq(raw, "&") {
-		total++
-		if key, _, _ := strings.Cut(pair, "="); sameName(key, name) {
-			named++
-		}
-	}
-	return total, named
+	return strings.Join(kept, "&") // rawQuery itself if nothing was named so
 }
 
 // StripCookie returns the Cookie header values without the cookies of this name; values that become empty are left out.
