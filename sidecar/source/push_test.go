@@ -1,0 +1,317 @@
+package source_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/sidecar/source"
+)
+
+// controller is a push service under a test's control: it hands each stream to the test.
+type controller struct {
+	pushv1.UnimplementedPushServer
+	streams chan *session
+}
+
+// session is one stream; the test speaks for the server through it.
+type session struct {
+	pushv1.Push_StreamServer
+	token string
+	end   chan error
+}
+
+// Stream waits until the test ends it.
+func (c *controller) Stream(s pushv1.Push_StreamServer) error {
+	md, _ := metadata.FromIncomingContext(s.Context())
+	n := &session{Push_StreamServer: s, token: strings.Join(md.Get("authorization"), "|"), end: make(chan error, 1)}
+	c.streams <- n
+	select {
+	case err := <-n.end:
+		return err
+	case <-s.Context().Done():
+		return s.Context().Err()
+	}
+}
+
+// certificate is self-signed, for a name.
+func certificate(t *testing.T, name string) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// serve starts a push service on an address, "127.0.0.1:0" for any.
+func serve(t *testing.T, address string, cert tls.Certificate) (c *controller, at string, stop func()) {
+	t.Helper()
+	lis, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = &controller{streams: make(chan *session, 10)}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})))
+	pushv1.RegisterPushServer(server, c)
+	go func() { _ = server.Serve(lis) }()
+	t.Cleanup(server.Stop)
+	return c, lis.Addr().String(), server.Stop
+}
+
+func (c *controller) accept(t *testing.T) *session {
+	t.Helper()
+	select {
+	case s := <-c.streams:
+		return s
+	case <-time.After(patience):
+		t.Fatal("no stream came")
+		return nil
+	}
+}
+
+// hears returns the next message.
+func (s *session) hears(t *testing.T) *pushv1.ClientMessage {
+	t.Helper()
+	type result struct {
+		m   *pushv1.ClientMessage
+		err error
+	}
+	got := make(chan result, 1)
+	go func() {
+		m, err := s.Recv()
+		got <- result{m, err}
+	}()
+	select {
+	case r := <-got:
+		if r.err != nil {
+			t.Fatalf("stream: %v", r.err)
+		}
+		return r.m
+	case <-time.After(patience):
+		t.Fatal("the sidecar says nothing")
+		return nil
+	}
+}
+
+func (s *session) says(t *testing.T, data []byte, version string) {
+	t.Helper()
+	if err := s.Send(&pushv1.ServerMessage{Version: version, Bundle: data}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files are what a pod's projected volume has.
+type files struct{ dir string }
+
+func (f files) token(t *testing.T, token string) { write(t, f.dir, "token", token+"\n") }
+func (f files) ca(t *testing.T, pem string)      { write(t, f.dir, "ca.crt", pem) }
+
+// follow runs a Push for the length of the test, or until stop.
+func follow(t *testing.T, address string, f files, s *sink, l source.LastGood) (p *source.Push, stop func()) {
+	t.Helper()
+	p = source.NewPush(source.PushConfig{
+		Address: address, ServerName: "push.test", CAFile: filepath.Join(f.dir, "ca.crt"), TokenFile: filepath.Join(f.dir, "token"),
+		Release: "v1", Apply: s.apply, LastGood: l, Log: s.log,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return p, stop
+}
+
+func TestPushTakesBundlesAndAnswersEach(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
+	f.ca(t, ca)
+	f.token(t, "token-one")
+	p, _ := follow(t, at, f, s, l)
+
+	stream := c.accept(t)
+	if stream.token != "Bearer token-one" {
+		t.Errorf("authorization %q, want the file's token", stream.token)
+	}
+	hello := stream.hears(t).GetHello()
+	if hello.GetVersion() != "" || hello.GetFeatures() != uint64(bundle.KnownFeatures) || hello.GetSidecarVersion() != "v1" {
+		t.Errorf("hello: %v", hello)
+	}
+	first, v1 := encoded(t, "first")
+	stream.says(t, first, v1)
+	if ack := stream.hears(t).GetAck(); ack.GetVersion() != v1 {
+		t.Errorf("want an ACK of %s, got %v", v1, ack)
+	}
+	if got := s.next(t).Policies[0].Name; got != "first" {
+		t.Errorf("policy %q in force, want first", got)
+	}
+
+	for name, bad := range map[string]struct{ data, version string }{
+		"another version":  {string(first), strings.Repeat("0", 64)},
+		"garbage":          {"canary", bundle.Version([]byte("canary"))},
+		"unknown features": {string(first) + "\x08\xff\xff\x03", bundle.Version([]byte(string(first) + "\x08\xff\xff\x03"))},
+	} {
+		stream.says(t, []byte(bad.data), bad.version)
+		if nack := stream.hears(t).GetNack(); nack.GetVersion() != bad.version || nack.GetReason() == "" {
+			t.Errorf("%s: want a NACK with a reason, got %v", name, nack)
+		}
+	}
+	if len(s.applied) != 0 {
+		t.Error("a bad bundle is in force")
+	}
+	if _, version, err := l.Load(); version != v1 || err != nil {
+		t.Errorf("last good version %s, %v; want %s", version, err, v1)
+	}
+
+	p.UnknownKey("url:https://corp.example/jwks")
+	if got := stream.hears(t).GetUnknownKey().GetKeySet(); got != "url:https://corp.example/jwks" {
+		t.Errorf("unknown key of %q reported", got)
+	}
+}
+
+func TestPushResumesWithItsVersionAndANewToken(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, stop := serve(t, "127.0.0.1:0", cert)
+	f, s := files{t.TempDir()}, newSink()
+	f.ca(t, ca)
+	f.token(t, "token-one")
+	p, _ := follow(t, at, f, s, source.LastGood{})
+	stream := c.accept(t)
+	stream.hears(t)
+	data, version := encoded(t, "first")
+	stream.says(t, data, version)
+	stream.hears(t)
+	s.next(t)
+
+	f.token(t, "token-two")
+	stream.end <- status.Error(codes.Unavailable, "this replica stops")
+	stream = c.accept(t)
+	if got := stream.hears(t).GetHello().GetVersion(); got != version || stream.token != "Bearer token-two" {
+		t.Errorf("resumed with version %q and %q; want %q and the renewed token", got, stream.token, version)
+	}
+
+	stop() // another replica, with another authority, on the same address
+	eventually(t, func() bool { return strings.Count(s.text(), "push stream ended") >= 2 }, s.text)
+	cert, ca = certificate(t, "push.test")
+	f.ca(t, ca)
+	p.UnknownKey("url:a") // reported once connected again
+	c, _, _ = serve(t, at, cert)
+	stream = c.accept(t)
+	if got := stream.hears(t).GetHello().GetVersion(); got != version {
+		t.Errorf("resumed with version %q, want %q", got, version)
+	}
+	if got := stream.hears(t).GetUnknownKey().GetKeySet(); got != "url:a" {
+		t.Errorf("unknown key of %q reported, want that of url:a", got)
+	}
+	if len(s.applied) != 0 {
+		t.Error("a reconnect changed the rules")
+	}
+}
+
+func TestPushTrustsNoOtherServer(t *testing.T) {
+	t.Parallel()
+	_, ca := certificate(t, "push.test")
+	other, otherCA := certificate(t, "other.test")
+	imposter, _ := certificate(t, "push.test")
+	tests := map[string]struct {
+		cert tls.Certificate
+		ca   string
+	}{
+		"of another authority": {imposter, ca},
+		"with another name":    {other, otherCA},
+		"without an authority": {imposter, "no PEM"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, at, _ := serve(t, "127.0.0.1:0", test.cert)
+			f, s := files{t.TempDir()}, newSink()
+			f.ca(t, test.ca)
+			f.token(t, "canary-token")
+			follow(t, at, f, s, source.LastGood{})
+			eventually(t, func() bool { return strings.Count(s.text(), "push stream ended") >= 2 }, s.text)
+			if len(c.streams) > 0 {
+				t.Error("the sidecar talks to the server")
+			}
+			if strings.Contains(s.text(), "canary") {
+				t.Errorf("the token is in the log:\n%s", s.text())
+			}
+		})
+	}
+}
+
+func TestPushStartsFromTheLastGoodCopy(t *testing.T) {
+	t.Parallel()
+	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
+	data, version := encoded(t, "kept")
+	if err := l.Save(data, version); err != nil {
+		t.Fatal(err)
+	}
+	cert, ca := certificate(t, "push.test")
+	_, at, stopServer := serve(t, "127.0.0.1:0", cert)
+	stopServer()
+	f.ca(t, ca)
+	f.token(t, "token")
+	_, stop := follow(t, at, f, s, l)
+	if got := s.next(t).Policies[0].Name; got != "kept" {
+		t.Errorf("policy %q in force without a controller, want kept", got)
+	}
+	c, _, _ := serve(t, at, cert)
+	if got := c.accept(t).hears(t).GetHello().GetVersion(); got != version {
+		t.Errorf("hello with version %q, want %q", got, version)
+	}
+	stop()
+
+	write(t, l.Dir, "last-good-bundle", "spoilt")
+	s2 := newSink()
+	follow(t, at, f, s2, l)
+	if got := c.accept(t).hears(t).GetHello().GetVersion(); got != "" {
+		t.Errorf("hello with version %q after the copy was spoilt, want none", got)
+	}
+	s2.logged(t, "the last good copy is of no use")
+	if len(s2.applied) != 0 {
+		t.Error("a spoilt copy is in force")
+	}
+}
