@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,6 +57,7 @@ func originalDst6(fd int) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	port := (*[2]byte)(unsafe.Pointer(&m.Addr.Port)) // network byte order in memory
+	var port [2]byte // network byte order in memory
+	binary.NativeEndian.PutUint16(port[:], m.Addr.Port)
 	return netip.AddrPortFrom(netip.AddrFrom16(m.Addr.Addr), binary.BigEndian.Uint16(port[:])), nil
 }

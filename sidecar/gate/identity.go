@@ -89,6 +89,7 @@ func format(v any, f policy.HeaderFormat) (text string, ok bool) {
 		return string(b), err == nil
 	case policy.FormatCSV:
 		return csv(v)
+	case policy.FormatString:
 	}
 	text, ok = scalar(v)
 	return text, ok && carried(text)
