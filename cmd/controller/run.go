@@ -143,12 +143,7 @@ func addRules(mgr manager.Manager, c config) (*push.Server, error) {
 	if err := pushed.Register(metrics.Registry); err != nil {
 		return nil, err
 	}
-	err = mgr.Add(everywhere(func(ctx context.Context) error {
-		<-ctx.Done()
-		resolver.Close()
-		return nil
-	}))
-	if err != nil {
+	if err := mgr.Add(everywhere(resolver.Run)); err != nil {
 		return nil, err
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers})
