@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -56,7 +57,8 @@ func probeClient() *http.Client {
 
 func probeHTTP(ctx context.Context, p *config.HTTPGet) error {
 	path := "/" + strings.TrimPrefix(p.Path, "/")
-	url := strings.ToLower(p.Scheme) + "://" + local(p.Port) + path
+	scheme := strings.ToLower(cmp.Or(p.Scheme, "HTTP"))
+	url := scheme + "://" + local(p.Port) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("the probe's path is no path")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ type Probe struct {
 
 // HTTPGet is a GET request to 127.0.0.1.
 type HTTPGet struct {
-	// Scheme is HTTP or HTTPS; a certificate is not verified, as a kubelet does not either.
+	// Scheme is HTTP (default) or HTTPS; a certificate is not verified, as a kubelet does not either.
 	Scheme      string        `json:"scheme"`
 	Port        int32         `json:"port"`
 	Path        string        `json:"path"`
@@ -77,6 +78,9 @@ func (p Probe) validate() error {
 	}
 	if len(given) != 1 {
 		return fmt.Errorf("has %d of httpGet, tcpSocket, grpc; want exactly one", len(given))
+	}
+	if p.HTTPGet != nil && !slices.Contains([]string{"", "HTTP", "HTTPS"}, p.HTTPGet.Scheme) {
+		return errors.New("httpGet.scheme: is neither HTTP nor HTTPS")
 	}
 	if given[0] < 1 || given[0] > 65535 {
 		return fmt.Errorf("port: is %d; want 1 to 65535", given[0])
