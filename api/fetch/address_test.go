@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -56,7 +57,7 @@ func TestGuard(t *testing.T) {
 			}
 			err := newGuard(allow).check(netip.MustParseAddr(test.addr))
 			got := ""
-			if e, ok := err.(*AddressError); ok {
+			if e := (*AddressError)(nil); errors.As(err, &e) {
 				got = e.Kind
 			}
 			if got != test.refuse {

@@ -128,6 +128,9 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 			if err != nil {
 				return nil, err
 			}
+			if problems := set.Problems(); len(problems) > 0 {
+				log.V(1).Info("keys left out", "problems", problems)
+			}
 			return set.Canonical(), nil
 		},
 		Changed: func(s fetch.Source) {

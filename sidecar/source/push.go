@@ -94,7 +94,7 @@ func (p *Push) Run(ctx context.Context) error {
 		}
 		wait = min(2*wait, longestWait)
 	}
-	return nil
+	return nil //nolint:nilerr // a stream that ends because ctx is done is no failure
 }
 
 // restore puts the last good copy in force, if there is one.
