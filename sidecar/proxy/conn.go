@@ -37,6 +37,7 @@ type strictConn struct {
 	buf     []byte           // read and not yet handed on
 	ready   int              // how many bytes of buf may be handed on
 	scanned int              // how many bytes of buf have been looked at for an end
+	blank   bool             // an empty line came before this head
 	heads   int64
 	mode    readMode
 	left    int64
@@ -220,8 +221,8 @@ func (c *strictConn) startHead() {
 
 // readHead hands on a complete head if it is a good one.
 func (c *strictConn) readHead() bool {
-	if c.scanned == 0 && len(c.buf) >= 2 && string(c.buf[:2]) == "\r\n" {
-		c.buf = c.buf[2:] // one empty line before a head is ignored (RFC 9112 section 2.2)
+	if !c.blank && len(c.buf) >= 2 && string(c.buf[:2]) == "\r\n" {
+		c.buf, c.scanned, c.blank = c.buf[2:], 0, true // one empty line is ignored (RFC 9112 section 2.2)
 		if len(c.buf) == 0 {
 			c.freeBuffer()
 			return true
@@ -244,7 +245,7 @@ func (c *strictConn) readHead() bool {
 	}
 	c.setHeadDeadline(time.Time{})
 	c.heads++
-	c.ready, c.scanned = end, 0
+	c.ready, c.scanned, c.blank = end, 0, false
 	switch {
 	case r.Chunked:
 		c.mode, c.chunks = readChunks, head.Chunks{}
