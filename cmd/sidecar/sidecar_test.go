@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -272,6 +273,31 @@ func (p *process) stop(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatalf("the sidecar does not end\n%s", p.log)
+	}
+}
+
+func TestRotatedKeyIsFetched(t *testing.T) {
+	t.Parallel()
+	before, after := gatetest.NewIssuer("https://corp.example", "before"), gatetest.NewIssuer("https://corp.example", "after")
+	var current atomic.Pointer[gatetest.Issuer]
+	current.Store(before)
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, current.Load().JWKS())
+	}))
+	defer provider.Close()
+	dir := t.TempDir()
+	policy := strings.Replace(policyFor(before, "clerk"), "{configMapRef: {name: corp, key: jwks.json}}", "{jwksURL: '"+provider.URL+"'}", 1)
+	write(t, dir, "orders.yaml", policy)
+	p := start(t, newApp(t), "--policies", dir, "--key-allow-http", "--key-allow-nets", "127.0.0.0/8")
+	orders, claims := p.url+"/orders/7", map[string]any{"sub": "alice", "role": "clerk"}
+	old, fresh := before.Token(time.Now(), claims), after.Token(time.Now(), claims)
+	if got := p.get(t, orders, old); got != http.StatusOK {
+		t.Errorf("with a known key: %d, want 200\n%s", got, p.log)
+	}
+	current.Store(after)
+	p.eventually(t, "the new key is fetched because a token names it", func() bool { return p.get(t, orders, fresh) == http.StatusOK })
+	if got := p.get(t, orders, old); got != http.StatusUnauthorized {
+		t.Errorf("with a key that is gone: %d, want 401", got)
 	}
 }
 

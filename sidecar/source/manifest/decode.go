@@ -22,7 +22,8 @@ const (
 // the wrong kind is an error that names the file, the line and the path.
 type decoder struct {
 	file   string
-	visits int
+	visits int // nodes looked at
+	most   int // nodes that may be
 }
 
 // errorAt makes a *Error for a node.
@@ -32,8 +33,8 @@ func (d *decoder) errorAt(n *yaml.Node, path, format string, args ...any) error 
 
 // enter follows an alias and bounds the work.
 func (d *decoder) enter(n *yaml.Node, path string, depth int) (*yaml.Node, error) {
-	if d.visits++; d.visits > maxVisits {
-		return nil, d.errorAt(n, path, "is too large; want at most %d values in a file", maxVisits)
+	if d.visits++; d.visits > d.most {
+		return nil, d.errorAt(n, path, "is too large; want at most %d values in a file", d.most)
 	}
 	if depth > maxDepth {
 		return nil, d.errorAt(n, path, "is nested too deep; want at most %d levels", maxDepth)

@@ -77,7 +77,7 @@ func (s *Set) read(f File, defaultNamespace string) []error {
 	if len(f.Data) > MaxFile {
 		return []error{&Error{File: f.Name, Problem: fmt.Sprintf("is larger than %d bytes", MaxFile)}}
 	}
-	d := &decoder{file: f.Name}
+	d := &decoder{file: f.Name, most: maxVisits}
 	stream := yaml.NewDecoder(bytes.NewReader(f.Data))
 	var problems []error
 	for {
