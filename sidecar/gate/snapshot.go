@@ -121,12 +121,6 @@ func (s *Snapshot) Summary() Summary {
 // CacheStats returns the counts of the cache of verified tokens.
 func (s *Snapshot) CacheStats() token.Stats { return s.cache.Stats() }
 
-// Explain tells of every rule that the decision looks at why it fits or not. The request is canonical already and the
-// subject is what Bind returned; it is for people who debug policies.
-func (s *Snapshot) Explain(r *decision.Request, subject *decision.Subject) decision.Explanation {
-	return s.program.Explain(r, subject)
-}
-
 func revocations(b *bundle.Bundle) []policy.Revocation {
 	out := make([]policy.Revocation, 0, len(b.Revocations))
 	for _, r := range b.Revocations {

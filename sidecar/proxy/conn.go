@@ -270,10 +270,16 @@ func (c *strictConn) refuse(err error) {
 // next is called by the handler for each request, in order. It returns why the head was refused, if it was.
 func (c *strictConn) next() error {
 	c.served++
-	if r := c.refusal.Load(); r != nil && r.n == c.served {
-		return r.err
+	if c.refused(c.served) {
+		return c.refusal.Load().err
 	}
 	return nil
+}
+
+// refused reports whether the n-th head was refused.
+func (c *strictConn) refused(n int64) bool {
+	r := c.refusal.Load()
+	return r != nil && r.n == n
 }
 
 // SetReadDeadline sets the deadline that the server wants; one for a head that has begun may be earlier.

@@ -85,6 +85,9 @@ func (p *Proxy) observe(r *http.Request, conn *clientConn, v *gate.Verdict, star
 		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: conn.info.port, Remote: conn.info.remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}
+	if conn.strict != nil && conn.strict.refused(conn.strict.served) {
+		rec.Method, rec.Host = "", "" // of the head that took the bad one's place
+	}
 	for _, a := range v.Audit {
 		rec.Audit = append(rec.Audit, telemetry.Audit(a))
 	}
