@@ -23,7 +23,7 @@ const (
 	// fieldOwner owns the status in the API server's books.
 	fieldOwner = "bearerguard-controller"
 	// settling is how long a new leader waits for sidecars and replicas to be heard of.
-	settling = 15 * time.Second
+	settling = 30 * time.Second
 	// lag is how far the cache may be behind a write of this replica.
 	lag = 5 * time.Second
 	// refresh is how often status is looked at without any cause, for the times in it.

@@ -17,6 +17,7 @@ for i in $(seq 20); do
 done
 check "a key rotation refuses no valid token" "^0 of 40$" echo "$refused of $asked"
 check "the new key is in use" "^200" ask "$url/orders" "$(token elliptic orders orders.read)"
+sleep 5                               # keys are fetched at most every 5 s
 hack/e2e/idp/idp.sh rotate >/dev/null # the old keys are gone from the provider
 fresh=$(token reader orders orders.read)
 check "a token of the next key: 200" "^200" ask "$url/orders" "$fresh"

@@ -13,6 +13,7 @@ k create secret generic corp-ca --from-file=ca.crt="$(hack/e2e/idp/idp.sh dir)/c
 check "an app is deployed" "created" k apply -f hack/e2e/manifests/orders.yaml
 check "it rolls out" "successfully rolled out" k rollout status deploy/orders --timeout=60s
 url=http://$(k get svc orders -o "jsonpath={.spec.clusterIP}")
+until_ok 10 kn curl -sf -m 2 "$url/orders" # kube-proxy follows the pods' readiness
 check "without a sidecar everybody gets in" "^200" ask "$url/orders"
 
 check "a policy is accepted" "created" k apply -f hack/e2e/manifests/policy.yaml

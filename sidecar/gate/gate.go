@@ -17,6 +17,8 @@ type Options struct {
 	OnUnknownKey func(sourceID string)
 	// UnknownKeyEvery is 5 s by default.
 	UnknownKeyEvery time.Duration
+	// KeyWait is how long JudgeWaiting waits, from the moment the keys were asked for; 3 s by default.
+	KeyWait time.Duration
 	// OnPanic is told the stack of a panic while judging; the request has been refused.
 	OnPanic func(stack []byte)
 }
@@ -25,6 +27,7 @@ type Options struct {
 type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
+	waiting  *waiting
 }
 
 // New returns a gate without a snapshot: it refuses everything with NotReady.
@@ -35,11 +38,17 @@ func New(o Options) *Gate {
 	if o.UnknownKeyEvery == 0 {
 		o.UnknownKeyEvery = 5 * time.Second
 	}
-	return &Gate{opts: o}
+	if o.KeyWait == 0 {
+		o.KeyWait = 3 * time.Second
+	}
+	return &Gate{opts: o, waiting: newWaiting()}
 }
 
 // Swap puts a snapshot in force. Requests that are being judged finish under the one they began with.
-func (g *Gate) Swap(s *Snapshot) { g.snapshot.Store(s) }
+func (g *Gate) Swap(s *Snapshot) {
+	g.snapshot.Store(s)
+	g.waiting.wake()
+}
 
 // Snapshot returns the snapshot in force, or nil before the first Swap.
 func (g *Gate) Snapshot() *Snapshot { return g.snapshot.Load() }
@@ -62,16 +71,21 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	return s.judge(r, g)
 }
 
-// report tells of sources that lack a token's key.
-func (g *Gate) report(sources []*source, now time.Time) {
+// report tells of sources that lack a token's key. It returns when the newest of them was last told of; zero if nobody is
+// told.
+func (g *Gate) report(sources []*source, now time.Time) (asked time.Time) {
 	if g.opts.OnUnknownKey == nil {
-		return
+		return asked
 	}
 	for _, src := range sources {
-		last := src.reported.Load()
-		if now.UnixNano()-last < g.opts.UnknownKeyEvery.Nanoseconds() || !src.reported.CompareAndSwap(last, now.UnixNano()) {
-			continue
+		at := time.Unix(0, src.reported.Load())
+		if now.Sub(at) >= g.opts.UnknownKeyEvery && src.reported.CompareAndSwap(at.UnixNano(), now.UnixNano()) {
+			g.opts.OnUnknownKey(src.id)
+			at = now
 		}
-		g.opts.OnUnknownKey(src.id)
+		if at.After(asked) {
+			asked = at
+		}
 	}
+	return asked
 }

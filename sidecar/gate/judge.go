@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"time"
+
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
@@ -39,12 +41,12 @@ func (s *Snapshot) judge(r *Request, g *Gate) Verdict {
 // enforceOn decides a well-formed request.
 func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate) Verdict {
 	v := Verdict{Path: sh.path}
-	found, b, reason := s.identify(&s.enforce, r, g)
+	found, b, reason, asked := s.identify(&s.enforce, r, g)
 	if b != nil {
 		v.KeyID, v.Issuer, v.Subject = b.keyID, b.verified.Issuer, b.verified.Subject
 	}
 	if reason != "" {
-		v.Reason = reason
+		v.Reason, v.KeysAsked = reason, asked
 		v.Audit = s.audits(r, g, nil)
 		return v
 	}
@@ -71,22 +73,22 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate) Verdict {
 	return v
 }
 
-// identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty.
-func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (token.Found, *bearer, decision.Reason) {
-	found, reason := sd.locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
-	if reason != "" || !found.OK {
-		return found, nil, reason
+// identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty. Where a
+// key was unknown, asked is when the keys were last asked for.
+func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Found, b *bearer, reason decision.Reason, asked time.Time) {
+	f, reason = sd.locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
+	if reason != "" || !f.OK {
+		return f, nil, reason, asked
 	}
-	b := s.who(sd, found, r.Now)
+	b = s.who(sd, f, r.Now)
 	if b.reason != "" {
-		g.report(b.unknown, r.Now)
-		return found, b, b.reason
+		return f, b, b.reason, g.report(b.unknown, r.Now)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	if s.revocations.Revoked(&b.verified, r.Now) {
-		return found, b, decision.Revoked
+		return f, b, decision.Revoked, asked
 	}
-	return found, b, ""
+	return f, b, "", asked
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;
@@ -96,7 +98,7 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 	if len(s.auditing) == 0 {
 		return nil
 	}
-	_, b, reason := s.identify(&s.audit, r, g)
+	_, b, reason, _ := s.identify(&s.audit, r, g)
 	switch {
 	case reason != "" && decided != nil:
 		return decided

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 )
@@ -31,6 +32,8 @@ type Verdict struct {
 	Policy, Rule string
 	// Scopes are the scopes that the token lacks, for a refusal with InsufficientScope.
 	Scopes []string
+	// KeysAsked is when the keys were last asked for that a refusal with UnknownKey lacks; zero if nobody was asked.
+	KeysAsked time.Time
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 

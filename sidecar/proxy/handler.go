@@ -47,7 +47,7 @@ func (p *Proxy) judge(r *http.Request, conn *clientConn) gate.Verdict {
 	if fields > p.limits.Fields {
 		return gate.Verdict{Reason: decision.TooLarge}
 	}
-	return p.gate.Judge(&gate.Request{
+	return p.gate.JudgeWaiting(r.Context(), &gate.Request{
 		Method: r.Method,
 		Target: r.RequestURI,
 		Host:   r.Host,
