@@ -132,6 +132,7 @@ func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*
 			named[p.Keys[i]], named[p.Decryption[i]] = true, true
 		}
 	}
+	delete(named, "") // what issuers without decryption have
 	encoded, err := bundle.Encode(assembled)
 	if err != nil {
 		return nil, err

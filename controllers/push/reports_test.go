@@ -1,0 +1,151 @@
+package push_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/push/reportv1"
+)
+
+type fixedLeader string
+
+func (l fixedLeader) Address(context.Context) (string, error) { return string(l), nil }
+
+func TestTheLeaderHearsOfTheSidecarsOfOtherReplicas(t *testing.T) {
+	t.Parallel()
+	cert := newCertificate(t)
+	leader, other := startReplica(t, cert, nil), startReplica(t, cert, nil)
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Key: push.KeyOf(other.conf)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+
+	v1, v2 := newBundle("v1", 1), newBundle("v2", 2)
+	other.give(map[string]*compile.Bundle{"a": v1})
+	s := other.connect(t, other.tokens.mint("a", tomorrow(), nil), "")
+	s.expect(v1)
+	s.ack("v1")
+	leader.until(t, "acked", func(m map[string]push.Sidecar) bool { return m["uid-a"].Acked.Has(v1.Ref.Policies[0]) })
+	other.give(map[string]*compile.Bundle{"a": v2})
+	s.expect(v2)
+	s.nack("v2", "too new")
+	leader.until(t, "refused", func(m map[string]push.Sidecar) bool {
+		c := m["uid-a"]
+		return c.Acked.Has(v1.Ref.Policies[0]) && c.Rejected.Has(v2.Ref.Policies[0]) && c.Reason == "too new"
+	})
+	other.give(nil)
+	leader.until(t, "gone", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
+
+	other.give(map[string]*compile.Bundle{"b": v1})
+	other.connect(t, other.tokens.mint("b", tomorrow(), nil), "").expect(v1)
+	leader.until(t, "another", func(m map[string]push.Sidecar) bool { return len(m) == 1 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	leader.until(t, "forgotten with its replica", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
+}
+
+func TestOnlyReplicasMayReport(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newCertificate(t), nil)
+	stranger := newCertificate(t)
+	for name, certs := range map[string][]tls.Certificate{
+		"without a certificate": nil, "with another certificate": {stranger},
+		"with the replicas' certificate, but not its key": {{
+			Certificate: r.conf.Certificates[0].Certificate, PrivateKey: stranger.PrivateKey,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+				InsecureSkipVerify: true, Certificates: certs, //nolint:gosec // an attacker does not check
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			rpc, err := reportv1.NewReportsClient(conn).Report(t.Context())
+			if err == nil {
+				_ = rpc.Send(&reportv1.Change{Replica: "evil", Sidecars: []*reportv1.Sidecar{{Namespace: "shop", Uid: "u"}}})
+				_, err = rpc.CloseAndRecv()
+			}
+			if c := status.Code(err); c != codes.PermissionDenied && c != codes.Unavailable {
+				t.Errorf("got %v, want a refusal", err)
+			}
+			if len(r.Sidecars("shop")) != 0 {
+				t.Error("the report was believed")
+			}
+		})
+	}
+}
+
+func TestAReplicaReportsToReplicasOnly(t *testing.T) {
+	t.Parallel()
+	impostor := startReplica(t, newCertificate(t), nil)
+	other := startReplica(t, newCertificate(t), nil)
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(impostor.address), Replica: "other", Key: push.KeyOf(other.conf)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	v1 := newBundle("v1", 1)
+	other.give(map[string]*compile.Bundle{"a": v1})
+	other.connect(t, other.tokens.mint("a", tomorrow(), nil), "").expect(v1)
+	cancel()
+	<-done
+	if len(impostor.Sidecars("shop")) != 0 {
+		t.Error("an impostor was told of sidecars")
+	}
+}
+
+// connectMute opens a stream and says nothing.
+func (r *replica) connectMute(t *testing.T, token string) *sidecar {
+	t.Helper()
+	roots := x509.NewCertPool()
+	leaf, err := x509.ParseCertificate(r.conf.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AddCert(leaf)
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(credentials.NewTLS(
+		&tls.Config{RootCAs: roots, ServerName: "push.test", MinVersion: tls.VersionTLS13})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ctx := t.Context()
+	if token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	}
+	rpc, err := pushv1.NewPushClient(conn).Stream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sidecar{t: t, rpc: rpc}
+}
+
+func snapshotWithKeySet() compile.Snapshot {
+	return compile.Snapshot{
+		Namespace: "shop",
+		Policies: []compile.Policy{{
+			Namespace: "shop", Name: "orders", UID: "uid-orders", Generation: 1,
+			Spec: policy.Spec{Issuers: []policy.Issuer{{
+				Name: "idp", Issuer: "https://idp.example", AnyAudience: true,
+				Keys: policy.KeySource{JWKSURL: "https://idp.example/jwks"},
+			}}},
+		}},
+		Workloads: []compile.Workload{{Name: "a", UID: "uid-a"}},
+	}
+}
