@@ -1,0 +1,297 @@
+package keys_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+)
+
+// objects is a small API server for Secrets and ConfigMaps.
+type objects struct {
+	client.Reader // List is never called
+
+	mu      sync.Mutex
+	secrets map[string]map[string][]byte
+	maps    map[string]map[string]string
+	down    bool
+}
+
+func (o *objects) Get(_ context.Context, at client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.down {
+		return apierrors.NewServiceUnavailable("down")
+	}
+	switch x := into.(type) {
+	case *corev1.Secret:
+		if data, ok := o.secrets[at.String()]; ok {
+			x.Data = data
+			return nil
+		}
+	case *corev1.ConfigMap:
+		if data, ok := o.maps[at.String()]; ok {
+			x.Data = data
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(schema.GroupResource{Resource: "objects"}, at.Name)
+}
+
+func (o *objects) change(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f()
+}
+
+// jwks is a JWK Set with one Ed25519 key for each kid.
+func jwks(kids ...string) string {
+	var out []string
+	for i, kid := range kids {
+		seed := make([]byte, ed25519.SeedSize)
+		seed[0], seed[1] = byte(i), kid[0]
+		x := base64.RawURLEncoding.EncodeToString(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+		out = append(out, fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}`, kid, x))
+	}
+	return `{"keys":[` + strings.Join(out, ",") + `]}`
+}
+
+// bench is a running Resolver.
+type bench struct {
+	*keys.Resolver
+	objects *objects
+	changed chan string
+}
+
+func start(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{
+		objects: &objects{secrets: map[string]map[string][]byte{}, maps: map[string]map[string]string{}},
+		changed: make(chan string, 1000),
+	}
+	var err error
+	b.Resolver, err = keys.New(keys.Options{
+		Reader: b.objects,
+		Cluster: func(context.Context) (string, []byte, error) {
+			return "https://kubernetes.default.svc", []byte(jwks("c")), nil
+		},
+		Fetch:   fetch.Options{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Changed: func(ns string) { b.changed <- ns },
+		Poll:    10 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return b
+}
+
+// want makes a namespace want issuers, and returns their ids.
+func (b *bench) want(namespace string, issuers ...policy.Issuer) []string {
+	spec := policy.Spec{Issuers: issuers}
+	b.Want(namespace, keys.SourcesOf(namespace, spec))
+	var ids []string
+	for _, i := range issuers {
+		ids = append(ids, bundle.SourceID(namespace, i))
+	}
+	return ids
+}
+
+func (b *bench) until(t *testing.T, namespace, id, what string, ok func(keys.State) bool) keys.State {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		s := b.States(namespace)[id]
+		if ok(s) {
+			return s
+		}
+		select {
+		case <-b.changed:
+		case <-late:
+			t.Fatalf("%s: still %d keys, error %v", what, s.Keys, s.Err)
+		}
+	}
+}
+
+func secretIssuer() policy.Issuer {
+	return policy.Issuer{Name: "corp", Keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "jwks"}}}
+}
+
+func TestEverySourceIsResolved(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
+			fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"http://%[1]s/jwks"}`, r.Host)
+			return
+		}
+		fmt.Fprint(w, jwks("u"))
+	}))
+	t.Cleanup(idp.Close)
+	b.objects.change(func() {
+		b.objects.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks("s")), "raw": []byte(strings.Repeat("k", 32))}
+		b.objects.maps["shop/public"] = map[string]string{"jwks": jwks("m")}
+	})
+	ref := func(name, key string) *policy.KeyRef { return &policy.KeyRef{Name: name, Key: key} }
+	sources := map[string]policy.Issuer{
+		"Secret":          secretIssuer(),
+		"HMAC Secret":     {Keys: policy.KeySource{SecretRef: ref("corp", "raw")}},
+		"ConfigMap":       {Keys: policy.KeySource{ConfigMapRef: ref("public", "jwks")}},
+		"inline":          {Keys: policy.KeySource{JWKS: jwks("i")}},
+		"URL":             {Keys: policy.KeySource{JWKSURL: idp.URL + "/jwks"}},
+		"discovery":       {Issuer: idp.URL, Keys: policy.KeySource{Discovery: &policy.Discovery{}}},
+		"this cluster":    {Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}},
+		"with decryption": {Keys: policy.KeySource{JWKS: jwks("d")}, Decryption: &policy.Decryption{SecretRef: *ref("corp", "raw")}},
+	}
+	var all []policy.Issuer
+	for _, i := range sources {
+		all = append(all, i)
+	}
+	b.want("shop", all...)
+	b.Settle(t.Context(), "shop", 10*time.Second)
+	states := b.States("shop")
+	for name, i := range sources {
+		if s := states[bundle.SourceID("shop", i)]; s.Keys != 1 || s.Err != nil || s.Fetched.IsZero() {
+			t.Errorf("%s: %d keys, error %v, fetched %s", name, s.Keys, s.Err, s.Fetched)
+		}
+	}
+	if s := states["decryption:shop/corp/raw"]; s.Keys != 1 || s.Err != nil {
+		t.Errorf("decryption: %d keys, error %v", s.Keys, s.Err)
+	}
+	if got := states["kubernetes"].ClusterIssuer; got != "https://kubernetes.default.svc" {
+		t.Errorf("cluster issuer %q", got)
+	}
+}
+
+func TestLastGoodKeysStayHoweverASourceBreaks(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		harm func(*objects)
+		says string
+	}{
+		"deleted":     {func(o *objects) { delete(o.secrets, "shop/corp") }, "does not exist in namespace shop"},
+		"emptied":     {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": {}} }, `entry "jwks" is empty`},
+		"without it":  {func(o *objects) { o.secrets["shop/corp"] = nil }, `has no entry "jwks"`},
+		"garbled":     {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte("{canary")} }, ""},
+		"10,000 keys": {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks(many()...))} }, "100"},
+		"unreachable": {func(o *objects) { o.down = true }, "down"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.objects.change(func() { b.objects.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks("a", "b"))} })
+			id := b.want("shop", secretIssuer())[0]
+			good := b.until(t, "shop", id, "first read", func(s keys.State) bool { return s.Keys == 2 })
+			b.objects.change(func() { c.harm(b.objects) })
+			s := b.until(t, "shop", id, "harm noticed", func(s keys.State) bool { return s.Err != nil })
+			if s.Keys != 2 || string(s.Set.JWKS) != string(good.Set.JWKS) {
+				t.Error("the last good keys are gone")
+			}
+			if !strings.Contains(s.Err.Error(), c.says) || strings.Contains(s.Err.Error(), "canary") {
+				t.Errorf("error %q; want %q in it and nothing of the content", s.Err, c.says)
+			}
+			b.objects.change(func() {
+				b.objects.down = false
+				b.objects.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks("a"))}
+			})
+			b.until(t, "shop", id, "mended, and a removed key gone", func(s keys.State) bool { return s.Err == nil && s.Keys == 1 })
+		})
+	}
+}
+
+func many() []string {
+	var out []string
+	for i := range 10_000 {
+		out = append(out, fmt.Sprintf("k%d", i))
+	}
+	return out
+}
+
+func TestPrivateKeysInPublicPlacesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.objects.change(func() {
+		b.objects.maps["shop/leak"] = map[string]string{"jwks": `{"keys":[{"kty":"oct","k":"` + strings.Repeat("YWFh", 16) + `"}]}`}
+	})
+	id := b.want("shop", policy.Issuer{Keys: policy.KeySource{ConfigMapRef: &policy.KeyRef{Name: "leak", Key: "jwks"}}})[0]
+	s := b.until(t, "shop", id, "refused", func(s keys.State) bool { return s.Err != nil })
+	if s.Keys != 0 || strings.Contains(s.Err.Error(), "YWFh") {
+		t.Errorf("%d keys, error %v", s.Keys, s.Err)
+	}
+}
+
+func TestASourceThatHangsDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	release := make(chan struct{})
+	hung := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(func() { close(release); hung.Close() })
+	fine := policy.Issuer{Keys: policy.KeySource{JWKS: jwks("a")}}
+	ids := b.want("shop", policy.Issuer{Keys: policy.KeySource{JWKSURL: hung.URL}}, fine)
+	began := time.Now()
+	b.Settle(t.Context(), "shop", 100*time.Millisecond)
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("settling took %s", d)
+	}
+	if s := b.States("shop"); s[ids[1]].Keys != 1 || s[ids[0]].Keys != 0 || s[ids[0]].Err != nil {
+		t.Errorf("states %v", s)
+	}
+}
+
+func TestManyUnknownKeysMakeOneFetch(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	var fetches atomic.Int32
+	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		fmt.Fprint(w, jwks("a"))
+	}))
+	t.Cleanup(idp.Close)
+	issuer := policy.Issuer{Keys: policy.KeySource{JWKSURL: idp.URL}}
+	ids := b.want("shop", issuer)
+	b.want("bank", issuer) // the same set
+	b.until(t, "bank", ids[0], "fetched", func(s keys.State) bool { return s.Keys == 1 })
+	for range 10_000 {
+		b.Refetch(ids[0])
+	}
+	if n := fetches.Load(); n > 1 {
+		t.Errorf("%d fetches within the window, want 1", n)
+	}
+}
+
+func TestWhatNobodyWantsIsForgotten(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	inline := policy.Issuer{Keys: policy.KeySource{JWKS: jwks("a")}}
+	id := b.want("shop", inline)[0]
+	b.want("bank", inline)
+	b.want("shop")
+	if _, ok := b.States("shop")[id]; ok {
+		t.Error("shop still has it")
+	}
+	if s := b.States("bank")[id]; s.Keys != 1 {
+		t.Error("bank has lost it")
+	}
+}
