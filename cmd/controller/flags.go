@@ -50,7 +50,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager; a writable folder with self")
 	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
-	fs.StringVar(&f.cpu, "sidecar-cpu", "10m", "CPU request of injected sidecars")
+	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")
 	fs.StringVar(&f.memoryLimit, "sidecar-memory-limit", "128Mi", "memory limit of injected sidecars")
 	fs.BoolVar(&f.conf.fetch.AllowHTTP, "key-allow-http", false, "fetch key sets over plain http too")
@@ -91,23 +91,35 @@ func (f *flags) config() (config, error) {
 	if c.certs == certs.CertManager && c.certDir == "" {
 		fail("cert-dir", "is empty; want the folder that cert-manager's Secret is mounted at")
 	}
-	c.inject.CPU = quantity("sidecar-cpu", f.cpu, fail)
-	c.inject.Memory = quantity("sidecar-memory", f.memory, fail)
-	c.inject.MemoryLimit = quantity("sidecar-memory-limit", f.memoryLimit, fail)
-	for _, n := range f.nets {
-		p, err := netip.ParsePrefix(n)
-		if err != nil {
-			fail("key-allow-nets", "%q is no network; want CIDR such as 10.0.0.0/8", n)
-			continue
-		}
-		c.fetch.AllowNets = append(c.fetch.AllowNets, p.Masked())
-	}
-	if f.image == "" {
-		fail("sidecar-image", "is empty; want the image that holds /sidecar")
-	} else if err := c.inject.Validate(); err != nil && len(problems) == 0 {
-		problems = append(problems, err)
+	c.fetch.AllowNets = networks("key-allow-nets", f.nets, fail)
+	f.sidecar(&c.inject, fail)
+	if len(problems) == 0 {
+		problems = append(problems, c.inject.Validate())
 	}
 	return c, errors.Join(problems...)
+}
+
+// sidecar checks what injected sidecars are to be.
+func (f *flags) sidecar(c *inject.Config, fail func(string, string, ...any)) {
+	if f.image == "" {
+		fail("sidecar-image", "is empty; want the image that holds /sidecar")
+	}
+	c.CPU = quantity("sidecar-cpu", f.cpu, fail)
+	c.Memory = quantity("sidecar-memory", f.memory, fail)
+	c.MemoryLimit = quantity("sidecar-memory-limit", f.memoryLimit, fail)
+}
+
+func networks(flag string, texts []string, fail func(string, string, ...any)) []netip.Prefix {
+	var out []netip.Prefix
+	for _, t := range texts {
+		p, err := netip.ParsePrefix(t)
+		if err != nil {
+			fail(flag, "%q is no network; want CIDR such as 10.0.0.0/8", t)
+			continue
+		}
+		out = append(out, p.Masked())
+	}
+	return out
 }
 
 // unchecked is what needs no check.

@@ -23,13 +23,14 @@ fresh=$(token reader orders orders.read)
 check "a token of the next key: 200" "^200" ask "$url/orders" "$fresh"
 
 jti=$(cut -d. -f2 <<<"$fresh" | tr '_-' '/+' | base64 -d 2>/dev/null | grep -o '"jti":"[^"]*"' | cut -d'"' -f4)
+ips=$(k get pods -l app=orders -o 'jsonpath={.items[*].status.podIP}')
+both() { for i in $ips; do ask "http://$i:8080/orders" "$fresh"; done | cut -c1-3 | sort -u | xargs; }
 k apply -f - >/dev/null <<Y
 apiVersion: bearerguard.dev/v1alpha1
 kind: TokenRevocation
 metadata: {name: stolen}
 spec: {issuer: "https://172.30.0.1:8443", entries: [{jti: "$jti", reason: stolen laptop}]}
 Y
-both() { for i in $(k get pods -l app=orders -o 'jsonpath={.items[*].status.podIP}'); do ask "http://$i:8080/orders" "$fresh"; done | cut -c1-3 | sort -u | xargs; }
 soon "a revoked token is refused by every pod" "^401$" both
 check "with the reason" "Revoked" ask "$url/orders" "$fresh"
 check "another token of the same client is not" "^200" ask "$url/orders" "$(token reader orders orders.read)"

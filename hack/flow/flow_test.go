@@ -44,7 +44,8 @@ func TestARequestFromPolicyToApp(t *testing.T) {
 	if sidecar.RestartPolicy == nil || *sidecar.RestartPolicy != corev1.ContainerRestartPolicyAlways {
 		t.Errorf("restartPolicy = %v; want a native sidecar", sidecar.RestartPolicy)
 	}
-	stop := startSidecar(t, pod, sidecar)
+	state := t.TempDir()
+	stop := startSidecar(t, pod, sidecar, state)
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
 
 	eventually(t, "the sidecar has its policy", func() string { return get(t, url+"/docs/a", "") }, "200 GET /docs/a")
@@ -66,7 +67,7 @@ func TestARequestFromPolicyToApp(t *testing.T) {
 	eventually(t, "a revocation bites", func() string { return get(t, url+"/orders", token) }, "401")
 
 	stop()
-	startSidecar(t, pod, sidecar)
+	startSidecar(t, pod, sidecar, state)
 	eventually(t, "a restarted sidecar remembers", func() string { return get(t, url+"/orders", token) }, "401")
 }
 
@@ -109,7 +110,7 @@ func TestAPodWithAMistakeInItsAnnotationsIsRefused(t *testing.T) {
 
 // startSidecar runs the sidecar as the kubelet would, but for places that only a pod has: its files, the push service's
 // name and the admin port.
-func startSidecar(t *testing.T, pod *corev1.Pod, c corev1.Container) (stop func()) {
+func startSidecar(t *testing.T, pod *corev1.Pod, c corev1.Container, state string) (stop func()) {
 	t.Helper()
 	dir := t.TempDir()
 	ca, err := os.ReadFile(world.ca)
@@ -118,11 +119,6 @@ func startSidecar(t *testing.T, pod *corev1.Pod, c corev1.Container) (stop func(
 	}
 	write(t, filepath.Join(dir, "ca.crt"), ca)
 	write(t, filepath.Join(dir, "token"), []byte(podToken(t, pod)))
-	state := filepath.Join(os.TempDir(), "state-"+string(pod.UID))
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(state) })
 	args := make([]string, len(c.Args))
 	for i, a := range c.Args {
 		switch {

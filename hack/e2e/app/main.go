@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func tell(w http.ResponseWriter, r *http.Request) {
 }
 
 func get(url, token string) error {
-	request, err := http.NewRequest(http.MethodGet, url, http.NoBody)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -81,11 +82,13 @@ func get(url, token string) error {
 }
 
 func once(url string) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for range 50 {
 		if get(url, "") == nil {
 			return nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-tick.C
 	}
 	return errors.New(url + " never answered")
 }
