@@ -60,6 +60,12 @@ lint: $(BIN)/golangci-lint ## Run the linters.
 chart-check: $(BIN)/kubeconform ## Render the chart and check it against the Kubernetes schemas.
 	hack/chart-check.sh
 
+.PHONY: cluster-load
+cluster-load: build ## Put the images of Bearerguard and of the sample app into the running cluster.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/e2e-app ./hack/e2e/app
+	hack/cluster/load.sh bearerguard.local/bearerguard:dev $(BIN)/controller $(BIN)/sidecar
+	hack/cluster/load.sh bearerguard.local/e2e-app:dev $(BIN)/e2e-app
+
 ##@ Generate
 
 .PHONY: generate

@@ -72,7 +72,8 @@ type Match struct {
 	Headers []HeaderMatch `json:"headers,omitempty"`
 }
 
-// HeaderMatch is a condition on a request header. A header that comes several times fits only if every value does.
+// HeaderMatch is a condition on a request header. A header that comes several times fits an allow rule only if every
+// value does, and a deny rule if any does.
 // +kubebuilder:validation:XValidation:rule="has(self.exists) != has(self.values)",message="give exactly one of exists, values"
 type HeaderMatch struct {
 	// Name of the header, compared without case.
@@ -147,7 +148,8 @@ type Conditions struct {
 // ClaimCondition is one condition on one claim: exactly one operator is given. Values are compared with a claim that is
 // a string, or with the JSON text of a number or boolean: "7", "true". For a claim that is a list, equals, anyOf,
 // matches, greaterThan and lessThan hold if they hold for any element, allOf if each value is an element, and noneOf if
-// no value is. A claim that is missing, null or an object satisfies only exists: false and noneOf.
+// no value is. A claim that is missing or null satisfies only exists: false and noneOf, an object only exists: true and
+// noneOf.
 // +kubebuilder:validation:XValidation:rule="[has(self.exists), has(self.equals), has(self.anyOf), has(self.allOf), has(self.noneOf), has(self.matches), has(self.greaterThan), has(self.lessThan)].filter(x, x).size() == 1",message="give exactly one of exists, equals, anyOf, allOf, noneOf, matches, greaterThan, lessThan"
 type ClaimCondition struct {
 	// Claim is a claim path: dotted names with bracket-quoted segments, as in CEL.

@@ -14,9 +14,7 @@ cleanup() {
 prepare() {
   hack/cluster/up.sh || return 1
   trap cleanup EXIT
-  make -s build && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/e2e-app ./hack/e2e/app || return 1
-  hack/cluster/load.sh bearerguard.local/bearerguard:dev bin/controller bin/sidecar || return 1
-  hack/cluster/load.sh bearerguard.local/e2e-app:dev bin/e2e-app || return 1
+  make -s cluster-load || return 1
   hack/e2e/idp/idp.sh start
 }
 
