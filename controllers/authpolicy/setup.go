@@ -54,7 +54,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := mgr.Add(objects); err != nil {
+	if err := mgr.Add(everywhere{objects}); err != nil {
 		return err
 	}
 	c := &compiler{
@@ -74,6 +74,14 @@ func Setup(mgr manager.Manager, o Options) error {
 		since.Store(&now)
 	})
 }
+
+// everywhere makes a cache run on replicas that do not lead, too.
+type everywhere struct{ cache.Cache }
+
+var _ manager.LeaderElectionRunnable = everywhere{}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
 
 func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], keys *Trigger) error {
 	everywhere := false

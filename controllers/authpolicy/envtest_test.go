@@ -1,0 +1,328 @@
+package authpolicy_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/authpolicy"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
+)
+
+// api is a real API server.
+type api struct {
+	config  *rest.Config
+	client  client.Client
+	clients *kubernetes.Clientset
+	scheme  *runtime.Scheme
+}
+
+// shared is the API server of all tests; nil without its binaries.
+var shared *api
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		assets := os.Getenv("KUBEBUILDER_ASSETS")
+		if assets == "" {
+			cache, _ := os.UserCacheDir()
+			assets = filepath.Join(cache, "bearerguard", "bin")
+		}
+		if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
+			if os.Getenv("CI") == "true" {
+				fmt.Fprintf(os.Stderr, "no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it\n", assets)
+				return 1
+			}
+			return m.Run()
+		}
+		env := &envtest.Environment{
+			BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true,
+		}
+		conf, err := env.Start()
+		if err == nil {
+			shared, err = newAPI(conf)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "start the API server:", err)
+			return 1
+		}
+		defer func() { _ = env.Stop() }()
+		return m.Run()
+	}())
+}
+
+func newAPI(conf *rest.Config) (*api, error) {
+	a := &api{config: conf, scheme: runtime.NewScheme()}
+	err := errors.Join(clientgoscheme.AddToScheme(a.scheme), v1alpha1.AddToScheme(a.scheme))
+	if err != nil {
+		return nil, err
+	}
+	if a.client, err = client.New(conf, client.Options{Scheme: a.scheme}); err != nil {
+		return nil, err
+	}
+	if a.clients, err = kubernetes.NewForConfig(conf); err != nil {
+		return nil, err
+	}
+	// So that replicas that are not to lead do not.
+	holder, hours, now := "nobody", int32(36000), metav1.NowMicro()
+	return a, a.client.Create(context.Background(), &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "held"},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &hours, AcquireTime: &now, RenewTime: &now},
+	})
+}
+
+// apiServer returns the API server, or skips the test.
+func apiServer(t *testing.T) *api {
+	t.Helper()
+	if shared == nil {
+		t.Skip("no kube-apiserver: make test builds one")
+	}
+	return shared
+}
+
+// namespace makes a namespace with the service account that its pods have.
+func (a *api) namespace(t *testing.T) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
+	a.create(t, ns)
+	a.create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "default"}})
+	return ns.Name
+}
+
+func (a *api) create(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := a.client.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (a *api) pod(t *testing.T, namespace, name string, annotations map[string]string) *corev1.Pod {
+	t.Helper()
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: map[string]string{"app": "orders"}, Annotations: annotations,
+		},
+		Spec: corev1.PodSpec{ServiceAccountName: "default", Containers: []corev1.Container{{Name: "app", Image: "app.local/app:1"}}},
+	}
+	a.create(t, p)
+	return p
+}
+
+// token asks for a token that is bound to a pod, as the kubelet does.
+func (a *api) token(t *testing.T, p *corev1.Pod, audience string) string {
+	t.Helper()
+	r, err := a.clients.CoreV1().ServiceAccounts(p.Namespace).CreateToken(t.Context(), "default", &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{
+			Audiences:      []string{audience},
+			BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: p.Name, UID: p.UID},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Status.Token
+}
+
+// until waits for an object to be as wanted.
+func until[T client.Object](t *testing.T, a *api, o T, what string, ok func(T) bool) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		err := a.client.Get(ctx, client.ObjectKeyFromObject(o), o)
+		if err == nil && ok(o) {
+			return o
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: still %+v (%v)", what, o, err)
+		}
+	}
+}
+
+// has reports whether a condition of a policy speaks of its generation and is so.
+func has(p *v1alpha1.AuthPolicy, kind, status, reason string) bool {
+	c := meta.FindStatusCondition(p.Status.Conditions, kind)
+	return c != nil && string(c.Status) == status && c.Reason == reason && c.ObservedGeneration == p.Generation
+}
+
+// replica is one replica of the control plane, without webhooks.
+type replica struct {
+	address string
+	server  *push.Server
+	conf    *tls.Config
+}
+
+type leaderAt string
+
+func (l leaderAt) Address(context.Context) (string, error) { return string(l), nil }
+
+// startReplica starts a replica; one with a leader's address does not lead, and reports to that one.
+func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *replica {
+	t.Helper()
+	r := &replica{conf: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}}
+	mgr, err := manager.New(a.config, manager.Options{
+		Scheme: a.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"},
+		LeaderElection: leader != "", LeaderElectionID: "held", LeaderElectionNamespace: "default",
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	triggers := authpolicy.NewTriggers()
+	resolver, err := keys.New(keys.Options{
+		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(a.clients.Discovery().RESTClient()),
+		Changed: triggers.Keys.Add, Poll: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server, err = push.New(push.Config{
+		Reviewer: push.NewTokenReviewer(a.clients.AuthenticationV1().TokenReviews()),
+		Changed:  triggers.Sidecars.Add, UnknownKey: resolver.Refetch, Log: logr.Discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers}); err != nil {
+		t.Fatal(err)
+	}
+	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.address = lis.Addr().String()
+	jobs := []func(context.Context) error{
+		mgr.Start, resolver.Run, func(ctx context.Context) error { return r.server.Serve(ctx, lis, r.conf) },
+	}
+	if leader != "" {
+		reporter := &push.Reporter{Server: r.server, Leader: leaderAt(leader), Replica: r.address, Key: push.KeyOf(r.conf)}
+		jobs = append(jobs, reporter.Run)
+	}
+	runAll(t, jobs)
+	return r
+}
+
+func runAll(t *testing.T, jobs []func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, len(jobs))
+	for _, job := range jobs {
+		go func() { done <- job(ctx) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range jobs {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func newCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"push.test"},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// stream is a sidecar's end.
+type stream struct {
+	t *testing.T
+	pushv1.Push_StreamClient
+}
+
+func (r *replica) connect(t *testing.T, token string) *stream {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(r.conf.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(credentials.NewTLS(
+		&tls.Config{RootCAs: roots, ServerName: "push.test", MinVersion: tls.VersionTLS13})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	rpc, err := pushv1.NewPushClient(conn).Stream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = rpc.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{}}}) // Recv says what went wrong
+	return &stream{t, rpc}
+}
+
+// next receives bundles until one is as wanted, and acknowledges it.
+func (s *stream) next(ok func(*bundle.Bundle) bool) {
+	s.t.Helper()
+	version := s.peek(ok)
+	_ = s.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: version}}})
+}
+
+// peek is next without the acknowledgement.
+func (s *stream) peek(ok func(*bundle.Bundle) bool) (version string) {
+	s.t.Helper()
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		b, err := bundle.Decode(m.GetBundle())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if ok(b) {
+			return m.GetVersion()
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package authpolicy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/push"
+)
+
+// The tests run one after the other: each has replicas of its own, which serve every namespace.
+
+const hmac = "0123456789abcdef0123456789abcdef"
+
+func newPolicy(namespace string) *v1alpha1.AuthPolicy {
+	return &v1alpha1.AuthPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "orders"},
+		Spec: v1alpha1.AuthPolicySpec{
+			Selector: policy.Selector{MatchLabels: map[string]string{"app": "orders"}},
+			Spec: policy.Spec{
+				Issuers: []policy.Issuer{{
+					Name: "corp", Issuer: "https://login.example.com", Audiences: []string{"orders"},
+					Algorithms: []policy.Algorithm{"HS256"},
+					Keys:       policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "hmac"}},
+				}},
+				Rules: []policy.Rule{{Name: "read", Allow: &policy.Allow{}}},
+			},
+		},
+	}
+}
+
+func newSecret(namespace string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "corp"}, Data: map[string][]byte{"hmac": []byte(hmac)},
+	}
+}
+
+// with reports whether a bundle has the policy at a generation, with its keys.
+func with(generation int64) func(*bundle.Bundle) bool {
+	return func(b *bundle.Bundle) bool {
+		return len(b.Policies) == 1 && b.Policies[0].Generation == generation && len(b.KeySets) == 1
+	}
+}
+
+func TestFromApplyToAcknowledged(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	cert := newCertificate(t)
+	leader := startReplica(t, a, cert, "")
+	other := startReplica(t, a, cert, leader.address)
+	injected := map[string]string{v1alpha1.AnnotationInjected: "dev"}
+	pods := []*corev1.Pod{a.pod(t, ns, "a", injected), a.pod(t, ns, "b", injected)}
+	a.pod(t, ns, "bare", nil)
+	a.create(t, newSecret(ns))
+	p := newPolicy(ns)
+	a.create(t, p)
+
+	first, second := leader.connect(t, a.token(t, pods[0], push.Audience)), other.connect(t, a.token(t, pods[1], push.Audience))
+	first.next(with(1))
+	held := second.peek(with(1))
+	until(t, a, p, "one of two is current", func(p *v1alpha1.AuthPolicy) bool {
+		s := p.Status.Sidecars
+		return has(p, "Accepted", "True", "Accepted") && has(p, "ResolvedRefs", "True", "Resolved") && s != nil &&
+			has(p, "Programmed", "False", "Pending") && s.Summary == "1/2" && s.Missing == 1
+	})
+	_ = second.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: held}}})
+	until(t, a, p, "both are current, one of them at the other replica", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Programmed", "True", "Programmed") && has(p, "Ready", "True", "Ready") && p.Status.Sidecars.Summary == "2/2"
+	})
+	if i := p.Status.Issuers; len(i) != 1 || i[0].Keys != 1 || i[0].LastFetched == nil || i[0].Message != "" {
+		t.Errorf("issuers %+v", i)
+	}
+
+	p.Spec.Rules[0].Allow.Scopes = []string{"orders.read"}
+	edited := time.Now()
+	if err := a.client.Update(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	first.next(with(2))
+	if d := time.Since(edited); d > 5*time.Second { // well under a second on a quiet machine
+		t.Errorf("an edit took %s to get to a sidecar", d)
+	}
+	version := second.peek(with(2))
+	_ = second.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Nack{Nack: &pushv1.Nack{Version: version, Reason: "too new for me"}}})
+	until(t, a, p, "one refuses", func(p *v1alpha1.AuthPolicy) bool {
+		s := p.Status.Sidecars
+		return has(p, "Programmed", "False", "Rejected") && s.Current == 1 && s.Rejecting == 1
+	})
+	untilEvent(t, a, ns, v1alpha1.ReasonRejected, "too new for me")
+}
+
+func TestABrokenSecretKeepsItsLastGoodKeys(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	r := startReplica(t, a, newCertificate(t), "")
+	pod := a.pod(t, ns, "a", nil)
+	secret := newSecret(ns)
+	a.create(t, secret)
+	p := newPolicy(ns)
+	a.create(t, p)
+	s := r.connect(t, a.token(t, pod, push.Audience))
+	s.next(with(1))
+	until(t, a, p, "ready", func(p *v1alpha1.AuthPolicy) bool { return has(p, "Ready", "True", "Ready") })
+
+	secret.Data["hmac"] = []byte("short")
+	if err := a.client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	until(t, a, p, "the status says so", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "ResolvedRefs", "False", "KeySourceFailed") && p.Status.Issuers[0].Keys == 1
+	})
+	untilEvent(t, a, ns, v1alpha1.ReasonKeySourceFailed, "corp")
+
+	secret.Data["hmac"] = []byte(strings.ToUpper(hmac))
+	if err := a.client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	s.next(with(1)) // the next bundle that there is has the new key: none was sent for the broken one
+	until(t, a, p, "mended", func(p *v1alpha1.AuthPolicy) bool { return has(p, "Ready", "True", "Ready") })
+}
+
+func TestRevocationsArePushed(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	r := startReplica(t, a, newCertificate(t), "")
+	pod := a.pod(t, ns, "a", nil)
+	s := r.connect(t, a.token(t, pod, push.Audience))
+	s.next(func(b *bundle.Bundle) bool { return len(b.Policies) == 0 }) // nothing selects it: it refuses, and knows that it must
+	a.create(t, &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "r"},
+		Spec: policy.Revocation{Issuer: "https://login.example.com", Entries: []policy.RevocationEntry{
+			{JTI: "stolen", ExpiresAt: &policy.Time{Time: time.Now().Add(3 * time.Second)}},
+		}},
+	})
+	s.next(func(b *bundle.Bundle) bool { return len(b.Revocations) == 1 })
+	s.next(func(b *bundle.Bundle) bool { return len(b.Revocations) == 0 }) // over
+}
+
+func TestAPolicyThatPassedTheAPIServerButDoesNotCompile(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	r := startReplica(t, a, newCertificate(t), "")
+	pod := a.pod(t, ns, "a", nil)
+	p := newPolicy(ns)
+	p.Spec.Rules = append(p.Spec.Rules, policy.Rule{Name: "never", Deny: &policy.Conditions{When: "claims.x.y ==="}})
+	a.create(t, p)
+	until(t, a, p, "refused", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Accepted", "False", "Invalid") && has(p, "Programmed", "False", "Invalid")
+	})
+	r.connect(t, a.token(t, pod, push.Audience)).next(func(b *bundle.Bundle) bool {
+		return len(b.Policies) == 1 && len(b.Policies[0].Spec.Rules) == 1 && b.Policies[0].Spec.Rules[0].Deny != nil
+	})
+	untilEvent(t, a, ns, v1alpha1.ReasonInvalid, "spec.rules[1].deny.when")
+}
+
+func TestAnObjectThatOnlyTheAPIServerUnderstandsStopsNothing(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	startReplica(t, a, newCertificate(t), "")
+	odd := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"selector": map[string]any{"matchLabels": map[string]any{"app": "other"}},
+		"issuers": []any{map[string]any{
+			"name": "corp", "issuer": "https://login.example.com", "anyAudience": true,
+			"keys": map[string]any{"jwks": "{}"}, "maxAge": "9999999h9999999h", // more than a duration can hold
+		}},
+	}}}
+	odd.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AuthPolicy"))
+	odd.SetNamespace(ns)
+	odd.SetName("odd")
+	if err := a.client.Create(t.Context(), odd); err != nil {
+		t.Skipf("the API server does not take it: %v", err)
+	}
+	t.Cleanup(func() { _ = a.client.Delete(t.Context(), odd) })
+	p := newPolicy(ns)
+	a.create(t, newSecret(ns))
+	a.create(t, p)
+	until(t, a, p, "ready beside the odd one", func(p *v1alpha1.AuthPolicy) bool { return has(p, "Ready", "True", "Ready") })
+}
+
+func TestRealTokensOfOthersAreRefused(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	r := startReplica(t, a, newCertificate(t), "")
+	pod := a.pod(t, ns, "a", nil)
+	gone := a.pod(t, ns, "gone", nil)
+	ofGone := a.token(t, gone, push.Audience)
+	now := int64(0)
+	if err := a.client.Delete(t.Context(), gone, &client.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		t.Fatal(err)
+	}
+	for name, token := range map[string]string{
+		"for the API server": a.token(t, pod, "https://kubernetes.default.svc"), "of a pod that is gone": ofGone,
+	} {
+		if _, err := r.connect(t, token).Recv(); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("a token %s: %v, want it refused", name, err)
+		}
+	}
+	s := r.connect(t, a.token(t, pod, push.Audience))
+	s.next(func(*bundle.Bundle) bool { return true })
+	if err := a.client.Delete(t.Context(), pod, &client.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); status.Code(err) != codes.NotFound {
+		t.Errorf("the stream of a deleted pod: %v, want it ended", err)
+	}
+}
+
+func untilEvent(t *testing.T, a *api, namespace, reason, says string) {
+	t.Helper()
+	late := time.Now().Add(30 * time.Second)
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for range look.C {
+		var l eventsv1.EventList
+		if err := a.client.List(t.Context(), &l, client.InNamespace(namespace)); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range l.Items {
+			if e.Reason == reason && strings.Contains(e.Note, says) {
+				return
+			}
+		}
+		if time.Now().After(late) {
+			t.Fatalf("no event %s with %q among %d", reason, says, len(l.Items))
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package authpolicy
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+func TestAnObjectThatCannotBeDecodedIsAProblemOfItsOwn(t *testing.T) {
+	t.Parallel()
+	app := policy.Selector{MatchLabels: map[string]string{"app": "orders"}}
+	cases := map[string]struct {
+		spec     string
+		selector policy.Selector
+		mode     policy.Mode
+		says     string
+	}{
+		"nothing wrong":                {`{"selector":{"matchLabels":{"app":"orders"}},"mode":"Audit"}`, app, policy.Audit, ""},
+		"no spec":                      {``, policy.Selector{}, "", "spec: is missing"},
+		"null":                         {`null`, policy.Selector{}, "", ""},
+		"a duration with days":         {`{"selector":{"matchLabels":{"app":"orders"}},"mode":"Audit","issuers":[{"clockSkew":"1 day"}]}`, app, policy.Audit, "want a number with a unit"},
+		"a list of rules that is none": {`{"selector":{"matchLabels":{"app":"orders"}},"rules":"canary"}`, app, "", "rules: is a string; want slice"},
+		"an odd selector":              {`{"selector":{"matchLabels":7}}`, policy.Selector{}, "", "matchLabels"},
+		"an odd mode":                  {`{"mode":{}}`, policy.Selector{}, policy.Enforce, "mode: is a object; want string"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := decodePolicy(&policyObject{Spec: json.RawMessage(c.spec)})
+			if d := cmp.Diff(c.selector, p.Selector); d != "" {
+				t.Error(d)
+			}
+			if p.Spec.Mode != c.mode {
+				t.Errorf("mode %q, want %q", p.Spec.Mode, c.mode)
+			}
+			said := ""
+			if p.Unreadable != nil {
+				said = p.Unreadable.Error()
+			}
+			if (said == "") != (c.says == "") || !strings.Contains(said, c.says) || strings.Contains(said, "canary") {
+				t.Errorf("says %q; want %q", said, c.says)
+			}
+		})
+	}
+}
+
+func TestOneOddEntryDoesNotGiveBackTheOthersTokens(t *testing.T) {
+	t.Parallel()
+	r := decodeRevocation(&revocationObject{Spec: json.RawMessage(
+		`{"issuer":"https://idp.example","entries":[{"jti":"a"},{"jti":"b","expiresAt":"tomorrow"},{"subject":"c"}]}`)})
+	if r.Unreadable == nil || r.Spec.Issuer != "https://idp.example" || len(r.Spec.Entries) != 2 {
+		t.Errorf("got %+v, want two entries and an error", r)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"selector":{"matchLabels":{"app":"orders"}},"mode":"Audit","issuers":[{"clockSkew":"30s"}]}`))
+	f.Add([]byte(`{"issuer":"i","entries":[{"jti":"a","expiresAt":"2026-11-25T12:00:00Z"}]}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(_ *testing.T, spec []byte) {
+		decodePolicy(&policyObject{Spec: spec})
+		decodeRevocation(&revocationObject{Spec: spec})
+		statusOf(&policyObject{Status: spec})
+	})
+}
