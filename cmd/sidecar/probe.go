@@ -16,11 +16,11 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/bearerguard/bearerguard/sidecar/config"
+	"github.com/bearerguard/bearerguard/api/probe"
 )
 
 // runProbe asks the app on 127.0.0.1. An error says what was wrong.
-func runProbe(ctx context.Context, p config.Probe) error {
+func runProbe(ctx context.Context, p probe.Probe) error {
 	switch {
 	case p.HTTPGet != nil:
 		return probeHTTP(ctx, p.HTTPGet)
@@ -55,7 +55,7 @@ func probeClient() *http.Client {
 	}
 }
 
-func probeHTTP(ctx context.Context, p *config.HTTPGet) error {
+func probeHTTP(ctx context.Context, p *probe.HTTPGet) error {
 	path := "/" + strings.TrimPrefix(p.Path, "/")
 	scheme := strings.ToLower(cmp.Or(p.Scheme, "HTTP"))
 	url := scheme + "://" + local(p.Port) + path
@@ -83,7 +83,7 @@ func probeHTTP(ctx context.Context, p *config.HTTPGet) error {
 	return nil
 }
 
-func probeGRPC(ctx context.Context, p *config.GRPC) error {
+func probeGRPC(ctx context.Context, p *probe.GRPC) error {
 	conn, err := grpc.NewClient("passthrough:///"+local(p.Port), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/bearerguard/bearerguard/api/probe"
 )
 
 // Where the sidecar finds its files.
@@ -29,7 +31,7 @@ func (s *settings) sidecar(cfg Config, probes string) corev1.Container {
 	always := corev1.ContainerRestartPolicyAlways
 	c.RestartPolicy = &always
 	c.Env = []corev1.EnvVar{
-		{Name: ProbesEnv, Value: probes},
+		{Name: probe.Env, Value: probes},
 		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(s.memMax.Value()/10*9, 10)},
 	}
 	c.Ports = []corev1.ContainerPort{{Name: "bg-admin", ContainerPort: AdminPort, Protocol: corev1.ProtocolTCP}}

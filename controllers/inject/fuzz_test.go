@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
@@ -57,7 +58,7 @@ func FuzzRestore(f *testing.F) {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Annotations: annotations{injectKey: "enabled", "bearerguard.dev/injected": "v0"}},
 			Spec: corev1.PodSpec{
-				InitContainers: []corev1.Container{{Name: inject.SidecarName, Env: []corev1.EnvVar{{Name: inject.ProbesEnv, Value: probes}}}},
+				InitContainers: []corev1.Container{{Name: inject.SidecarName, Env: []corev1.EnvVar{{Name: probe.Env, Value: probes}}}},
 				Containers: []corev1.Container{{Name: "app", ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
 					HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(inject.AdminPort)},
 				}}}},

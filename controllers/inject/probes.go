@@ -8,47 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/bearerguard/bearerguard/api/probe"
 )
-
-// ProbesEnv is the environment variable of the sidecar that has the original probes as JSON: an object of Probe by
-// "container/kind", where kind is startup, readiness or liveness. Its path on the sidecar is /probe/container/kind.
-const ProbesEnv = "BEARERGUARD_PROBES"
-
-// Probe is an original probe, which the sidecar runs against the app on 127.0.0.1 as a kubelet would: a status from 200
-// to 399, an open connection, or the status SERVING. Exactly one of HTTPGet, TCPSocket, GRPC is given.
-type Probe struct {
-	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
-	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
-	GRPC      *GRPC      `json:"grpc,omitempty"`
-	// TimeoutSeconds bounds one run, in seconds.
-	TimeoutSeconds int32 `json:"timeoutSeconds"`
-}
-
-// HTTPGet is a GET request. HTTPS is not verified, as with a kubelet.
-type HTTPGet struct {
-	// Scheme is HTTP or HTTPS.
-	Scheme      string   `json:"scheme"`
-	Port        int32    `json:"port"`
-	Path        string   `json:"path"`
-	HTTPHeaders []Header `json:"httpHeaders,omitempty"`
-}
-
-// Header is one header of an HTTPGet. Host among them sets the request's host.
-type Header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// TCPSocket is a connection that is opened and closed.
-type TCPSocket struct {
-	Port int32 `json:"port"`
-}
-
-// GRPC is a call of grpc.health.v1.Health/Check.
-type GRPC struct {
-	Port    int32  `json:"port"`
-	Service string `json:"service,omitempty"`
-}
 
 // container is one of a pod's own containers and where it stands.
 type container struct {
@@ -79,15 +41,15 @@ func containers(pod *corev1.Pod) iter.Seq[container] {
 
 func ours(name string) bool { return name == SidecarName || name == CaptureName }
 
-// probe is one probe of a container.
-type probe struct {
+// ownProbe is one probe of a container.
+type ownProbe struct {
 	*corev1.Probe
 	kind string
 }
 
-func probes(c container) []probe {
-	var out []probe
-	for _, p := range []probe{{c.StartupProbe, "startup"}, {c.ReadinessProbe, "readiness"}, {c.LivenessProbe, "liveness"}} {
+func probes(c container) []ownProbe {
+	var out []ownProbe
+	for _, p := range []ownProbe{{c.StartupProbe, "startup"}, {c.ReadinessProbe, "readiness"}, {c.LivenessProbe, "liveness"}} {
 		if p.Probe != nil {
 			out = append(out, p)
 		}
@@ -98,8 +60,8 @@ func probes(c container) []probe {
 func probePath(container, kind string) string { return "/probe/" + container + "/" + kind }
 
 // rewriteProbes points each probe on a captured port to the sidecar and returns the originals by "container/kind".
-func (s *settings) rewriteProbes(pod *corev1.Pod) (originals map[string]Probe, warnings []string) {
-	originals = map[string]Probe{}
+func (s *settings) rewriteProbes(pod *corev1.Pod) (originals map[string]probe.Probe, warnings []string) {
+	originals = map[string]probe.Probe{}
 	for c := range containers(pod) {
 		for _, p := range probes(c) {
 			original, captured, err := s.original(c, p)
@@ -121,8 +83,8 @@ func (s *settings) rewriteProbes(pod *corev1.Pod) (originals map[string]Probe, w
 
 // original returns p as the sidecar is to run it, and whether it is on a captured port. A probe of another host, and one
 // whose port cannot be resolved, stays as it is.
-func (s *settings) original(c container, p probe) (Probe, bool, error) {
-	out := Probe{TimeoutSeconds: max(p.TimeoutSeconds, 1)}
+func (s *settings) original(c container, p ownProbe) (probe.Probe, bool, error) {
+	out := probe.Probe{TimeoutSeconds: max(p.TimeoutSeconds, 1)}
 	field := c.field + "." + p.kind + "Probe"
 	switch {
 	case p.HTTPGet != nil && p.HTTPGet.Host == "":
@@ -131,21 +93,21 @@ func (s *settings) original(c container, p probe) (Probe, bool, error) {
 		return out, ok, err
 	case p.TCPSocket != nil && p.TCPSocket.Host == "":
 		port, ok, err := s.resolve(c, p.TCPSocket.Port, field+".tcpSocket.port")
-		out.TCPSocket = &TCPSocket{Port: port}
+		out.TCPSocket = &probe.TCPSocket{Port: port}
 		return out, ok, err
 	case p.GRPC != nil:
 		port, ok := s.appPort(p.GRPC.Port)
-		out.GRPC = &GRPC{Port: port}
+		out.GRPC = &probe.GRPC{Port: port}
 		if p.GRPC.Service != nil {
 			out.GRPC.Service = *p.GRPC.Service
 		}
 		return out, ok, nil
 	}
-	return Probe{}, false, nil
+	return probe.Probe{}, false, nil
 }
 
-func httpGet(a *corev1.HTTPGetAction, port int32) *HTTPGet {
-	out := &HTTPGet{Scheme: string(a.Scheme), Port: port, Path: a.Path}
+func httpGet(a *corev1.HTTPGetAction, port int32) *probe.HTTPGet {
+	out := &probe.HTTPGet{Scheme: string(a.Scheme), Port: port, Path: a.Path}
 	if out.Scheme == "" {
 		out.Scheme = string(corev1.URISchemeHTTP)
 	}
@@ -153,7 +115,7 @@ func httpGet(a *corev1.HTTPGetAction, port int32) *HTTPGet {
 		out.Path = "/" + out.Path
 	}
 	for _, h := range a.HTTPHeaders {
-		out.HTTPHeaders = append(out.HTTPHeaders, Header{Name: h.Name, Value: h.Value})
+		out.HTTPHeaders = append(out.HTTPHeaders, probe.Header{Name: h.Name, Value: h.Value})
 	}
 	return out
 }
@@ -194,8 +156,8 @@ func (s *settings) hookWarnings(c container) []string {
 	return out
 }
 
-// encodeProbes returns the value of ProbesEnv; the same for the same probes.
-func encodeProbes(originals map[string]Probe) (string, error) {
+// encodeProbes returns the value of probe.Env; the same for the same probes.
+func encodeProbes(originals map[string]probe.Probe) (string, error) {
 	b, err := json.Marshal(originals)
 	if err != nil {
 		return "", fmt.Errorf("encode probes: %w", err)

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
@@ -30,7 +31,7 @@ func restore(pod *corev1.Pod) error {
 		for _, p := range probes(c) {
 			original, ok := originals[c.Name+"/"+p.kind]
 			if ok && p.HTTPGet != nil && p.HTTPGet.Path == probePath(c.Name, p.kind) && p.HTTPGet.Port.IntVal == AdminPort {
-				p.ProbeHandler = original.handler()
+				p.ProbeHandler = handlerOf(original)
 			}
 		}
 	}
@@ -41,23 +42,23 @@ func restore(pod *corev1.Pod) error {
 
 func ourVolume(name string) bool { return name == IdentityVolume || name == StateVolume }
 
-// decodeProbes reads ProbesEnv of an earlier injection.
-func decodeProbes(env []corev1.EnvVar) (map[string]Probe, error) {
+// decodeProbes reads probe.Env of an earlier injection.
+func decodeProbes(env []corev1.EnvVar) (map[string]probe.Probe, error) {
 	for _, e := range env {
-		if e.Name != ProbesEnv {
+		if e.Name != probe.Env {
 			continue
 		}
-		var out map[string]Probe
+		var out map[string]probe.Probe
 		if err := json.Unmarshal([]byte(e.Value), &out); err != nil {
-			return nil, refuse("spec.initContainers["+SidecarName+"].env["+ProbesEnv+"]", "what admission put there", "is not the JSON of an injection")
+			return nil, refuse("spec.initContainers["+SidecarName+"].env["+probe.Env+"]", "what admission put there", "is not the JSON of an injection")
 		}
 		return out, nil
 	}
 	return nil, nil
 }
 
-// handler returns p as a pod has it.
-func (p Probe) handler() corev1.ProbeHandler {
+// handlerOf returns p as a pod has it.
+func handlerOf(p probe.Probe) corev1.ProbeHandler {
 	switch {
 	case p.HTTPGet != nil:
 		a := &corev1.HTTPGetAction{Path: p.HTTPGet.Path, Port: intstr.FromInt32(p.HTTPGet.Port), Scheme: corev1.URIScheme(p.HTTPGet.Scheme)}

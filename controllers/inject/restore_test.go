@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
@@ -50,7 +51,7 @@ func TestAGarbledInjectionIsRefused(t *testing.T) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Annotations: annotations{injectKey: "enabled", "bearerguard.dev/injected": "v1"}},
 		Spec: corev1.PodSpec{InitContainers: []corev1.Container{{
-			Name: inject.SidecarName, Env: []corev1.EnvVar{{Name: inject.ProbesEnv, Value: "[]"}},
+			Name: inject.SidecarName, Env: []corev1.EnvVar{{Name: probe.Env, Value: "[]"}},
 		}}},
 	}
 	_, err := inject.Inject(pod, cfg)

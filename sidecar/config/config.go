@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
@@ -35,7 +36,7 @@ type Config struct {
 	// Admin is the address of health, metrics and probes.
 	Admin string
 	// Probes are the app's own probes, by "container/kind".
-	Probes map[string]Probe
+	Probes map[string]probe.Probe
 	// LogLevel is error, info or debug; LogFormat json or text.
 	LogLevel, LogFormat string
 	// LogAllowEvery logs one of so many forwarded requests; 0: none. LogSubjects allows the claim sub in the log.
@@ -150,7 +151,7 @@ func (r *raw) config() (Config, error) {
 	c.Fetch.AllowNets = prefixes("key-allow-nets", r.nets, fail)
 	c.TrustForwarded = prefixes("trust-forwarded", r.trust, fail)
 	var err error
-	if c.Probes, err = parseProbes(r.probes); err != nil {
+	if c.Probes, err = probe.Parse(r.probes); err != nil {
 		fail("probes", "%s", err)
 	}
 	if c.CacheBytes = r.cache; r.cache == 0 {

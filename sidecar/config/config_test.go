@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 
+	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
@@ -66,7 +67,7 @@ func TestConfig(t *testing.T) {
 		}},
 		"with probes": {args: append([]string{"--probes", `{"app/readiness":{"httpGet":{"scheme":"HTTP","port":8080,"path":"/ok"},"timeoutSeconds":2}}`}, standalone...), want: Config{
 			Listen: app, Dir: dir, Namespace: "default", Admin: "127.0.0.1:15081",
-			Probes: map[string]Probe{"app/readiness": {HTTPGet: &HTTPGet{Scheme: "HTTP", Port: 8080, Path: "/ok"}, TimeoutSeconds: 2}},
+			Probes: map[string]probe.Probe{"app/readiness": {HTTPGet: &probe.HTTPGet{Scheme: "HTTP", Port: 8080, Path: "/ok"}, TimeoutSeconds: 2}},
 		}},
 	}
 	for name, test := range tests {
@@ -153,15 +154,4 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 			t.Errorf("no complaint about %sin:\n%v", flag, err)
 		}
 	}
-}
-
-func FuzzProbes(f *testing.F) {
-	f.Add(`{"app/readiness":{"httpGet":{"scheme":"HTTP","port":8080,"path":"/ok"}}}`)
-	f.Add(`{"a/b":{"grpc":{"port":1,"service":"x"}},"c/d":null}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		probes, err := parseProbes(text)
-		if err != nil && probes != nil {
-			t.Error("probes beside an error")
-		}
-	})
 }

@@ -1,4 +1,7 @@
-package config
+// Package probe is how an app's own probes get from the injector, which finds them in the pod, to the sidecar, which runs
+// them. The sidecar gets them as JSON in the environment variable Env; "container/kind" is asked for at
+// /probe/container/kind.
+package probe
 
 import (
 	"bytes"
@@ -9,7 +12,11 @@ import (
 	"strings"
 )
 
-// Probe is one of the app's own probes, as the injector found it. Exactly one of HTTPGet, TCPSocket, GRPC is given.
+// Env is the environment variable of the sidecar that has the probes.
+const Env = "BEARERGUARD_PROBES"
+
+// Probe is one of the app's own probes, run against the app on 127.0.0.1 as a kubelet would: a status from 200 to 399, an
+// open connection, or the status SERVING. Exactly one of HTTPGet, TCPSocket, GRPC is given.
 type Probe struct {
 	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
 	TCPSocket *TCPSocket `json:"tcpSocket,omitempty"`
@@ -21,14 +28,14 @@ type Probe struct {
 // HTTPGet is a GET request to 127.0.0.1.
 type HTTPGet struct {
 	// Scheme is HTTP (default) or HTTPS; a certificate is not verified, as a kubelet does not either.
-	Scheme      string        `json:"scheme"`
-	Port        int32         `json:"port"`
-	Path        string        `json:"path"`
-	HTTPHeaders []ProbeHeader `json:"httpHeaders,omitempty"`
+	Scheme      string   `json:"scheme"`
+	Port        int32    `json:"port"`
+	Path        string   `json:"path"`
+	HTTPHeaders []Header `json:"httpHeaders,omitempty"`
 }
 
-// ProbeHeader is one header of an HTTPGet.
-type ProbeHeader struct {
+// Header is one header of an HTTPGet. Host among them sets the request's host.
+type Header struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
@@ -44,7 +51,8 @@ type GRPC struct {
 	Service string `json:"service,omitempty"`
 }
 
-func parseProbes(text string) (map[string]Probe, error) {
+// Parse reads the probes that the injector wrote, by "container/kind"; none for no text.
+func Parse(text string) (map[string]Probe, error) {
 	if text == "" {
 		return nil, nil
 	}
