@@ -8,11 +8,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,37 +51,49 @@ type api struct {
 	scheme  *runtime.Scheme
 }
 
-// shared is the API server of all tests; nil without its binaries.
-var shared *api
+// shared is the API server of all tests, started by the first that needs it; fuzzing needs none.
+var shared struct {
+	once sync.Once
+	env  *envtest.Environment
+	api  *api
+	err  error
+}
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		assets := os.Getenv("KUBEBUILDER_ASSETS")
-		if assets == "" {
-			cache, _ := os.UserCacheDir()
-			assets = filepath.Join(cache, "bearerguard", "bin")
+	code := m.Run()
+	if shared.env != nil {
+		_ = shared.env.Stop() // the tests have had their say
+	}
+	os.Exit(code)
+}
+
+// apiServer returns the API server. Without its binaries the test is skipped, but fails where CI=true.
+func apiServer(t *testing.T) *api {
+	t.Helper()
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		cache, _ := os.UserCacheDir()
+		assets = filepath.Join(cache, "bearerguard", "bin")
+	}
+	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
 		}
-		if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-			if os.Getenv("CI") == "true" {
-				fmt.Fprintf(os.Stderr, "no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it\n", assets)
-				return 1
-			}
-			return m.Run()
-		}
-		env := &envtest.Environment{
+		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
+	}
+	shared.once.Do(func() {
+		shared.env = &envtest.Environment{
 			BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true,
 		}
-		conf, err := env.Start()
-		if err == nil {
-			shared, err = newAPI(conf)
+		var conf *rest.Config
+		if conf, shared.err = shared.env.Start(); shared.err == nil {
+			shared.api, shared.err = newAPI(conf)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "start the API server:", err)
-			return 1
-		}
-		defer func() { _ = env.Stop() }()
-		return m.Run()
-	}())
+	})
+	if shared.err != nil {
+		t.Fatalf("start the API server: %v", shared.err)
+	}
+	return shared.api
 }
 
 func newAPI(conf *rest.Config) (*api, error) {
@@ -102,15 +114,6 @@ func newAPI(conf *rest.Config) (*api, error) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "held"},
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &hours, AcquireTime: &now, RenewTime: &now},
 	})
-}
-
-// apiServer returns the API server, or skips the test.
-func apiServer(t *testing.T) *api {
-	t.Helper()
-	if shared == nil {
-		t.Skip("no kube-apiserver: make test builds one")
-	}
-	return shared
 }
 
 // namespace makes a namespace with the service account that its pods have.

@@ -156,7 +156,7 @@ func TestStreamsEnd(t *testing.T) {
 			if c.token != nil {
 				token = c.token(r)
 			}
-			s := &sidecar{t: t}
+			var s *sidecar
 			if c.want == codes.InvalidArgument {
 				s = r.connectMute(t, token)
 				s.ack("v1")
