@@ -54,3 +54,23 @@ func (b *Bundle) use(id string, keys map[string]KeySet) string {
 func byID(ns1, name1, ns2, name2 string) int {
 	return cmp.Or(cmp.Compare(ns1, ns2), cmp.Compare(name1, name2))
 }
+
+// KeepKeys adds to b the key sets that its policies name and that it lacks, as far as previous has them, and reports
+// whether there were any. A set is missing from a bundle only while its source has not been read: a controller that has
+// just started, beside a provider that is down, must not take keys away that sidecars have. A set that b has stays as it
+// is, so a key that was removed from it stays removed.
+func (b *Bundle) KeepKeys(previous map[string]KeySet) bool {
+	kept := false
+	for _, p := range b.Policies {
+		for _, id := range slices.Concat(p.Keys, p.Decryption) {
+			if _, ok := b.KeySets[id]; ok {
+				continue
+			}
+			if set, ok := previous[id]; ok {
+				b.KeySets[id] = set
+				kept = true
+			}
+		}
+	}
+	return kept
+}

@@ -74,6 +74,31 @@ func TestAssembleGivesOnlyTheKeysThatThePoliciesName(t *testing.T) {
 	}
 }
 
+func TestKeysStayWhileTheirSourceCannotBeRead(t *testing.T) {
+	t.Parallel()
+	old := map[string]bundle.KeySet{
+		"secret:shop/corp/jwks": {JWKS: []byte("old")}, "url:https://other.example.com/jwks": {JWKS: []byte("kept")},
+		"decryption:shop/jwe/k": {JWKS: []byte("kept too")}, "secret:shop/gone/jwks": {JWKS: []byte("of no policy now")},
+	}
+	b := bundle.Assemble([]bundle.Object{orders()}, nil, map[string]bundle.KeySet{"secret:shop/corp/jwks": {JWKS: []byte("new")}})
+	if !b.KeepKeys(old) {
+		t.Error("nothing was kept")
+	}
+	got := map[string]string{}
+	for id, k := range b.KeySets {
+		got[id] = string(k.JWKS)
+	}
+	want := map[string]string{
+		"secret:shop/corp/jwks": "new", "url:https://other.example.com/jwks": "kept", "decryption:shop/jwe/k": "kept too",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("key sets (-want +got):\n%s", d)
+	}
+	if b.KeepKeys(old) {
+		t.Error("a second time, something was kept")
+	}
+}
+
 func TestEncodeDoesNotDependOnOrder(t *testing.T) {
 	t.Parallel()
 	x, y := orders(), orders()

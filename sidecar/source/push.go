@@ -45,7 +45,8 @@ type PushConfig struct {
 // Push takes bundles from the controller. Make it with NewPush.
 type Push struct {
 	c       PushConfig
-	unknown chan string // ids of key sets that lack a key; read by the stream's sender
+	unknown chan string              // ids of key sets that lack a key; read by the stream's sender
+	keys    map[string]bundle.KeySet // of the bundle in force; touched by Run only
 
 	mu      sync.Mutex
 	version string // guarded by mu; of the bundle in force, survives reconnects
@@ -103,6 +104,7 @@ func (p *Push) restore() {
 	if err == nil && b != nil {
 		if err = p.c.Apply(b, version); err == nil {
 			p.setVersion(version)
+			p.keys = b.KeySets
 			p.c.Log.Info("started from the last good copy", "version", version)
 		}
 	}
@@ -194,12 +196,19 @@ func (p *Push) apply(encoded []byte, version string) error {
 	if err != nil {
 		return err
 	}
+	kept := b.KeepKeys(p.keys)
 	if err := p.c.Apply(b, version); err != nil {
 		return err
 	}
 	p.setVersion(version)
-	p.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies))
-	if err := p.c.LastGood.Save(encoded, version); err != nil {
+	p.keys = b.KeySets
+	p.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "oldKeysKept", kept)
+	if kept {
+		if encoded, err = bundle.Encode(b); err != nil {
+			return err
+		}
+	}
+	if err := p.c.LastGood.Save(encoded, bundle.Version(encoded)); err != nil {
 		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -313,5 +314,44 @@ func TestPushStartsFromTheLastGoodCopy(t *testing.T) {
 	s2.logged(t, "the last good copy is of no use")
 	if len(s2.applied) != 0 {
 		t.Error("a spoilt copy is in force")
+	}
+}
+
+func TestPushKeepsKeysThatTheControllerHasNotReadYet(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
+	f.ca(t, ca)
+	f.token(t, "token")
+	follow(t, at, f, s, l)
+	stream := c.accept(t)
+	stream.hears(t)
+	data, version := encoded(t, "orders")
+	stream.says(t, data, version)
+	stream.hears(t)
+	full := s.next(t)
+
+	bare, err := bundle.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare.KeySets = map[string]bundle.KeySet{}
+	if data, err = bundle.Encode(bare); err != nil {
+		t.Fatal(err)
+	}
+	stream.says(t, data, bundle.Version(data))
+	if ack := stream.hears(t).GetAck(); ack.GetVersion() != bundle.Version(data) {
+		t.Errorf("want an ACK of the version that was sent, got %v", ack)
+	}
+	if d := cmp.Diff(full.KeySets, s.next(t).KeySets); d != "" {
+		t.Errorf("keys in force (-want +got):\n%s", d)
+	}
+	saved, _, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(full.KeySets, saved.KeySets); d != "" {
+		t.Errorf("keys on disk (-want +got):\n%s", d)
 	}
 }
