@@ -16,6 +16,7 @@ url=http://$(k get svc orders -o "jsonpath={.spec.clusterIP}")
 until_ok 10 kn curl -sf -m 2 "$url/orders" # kube-proxy follows the pods' readiness
 check "without a sidecar everybody gets in" "^200" ask "$url/orders"
 
+until_ok 20 k apply --dry-run=server -f hack/e2e/manifests/policy.yaml # as above, for the webhook
 check "a policy is accepted" "created" k apply -f hack/e2e/manifests/policy.yaml
 check "a policy with a mistake is refused by name" "spec.rules.*(path|scopes|claim|operator|allow)" k apply -f - <<'BAD'
 apiVersion: bearerguard.dev/v1alpha1

@@ -18,6 +18,7 @@ check "a pod that asked does not start bare" "failed calling webhook" k run aske
 k delete pod bystander --now --ignore-not-found >/dev/null
 kb scale deploy bearerguard-controller --replicas=2 >/dev/null
 check "the controller comes back" "successfully rolled out" kb rollout status deploy/bearerguard-controller --timeout=60s
-k patch authpolicy orders --type=json -p '[{"op":"remove","path":"/spec/rules/3"}]' >/dev/null
+# kube-proxy follows the pods' readiness, so the webhook may be out of reach for a moment more.
+until_ok 20 k patch authpolicy orders --type=json -p '[{"op":"remove","path":"/spec/rules/3"}]'
 check "and sidecars follow it again" "condition met" k wait --for=condition=Programmed authpolicy/orders --timeout=60s
 check "the edit is in force" "^403" ask "$url/orders/7" "$t" -X DELETE
