@@ -77,9 +77,10 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard report.proto
 
 .PHONY: manifests
-manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions into config/ and the chart.
+manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, and config/ from the chart (needs helm).
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
+	config/render.sh
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.
