@@ -19,15 +19,15 @@ import (
 
 // config is how the controller runs, validated.
 type config struct {
-	namespace, serviceAccount string
-	leaderElect               bool
-	webhookPort, pushPort     int
-	metrics, health           string // addresses; "0" is none
-	certs                     certs.Mode
-	certDir                   string
-	inject                    inject.Config
-	fetch                     fetch.Options
-	logLevel, logFormat       string
+	namespace             string
+	leaderElect           bool
+	webhookPort, pushPort int
+	metrics, health       string // addresses; "0" is none
+	certs                 certs.Mode
+	certDir               string
+	inject                inject.Config
+	fetch                 fetch.Options
+	logLevel, logFormat   string
 }
 
 // flags are what the command line says.
@@ -41,7 +41,6 @@ type flags struct {
 func (f *flags) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&f.conf.namespace, "namespace", "bearerguard-system", "the controller's own namespace")
-	fs.StringVar(&f.conf.serviceAccount, "service-account", "bearerguard-controller", "the controller's own service account")
 	fs.BoolVar(&f.conf.leaderElect, "leader-elect", false, "let one of several replicas write status; give it whenever there can be several")
 	fs.IntVar(&f.conf.webhookPort, "webhook-port", 9443, "port of the admission webhooks")
 	fs.IntVar(&f.conf.pushPort, "push-port", 8443, "port of the push service for sidecars")

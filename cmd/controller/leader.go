@@ -71,8 +71,11 @@ func (l *leader) Address(ctx context.Context) (string, error) {
 	return address, nil
 }
 
-// ownAddress is the address by which other pods reach this one.
+// ownAddress is the address by which other pods reach this one: $POD_IP, or the first that is not loopback.
 func ownAddress() string {
+	if ip := os.Getenv("POD_IP"); ip != "" {
+		return ip
+	}
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
