@@ -78,12 +78,12 @@ func (g *Gate) report(sources []*source, now time.Time) (asked time.Time) {
 		return asked
 	}
 	for _, src := range sources {
-		at := time.Unix(0, src.reported.Load())
-		if now.Sub(at) >= g.opts.UnknownKeyEvery && src.reported.CompareAndSwap(at.UnixNano(), now.UnixNano()) {
+		last := src.reported.Load()
+		age := time.Duration(now.UnixNano() - last) // negative if the clock was set back
+		if (age < 0 || age >= g.opts.UnknownKeyEvery) && src.reported.CompareAndSwap(last, now.UnixNano()) {
 			g.opts.OnUnknownKey(src.id)
-			at = now
 		}
-		if at.After(asked) {
+		if at := time.Unix(0, src.reported.Load()); at.After(asked) {
 			asked = at
 		}
 	}

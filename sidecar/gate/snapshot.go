@@ -158,7 +158,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 	}
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])
-	s.audit.offset = 1 << 16
+	s.audit.offset = 1 << 15 // KeyOf takes 16 bits
 	return errors.Join(problems...)
 }
 

@@ -30,7 +30,8 @@ type strictConn struct {
 	once    sync.Once
 
 	refusal atomic.Pointer[refusal]
-	served  int64 // heads that the handler has seen; only the handler's goroutine uses it
+	over    atomic.Bool // nothing more is handed on; see abandon
+	served  int64       // heads that the handler has seen; only the handler's goroutine uses it
 
 	// The rest is used by the one goroutine that reads.
 	block   *[blockSize]byte // from the pool, if buf lies in it
@@ -75,9 +76,16 @@ func (c *strictConn) raw() {
 	c.setHeadDeadline(time.Time{})
 }
 
+// abandon ends reading for good. It is called when a request has been answered and its body has not ended: what is still
+// to come belongs to that body, and net/http would take it for the next request's head.
+func (c *strictConn) abandon() { c.over.Store(true) }
+
 // Read hands on bytes that have been checked.
 func (c *strictConn) Read(p []byte) (int, error) {
 	for {
+		if c.over.Load() {
+			return 0, net.ErrClosed
+		}
 		if c.ready > 0 {
 			n := copy(p, c.buf[:c.ready])
 			c.buf, c.ready, c.scanned = c.buf[n:], c.ready-n, max(0, c.scanned-n)
@@ -124,6 +132,7 @@ func (c *strictConn) readBody(p []byte) (int, error) {
 	}
 	own, done, bad := c.chunks.Scan(p[:n])
 	if bad != nil {
+		c.mode = readEnd
 		return 0, bad
 	}
 	if done {

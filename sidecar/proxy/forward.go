@@ -30,6 +30,8 @@ type forwarder struct {
 type exchange struct {
 	conn     *clientConn
 	verdict  *gate.Verdict
+	body     *requestBody
+	http1    bool        // the client speaks it
 	answered atomic.Bool // the app has sent something
 }
 
@@ -79,7 +81,7 @@ func (f *forwarder) close() {
 }
 
 // forward sends the request on and the answer back.
-func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *clientConn, v *gate.Verdict) {
+func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *clientConn, v *gate.Verdict, body *requestBody) {
 	if !upgradable(r) {
 		r.Header.Del("Upgrade")
 	}
@@ -88,7 +90,7 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *client
 		// Else the server would read the whole body before the app's answer gets out.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	x := &exchange{conn: conn, verdict: v}
+	x := &exchange{conn: conn, verdict: v, body: body, http1: r.ProtoMajor == 1}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { x.answered.Store(true) },
@@ -207,8 +209,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// modifyResponse answers the offer of a subprotocol that the app did not see.
+// modifyResponse ends a connection whose request's body has not ended yet, and answers the offer of a subprotocol that
+// the app did not see.
 func modifyResponse(res *http.Response) error {
+	if x := exchangeOf(res.Request.Context()); x.http1 && res.StatusCode >= 200 && !x.body.ended.Load() {
+		res.Header.Set("Connection", "close")
+	}
 	const name = "Sec-Websocket-Protocol"
 	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get(name) != "" {
 		return nil

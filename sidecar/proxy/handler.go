@@ -30,7 +30,11 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes})
 		return
 	}
-	p.forwarder.forward(w, r, conn, &v)
+	body := watchBody(r)
+	p.forwarder.forward(w, r, conn, &v, body)
+	if conn.strict != nil && r.ProtoMajor == 1 && !body.ended.Load() {
+		conn.strict.abandon()
+	}
 }
 
 // judge checks what only the server knows, then asks the gate.

@@ -209,3 +209,12 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileThatWasEmptiedIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{"", " \n"} {
+		if _, err := Parse([]File{{Name: "orders.yaml", Data: []byte(data)}}, "default"); err == nil || !strings.Contains(err.Error(), "orders.yaml: is empty") {
+			t.Errorf("%q: err = %v; want one that names the file", data, err)
+		}
+	}
+}

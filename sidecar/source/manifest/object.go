@@ -74,6 +74,9 @@ type header struct {
 
 // read adds the documents of a file to the set.
 func (s *Set) read(f File, defaultNamespace string) []error {
+	if len(bytes.TrimSpace(f.Data)) == 0 { // cut short or being written: what it held must not vanish from the rules
+		return []error{&Error{File: f.Name, Problem: "is empty; want an object in it, or no file"}}
+	}
 	if len(f.Data) > MaxFile {
 		return []error{&Error{File: f.Name, Problem: fmt.Sprintf("is larger than %d bytes", MaxFile)}}
 	}
