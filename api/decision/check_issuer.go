@@ -29,6 +29,9 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
 	c.checkKeys(at, spec)
 	c.checkAlgorithms(at+".algorithms", spec)
 	c.checkStrings(at+".types", spec.Types, bounds{items: 8, min: 1, max: 128})
+	for _, conflict := range ProfileConflicts(spec) {
+		c.fail(at+"."+conflict.Field, conflict.Problem, conflict.Want)
+	}
 	c.checkLocations(at+".from", spec.From)
 	if spec.Decryption != nil {
 		c.checkRef(at+".decryption.secretRef", &spec.Decryption.SecretRef)
@@ -45,6 +48,33 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
 	if d := spec.MaxAge; d != nil && d.Duration <= 0 {
 		c.fail(at+".maxAge", fmt.Sprintf("is %s", d.Duration), "a positive duration such as 1h")
 	}
+}
+
+// Conflict is a field of an issuer that contradicts its profile. It reads: field problem; want want.
+type Conflict struct{ Field, Problem, Want string }
+
+// ProfileConflicts returns the fields that contradict the issuer's profile, and a profile that is not known.
+func ProfileConflicts(spec *policy.Issuer) []Conflict {
+	var out []Conflict
+	conflict := func(contradicts bool, field, problem, want string) {
+		if contradicts {
+			out = append(out, Conflict{field, problem, want})
+		}
+	}
+	if spec.Profile != policy.ProfileRFC9068 {
+		conflict(spec.Profile != "", "profile", fmt.Sprintf("%q is no profile", clip(string(spec.Profile))), "RFC9068, or the field left out")
+		return out
+	}
+	conflict(spec.AnyIssuer, "anyIssuer", "is true, but profile RFC9068 requires iss", "issuer given")
+	conflict(spec.AnyAudience, "anyAudience", "is true, but profile RFC9068 requires aud", "audiences given")
+	conflict(spec.AllowMissingExp, "allowMissingExp", "is true, but profile RFC9068 requires exp", "the field left out")
+	for i, typ := range spec.Types {
+		other := !strings.EqualFold(typ, "at+jwt") && !strings.EqualFold(typ, "application/at+jwt")
+		conflict(other, fmt.Sprintf("types[%d]", i), "is not at+jwt, which profile RFC9068 requires", "types left out")
+	}
+	conflict(spec.Decryption != nil && spec.Decryption.AllowUnsigned, "decryption.allowUnsigned",
+		"is true, but profile RFC9068 requires a signature", "the field left out")
+	return out
 }
 
 // checkKeys checks where an issuer's keys come from.

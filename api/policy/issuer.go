@@ -3,6 +3,7 @@ package policy
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
 // +kubebuilder:validation:XValidation:rule="has(self.audiences) != (has(self.anyAudience) && self.anyAudience)",message="give audiences, or anyAudience: true; exactly one of the two"
+// +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
 type Issuer struct {
 	// Name is unique in the policy; rules refer to it.
 	// +required
@@ -58,6 +59,11 @@ type Issuer struct {
 	// +kubebuilder:validation:items:MaxLength=128
 	Types []string `json:"types,omitempty"`
 
+	// Profile is a preset of what a token must be, on top of the other fields. RFC9068: a JWT access token (RFC 9068
+	// section 4), whose typ is at+jwt, and that has iss, exp, aud, sub, client_id, iat and jti. Omitted: none.
+	// +optional
+	Profile Profile `json:"profile,omitempty"`
+
 	// From is where tokens are looked for. Default: header Authorization with prefix "Bearer ".
 	// +optional
 	// +listType=atomic
@@ -94,6 +100,13 @@ type Issuer struct {
 // Algorithm is the name of a JWS algorithm. "none" is never allowed.
 // +kubebuilder:validation:Enum=RS256;RS384;RS512;PS256;PS384;PS512;ES256;ES384;ES512;ES256K;EdDSA;Ed25519;HS256;HS384;HS512
 type Algorithm string
+
+// Profile names a standard that says what a token must be.
+// +kubebuilder:validation:Enum=RFC9068
+type Profile string
+
+// ProfileRFC9068 is the JWT Profile for OAuth 2.0 Access Tokens.
+const ProfileRFC9068 Profile = "RFC9068"
 
 // KeySource is where a key set comes from. Exactly one field is given.
 // +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes"
