@@ -115,7 +115,30 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Reason {
 			return decision.MissingClaim
 		}
 	}
+	if v.accessToken {
+		if reason := checkAccessToken(r.all); reason != "" {
+			return reason
+		}
+	}
 	return binding(r.all)
+}
+
+// checkAccessToken wants the claims that RFC 9068 section 2.2 requires. iss, exp and aud are compared elsewhere, and
+// sub, iat and jti have the right types already; an empty name names nobody.
+func checkAccessToken(all decision.Claims) decision.Reason {
+	if _, has := all["iat"]; !has {
+		return decision.MissingClaim
+	}
+	for _, name := range []string{"sub", "client_id", "jti"} {
+		v, has := all[name]
+		if !has {
+			return decision.MissingClaim
+		}
+		if s, _ := v.(string); s == "" {
+			return decision.BadClaim
+		}
+	}
+	return ""
 }
 
 // checkTimes compares exp, nbf and iat (RFC 7519 sections 4.1.4 to 4.1.6) with the clock skew to the token's favour.

@@ -40,6 +40,7 @@ type Verifier struct {
 	required        []decision.ClaimPath
 	skew, maxAge    time.Duration
 	allowMissingExp bool
+	accessToken     bool // profile RFC 9068
 
 	algs       map[string]scheme
 	keys       *choice // nil: unresolved
@@ -62,6 +63,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if (len(i.Audiences) == 0) != i.AnyAudience {
 		return nil, errors.New("audiences: give audiences or anyAudience: true, exactly one of the two")
 	}
+	if c := decision.ProfileConflicts(&i); len(c) > 0 {
+		return nil, fmt.Errorf("%s: %s; want %s", c[0].Field, c[0].Problem, c[0].Want)
+	}
 	if err := v.times(i); err != nil {
 		return nil, err
 	}
@@ -77,6 +81,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 			return nil, fmt.Errorf("requiredClaims[%d]: %w", n, err)
 		}
 		v.required = append(v.required, path)
+	}
+	if i.Profile == policy.ProfileRFC9068 {
+		v.accessToken, v.types = true, []string{"at+jwt"}
 	}
 	if err := v.algorithms(i.Algorithms); err != nil {
 		return nil, err
