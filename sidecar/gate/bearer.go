@@ -18,23 +18,28 @@ type bearer struct {
 	unknown  []*source // sources that lack the token's key
 }
 
-// who verifies the token, or takes it from the cache. Only verified tokens are cached.
+// who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to
+// the memory of the request.
 func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
-	key := token.KeyOf(found.Raw, found.Location+sd.offset)
-	if b, ok := s.cache.Get(key, now); ok {
+	if b, ok := s.cache.Get(found.Raw, found.Location+sd.offset, now); ok {
 		return b
 	}
-	return s.cache.Fill(key, now, func() token.Entry[*bearer] {
-		b, expiry := s.verify(sd, found, now)
-		return token.Entry[*bearer]{Value: b, Bytes: b.size(len(found.Raw)), Expiry: expiry, Keep: b.reason == ""}
+	return s.meet(sd, found, now)
+}
+
+// meet verifies a token that is not in the cache; once, however many requests bring it at the same time.
+func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
+	return s.cache.Fill(found.Raw, found.Location+sd.offset, now, func(raw string) token.Entry[*bearer] {
+		b, expiry := s.verify(sd, raw, found.Location, now)
+		return token.Entry[*bearer]{Value: b, Bytes: b.size(len(raw)), Expiry: expiry, Keep: b.reason == ""}
 	})
 }
 
 // verify tries every issuer that the token may be from and that takes tokens from the place where it was found. The
 // token is good if one of them says so, and then all that do count. If none does, the reason is that of the issuer
 // with which it got furthest.
-func (s *Snapshot) verify(sd *side, found token.Found, now time.Time) (*bearer, time.Time) {
-	t, reason := token.Parse(found.Raw)
+func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) (*bearer, time.Time) {
+	t, reason := token.Parse(raw)
 	if reason != "" {
 		return &bearer{reason: reason}, time.Time{}
 	}
@@ -45,7 +50,7 @@ func (s *Snapshot) verify(sd *side, found token.Found, now time.Time) (*bearer, 
 		if !is.verifier.Wants(t) {
 			continue
 		}
-		if !sd.locator.Accepts(i, found.Location) {
+		if !sd.locator.Accepts(i, location) {
 			b.further(decision.WrongLocation)
 			continue
 		}

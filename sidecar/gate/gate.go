@@ -2,6 +2,7 @@ package gate
 
 import (
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
 	waiting  *waiting
+	requests sync.Pool // of *decision.Request: conditions on a request take it by reference
 }
 
 // New returns a gate without a snapshot: it refuses everything with NotReady.
@@ -41,7 +43,7 @@ func New(o Options) *Gate {
 	if o.KeyWait == 0 {
 		o.KeyWait = 3 * time.Second
 	}
-	return &Gate{opts: o, waiting: newWaiting()}
+	return &Gate{opts: o, waiting: newWaiting(), requests: sync.Pool{New: func() any { return new(decision.Request) }}}
 }
 
 // Swap puts a snapshot in force. Requests that are being judged finish under the one they began with.
@@ -68,7 +70,8 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	if s == nil {
 		return Verdict{Reason: decision.NotReady}
 	}
-	return s.judge(r, g)
+	s.judge(r, g, &v)
+	return v
 }
 
 // report tells of sources that lack a token's key. It returns when the newest of them was last told of; zero if nobody is

@@ -7,70 +7,72 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
-// judge settles a request's fate under one snapshot.
-func (s *Snapshot) judge(r *Request, g *Gate) Verdict {
-	now := g.opts.Now()
+// judge settles a request's fate under one snapshot, in v, which is zero before: what is not said refuses.
+func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	if !methodAllowed(r.Method) {
-		return Verdict{Reason: decision.BadMethod}
+		v.Reason = decision.BadMethod
+		return
 	}
 	if s.policies == 0 {
-		return Verdict{Reason: decision.NoPolicy}
+		v.Reason = decision.NoPolicy
+		return
 	}
-	sh, reason := shapeOf(r, s.program.EncodedSlash())
-	if reason == "" && r.Header != nil && len(r.Header.Values("Authorization")) > 1 {
-		reason = decision.DuplicateAuthorization
-	}
-	if reason != "" {
-		if s.program.Enforcing() {
-			return Verdict{Reason: reason, Path: sh.path}
+	var sh shape
+	if reason := sh.read(r, s.program.EncodedSlash()); reason != "" {
+		v.Reason, v.Path = reason, sh.path
+		if !s.program.Enforcing() {
+			observe(r, v)
+			v.Audit = s.allSay(reason)
 		}
-		return s.observe(r, sh, reason)
+		return
 	}
-	dr := decision.Request{
+	dr := g.requests.Get().(*decision.Request)
+	*dr = decision.Request{
 		Method: r.Method, Host: sh.host, Path: sh.path, RawQuery: sh.query,
-		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: now,
+		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: g.opts.Now(),
 	}
-	if !s.program.Enforcing() {
-		v := s.observe(r, sh, "")
-		v.Audit = s.audits(&dr, g, nil)
-		return v
+	if dr.Header == nil {
+		dr.Header = noHeader{}
 	}
-	return s.enforceOn(&dr, &sh, g)
+	v.Path = sh.path
+	if s.program.Enforcing() {
+		s.enforceOn(dr, &sh, g, v)
+	} else {
+		observe(r, v)
+		v.Audit = s.audits(dr, g, nil)
+	}
+	*dr = decision.Request{} // nothing of a request is kept
+	g.requests.Put(dr)
 }
 
 // enforceOn decides a well-formed request.
-func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate) Verdict {
-	v := Verdict{Path: sh.path}
+func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict) {
 	found, b, reason, asked := s.identify(&s.enforce, r, g)
+	var subject *decision.Subject
 	if b != nil {
 		v.KeyID, v.Issuer, v.Subject = b.keyID, b.verified.Issuer, b.verified.Subject
+		subject = b.subject
 	}
 	if reason != "" {
 		v.Reason, v.KeysAsked = reason, asked
 		v.Audit = s.audits(r, g, nil)
-		return v
-	}
-	var subject *decision.Subject
-	if b != nil {
-		subject = b.subject
+		return
 	}
 	d := s.program.Decide(r, subject)
-	v.Forward, v.Reason, v.Policy, v.Rule, v.Scopes = d.Allowed, d.Reason, d.Policy, d.Rule, d.Scopes
+	v.Reason, v.Policy, v.Rule, v.Scopes = d.Reason, d.Policy, d.Rule, d.Scopes
 	if subject == nil {
 		d.Audit = nil
 	}
 	v.Audit = s.audits(r, g, d.Audit)
-	if !v.Forward {
-		return v
+	if !d.Allowed {
+		return
 	}
-	v.Host = sh.hostPort
-	v.Edit = s.edit(r, found, b)
 	if found.OK && found.Kind == token.InQuery {
-		sh.query = token.StripQuery(sh.query, found.Name)
-		sh.hasQuery = sh.query != ""
+		sh.stripQuery(found.Name)
 	}
-	v.Target = sh.target()
-	return v
+	v.Host, v.Target = sh.hostPort, sh.target()
+	s.edit(r, &found, b, &v.Edit)
+	v.Forward = true
 }
 
 // identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty. Where a
@@ -119,12 +121,8 @@ func (s *Snapshot) allSay(reason decision.Reason) []decision.AuditResult {
 }
 
 // observe forwards a request as it came, since only Audit policies select the workload.
-func (s *Snapshot) observe(r *Request, sh shape, reason decision.Reason) Verdict {
-	v := Verdict{Forward: true, Reason: decision.AuditOnly, Host: r.Host, Target: asOrigin(r.Target), Path: sh.path}
-	if reason != "" {
-		v.Audit = s.allSay(reason)
-	}
-	return v
+func observe(r *Request, v *Verdict) {
+	v.Forward, v.Reason, v.Host, v.Target = true, decision.AuditOnly, r.Host, asOrigin(r.Target)
 }
 
 // asOrigin cuts scheme and authority off a target and changes nothing else.
@@ -145,10 +143,10 @@ func asOrigin(target string) string {
 }
 
 // edit says what becomes of the header of a request that is forwarded.
-func (s *Snapshot) edit(r *decision.Request, found token.Found, b *bearer) Edit {
-	e := Edit{names: s.names}
+func (s *Snapshot) edit(r *decision.Request, found *token.Found, b *bearer, e *Edit) {
+	e.names = s.names
 	if b == nil {
-		return e
+		return
 	}
 	e.Set = b.fields
 	switch found.Kind {
@@ -169,5 +167,4 @@ func (s *Snapshot) edit(r *decision.Request, found token.Found, b *bearer) Edit 
 		}
 	case token.InQuery: // cut out of the target
 	}
-	return e
 }

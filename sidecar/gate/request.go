@@ -23,6 +23,12 @@ type Request struct {
 	Remote netip.Addr
 }
 
+// noHeader has no fields.
+type noHeader struct{}
+
+// Values returns nothing.
+func (noHeader) Values(string) []string { return nil }
+
 // Verdict is what becomes of a request. The zero Verdict refuses.
 type Verdict struct {
 	// Forward says that the request goes to the app, with Host, Target and Edit; else it is refused for Reason.

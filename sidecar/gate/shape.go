@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
 // shape is a request's target and host in the one form in which they are matched and forwarded.
@@ -14,10 +15,21 @@ type shape struct {
 	path     string
 	query    string
 	hasQuery bool
+	origin   string // path and query as they came, if the path came in its canonical form
 }
 
-// target joins path and query.
+// stripQuery takes the parameter that carried a token out of the query.
+func (s *shape) stripQuery(name string) {
+	s.query = token.StripQuery(s.query, name)
+	s.hasQuery = s.query != ""
+	s.origin = ""
+}
+
+// target joins path and query. It does not allocate where they are forwarded as they came.
 func (s *shape) target() string {
+	if s.origin != "" {
+		return s.origin
+	}
 	if !s.hasQuery {
 		return s.path
 	}
@@ -45,27 +57,29 @@ func tokenByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// shapeOf brings target and host to their canonical form, or says why there is none.
-func shapeOf(r *Request, slash policy.EncodedSlash) (shape, decision.Reason) {
-	var s shape
+// read brings target and host to their canonical form, or says why there is none.
+func (s *shape) read(r *Request, slash policy.EncodedSlash) decision.Reason {
 	var err error
 	if s.host, err = decision.CanonicalHost(r.Host); err != nil {
-		return s, decision.BadHost
+		return decision.BadHost
 	}
 	s.hostPort = withPort(s.host, r.Host)
-	origin, reason := originForm(r.Target, &s)
+	origin, reason := originForm(r.Target, s)
 	if reason != "" {
-		return s, reason
+		return reason
 	}
 	raw, query, hasQuery := strings.Cut(origin, "?")
 	if !validQuery(query) {
-		return s, decision.BadPath
+		return decision.BadPath
 	}
 	s.query, s.hasQuery = query, hasQuery
 	if s.path, err = decision.CanonicalPath(raw, slash); err != nil {
-		return s, decision.BadPath
+		return decision.BadPath
 	}
-	return s, ""
+	if s.path == raw {
+		s.origin = origin
+	}
+	return ""
 }
 
 // originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the

@@ -207,28 +207,3 @@ func TestAuditPoliciesChangeNothing(t *testing.T) {
 		t.Error("an odd path beside an Enforce policy was forwarded")
 	}
 }
-
-// A judgement of a cached token must stay cheap: it is paid by every request.
-func TestCachedJudgementAllocates(t *testing.T) {
-	g := newGate(t, gatetest.Policy("orders", orders()))
-	r := get("/orders/1", bearer(corp.Token(start, map[string]any{"scope": "orders.read"}))...)
-	if n := testing.AllocsPerRun(200, func() {
-		if v := g.Judge(r); !v.Forward {
-			t.Fatal(v.Reason)
-		}
-	}); n > 1 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkJudgeCached(b *testing.B) {
-	g := gate.New(gate.Options{Now: clock})
-	g.Swap(gatetest.Snapshot(b, clock, nil, gatetest.Policy("orders", orders())))
-	r := get("/orders/1", bearer(corp.Token(start, map[string]any{"scope": "orders.read"}))...)
-	b.ReportAllocs()
-	for b.Loop() {
-		if v := g.Judge(r); !v.Forward {
-			b.Fatal(v.Reason)
-		}
-	}
-}
