@@ -1,9 +1,13 @@
 package keyset
 
 import (
+	"crypto"
+	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"github.com/lestrrat-go/jwx/v2/x25519"
 )
 
 // Key is one vetted key, prepared once for the crypto that uses it. It prints as its name, in every format.
@@ -30,6 +34,23 @@ func (k Key) Raw() any { return k.raw }
 func (k Key) Symmetric() bool {
 	_, ok := k.raw.([]byte)
 	return ok
+}
+
+// Same reports whether both are the same key material, whatever their kid and alg.
+func (k Key) Same(other Key) bool {
+	switch raw := k.raw.(type) {
+	case []byte:
+		secret, ok := other.raw.([]byte)
+		return ok && subtle.ConstantTimeCompare(raw, secret) == 1
+	case x25519.PrivateKey:
+		secret, ok := other.raw.(x25519.PrivateKey)
+		return ok && subtle.ConstantTimeCompare(raw, secret) == 1
+	case interface{ Equal(crypto.PublicKey) bool }:
+		return raw.Equal(other.raw)
+	case interface{ Equal(crypto.PrivateKey) bool }:
+		return raw.Equal(other.raw)
+	}
+	return false
 }
 
 // Fits reports whether the key may be used with the JWS or JWE algorithm: its type, curve and size fit and its own

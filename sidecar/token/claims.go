@@ -29,8 +29,8 @@ type date struct {
 }
 
 // parse reads a payload: strict JSON, registered claims of the right types.
-func (r *registered) parse(payload []byte) decision.Reason {
-	all, err := strictjson.Object(payload)
+func (r *registered) parse(payload string) decision.Reason {
+	all, err := strictjson.ObjectOf(payload)
 	if err != nil {
 		return decision.Malformed
 	}

@@ -19,6 +19,7 @@ import (
 type encrypted struct {
 	keyBytes int    // length of the encrypted key
 	curve    string // of the ephemeral key, with ECDH-ES
+	opened   memo[opened]
 }
 
 // keySize returns how many bytes an encrypted key is longer than the content key that it wraps; 0 also where it has
@@ -162,28 +163,38 @@ func (v *Verifier) decrypt(t *Token, now time.Time) (Verified, decision.Reason) 
 	case v.decryption == nil:
 		return Verified{}, decision.KeysUnavailable
 	}
-	k, plain, ok := v.open(t)
-	if !ok {
+	k, content := v.open(t)
+	if !content.ok {
 		return Verified{}, decision.NotDecryptable
 	}
-	return v.inside(t, k, plain, now)
+	return v.inside(t, k, content, now)
 }
 
 // open decrypts a JWE with the first key that does it.
-func (v *Verifier) open(t *Token) (k keyset.Key, plain []byte, ok bool) {
+func (v *Verifier) open(t *Token) (keyset.Key, opened) {
 	keys, reason := v.decryption.pick(t.header.kid, t.header.alg)
 	if reason != "" {
-		return k, nil, false
+		return keyset.Key{}, opened{}
 	}
 	for _, k := range keys {
 		if !t.fits(k) {
 			continue
 		}
-		if plain, ok := decryptWith(t, k.Raw()); ok {
-			return k, plain, true
+		if content := t.jwe.opened.do(k, func() opened { return t.openWith(k) }); content.ok {
+			return k, content
 		}
 	}
-	return k, nil, false
+	return keyset.Key{}, opened{}
+}
+
+// openWith decrypts a JWE with one key, and parses a token inside.
+func (t *Token) openWith(k keyset.Key) opened {
+	plain, ok := decryptWith(t, k.Raw())
+	content := opened{ok: ok, plain: string(plain)}
+	if ok && t.header.nested() {
+		content.inner, content.reason = Parse(content.plain)
+	}
+	return content
 }
 
 // fits compares what pick cannot: the content encryption with a direct key, the curve, the size of the modulus.
@@ -214,12 +225,12 @@ func decryptWith(t *Token, key any) (plain []byte, ok bool) {
 
 // inside verifies the content of a JWE: a JWS, one level deep (RFC 7519 section 5.2), or bare claims where the issuer
 // allows them from who holds the symmetric key.
-func (v *Verifier) inside(t *Token, k keyset.Key, plain []byte, now time.Time) (Verified, decision.Reason) {
+func (v *Verifier) inside(t *Token, k keyset.Key, content opened, now time.Time) (Verified, decision.Reason) {
 	if t.header.nested() {
-		inner, reason := Parse(string(plain))
+		inner := content.inner
 		switch {
-		case reason != "":
-			return Verified{}, reason
+		case content.reason != "":
+			return Verified{}, content.reason
 		case inner.header.encrypted:
 			return Verified{}, decision.WrongType
 		case !t.replicates(inner.jws.claims.all):
@@ -231,7 +242,7 @@ func (v *Verifier) inside(t *Token, k keyset.Key, plain []byte, now time.Time) (
 		return Verified{}, decision.Unsigned
 	}
 	var r registered
-	if reason := r.parse(plain); reason != "" {
+	if reason := r.parse(content.plain); reason != "" {
 		return Verified{}, reason
 	}
 	if !t.replicates(r.all) {

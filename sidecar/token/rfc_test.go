@@ -70,8 +70,8 @@ func TestRFCVectors(t *testing.T) {
 					t.Fatal(reason)
 				}
 				v := &Verifier{decryption: newChoice(keys)}
-				if _, plain, ok := v.open(tok); !ok || string(plain) != tc.Plain {
-					t.Errorf("decrypted %v, to the plaintext of the example %v", ok, string(plain) == tc.Plain)
+				if _, got := v.open(tok); !got.ok || got.plain != tc.Plain {
+					t.Errorf("decrypted %v, to the plaintext of the example %v", got.ok, got.plain == tc.Plain)
 				}
 			default:
 				t.Fatalf("unknown use %q", tc.Use)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
@@ -12,8 +13,9 @@ import (
 // MaxBytes is the longest token, in bytes.
 const MaxBytes = 16 << 10
 
-// Token is a token that passed the strict front: well-formed, but nothing about it is verified. It is immutable and
-// prints as nothing but its form.
+// Token is a token that passed the strict front: well-formed, but nothing about it is verified. It never changes, but
+// remembers what the cryptography said of it with each key. It is safe for concurrent use and prints as nothing but its
+// form.
 type Token struct {
 	raw    string
 	parts  [5]string // encoded, as they came
@@ -26,8 +28,9 @@ type Token struct {
 type signed struct {
 	input     []byte // header.payload, what is signed (RFC 7515 section 5.2)
 	signature []byte
-	payload   []byte // until it is parsed
+	payload   string // until it is parsed
 	claims    registered
+	verified  memo[bool]
 }
 
 // Parse is the strict front. The empty Reason means that raw is one well-formed compact JWS or JWE: at most 16 KiB,
@@ -41,7 +44,7 @@ func Parse(raw string) (*Token, decision.Reason) {
 	if reason := t.jws.claims.parse(t.jws.payload); reason != "" {
 		return nil, reason
 	}
-	t.jws.payload = nil
+	t.jws.payload = ""
 	return t, ""
 }
 
@@ -59,7 +62,7 @@ func front(raw string) (*Token, decision.Reason) {
 	if !ok {
 		return nil, decision.Malformed
 	}
-	members, err := strictjson.Object(text)
+	members, err := strictjson.ObjectOf(asText(text))
 	if err != nil {
 		return nil, decision.Malformed
 	}
@@ -113,19 +116,28 @@ func decode(part string) ([]byte, bool) {
 	if strings.IndexByte(part, '\n') >= 0 || strings.IndexByte(part, '\r') >= 0 {
 		return nil, false
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	b, err := base64url.DecodeString(part)
 	return b, err == nil
 }
 
+var base64url = base64.RawURLEncoding.Strict()
+
+// asText makes bytes that nobody changes any more a string, without a copy.
+func asText(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// asBytes makes a string bytes that are only read, without a copy.
+func asBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
 // readSigned decodes the payload and the signature of a JWS.
 func (t *Token) readSigned() bool {
-	var ok bool
-	if t.jws.payload, ok = decode(t.parts[1]); !ok || len(t.jws.payload) == 0 {
+	payload, ok := decode(t.parts[1])
+	if !ok || len(payload) == 0 {
 		return false
 	}
+	t.jws.payload = asText(payload)
 	if t.jws.signature, ok = decode(t.parts[2]); !ok || len(t.jws.signature) == 0 {
 		return false
 	}
-	t.jws.input = []byte(t.raw[:len(t.parts[0])+1+len(t.parts[1])])
+	t.jws.input = asBytes(t.raw[:len(t.parts[0])+1+len(t.parts[1])])
 	return true
 }

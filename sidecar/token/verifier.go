@@ -148,7 +148,8 @@ type Verified struct {
 // Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.
 //
 // What is cheap comes first: issuer, type, claims, algorithm; then one key is chosen (at most 8 without a kid) and the
-// cryptography is done. So a token that is both expired and forged is Expired.
+// cryptography is done, once for a token and a key however many verifiers ask. So a token that is both expired and
+// forged is Expired.
 func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
 	if t.header.encrypted {
 		return v.decrypt(t, now)
@@ -182,7 +183,7 @@ func (v *Verifier) signedBy(t *Token) (string, decision.Reason) {
 		return "", reason
 	}
 	for _, k := range keys {
-		if scheme.verify(t.jws.input, t.jws.signature, k.Raw()) {
+		if t.jws.verified.do(k, func() bool { return scheme.verify(t.jws.input, t.jws.signature, k.Raw()) }) {
 			return k.ID, ""
 		}
 	}

@@ -31,10 +31,13 @@ type Error struct {
 // Error returns the problem and the offset.
 func (e *Error) Error() string { return e.Problem + " at byte " + strconv.Itoa(e.Offset) }
 
-// Object reads a document that is one JSON object. Values are string, json.Number, bool, nil, []any and map[string]any.
-// Strings may share memory with a copy of data.
-func Object(data []byte) (map[string]any, error) {
-	p := parser{s: string(data)}
+// Object is ObjectOf a copy of data.
+func Object(data []byte) (map[string]any, error) { return ObjectOf(string(data)) }
+
+// ObjectOf reads a document that is one JSON object. Values are string, json.Number, bool, nil, []any and
+// map[string]any. Strings may share memory with text.
+func ObjectOf(text string) (map[string]any, error) {
+	p := parser{s: text}
 	if !utf8.ValidString(p.s) {
 		return nil, p.fail("is not valid UTF-8")
 	}
@@ -165,9 +168,7 @@ func (p *parser) member(m map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if _, twice := m[name]; twice {
-		return p.fail("has a duplicate member")
-	}
+	named, before := p.i, len(m)
 	if p.next() != ':' {
 		return p.fail("is not valid JSON")
 	}
@@ -176,7 +177,10 @@ func (p *parser) member(m map[string]any) error {
 	if err != nil {
 		return err
 	}
-	m[name] = v
+	if m[name] = v; len(m) == before {
+		p.i = named
+		return p.fail("has a duplicate member")
+	}
 	return nil
 }
 
