@@ -1,0 +1,18 @@
+// Command proxy measures what a request costs: through Bearerguard, and through what else one could put in front of an app.
+// `make bench-proxy` builds and runs it; it needs root on Debian for nothing but installing the others.
+//
+// One core is for the proxy under test, another for the load generator and the app, all on the loopback interface. A row
+// is one proxy under one load. Rounds go over all rows, so that whatever else the machine does hits them alike, and the
+// table has the medians. Every proxy is started anew for every row and round; those that claim to check tokens must
+// refuse five bad ones first.
+//
+//   - CPU is the proxy's user and system time a request, of all its threads, from /proc/PID/stat, while 64 connections
+//     (HTTP/2: 16 connections of 16 streams) keep it as busy as they can. Busy tells how much of its core that was: where
+//     it is well below 100 %, the load generator was the limit, and requests/s says less than CPU does.
+//   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due.
+//   - RSS is the proxy's, idle and with connections that have each had one request answered.
+//   - allocs are the Go heap's allocations a request.
+//
+// Files: rows.go says what is measured, proxies.go how each is started, measure.go how, targets.go what is wanted.
+// The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
+package main

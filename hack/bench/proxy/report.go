@@ -1,0 +1,253 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+func nothing() sample {
+	n := math.NaN()
+	return sample{n, n, n, n, n, n, n, n, n}
+}
+
+// numbers lists a sample's numbers, to take medians of each.
+func (s *sample) numbers() []*float64 {
+	return []*float64{&s.perSecond, &s.cpu, &s.busy, &s.allocs, &s.p50, &s.p99, &s.idle, &s.with1k, &s.most}
+}
+
+// medians takes the median of each number over the rounds, by row.
+func medians(samples map[string][]sample) map[string]sample {
+	out := map[string]sample{}
+	for id, rounds := range samples {
+		mid := nothing()
+		for i, to := range mid.numbers() {
+			var values []float64
+			for r := range rounds {
+				if v := *rounds[r].numbers()[i]; !math.IsNaN(v) {
+					values = append(values, v)
+				}
+			}
+			if len(values) > 0 {
+				slices.Sort(values)
+				*to = (values[len(values)/2] + values[(len(values)-1)/2]) / 2
+			}
+		}
+		out[id] = mid
+	}
+	return out
+}
+
+// report is the whole result in Markdown.
+func (b *bench) report(chosen []row, m map[string]sample, before machine) string {
+	var out strings.Builder
+	fmt.Fprintln(&out, b.heading(before))
+	for _, group := range []string{repeated, firstSeen, bodies, overH2, memory} {
+		rows := slices.DeleteFunc(slices.Clone(chosen), func(r row) bool { return r.group != group })
+		if len(rows) == 0 {
+			continue
+		}
+		fmt.Fprintf(&out, "\n### %s\n\n", headline(group))
+		if group == memory {
+			table(&out, memoryTable(rows, m))
+		} else {
+			table(&out, speedTable(rows, m))
+		}
+	}
+	if lines := targetTable(m); len(lines) > 1 {
+		fmt.Fprintf(&out, "\n### Targets\n\n")
+		table(&out, lines)
+	}
+	return out.String()
+}
+
+func headline(group string) string {
+	return map[string]string{
+		repeated:  "The same tokens again and again: GET, 27 bytes answered, 64 connections",
+		firstSeen: "Every token verified anew: 50,000 tokens, nothing cached",
+		bodies:    "Bodies, one RS256 token",
+		overH2:    "HTTP/2 without TLS: 16 connections of 16 streams, one RS256 token",
+		memory:    "Resident memory, MiB",
+	}[group]
+}
+
+// heading says what was run where, and how quiet the machine was.
+func (b *bench) heading(before machine) string {
+	after := readMachine()
+	mode := fmt.Sprintf("%d rounds of %s", b.rounds, b.time)
+	if b.quick {
+		mode = "QUICK: " + mode
+	}
+	if b.realtime {
+		mode += ", real-time priority"
+	}
+	return fmt.Sprintf("%s, %s, Linux %s, %s; %s; %s; load %s before and %s after, %.1f %% of the time stolen by the host.",
+		time.Now().UTC().Format(time.DateOnly), cpuModel(), kernel(), runtime.Version(), versions(), mode,
+		before.load, after.load, after.stolenSince(before))
+}
+
+func speedTable(rows []row, m map[string]sample) [][]string {
+	out := [][]string{{"", "requests/s", "CPU us", "busy %", "to HAProxy", "to HAProxy + JWT", "p50 us", "p99 us", "allocs"}}
+	for _, r := range rows {
+		s, ok := m[r.id()]
+		if !ok {
+			out = append(out, []string{r.title(), "failed"})
+			continue
+		}
+		plain, jwt := baselines(r)
+		out = append(out, []string{
+			r.title(), number(s.perSecond, 0), number(s.cpu, 1), number(s.busy, 0), number(s.cpu/cpuOf(m, plain), 2),
+			number(s.cpu/cpuOf(m, jwt), 2), number(s.p50, 0), number(s.p99, 0), number(s.allocs, 2),
+		})
+	}
+	return out
+}
+
+// baselines are the rows that a row's CPU is compared with: HAProxy that only forwards, and HAProxy that checks tokens of
+// the same algorithm. There are none for the latter with bodies.
+func baselines(r row) (plain, jwt string) {
+	switch r.group {
+	case bodies:
+		size, _, _ := strings.Cut(strings.TrimPrefix(r.name, "upload-"), "-")
+		if r.load.upload > 0 {
+			size = "upload-" + size
+		}
+		return bodies + "/" + size + "-haproxy", ""
+	case overH2:
+		if r.proxy.h2Upstream {
+			return overH2 + "/haproxy-h2", overH2 + "/haproxy-RS256-h2"
+		}
+		return overH2 + "/haproxy", overH2 + "/haproxy-RS256"
+	case firstSeen:
+		return repeated + "/haproxy", firstSeen + "/haproxy-" + r.load.alg
+	}
+	return repeated + "/haproxy", repeated + "/haproxy-" + r.load.alg
+}
+
+func cpuOf(m map[string]sample, id string) float64 {
+	if s, ok := m[id]; ok {
+		return s.cpu
+	}
+	return math.NaN()
+}
+
+func memoryTable(rows []row, m map[string]sample) [][]string {
+	out := [][]string{{"", "idle", "1,000 connections", "9,500 connections"}}
+	for _, r := range rows {
+		s, ok := m[r.id()]
+		if !ok {
+			out = append(out, []string{r.title(), "failed"})
+			continue
+		}
+		out = append(out, []string{r.title(), number(s.idle, 1), number(s.with1k, 1), number(s.most, 1)})
+	}
+	return out
+}
+
+// number writes a number with so many decimals, thousands apart; nothing if it was not measured.
+func number(v float64, decimals int) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return ""
+	}
+	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	whole, rest, dot := strings.Cut(text, ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if dot {
+		return whole + "." + rest
+	}
+	return whole
+}
+
+// table writes a Markdown table whose columns line up in a terminal too. The first line is the head.
+func table(out *strings.Builder, lines [][]string) {
+	width := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			width[i] = max(width[i], utf8.RuneCountInString(cell), 3)
+		}
+	}
+	for n, line := range lines {
+		for i, w := range width {
+			cell := ""
+			if i < len(line) {
+				cell = line[i]
+			}
+			pad := strings.Repeat(" ", w-utf8.RuneCountInString(cell))
+			if i == 0 {
+				fmt.Fprintf(out, "| %s%s ", cell, pad)
+			} else {
+				fmt.Fprintf(out, "| %s%s ", pad, cell)
+			}
+		}
+		fmt.Fprintln(out, "|")
+		if n == 0 {
+			for i, w := range width {
+				end := ":"
+				if i == 0 {
+					end = "-"
+				}
+				fmt.Fprintf(out, "|%s%s", strings.Repeat("-", w+1), end)
+			}
+			fmt.Fprintln(out, "|")
+		}
+	}
+}
+
+// machine is how busy the machine is.
+type machine struct {
+	load          string  // over a minute
+	stolen, total float64 // ticks since the start
+}
+
+func readMachine() machine {
+	var m machine
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.load, _, _ = strings.Cut(string(text), " ")
+	}
+	if text, err := os.ReadFile("/proc/stat"); err == nil {
+		first, _, _ := strings.Cut(string(text), "\n")
+		for i, field := range strings.Fields(first) {
+			v, _ := strconv.ParseFloat(field, 64)
+			m.total += v
+			if i == 8 { // proc_stat(5): steal
+				m.stolen = v
+			}
+		}
+	}
+	return m
+}
+
+func (m machine) stolenSince(before machine) float64 {
+	return (m.stolen - before.stolen) * 100 / max(m.total-before.total, 1)
+}
+
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	_, rest, _ := strings.Cut(string(text), "model name")
+	name, _, _ := strings.Cut(strings.TrimLeft(rest, "\t: "), "\n")
+	return fmt.Sprintf("%s, %d cores", name, runtime.NumCPU())
+}
+
+func kernel() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(string(text))
+}
+
+// versions are the others' releases.
+func versions() string {
+	haproxy, _ := exec.Command("haproxy", "-v").Output()     //nolint:noctx // at once
+	nginx, _ := exec.Command("nginx", "-v").CombinedOutput() //nolint:noctx // at once
+	h, _, _ := strings.Cut(string(haproxy), " 20")           // the date
+	h = strings.Replace(h, "HAProxy version", "HAProxy", 1)  // "HAProxy 2.6.12-1+deb12u4"
+	n := strings.TrimPrefix(strings.TrimSpace(string(nginx)), "nginx version: ")
+	return h + ", " + n
+}

@@ -1,0 +1,174 @@
+package main
+
+import "strings"
+
+// row is one proxy under one load.
+type row struct {
+	// group is the table that the row is in, name its line there. ROWS matches group/name.
+	group, name string
+	proxy       kind
+	load        load
+	// latency asks for p50 and p99 at the fixed rate too.
+	latency bool
+}
+
+// kind is what to start.
+type kind struct {
+	program string // one of direct, haproxy, nginx, peer, splice, bearerguard
+	// mode of haproxy: plain, tcp, jwt, cache.
+	mode string
+	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app.
+	h2, h2Upstream bool
+	// cacheBytes is Bearerguard's --token-cache-bytes, if given.
+	cacheBytes string
+}
+
+// load is what is sent.
+type load struct {
+	alg    string // of the tokens: RS256 or ES256
+	tokens int    // how many different ones
+	body   string // of the answer: small, 1k, 64k, 1m
+	upload int    // bytes of the request's body
+	h2     bool
+}
+
+func (r row) id() string { return r.group + "/" + r.name }
+
+// checks reports whether the proxy refuses bad tokens.
+func (k kind) checks() bool {
+	return k.program == "bearerguard" || k.program == "peer" || k.mode == "jwt" || k.mode == "cache"
+}
+
+const (
+	repeated  = "repeated"
+	firstSeen = "first-seen"
+	bodies    = "bodies"
+	overH2    = "h2c"
+	memory    = "memory"
+
+	all = 50_000 // tokens of each algorithm
+)
+
+// Kinds that several groups use.
+var (
+	haproxy     = kind{program: "haproxy", mode: "plain"}
+	haproxyJWT  = kind{program: "haproxy", mode: "jwt"}
+	nginx       = kind{program: "nginx"}
+	peer        = kind{program: "peer"}
+	bearerguard = kind{program: "bearerguard"}
+	// A cache that holds all tokens: the default of 8 MiB does not.
+	bigCache = kind{program: "bearerguard", cacheBytes: "268435456"}
+	noCache  = kind{program: "bearerguard", cacheBytes: "0"}
+)
+
+// rows is everything that is measured.
+func rows() []row {
+	var out []row
+	for _, part := range [][]row{repeatedRows(), firstSeenRows(), bodyRows(), h2Rows(), memoryRows()} {
+		out = append(out, part...)
+	}
+	return out
+}
+
+// repeatedRows have tokens that come again and again.
+func repeatedRows() []row {
+	one := func(alg string) load { return load{alg: alg, tokens: 1, body: "small"} }
+	out := []row{
+		{name: "direct", proxy: kind{program: "direct"}, load: one("RS256"), latency: true},
+		{name: "haproxy", proxy: haproxy, load: one("RS256"), latency: true},
+		{name: "haproxy-RS256", proxy: haproxyJWT, load: one("RS256"), latency: true},
+		{name: "haproxy-ES256", proxy: haproxyJWT, load: one("ES256"), latency: true},
+		{name: "haproxy-cache-RS256", proxy: kind{program: "haproxy", mode: "cache"}, load: one("RS256"), latency: true},
+		{name: "nginx", proxy: nginx, load: one("RS256"), latency: true},
+		{name: "reverseproxy-RS256", proxy: peer, load: one("RS256"), latency: true},
+	}
+	for _, alg := range []string{"RS256", "ES256"} {
+		out = append(out,
+			row{name: "bearerguard-" + alg, proxy: bearerguard, load: one(alg), latency: true},
+			row{name: "bearerguard-" + alg + "-1000", proxy: bearerguard, load: load{alg: alg, tokens: 1000, body: "small"}},
+			row{name: "bearerguard-" + alg + "-50000", proxy: bigCache, load: load{alg: alg, tokens: all, body: "small"}},
+		)
+	}
+	return grouped(repeated, out)
+}
+
+// firstSeenRows verify every token: nothing is cached.
+func firstSeenRows() []row {
+	var out []row
+	for _, alg := range []string{"RS256", "ES256"} {
+		l := load{alg: alg, tokens: all, body: "small"}
+		out = append(out,
+			row{name: "haproxy-" + alg, proxy: haproxyJWT, load: l},
+			row{name: "bearerguard-" + alg, proxy: noCache, load: l},
+		)
+	}
+	return grouped(firstSeen, out)
+}
+
+func bodyRows() []row {
+	proxies := []struct {
+		name string
+		kind kind
+	}{
+		{"splice", kind{program: "splice"}}, {"haproxy-tcp", kind{program: "haproxy", mode: "tcp"}},
+		{"haproxy", haproxy}, {"nginx", nginx}, {"reverseproxy", peer}, {"bearerguard", bearerguard},
+	}
+	var out []row
+	for _, size := range []string{"1k", "64k", "1m"} {
+		for _, p := range proxies {
+			out = append(out, row{name: size + "-" + p.name, proxy: p.kind, load: load{alg: "RS256", tokens: 1, body: size}})
+		}
+	}
+	for _, p := range proxies {
+		out = append(out, row{name: "upload-1m-" + p.name, proxy: p.kind, load: load{alg: "RS256", tokens: 1, body: "small", upload: 1 << 20}})
+	}
+	return grouped(bodies, out)
+}
+
+// h2Rows speak HTTP/2 to the client. The app is spoken to over HTTP/1.1, or over HTTP/2 where the name ends with -h2:
+// Bearerguard speaks to the app what the client speaks.
+func h2Rows() []row {
+	l := load{alg: "RS256", tokens: 1, body: "small", h2: true}
+	up := func(k kind) kind { k.h2, k.h2Upstream = true, true; return k }
+	down := func(k kind) kind { k.h2 = true; return k }
+	return grouped(overH2, []row{
+		{name: "haproxy", proxy: down(haproxy), load: l},
+		{name: "haproxy-h2", proxy: up(haproxy), load: l},
+		{name: "haproxy-RS256", proxy: down(haproxyJWT), load: l},
+		{name: "haproxy-RS256-h2", proxy: up(haproxyJWT), load: l},
+		{name: "nginx", proxy: down(nginx), load: l},
+		{name: "reverseproxy", proxy: down(peer), load: l},
+		{name: "reverseproxy-h2", proxy: up(peer), load: l},
+		{name: "bearerguard-h2", proxy: up(bearerguard), load: l},
+	})
+}
+
+func memoryRows() []row {
+	l := load{alg: "RS256", tokens: 1000, body: "small"}
+	return grouped(memory, []row{
+		{name: "haproxy", proxy: haproxy, load: l}, {name: "haproxy-RS256", proxy: haproxyJWT, load: l},
+		{name: "nginx", proxy: nginx, load: l}, {name: "reverseproxy", proxy: peer, load: l},
+		{name: "bearerguard", proxy: bearerguard, load: l},
+	})
+}
+
+func grouped(group string, rows []row) []row {
+	for i := range rows {
+		rows[i].group = group
+	}
+	return rows
+}
+
+// title is the line of the table, for people.
+func (r row) title() string {
+	name := r.name
+	for _, pair := range [][2]string{
+		{"reverseproxy", "ReverseProxy + gate"}, {"haproxy", "HAProxy"}, {"bearerguard", "Bearerguard"}, {"splice", "TCP splice (Go)"},
+		{"-tcp", " TCP mode"}, {"-cache", " cached verdict"}, {"-RS256", " RS256"}, {"-ES256", " ES256"},
+		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"},
+		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "}, {"1m-", "1 MiB: "},
+	} {
+		name = strings.Replace(name, pair[0], pair[1], 1)
+	}
+	return name
+}
