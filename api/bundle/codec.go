@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // MaxSize bounds an encoded bundle, in bytes: 64 MiB, enough for a million revocations.
@@ -97,7 +98,8 @@ func Decode(encoded []byte) (*Bundle, error) {
 
 func decodePolicy(m *pushv1.Policy) (Policy, error) {
 	p := Policy{Namespace: m.GetNamespace(), Name: m.GetName(), Generation: m.GetGeneration()}
-	if err := strict(m.GetSpec(), &p.Spec); err != nil {
+	var err error
+	if p.Spec, err = policy.DecodeSpec(m.GetSpec()); err != nil {
 		return p, err
 	}
 	if len(m.GetIssuerKeys()) != len(p.Spec.Issuers) {

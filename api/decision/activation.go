@@ -66,6 +66,16 @@ func (a *activation) requestVariable(name string) (any, bool) {
 			return "", true
 		}
 		return r.Remote.Unmap().WithZone("").String(), true
+	case "request.tls.subject":
+		if r.ClientCert == nil {
+			return "", true
+		}
+		return r.ClientCert.Subject, true
+	case "request.tls.san":
+		if r.ClientCert == nil {
+			return []string{}, true
+		}
+		return r.ClientCert.SANs, true
 	case "request.headers":
 		return headers{r}, true
 	case "request.query":

@@ -149,6 +149,13 @@ func (c *compiler) checkSpec(spec *policy.Spec) {
 			c.fail("spec.paths.encodedSlash", fmt.Sprintf("%q is none", clip(string(spec.Paths.EncodedSlash))), "Refuse or Keep")
 		}
 	}
+	if spec.Streams != nil {
+		switch spec.Streams.OnExpiry {
+		case "", policy.KeepStream, policy.CloseStream:
+		default:
+			c.fail("spec.streams.onExpiry", fmt.Sprintf("%q is none", clip(string(spec.Streams.OnExpiry))), "Keep or Close")
+		}
+	}
 	if spec.Forward != nil {
 		c.checkForward(spec)
 	}

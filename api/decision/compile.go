@@ -44,6 +44,7 @@ func (c *compiler) addPolicy(p Policy) {
 	}
 	if !audit {
 		c.program.enforce = true
+		c.program.closes = c.program.closes || spec.Streams != nil && spec.Streams.OnExpiry == policy.CloseStream
 		if c.slash == policy.KeepEncodedSlash {
 			c.program.slash = c.slash
 		}
@@ -123,7 +124,9 @@ func (c *compiler) addRule(r *rule, spec *policy.Rule) {
 	for _, e := range r.entries {
 		e.deny = r.deny
 		if r.deny {
-			e.widen()
+			e.paths = widen(e.paths)
+		} else {
+			e.notPaths = widen(e.notPaths)
 		}
 	}
 	switch {
@@ -138,13 +141,14 @@ func (c *compiler) addRule(r *rule, spec *policy.Rule) {
 	}
 }
 
-// widen makes a deny rule fit whether or not there is a final slash: many apps take both for one.
-func (e *entry) widen() {
-	for _, t := range e.paths {
+// widen makes templates fit whether or not there is a final slash: many apps take both for one.
+func widen(templates []*template) []*template {
+	for _, t := range templates {
 		if other := t.otherSlash(); other != nil {
-			e.paths = append(e.paths, other)
+			templates = append(templates, other)
 		}
 	}
+	return templates
 }
 
 func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
@@ -157,6 +161,12 @@ func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 		c.fail(at, "asks for a token, but the policy has no issuers", "an issuer under spec.issuers, or anonymous: true")
 	}
 	c.addConditions(r, &spec.Conditions, captures)
+	if b := spec.MaxBody; b != nil {
+		if b.Bytes < 1 || b.Bytes > policy.MaxSize {
+			c.fail(at+".maxBody", fmt.Sprintf("is %d bytes", b.Bytes), `1 to 1Pi, such as "10Mi"; to allow no body, list methods`)
+		}
+		r.maxBody = b.Bytes
+	}
 }
 
 func (c *compiler) addConditions(r *rule, spec *policy.Conditions, captures []string) {

@@ -2,7 +2,9 @@ package decision
 
 import (
 	"fmt"
+	"net/netip"
 	"net/textproto"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -18,11 +20,9 @@ func sharedCaptures(entries []*entry) []string {
 			return nil
 		}
 		for _, t := range e.paths {
-			var names []string
-			for _, s := range t.segments {
-				if s.capture != "" && (!started || slices.Contains(shared, s.capture)) {
-					names = append(names, s.capture)
-				}
+			names := t.names()
+			if started {
+				names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(shared, n) })
 			}
 			shared, started = names, true
 		}
@@ -33,40 +33,109 @@ func sharedCaptures(entries []*entry) []string {
 
 // entry compiles one entry of a match. It returns nil if nothing of it can be used.
 func (c *compiler) entry(at string, m *policy.Match) *entry {
-	if m.Hosts == nil && m.Paths == nil && m.Methods == nil && m.Ports == nil && m.Headers == nil {
-		c.fail(at, "is empty", "at least one of hosts, paths, methods, ports, headers; leave match out to fit every request")
+	e := &entry{
+		hosts:        c.hosts(at+".hosts", m.Hosts),
+		notHosts:     c.hosts(at+".notHosts", m.NotHosts),
+		paths:        c.paths(at+".paths", m.Paths),
+		notPaths:     c.paths(at+".notPaths", m.NotPaths),
+		methods:      c.methods(at+".methods", m.Methods),
+		notMethods:   c.methods(at+".notMethods", m.NotMethods),
+		ports:        c.ports(at+".ports", m.Ports),
+		notPorts:     c.ports(at+".notPorts", m.NotPorts),
+		remoteIPs:    c.blocks(at+".remoteIPs", m.RemoteIPs),
+		notRemoteIPs: c.blocks(at+".notRemoteIPs", m.NotRemoteIPs),
+		headers:      c.headerMatches(at+".headers", m.Headers),
+	}
+	if reflect.ValueOf(*m).IsZero() {
+		c.fail(at, "is empty", "at least one of hosts, paths, methods, ports, remoteIPs, headers, or of the first five with not; "+
+			"leave match out to fit every request")
 		return nil
 	}
-	e := &entry{methods: m.Methods}
-	c.checkStrings(at+".hosts", m.Hosts, bounds{items: 32, min: 1, max: maxHost})
-	for i, h := range m.Hosts {
-		e.hosts = append(e.hosts, c.host(fmt.Sprintf("%s.hosts[%d]", at, i), h))
+	for i, t := range e.notPaths {
+		if names := t.names(); len(names) > 0 {
+			c.fail(fmt.Sprintf("%s.notPaths[%d]", at, i), fmt.Sprintf("captures {%s}", names[0]), "* in its place: there is nothing to capture")
+		}
 	}
-	c.checkStrings(at+".paths", m.Paths, bounds{items: 64, min: 1, max: 1024})
-	for i, p := range m.Paths {
+	return e
+}
+
+func (c *compiler) hosts(at string, hosts []string) []string {
+	c.checkStrings(at, hosts, bounds{items: 32, min: 1, max: maxHost})
+	var out []string
+	for i, h := range hosts {
+		out = append(out, c.host(fmt.Sprintf("%s[%d]", at, i), h))
+	}
+	return out
+}
+
+func (c *compiler) paths(at string, paths []string) []*template {
+	c.checkStrings(at, paths, bounds{items: 64, min: 1, max: 1024})
+	var out []*template
+	for i, p := range paths {
 		t, err := parseTemplate(p, c.slash)
 		if err != nil {
-			c.fail(fmt.Sprintf("%s.paths[%d]", at, i), err.problem, err.want)
+			c.fail(fmt.Sprintf("%s[%d]", at, i), err.problem, err.want)
 			continue
 		}
-		e.paths = append(e.paths, t)
+		out = append(out, t)
 	}
-	c.checkStrings(at+".methods", m.Methods, bounds{items: 32, min: 1, max: 32})
-	for i, method := range m.Methods {
+	return out
+}
+
+func (c *compiler) methods(at string, methods []string) []string {
+	c.checkStrings(at, methods, bounds{items: 32, min: 1, max: 32})
+	for i, method := range methods {
 		if method != "" && !methodToken(method) {
-			c.fail(fmt.Sprintf("%s.methods[%d]", at, i), fmt.Sprintf("%q is no method", method), "upper case, such as GET; methods have case")
+			c.fail(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%q is no method", method), "upper case, such as GET; methods have case")
 		}
 	}
-	checkList(c, at+".ports", m.Ports, 32)
-	checkUnique(c, at+".ports", m.Ports)
-	for i, port := range m.Ports {
+	return methods
+}
+
+func (c *compiler) ports(at string, ports []int32) []int {
+	checkList(c, at, ports, 32)
+	checkUnique(c, at, ports)
+	var out []int
+	for i, port := range ports {
 		if port < 1 || port > 65535 {
-			c.fail(fmt.Sprintf("%s.ports[%d]", at, i), fmt.Sprintf("%d is no port", port), "1 to 65535")
+			c.fail(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%d is no port", port), "1 to 65535")
 		}
-		e.ports = append(e.ports, int(port))
+		out = append(out, int(port))
 	}
-	e.headers = c.headerMatches(at+".headers", m.Headers)
-	return e
+	return out
+}
+
+// blocks reads addresses and CIDR blocks.
+func (c *compiler) blocks(at string, texts []string) []netip.Prefix {
+	c.checkStrings(at, texts, bounds{items: 64, min: 1, max: 49})
+	var out []netip.Prefix
+	for i, text := range texts {
+		block, problem := parseBlock(text)
+		if problem != nil && text != "" {
+			c.fail(fmt.Sprintf("%s[%d]", at, i), problem.problem, problem.want)
+		}
+		out = append(out, block)
+	}
+	return out
+}
+
+// parseBlock reads an address or a CIDR block, which must be written the shortest way: what is meant by "10.1.2.3/8" is
+// not clear.
+func parseBlock(text string) (netip.Prefix, *expressionError) {
+	const want = `an address or a CIDR block, such as "10.1.2.3", "10.0.0.0/8" or "fd00::/8"`
+	var block netip.Prefix
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		block = netip.PrefixFrom(addr, addr.BitLen())
+	} else if block, err = netip.ParsePrefix(text); err != nil {
+		return block, &expressionError{fmt.Sprintf("%q is no address and no block", clip(text)), want}
+	}
+	switch {
+	case block.Addr().Is4In6():
+		return block, &expressionError{fmt.Sprintf("%q is an IPv4 address in IPv6", text), "the IPv4 address: " + block.Addr().Unmap().String()}
+	case block != block.Masked():
+		return block, &expressionError{fmt.Sprintf("%q has bits beyond its length", text), block.Masked().String() + " or " + block.Addr().String()}
+	}
+	return block, nil
 }
 
 // host returns a host of a match as it is compared.
@@ -90,22 +159,55 @@ func (c *compiler) headerMatches(at string, headers []policy.HeaderMatch) []head
 	seen := make(map[string]bool)
 	var out []headerMatch
 	for i := range headers {
-		h := &headers[i]
 		here := fmt.Sprintf("%s[%d]", at, i)
-		c.checkHeaderName(here+".name", h.Name)
-		name := textproto.CanonicalMIMEHeaderKey(h.Name)
-		if seen[name] {
-			c.fail(here+".name", fmt.Sprintf("%q comes twice", h.Name), "one entry a header")
+		m := c.headerMatch(here, &headers[i])
+		if seen[m.name] {
+			c.fail(here+".name", fmt.Sprintf("%q comes twice", clip(headers[i].Name)), "one entry a header")
 		}
-		seen[name] = true
-		if name == "Host" {
-			c.fail(here+".name", "the host is not matched as a header", "hosts")
+		seen[m.name] = true
+		out = append(out, m)
+	}
+	return out
+}
+
+func (c *compiler) headerMatch(at string, h *policy.HeaderMatch) headerMatch {
+	c.checkHeaderName(at+".name", h.Name)
+	name := textproto.CanonicalMIMEHeaderKey(h.Name)
+	if name == "Host" {
+		c.fail(at+".name", "the host is not matched as a header", "hosts")
+	}
+	positive := h.Values != nil || h.Patterns != nil
+	negative := h.NotValues != nil || h.NotPatterns != nil
+	switch {
+	case (h.Exists != nil) == positive && (positive || !negative):
+		c.fail(at, "has both or neither of exists and values", "exactly one of exists, values and patterns; or notValues, notPatterns")
+	case h.Exists != nil && !*h.Exists && negative:
+		c.fail(at, "has exists: false beside notValues or notPatterns", "exists: false alone")
+	}
+	return headerMatch{
+		name: name, exists: h.Exists,
+		fitting: c.texts(at, ".values", h.Values, ".patterns", h.Patterns),
+		not:     c.texts(at, ".notValues", h.NotValues, ".notPatterns", h.NotPatterns),
+	}
+}
+
+// texts compiles the values and patterns of a header.
+func (c *compiler) texts(at, values string, v []string, patterns string, p []string) texts {
+	c.checkStrings(at+values, v, bounds{items: 32, min: 0, max: 1024})
+	return texts{values: v, patterns: c.textPatterns(at+patterns, p, 32)}
+}
+
+// textPatterns compiles texts with at most one "*" in each.
+func (c *compiler) textPatterns(at string, list []string, most int) []textPattern {
+	c.checkStrings(at, list, bounds{items: most, min: 1, max: 1024})
+	var out []textPattern
+	for i, text := range list {
+		prefix, suffix, star := strings.Cut(text, "*")
+		if strings.Contains(suffix, "*") {
+			c.fail(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("has %d *", strings.Count(text, "*")),
+				`at most one *, such as "admin-*" or "*.example.com"`)
 		}
-		if (h.Exists != nil) == (h.Values != nil) {
-			c.fail(here, "has both or neither of exists and values", "exactly one of exists, values")
-		}
-		c.checkStrings(here+".values", h.Values, bounds{items: 32, min: 0, max: 1024})
-		out = append(out, headerMatch{name: name, exists: h.Exists, values: h.Values})
+		out = append(out, textPattern{prefix: prefix, suffix: suffix, whole: !star})
 	}
 	return out
 }
@@ -143,6 +245,14 @@ func (c *compiler) claimCondition(at string, spec *policy.ClaimCondition) claimC
 			out.values = newValues(l.texts)
 		}
 	}
+	for _, l := range []struct {
+		op    operator
+		texts []string
+	}{{opPatterns, spec.Patterns}, {opNotPatterns, spec.NotPatterns}} {
+		if take(l.texts != nil, l.op) {
+			out.patterns = c.textPatterns(at+"."+l.op.String(), l.texts, 256)
+		}
+	}
 	if take(spec.Matches != "", opMatches) {
 		out.pattern = c.pattern(at+".matches", spec.Matches)
 	}
@@ -154,7 +264,7 @@ func (c *compiler) claimCondition(at string, spec *policy.ClaimCondition) claimC
 	}
 	if given != 1 {
 		c.fail(at, fmt.Sprintf("has %d operators", given),
-			"exactly one of exists, equals, anyOf, allOf, noneOf, matches, greaterThan, lessThan")
+			"exactly one of exists, equals, anyOf, allOf, noneOf, patterns, notPatterns, matches, greaterThan, lessThan")
 	}
 	return out
 }

@@ -15,6 +15,8 @@ const (
 	opAnyOf
 	opAllOf
 	opNoneOf
+	opPatterns
+	opNotPatterns
 	opMatches
 	opGreaterThan
 	opLessThan
@@ -22,17 +24,19 @@ const (
 
 // String returns the operator's field name.
 func (o operator) String() string {
-	return [...]string{"exists", "equals", "anyOf", "allOf", "noneOf", "matches", "greaterThan", "lessThan"}[o]
+	return [...]string{"exists", "equals", "anyOf", "allOf", "noneOf", "patterns", "notPatterns", "matches", "greaterThan",
+		"lessThan"}[o]
 }
 
 // claimCondition is a compiled policy.ClaimCondition.
 type claimCondition struct {
-	path    ClaimPath
-	op      operator
-	exists  bool           // opExists
-	values  values         // opEquals, opAnyOf, opAllOf, opNoneOf
-	pattern *regexp.Regexp // opMatches
-	bound   decimal        // opGreaterThan, opLessThan
+	path     ClaimPath
+	op       operator
+	exists   bool           // opExists
+	values   values         // opEquals, opAnyOf, opAllOf, opNoneOf
+	patterns []textPattern  // opPatterns, opNotPatterns
+	pattern  *regexp.Regexp // opMatches
+	bound    decimal        // opGreaterThan, opLessThan
 }
 
 // holds reports whether the claims satisfy the condition.
@@ -48,12 +52,29 @@ func (c *claimCondition) holds(claims Claims) bool {
 		return ok && c.values.all(list)
 	case opEquals, opAnyOf:
 		return anyElement(v, c.values.has)
+	case opPatterns:
+		return anyElement(v, c.fitsPattern)
+	case opNotPatterns:
+		return !anyElement(v, c.fitsPattern)
 	case opMatches:
 		return anyElement(v, c.matches)
 	case opGreaterThan:
 		return anyElement(v, func(e any) bool { d, ok := number(e); return ok && d.compare(c.bound) > 0 })
 	case opLessThan:
 		return anyElement(v, func(e any) bool { d, ok := number(e); return ok && d.compare(c.bound) < 0 })
+	}
+	return false
+}
+
+func (c *claimCondition) fitsPattern(v any) bool {
+	text, _, ok := scalarText(v)
+	if !ok {
+		return false
+	}
+	for i := range c.patterns {
+		if c.patterns[i].fits(text) {
+			return true
+		}
 	}
 	return false
 }

@@ -19,6 +19,9 @@ type judge struct {
 	few     [4]tally  // of the first groups
 	more    []tally   // of the others
 	record  *recorder // nil, or what Explain wants to know
+
+	unlimited bool  // an Enforce rule without maxBody allows
+	maxBody   int64 // the largest of those that do, in bytes
 }
 
 // of returns the tally of a group.
@@ -30,7 +33,7 @@ func (j *judge) of(group int) *tally {
 }
 
 // Decide judges a request. A nil Subject is a request without a token; a Subject of another Program is refused. It does
-// not allocate, unless a CEL condition that looks at the request is evaluated or there are Audit policies.
+// not allocate, unless a CEL condition that looks at the request is evaluated or there is more than one Audit policy.
 func (p *Program) Decide(r *Request, s *Subject) Decision { return p.decide(r, s, nil) }
 
 func (p *Program) decide(r *Request, s *Subject, record *recorder) Decision {
@@ -72,13 +75,17 @@ func (j *judge) match(masks []mask) {
 }
 
 func (j *judge) tally(word int, fits, scope uint64) {
-	t := j.of(j.program.owners[word])
+	owner := j.program.owners[word]
+	t := j.of(owner)
 	deny := j.program.deny[word]
 	if denies := fits & deny; denies != 0 {
 		t.deny = min(t.deny, first(word, denies))
 	}
 	if allows := fits &^ deny; allows != 0 {
 		t.allow = min(t.allow, first(word, allows))
+		if j.program.limits != nil && owner == 0 {
+			j.limit(word, allows)
+		}
 	}
 	if scope != 0 {
 		t.scope = min(t.scope, first(word, scope))
@@ -94,8 +101,7 @@ func (j *judge) matchRoute(route *route) {
 		j.matchOne(m)
 		return
 	}
-	settled := (j.subject.fits[m.word] | j.subject.butScope[m.word]) & m.bits
-	if settled == 0 && j.record == nil {
+	if j.record == nil && !j.settled(r) {
 		return
 	}
 	holds, problem := r.decideWhen(&activation{
@@ -113,9 +119,24 @@ func (j *judge) matchRoute(route *route) {
 	}
 }
 
+// settled reports whether the conditions on the token hold, scopes aside: else the rule cannot fit.
+func (j *judge) settled(r *rule) bool {
+	word, bit := r.number/64, uint64(1)<<(r.number%64)
+	return (j.subject.fits[word]|j.subject.butScope[word])&bit != 0
+}
+
 func (j *judge) matchOne(m mask) {
 	one := [1]mask{m}
 	j.match(one[:])
+}
+
+// limit takes in what rules that allow say of the body.
+func (j *judge) limit(word int, allows uint64) {
+	l := j.program.limits
+	j.unlimited = j.unlimited || allows&^l.limited[word] != 0
+	for set := allows & l.limited[word]; set != 0; set &= set - 1 {
+		j.maxBody = max(j.maxBody, l.bytes[first(word, set)])
+	}
 }
 
 // decision sums up.
@@ -124,45 +145,52 @@ func (j *judge) decision() Decision {
 	d := Decision{Allowed: true, Reason: AuditOnly}
 	audits := 0 // the first group that is an Audit policy
 	if p.enforce {
-		d = j.sum(0)
 		audits = 1
+		reason, rule := j.sum(0)
+		d = Decision{Allowed: reason == Allowed, Reason: reason}
+		if rule != none {
+			d.Policy, d.Rule = p.rules[rule].policy, p.rules[rule].name
+		}
+		switch {
+		case reason == InsufficientScope:
+			d.Scopes = j.subject.lackingScopes(rule)
+		case reason == Allowed && p.limits != nil && !j.unlimited:
+			d.MaxBody = j.maxBody
+		}
 	}
-	if len(p.groups) == audits {
-		return d
-	}
-	d.Audit = make([]AuditResult, 0, len(p.groups)-audits)
-	for i := audits; i < len(p.groups); i++ {
-		v := j.sum(i)
-		d.Audit = append(d.Audit, AuditResult{Policy: p.groups[i].policy, Rule: v.Rule, Allowed: v.Allowed, Reason: v.Reason})
+	switch len(p.groups) - audits {
+	case 0:
+	case 1:
+		reason, rule := j.sum(audits)
+		d.Audit = p.audit.find(reason, rule)
+	default:
+		d.Audit = make([]AuditResult, 0, len(p.groups)-audits)
+		for i := audits; i < len(p.groups); i++ {
+			reason, rule := j.sum(i)
+			d.Audit = append(d.Audit, p.auditResult(i, reason, rule))
+		}
 	}
 	return d
 }
 
-// sum returns the verdict of one group: if any deny rule fits, refuse; else if any allow rule fits, forward; else
-// refuse.
-func (j *judge) sum(group int) Decision {
+// sum returns the verdict of one group and the rule that decided, or none: if any deny rule fits, refuse; else if any
+// allow rule fits, forward; else refuse.
+func (j *judge) sum(group int) (Reason, int) {
 	t := j.of(group)
 	known := j.subject.verified&j.program.groups[group].issuers != 0
 	switch {
 	case t.deny != none:
-		return j.name(Decision{Reason: DeniedByRule}, t.deny)
+		return DeniedByRule, t.deny
 	case j.subject.bound && j.subject.verified == 0:
-		return Decision{Reason: UnknownIssuer}
+		return UnknownIssuer, none
 	case t.allow != none:
-		return j.name(Decision{Allowed: true, Reason: Allowed}, t.allow)
+		return Allowed, t.allow
 	case j.subject.bound && !known && j.program.groups[group].issuers != 0:
-		return Decision{Reason: UnknownIssuer}
+		return UnknownIssuer, none
 	case !known:
-		return Decision{Reason: NoToken}
+		return NoToken, none
 	case t.scope != none:
-		return j.name(Decision{Reason: InsufficientScope, Scopes: j.subject.lackingScopes(t.scope)}, t.scope)
+		return InsufficientScope, t.scope
 	}
-	return Decision{Reason: NoRule}
-}
-
-// name adds the rule that decided.
-func (j *judge) name(d Decision, rule int) Decision {
-	r := j.program.rules[rule]
-	d.Policy, d.Rule = r.policy, r.name
-	return d
+	return NoRule, none
 }

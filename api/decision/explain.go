@@ -20,6 +20,8 @@ type RuleReport struct {
 	Matches bool `json:"matches"`
 	// Fits: the rule matches and all its conditions hold.
 	Fits bool `json:"fits"`
+	// MaxBody is what an allow rule says of the body, in bytes.
+	MaxBody int64 `json:"maxBody,omitempty"`
 	// Mismatches has the first field of each match entry that does not fit, if none fits.
 	Mismatches []string `json:"mismatches,omitempty"`
 	// Conditions has every condition of the rule.
@@ -98,7 +100,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
 	out := RuleReport{
 		Policy: r.policy, Rule: r.name, Audit: r.audit, Effect: "Allow",
-		Matches: rec.matches[r.number], Fits: rec.fits[r.number],
+		Matches: rec.matches[r.number], Fits: rec.fits[r.number], MaxBody: r.maxBody,
 	}
 	if r.deny {
 		out.Effect = "Deny"

@@ -51,6 +51,8 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("request.headers", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("request.port", cel.IntType),
 		cel.Variable("request.remoteIP", cel.StringType),
+		cel.Variable("request.tls.subject", cel.StringType),
+		cel.Variable("request.tls.san", stringList),
 	)
 })
 

@@ -18,6 +18,10 @@ func (c *compiler) link() {
 			insertEntry(p.routes, r, e)
 		}
 	}
+	p.limits = newLimits(p)
+	if last := len(p.groups) - 1; len(c.audits) == 1 {
+		p.audit = newVerdicts(p, last)
+	}
 	p.nobody = &Subject{program: p}
 	p.nobody.settle()
 }
@@ -49,4 +53,20 @@ func insertEntry(routes *node, r *rule, e *entry) {
 	for _, t := range e.paths {
 		routes.insert(route{rule: r, entry: e, template: t})
 	}
+}
+
+// newLimits returns the largest bodies of Enforce rules; nil if none has one.
+func newLimits(p *Program) *limits {
+	var l *limits
+	for n, r := range p.rules {
+		if r == nil || r.audit || r.maxBody == 0 {
+			continue
+		}
+		if l == nil {
+			l = &limits{limited: make([]uint64, len(p.deny)), bytes: make([]int64, len(p.rules))}
+		}
+		l.limited[n/64] |= 1 << (n % 64)
+		l.bytes[n] = r.maxBody
+	}
+	return l
 }

@@ -65,6 +65,15 @@ type Program struct {
 	nobody  *Subject // the verdicts for a request without a token
 	slash   policy.EncodedSlash
 	enforce bool
+	closes  bool    // streams end with their token
+	limits  *limits // nil: no rule has maxBody
+	audit   verdicts
+}
+
+// limits are the largest bodies that Enforce rules allow.
+type limits struct {
+	limited []uint64 // rules with maxBody
+	bytes   []int64  // by number
 }
 
 // group is a set of rules that are decided together.
@@ -109,6 +118,9 @@ func (p *Program) Issuers() []Issuer {
 
 // Enforcing reports whether at least one policy is in Enforce mode.
 func (p *Program) Enforcing() bool { return p != nil && p.enforce }
+
+// CloseOnExpiry reports whether streams are to be closed when their token expires: if any Enforce policy asks for it.
+func (p *Program) CloseOnExpiry() bool { return p != nil && p.closes }
 
 // EncodedSlash says how CanonicalPath must treat "%2F": Keep if any Enforce policy asks for it.
 func (p *Program) EncodedSlash() policy.EncodedSlash {

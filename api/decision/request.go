@@ -15,6 +15,17 @@ type Request struct {
 	Port     int        // the port that the client dialled
 	Remote   netip.Addr // the peer of the connection
 	Now      time.Time
+
+	// ClientCert is what the verified certificate of a TLS client says; nil without one.
+	ClientCert *ClientCert
+}
+
+// ClientCert is what rules see of a TLS client's certificate, which has been verified.
+type ClientCert struct {
+	// Subject is the distinguished name as text (RFC 4514).
+	Subject string
+	// SANs are the subject alternative names (RFC 5280 section 4.2.1.6): DNS names, addresses, e-mail addresses and URIs.
+	SANs []string
 }
 
 // Header gives all values of a request header. The name is in canonical MIME form ("X-User"). http.Header is one.
@@ -42,7 +53,9 @@ type Decision struct {
 	// Scopes are those that the token lacks, where an allow rule fits but for them (RFC 6750 section 3, scope). The
 	// caller must not change the slice.
 	Scopes []string `json:"scopes,omitempty"`
-	// Audit is what each Audit policy would have said.
+	// MaxBody is the largest request body that may be forwarded, in bytes; 0: the policies set no limit.
+	MaxBody int64 `json:"maxBody,omitempty"`
+	// Audit is what each Audit policy would have said. The caller must not change the slice.
 	Audit []AuditResult `json:"audit,omitempty"`
 }
 

@@ -5,77 +5,46 @@ import (
 	"strings"
 )
 
-// entry is one compiled policy.Match: all fields that are given must fit.
-type entry struct {
-	paths   []*template // nil: every path
-	hosts   []string    // a name, or ".example.com" for "*.example.com"; nil: every host
-	methods []string    // nil: every method
-	ports   []int       // nil: every port
-	headers []headerMatch
-	deny    bool // of a deny rule
-}
-
-// headerMatch is a compiled policy.HeaderMatch.
-type headerMatch struct {
-	name   string // canonical MIME form
-	exists *bool
-	values []string
-}
-
-// fitsRest reports whether everything but the path fits.
-func (e *entry) fitsRest(r *Request) bool { return e.misfit(r) == "" }
-
-// misfit returns the first field, paths aside, that does not fit, or "".
-func (e *entry) misfit(r *Request) string {
-	switch {
-	case !e.fitsHost(r.Host):
-		return "hosts"
-	case e.methods != nil && !slices.Contains(e.methods, r.Method):
-		return "methods"
-	case e.ports != nil && !slices.Contains(e.ports, r.Port):
-		return "ports"
-	}
-	for i := range e.headers {
-		if !e.headers[i].fits(r, e.deny) {
-			return "headers"
-		}
-	}
-	return ""
-}
-
-func (e *entry) fitsHost(host string) bool {
-	if e.hosts == nil {
-		return true
-	}
-	for _, h := range e.hosts {
-		if h == host || h[0] == '.' && len(host) > len(h) && strings.HasSuffix(host, h) {
-			return true
-		}
-	}
-	return false
-}
-
-// fits reports whether the header fits. One that comes several times fits an allow rule only if every value does, and
-// a deny rule if any value does: what a client adds can open nothing.
-func (h *headerMatch) fits(r *Request, deny bool) bool {
-	got := r.header(h.name)
-	if h.exists != nil {
-		return *h.exists == (len(got) > 0)
-	}
-	for _, v := range got {
-		if slices.Contains(h.values, v) == deny {
-			return deny
-		}
-	}
-	return !deny && len(got) > 0
-}
-
 // node is a node of the route index: a tree over path segments.
 type node struct {
 	literals map[string]*node
-	any      *node // one segment, not empty
-	exact    *leaf // templates that end here
-	tail     *leaf // templates with ** here, and matches without paths at the root
+	any      *node     // one segment, not empty
+	patterns *patterns // segments with a * in them
+	exact    *leaf     // templates that end here
+	tail     *leaf     // templates with a final ** here, and matches without paths at the root
+	back     *node     // what comes after a ** here: a tree over segments from the last one
+}
+
+// patterns are the nodes below segments such as "v*" and "*.json". A segment is looked up once for each pair of lengths
+// that there is, so that many patterns cost no more than one.
+type patterns struct {
+	lengths []lengths
+	nodes   map[textPattern]*node
+}
+
+// lengths are those of the parts of a pattern.
+type lengths struct{ prefix, suffix int }
+
+// child returns the node below a pattern, made if need be.
+func (p *patterns) child(pattern textPattern) *node {
+	child := p.nodes[pattern]
+	if child == nil {
+		child = &node{}
+		p.nodes[pattern] = child
+		if l := (lengths{len(pattern.prefix), len(pattern.suffix)}); !slices.Contains(p.lengths, l) {
+			p.lengths = append(p.lengths, l)
+		}
+	}
+	return child
+}
+
+// find returns the node below the pattern with parts of these lengths that fits the segment, or nil.
+func (p *patterns) find(l lengths, part string) *node {
+	at := len(part) - l.suffix
+	if at < l.prefix || !wholeEscapes(part, at) {
+		return nil
+	}
+	return p.nodes[textPattern{prefix: part[:l.prefix], suffix: part[at:]}]
 }
 
 // leaf holds the routes of one place in the tree. Routes that ask for nothing but path, method and host are masks,
@@ -115,11 +84,26 @@ func (n *node) insert(r route) {
 	for _, s := range r.template.segments {
 		n = n.child(s)
 	}
-	if r.template.tail {
-		leafOf(&n.tail).insert(r)
-	} else {
+	switch {
+	case !r.template.deep:
 		leafOf(&n.exact).insert(r)
+	case r.template.back == nil:
+		leafOf(&n.tail).insert(r)
+	default:
+		n.insertBack(r)
 	}
+}
+
+// insertBack adds a route with segments after its **.
+func (n *node) insertBack(r route) {
+	if n.back == nil {
+		n.back = &node{}
+	}
+	n = n.back
+	for i := len(r.template.back) - 1; i >= 0; i-- {
+		n = n.child(r.template.back[i])
+	}
+	leafOf(&n.exact).insert(r)
 }
 
 // child returns the node for a segment below n, made if need be.
@@ -129,6 +113,12 @@ func (n *node) child(s segment) *node {
 			n.any = &node{}
 		}
 		return n.any
+	}
+	if s.pattern != nil {
+		if n.patterns == nil {
+			n.patterns = &patterns{nodes: make(map[textPattern]*node)}
+		}
+		return n.patterns.child(*s.pattern)
 	}
 	child := n.literals[s.literal]
 	if child == nil {
@@ -151,7 +141,7 @@ func leafOf(l **leaf) *leaf {
 func (l *leaf) insert(r route) {
 	e := r.entry
 	hosts, methods := e.hosts, e.methods
-	if r.rule.dynamic() || e.ports != nil || e.headers != nil || max(1, len(hosts))*max(1, len(methods)) > maxKeys {
+	if r.rule.dynamic() || !e.indexed() || max(1, len(hosts))*max(1, len(methods)) > maxKeys {
 		l.rest = append(l.rest, r)
 		return
 	}
@@ -198,19 +188,54 @@ func (n *node) walk(j *judge, rest string, more bool) {
 	if n.tail != nil {
 		n.tail.visit(j)
 	}
+	if n.back != nil {
+		n.back.walkBack(j, rest, more)
+	}
 	if !more {
 		if n.exact != nil {
 			n.exact.visit(j)
 		}
 		return
 	}
-	var head string
-	head, rest, more = strings.Cut(rest, "/")
-	if child := n.literals[head]; child != nil {
+	var part string
+	part, rest, more = cutFirst(rest, more)
+	if child := n.literals[part]; child != nil {
 		child.walk(j, rest, more)
 	}
-	if n.any != nil && head != "" {
+	if n.any != nil && part != "" {
 		n.any.walk(j, rest, more)
+	}
+	if n.patterns != nil && part != "" {
+		for _, l := range n.patterns.lengths {
+			if child := n.patterns.find(l, part); child != nil {
+				child.walk(j, rest, more)
+			}
+		}
+	}
+}
+
+// walkBack visits every leaf of a tree over segments from the last one. What is left of the path is for the **.
+func (n *node) walkBack(j *judge, rest string, more bool) {
+	if n.exact != nil {
+		n.exact.visit(j)
+	}
+	if !more {
+		return
+	}
+	var part string
+	part, rest, more = cutLast(rest, more)
+	if child := n.literals[part]; child != nil {
+		child.walkBack(j, rest, more)
+	}
+	if n.any != nil && part != "" {
+		n.any.walkBack(j, rest, more)
+	}
+	if n.patterns != nil && part != "" {
+		for _, l := range n.patterns.lengths {
+			if child := n.patterns.find(l, part); child != nil {
+				child.walkBack(j, rest, more)
+			}
+		}
 	}
 }
 
@@ -223,8 +248,9 @@ func (l *leaf) visit(j *judge) {
 		l.visitHosts(j, j.request.Host)
 	}
 	for i := range l.rest {
-		if l.rest[i].entry.fitsRest(j.request) {
-			j.matchRoute(&l.rest[i])
+		r := &l.rest[i]
+		if (j.record != nil || j.settled(r.rule)) && r.entry.fitsRest(j.request) {
+			j.matchRoute(r)
 		}
 	}
 }

@@ -23,6 +23,7 @@ type rule struct {
 	scopes    []string
 	claims    []claimCondition
 	when      *expression // nil: none
+	maxBody   int64       // bytes; 0: no limit
 }
 
 // dynamic reports whether the rule has a condition that looks at the request, so that it cannot be settled in Bind.

@@ -24,7 +24,12 @@ type Rule struct {
 	Deny *Conditions `json:"deny,omitempty"`
 }
 
-// Match fits a request if all of its given fields do. At least one is given.
+// Match fits a request if all of its given fields do. At least one is given. A field that starts with "not" fits if none
+// of its entries does.
+//
+// Where a request can be read in two ways, the doubt is never the client's: an allow rule fits less and a deny rule more.
+// So a path fits paths of a deny rule, and notPaths of an allow rule, with and without a final slash; and an unknown
+// peer address is in remoteIPs of a deny rule, and in notRemoteIPs of an allow rule.
 // +kubebuilder:validation:MinProperties=1
 type Match struct {
 	// Hosts without port; "*.example.com" fits every name below, not example.com itself. Compared without case.
@@ -36,8 +41,18 @@ type Match struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Hosts []string `json:"hosts,omitempty"`
 
-	// Paths are templates: literal segments, {name} for one captured segment, * for one segment, and a final ** for the
-	// rest, none included. A gRPC method is the path /package.Service/Method.
+	// NotHosts are hosts, written as under hosts, that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	NotHosts []string `json:"notHosts,omitempty"`
+
+	// Paths are templates: literal segments, {name} for one captured segment, * or {*} for one segment, "v*", "*.json" and
+	// "a*z" for one segment that starts or ends so, and at most one ** or {**} for any number of segments, none included.
+	// A gRPC method is the path /package.Service/Method.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -46,6 +61,15 @@ type Match struct {
 	// +kubebuilder:validation:items:MaxLength=1024
 	Paths []string `json:"paths,omitempty"`
 
+	// NotPaths are templates, written as under paths but without names, of paths that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Pattern=`^/`
+	// +kubebuilder:validation:items:MaxLength=1024
+	NotPaths []string `json:"notPaths,omitempty"`
+
 	// Methods are request methods, compared with case (RFC 9110 section 9.1).
 	// +optional
 	// +listType=set
@@ -53,6 +77,14 @@ type Match struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:Pattern=`^[A-Z][A-Z-]{0,31}$`
 	Methods []string `json:"methods,omitempty"`
+
+	// NotMethods are request methods that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:Pattern=`^[A-Z][A-Z-]{0,31}$`
+	NotMethods []string `json:"notMethods,omitempty"`
 
 	// Ports are the ports that the client dialled.
 	// +optional
@@ -63,6 +95,32 @@ type Match struct {
 	// +kubebuilder:validation:items:Maximum=65535
 	Ports []int32 `json:"ports,omitempty"`
 
+	// NotPorts are ports that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	NotPorts []int32 `json:"notPorts,omitempty"`
+
+	// RemoteIPs are addresses ("10.1.2.3") and CIDR blocks ("10.0.0.0/8") of the connection's peer. Behind a proxy, a load
+	// balancer or a mesh that is their address, not the client's: no header is believed.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?$`
+	RemoteIPs []string `json:"remoteIPs,omitempty"`
+
+	// NotRemoteIPs are addresses and CIDR blocks of peers that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?$`
+	NotRemoteIPs []string `json:"notRemoteIPs,omitempty"`
+
 	// Headers must all fit.
 	// +optional
 	// +listType=map
@@ -72,9 +130,15 @@ type Match struct {
 	Headers []HeaderMatch `json:"headers,omitempty"`
 }
 
-// HeaderMatch is a condition on a request header. A header that comes several times fits an allow rule only if every
-// value does, and a deny rule if any does.
-// +kubebuilder:validation:XValidation:rule="has(self.exists) != has(self.values)",message="give exactly one of exists, values"
+// HeaderMatch is a condition on a request header. Values and patterns are alternatives: one of either is enough. Of
+// notValues and notPatterns none may fit; a header that is missing fits none.
+//
+// A header that comes several times, or as a list with commas (RFC 9110 section 5.3), fits values and patterns of an
+// allow rule only if every value does, of a deny rule if any does. It is the other way round for notValues and
+// notPatterns.
+// +kubebuilder:validation:XValidation:rule="has(self.exists) || has(self.values) || has(self.patterns) || has(self.notValues) || has(self.notPatterns)",message="give exists, values, patterns, notValues or notPatterns"
+// +kubebuilder:validation:XValidation:rule="!has(self.exists) || !(has(self.values) || has(self.patterns))",message="give exactly one of exists, values and patterns"
+// +kubebuilder:validation:XValidation:rule="!has(self.exists) || self.exists || !(has(self.notValues) || has(self.notPatterns))",message="exists: false goes alone"
 type HeaderMatch struct {
 	// Name of the header, compared without case.
 	// +required
@@ -90,7 +154,37 @@ type HeaderMatch struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=1024
 	Values []string `json:"values,omitempty"`
+
+	// Patterns are alternatives for the whole value with at most one * in each, which stands for any text: "admin-*",
+	// "*.example.com"; * alone fits every value that is not empty.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	Patterns []string `json:"patterns,omitempty"`
+
+	// NotValues are values that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=1024
+	NotValues []string `json:"notValues,omitempty"`
+
+	// NotPatterns are patterns of values that do not fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	NotPatterns []string `json:"notPatterns,omitempty"`
 }
 
 // Allow is the conditions of an allow rule. An empty object asks for a valid token of any of the policy's issuers.
@@ -100,6 +194,11 @@ type Allow struct {
 	// It may go with when, but with no condition on the token.
 	// +optional
 	Anonymous bool `json:"anonymous,omitempty"`
+
+	// MaxBody is the largest request body, such as "10Mi". Of all allow rules that fit a request the largest holds, and
+	// one without maxBody sets no limit; the sidecar's own limit holds as well.
+	// +optional
+	MaxBody *Size `json:"maxBody,omitempty"`
 
 	Conditions `json:",inline"`
 }
@@ -147,10 +246,10 @@ type Conditions struct {
 
 // ClaimCondition is one condition on one claim: exactly one operator is given. Values are compared with a claim that is
 // a string, or with the JSON text of a number or boolean: "7", "true". For a claim that is a list, equals, anyOf,
-// matches, greaterThan and lessThan hold if they hold for any element, allOf if each value is an element, and noneOf if
-// no value is. A claim that is missing or null satisfies only exists: false and noneOf, an object only exists: true and
-// noneOf.
-// +kubebuilder:validation:XValidation:rule="[has(self.exists), has(self.equals), has(self.anyOf), has(self.allOf), has(self.noneOf), has(self.matches), has(self.greaterThan), has(self.lessThan)].filter(x, x).size() == 1",message="give exactly one of exists, equals, anyOf, allOf, noneOf, matches, greaterThan, lessThan"
+// patterns, matches, greaterThan and lessThan hold if they hold for any element, allOf if each value is an element, and
+// noneOf and notPatterns if no element fits. A claim that is missing or null satisfies only exists: false, noneOf and
+// notPatterns, an object only exists: true, noneOf and notPatterns.
+// +kubebuilder:validation:XValidation:rule="[has(self.exists), has(self.equals), has(self.anyOf), has(self.allOf), has(self.noneOf), has(self.patterns), has(self.notPatterns), has(self.matches), has(self.greaterThan), has(self.lessThan)].filter(x, x).size() == 1",message="give exactly one of exists, equals, anyOf, allOf, noneOf, patterns, notPatterns, matches, greaterThan, lessThan"
 type ClaimCondition struct {
 	// Claim is a claim path: dotted names with bracket-quoted segments, as in CEL.
 	// +required
@@ -190,6 +289,27 @@ type ClaimCondition struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=1024
 	NoneOf []string `json:"noneOf,omitempty"`
+
+	// Patterns: the claim fits one of these, with at most one * in each, which stands for any text: "admin-*",
+	// "*.example.com"; * alone fits every value that is not empty.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	Patterns []string `json:"patterns,omitempty"`
+
+	// NotPatterns: the claim fits none of these patterns; a missing claim fits none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	NotPatterns []string `json:"notPatterns,omitempty"`
 
 	// Matches is an RE2 expression for the whole value.
 	// +optional

@@ -31,6 +31,10 @@ type Spec struct {
 	// Paths relaxes how request paths are checked before they are matched.
 	// +optional
 	Paths *Paths `json:"paths,omitempty"`
+
+	// Streams says what becomes of long streams.
+	// +optional
+	Streams *Streams `json:"streams,omitempty"`
 }
 
 // Mode says whether a policy's verdicts take effect.
@@ -132,4 +136,25 @@ const (
 	RefuseEncodedSlash EncodedSlash = "Refuse"
 	// KeepEncodedSlash keeps "%2F" as part of a segment.
 	KeepEncodedSlash EncodedSlash = "Keep"
+)
+
+// Streams says what becomes of requests that outlive their token: upgraded connections, long answers, gRPC streams.
+type Streams struct {
+	// OnExpiry is Keep (default) or Close: the request is broken off when its token expires.
+	// If any Enforce policy that selects the pod says Close, streams of the pod are closed.
+	// +optional
+	// +kubebuilder:default=Keep
+	OnExpiry OnExpiry `json:"onExpiry,omitempty"`
+}
+
+// OnExpiry says what becomes of a stream when its token expires.
+// +kubebuilder:validation:Enum=Keep;Close
+type OnExpiry string
+
+// The ways to treat a stream whose token expires. The empty value is KeepStream.
+const (
+	// KeepStream lets the stream run on.
+	KeepStream OnExpiry = "Keep"
+	// CloseStream breaks the stream off.
+	CloseStream OnExpiry = "Close"
 )

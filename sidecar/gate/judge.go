@@ -29,7 +29,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	dr := g.requests.Get().(*decision.Request)
 	*dr = decision.Request{
 		Method: r.Method, Host: sh.host, Path: sh.path, RawQuery: sh.query,
-		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: g.opts.Now(),
+		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: g.opts.Now(), ClientCert: r.ClientCert,
 	}
 	if dr.Header == nil {
 		dr.Header = noHeader{}

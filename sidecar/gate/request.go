@@ -21,6 +21,8 @@ type Request struct {
 	Port int
 	// Remote is the address of the connection's peer.
 	Remote netip.Addr
+	// ClientCert is what the verified certificate of a TLS client says; nil without one.
+	ClientCert *decision.ClientCert
 }
 
 // noHeader has no fields.
