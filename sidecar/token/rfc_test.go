@@ -11,71 +11,108 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// TestRFCVectors runs the examples of the standards. RFC 7520's are among Wycheproof's.
-func TestRFCVectors(t *testing.T) {
-	t.Parallel()
-	data, err := os.ReadFile("testdata/rfc.json")
+// rfcVector is an example of a standard. Use says what it is: "verify", a JWT; "front", a JWS whose payload is no JSON;
+// "decrypt", a JWE that is no JWT; "nested", a JWT in a JWE.
+type rfcVector struct {
+	Name, Use, Token, Plain string
+	Issuer                  string          // its iss; joe if it is not given
+	Key, Decryption         json.RawMessage // Key decrypts where Use is "decrypt"
+	Want                    decision.Reason // where we refuse what the standard shows
+	Why                     string          // of Want
+}
+
+func rfcVectors(t *testing.T, file string) []rfcVector {
+	t.Helper()
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var vectors []struct {
-		Name, Use, Token, Plain string
-		Want                    decision.Reason
-		Key                     json.RawMessage
-	}
+	var vectors []rfcVector
 	if err := json.Unmarshal(data, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	joe := policy.Issuer{Issuer: "joe", AnyAudience: true, Algorithms: everyAlgorithm()}
-	then := time.Unix(1300819380-60, 0)
-	for _, tc := range vectors {
-		t.Run(tc.Name, func(t *testing.T) {
-			t.Parallel()
-			use := keyset.Verify
-			if tc.Use == "decrypt" {
-				use = keyset.Decrypt
-			}
-			keys, err := keyset.Parse(tc.Key, use)
-			if err != nil {
-				t.Fatal(err)
-			}
-			v := newVerifier(t, Config{Issuer: joe, Keys: keys})
-			switch tc.Use {
-			case "verify":
-				tok, reason := Parse(tc.Token)
-				if reason == "" {
-					var got Verified
-					got, reason = v.Verify(tok, then)
-					if reason == "" && got.Claims["http://example.com/is_root"] != true {
-						t.Error("the claims are not the example's")
-					}
+	return vectors
+}
+
+// TestRFCVectors runs the examples of RFC 7515, 7516, 7519, 8037 and 7520 through the whole verifier.
+func TestRFCVectors(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"testdata/rfc.json", "testdata/rfc7520.json"} {
+		for _, v := range rfcVectors(t, file) {
+			t.Run(v.Name, func(t *testing.T) {
+				t.Parallel()
+				if (v.Want == "") != (v.Why == "") {
+					t.Error("a refusal and its reason go together")
 				}
-				if reason != tc.Want {
-					t.Errorf("got %q, want %q", reason, tc.Want)
-				}
-			case "front":
-				tok, reason := front(tc.Token)
-				if reason == "" {
-					_, reason = v.signedBy(tok)
-				}
-				if reason != "" {
-					t.Errorf("got %q", reason)
-				}
-				if _, reason := Parse(tc.Token); reason != decision.Malformed {
-					t.Errorf("a payload that is no JSON: got %q", reason)
-				}
-			case "decrypt":
-				tok, reason := Parse(tc.Token)
-				if reason != "" {
-					t.Fatal(reason)
-				}
-				v := &Verifier{decryption: newChoice(keys)}
-				if _, got := v.open(tok); !got.ok || got.plain != tc.Plain {
-					t.Errorf("decrypted %v, to the plaintext of the example %v", got.ok, got.plain == tc.Plain)
-				}
-			default:
-				t.Fatalf("unknown use %q", tc.Use)
-			}
-		})
+				v.run(t)
+			})
+		}
+	}
+}
+
+// verifier is one for the example's issuer and keys.
+func (v rfcVector) verifier(t *testing.T) *Verifier {
+	t.Helper()
+	parse := func(data json.RawMessage, use keyset.Use) *keyset.Set {
+		if data == nil {
+			return nil
+		}
+		s, err := keyset.Parse(data, use)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	c := Config{Issuer: policy.Issuer{
+		Issuer: "joe", AnyAudience: true, Algorithms: everyAlgorithm(), Decryption: &policy.Decryption{},
+	}}
+	if v.Issuer != "" {
+		c.Issuer.Issuer = v.Issuer
+	}
+	if v.Use == "decrypt" {
+		c.Decryption = parse(v.Key, keyset.Decrypt)
+	} else {
+		c.Keys, c.Decryption = parse(v.Key, keyset.Verify), parse(v.Decryption, keyset.Decrypt)
+	}
+	return newVerifier(t, c)
+}
+
+func (v rfcVector) run(t *testing.T) {
+	verifier := v.verifier(t)
+	then := time.Unix(1300819380-60, 0) // a minute before the examples expire
+	tok, reason := Parse(v.Token)
+	var got Verified
+	if reason == "" {
+		got, reason = verifier.Verify(tok, then)
+	}
+	switch v.Use {
+	case "verify", "nested":
+		if reason == "" && got.Claims["http://example.com/is_root"] != true {
+			t.Error("the claims are not the example's")
+		}
+	case "front":
+		if reason != decision.Malformed {
+			t.Errorf("a payload that is no JSON: got %q", reason)
+		}
+		tok, reason = front(v.Token)
+		if reason == "" {
+			_, reason = verifier.signedBy(tok)
+		}
+	case "decrypt":
+		if v.Want != "" {
+			break
+		}
+		if reason != decision.Unsigned {
+			t.Errorf("nothing signed inside: got %q", reason)
+		}
+		reason = ""
+		if _, content := verifier.open(tok); !content.ok || content.plain != v.Plain {
+			t.Errorf("decrypted %v, to the plaintext of the example %v", content.ok, content.plain == v.Plain)
+		}
+	default:
+		t.Fatalf("unknown use %q", v.Use)
+	}
+	if reason != v.Want {
+		t.Errorf("got %q, want %q", reason, v.Want)
 	}
 }
