@@ -141,6 +141,7 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 	}
 	s.gate.Swap(snapshot)
 	s.metrics.SnapshotLoaded(version)
+	s.metrics.Retain(snapshot.Policies())
 	return nil
 }
 
@@ -164,11 +165,7 @@ func (o observer) Request(r *telemetry.Record) {
 func (o observer) Connection(delta int) { o.metrics.Connection(delta) }
 
 func (s *sidecar) cache() telemetry.Cache {
-	snapshot := s.gate.Snapshot()
-	if snapshot == nil {
-		return telemetry.Cache{}
-	}
-	c := snapshot.CacheStats()
+	c := s.gate.CacheStats()
 	return telemetry.Cache{Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions, Entries: int64(c.Entries), Bytes: c.Bytes}
 }
 

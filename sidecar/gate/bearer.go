@@ -15,7 +15,7 @@ type bearer struct {
 	verified token.Verified
 	subject  *decision.Subject
 	fields   []Field
-	unknown  []*source // sources that lack the token's key
+	unknown  []string // ids of key sources that lack the token's key
 }
 
 // who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -46,20 +47,51 @@ func cachedRequest(n int, token string) *gate.Request {
 		"X-Request-Id", "1")
 }
 
+// parsed is a header as a relay has it: a list of fields in the order in which they came.
+type parsed struct {
+	fields []gate.Field
+	values []string
+}
+
+func (p *parsed) Values(name string) []string {
+	p.values = p.values[:0]
+	for i := range p.fields {
+		if p.fields[i].Name == name {
+			p.values = append(p.values, p.fields[i].Value)
+		}
+	}
+	return p.values
+}
+
 func BenchmarkJudgeCached(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
-		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
-			g := gate.New(gate.Options{})
-			g.Swap(gatetest.Snapshot(b, time.Now, nil, manyRules(n)...))
-			r := cachedRequest(n, longToken(time.Now()))
-			b.ReportAllocs()
-			for b.Loop() {
-				if v := g.Judge(r); v.Reason != decision.Allowed {
-					b.Fatal(v.Reason)
+		g := gate.New(gate.Options{})
+		g.Swap(gatetest.Snapshot(b, time.Now, nil, manyRules(n)...))
+		r := cachedRequest(n, longToken(time.Now()))
+		r.Time = time.Now()
+		relayed := *r
+		relayed.Header = asParsed(r.Header.(http.Header))
+		for name, r := range map[string]*gate.Request{"http.Header": r, "parsed": &relayed} {
+			b.Run(fmt.Sprintf("rules=%d/%s", n, name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if v := g.Judge(r); v.Reason != decision.Allowed {
+						b.Fatal(v.Reason)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
+}
+
+func asParsed(h http.Header) *parsed {
+	p := &parsed{}
+	for name, values := range h {
+		for _, v := range values {
+			p.fields = append(p.fields, gate.Field{Name: name, Value: v})
+		}
+	}
+	return p
 }
 
 func BenchmarkJudgeCachedParallel(b *testing.B) {

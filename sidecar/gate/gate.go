@@ -1,12 +1,14 @@
 package gate
 
 import (
+	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
 // Options are settings of a Gate. All may be left out.
@@ -30,6 +32,10 @@ type Gate struct {
 	snapshot atomic.Pointer[Snapshot]
 	waiting  *waiting
 	requests sync.Pool // of *decision.Request: conditions on a request take it by reference
+
+	mu    sync.Mutex           // guards what follows
+	asked map[string]time.Time // key source -> when it was last reported
+	past  token.Stats          // counts of the caches of snapshots that were replaced
 }
 
 // New returns a gate without a snapshot: it refuses everything with NotReady.
@@ -43,13 +49,39 @@ func New(o Options) *Gate {
 	if o.KeyWait == 0 {
 		o.KeyWait = 3 * time.Second
 	}
-	return &Gate{opts: o, waiting: newWaiting(), requests: sync.Pool{New: func() any { return new(decision.Request) }}}
+	return &Gate{
+		opts: o, waiting: newWaiting(), asked: map[string]time.Time{},
+		requests: sync.Pool{New: func() any { return new(decision.Request) }},
+	}
 }
 
-// Swap puts a snapshot in force. Requests that are being judged finish under the one they began with.
+// Swap puts a snapshot in force; each snapshot once. Requests that are being judged finish under the one they began with.
 func (g *Gate) Swap(s *Snapshot) {
-	g.snapshot.Store(s)
+	g.mu.Lock()
+	if old := g.snapshot.Swap(s); old != nil {
+		c := old.CacheStats()
+		g.past.Hits += c.Hits
+		g.past.Misses += c.Misses
+		g.past.Evictions += c.Evictions
+	}
+	g.mu.Unlock()
 	g.waiting.wake()
+}
+
+// CacheStats returns the counts of the caches of verified tokens since the gate was made, and what the one in force
+// holds. What requests count that were being judged during a Swap may be left out.
+func (g *Gate) CacheStats() token.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sum := g.past
+	if s := g.snapshot.Load(); s != nil {
+		c := s.CacheStats()
+		sum.Hits += c.Hits
+		sum.Misses += c.Misses
+		sum.Evictions += c.Evictions
+		sum.Entries, sum.Bytes = c.Entries, c.Bytes
+	}
+	return sum
 }
 
 // Snapshot returns the snapshot in force, or nil before the first Swap.
@@ -74,21 +106,34 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	return v
 }
 
-// report tells of sources that lack a token's key. It returns when the newest of them was last told of; zero if nobody is
-// told.
-func (g *Gate) report(sources []*source, now time.Time) (asked time.Time) {
+// report tells of key sources that lack a token's key. It returns when the newest of them was last told of; zero if
+// nobody is told.
+func (g *Gate) report(sources []string, now time.Time) (last time.Time) {
 	if g.opts.OnUnknownKey == nil {
-		return asked
+		return last
 	}
-	for _, src := range sources {
-		last := src.reported.Load()
-		age := time.Duration(now.UnixNano() - last) // negative if the clock was set back
-		if (age < 0 || age >= g.opts.UnknownKeyEvery) && src.reported.CompareAndSwap(last, now.UnixNano()) {
-			g.opts.OnUnknownKey(src.id)
+	for _, id := range sources {
+		at, due := g.ask(id, now)
+		if due {
+			g.opts.OnUnknownKey(id)
 		}
-		if at := time.Unix(0, src.reported.Load()); at.After(asked) {
-			asked = at
+		if at.After(last) {
+			last = at
 		}
 	}
-	return asked
+	return last
+}
+
+// ask returns when a key source was last told of, and whether that is now.
+func (g *Gate) ask(id string, now time.Time) (at time.Time, due bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, known := g.asked[id]
+	age := now.Sub(at) // negative if the clock was set back
+	if known && age >= 0 && age < g.opts.UnknownKeyEvery {
+		return at, false
+	}
+	maps.DeleteFunc(g.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= g.opts.UnknownKeyEvery })
+	g.asked[id] = now
+	return now, true
 }

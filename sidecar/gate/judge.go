@@ -13,7 +13,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		v.Reason = decision.BadMethod
 		return
 	}
-	if s.policies == 0 {
+	if len(s.policies) == 0 {
 		v.Reason = decision.NoPolicy
 		return
 	}
@@ -29,10 +29,13 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	dr := g.requests.Get().(*decision.Request)
 	*dr = decision.Request{
 		Method: r.Method, Host: sh.host, Path: sh.path, RawQuery: sh.query,
-		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: g.opts.Now(), ClientCert: r.ClientCert,
+		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: r.Time, ClientCert: r.ClientCert,
 	}
 	if dr.Header == nil {
 		dr.Header = noHeader{}
+	}
+	if dr.Now.IsZero() {
+		dr.Now = g.opts.Now()
 	}
 	v.Path = sh.path
 	if s.program.Enforcing() {

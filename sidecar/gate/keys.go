@@ -18,7 +18,6 @@ const defaultClockSkew = 30 * time.Second
 type keyCache struct {
 	bundle     *bundle.Bundle
 	sets       map[keyUse]*keyset.Set
-	sources    map[string]*source
 	unresolved []string
 }
 
@@ -40,12 +39,7 @@ func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, 
 	if err != nil {
 		return issuer{}, err
 	}
-	src, ok := k.sources[keys]
-	if !ok {
-		src = &source{id: keys}
-		k.sources[keys] = src
-	}
-	return issuer{verifier: v, source: src, maxAge: maxAge(spec)}, nil
+	return issuer{verifier: v, source: keys, maxAge: maxAge(spec)}, nil
 }
 
 // set returns nil for a set that has not been resolved yet.

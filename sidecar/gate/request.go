@@ -7,15 +7,19 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 )
 
-// Request is what is judged. Nothing of it is changed or kept.
+// Request is what is judged. Nothing of it is changed or kept: its strings and what Header returns may lie in memory
+// that the caller uses for something else once Judge has returned and the Verdict has been used.
 type Request struct {
+	// Time is when the request came, which saves asking the clock; zero: Options.Now is asked.
+	Time time.Time
 	// Method as sent.
 	Method string
 	// Target is the request target as sent, query included: origin-form or absolute-form (RFC 9112 section 3.2).
 	Target string
 	// Host is the Host header or :authority as sent.
 	Host string
-	// Header has the request's header fields, without Host. Names are in canonical MIME form.
+	// Header has the request's header fields, without Host. Names are in canonical MIME form. What Values returns is used
+	// up before it is called again.
 	Header decision.Header
 	// Port is the port that the client dialled.
 	Port int
@@ -31,7 +35,8 @@ type noHeader struct{}
 // Values returns nothing.
 func (noHeader) Values(string) []string { return nil }
 
-// Verdict is what becomes of a request. The zero Verdict refuses.
+// Verdict is what becomes of a request. The zero Verdict refuses. Host, Target, Path and Edit.Replace may share the
+// memory of the request's strings; everything else outlives the request.
 type Verdict struct {
 	// Forward says that the request goes to the app, with Host, Target and Edit; else it is refused for Reason.
 	Forward bool

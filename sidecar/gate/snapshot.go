@@ -3,7 +3,7 @@ package gate
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"math"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
@@ -29,7 +29,7 @@ const DefaultCacheBytes = 8 << 20
 type Snapshot struct {
 	version     string
 	built       time.Time
-	policies    int
+	policies    []string // ids
 	issuers     int
 	unresolved  []string
 	program     *decision.Program
@@ -54,14 +54,8 @@ type side struct {
 type issuer struct {
 	bit      int // in decision.IssuerSet
 	verifier *token.Verifier
-	source   *source
+	source   string        // id of the key source
 	maxAge   time.Duration // with the clock skew; 0: no limit
-}
-
-// source is a key source that several issuers may share.
-type source struct {
-	id       string
-	reported atomic.Int64 // when an unknown key id was last reported, Unix nanoseconds
 }
 
 // NewSnapshot compiles a bundle. The version is for logs and acknowledgements. The error names everything that is wrong
@@ -83,9 +77,12 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	}
 	now := o.Now()
 	s := &Snapshot{
-		version: version, built: now, policies: len(b.Policies), issuers: len(program.Issuers()), program: program,
+		version: version, built: now, issuers: len(program.Issuers()), program: program,
 		revocations: token.NewRevocations(revocations(b), now),
 		cache:       token.NewCache[*bearer](max(o.CacheBytes, 0)),
+	}
+	for _, p := range compiled {
+		s.policies = append(s.policies, p.ID())
 	}
 	if err := s.addIssuers(b); err != nil {
 		return nil, err
@@ -98,6 +95,9 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 
 // Version returns the version given to NewSnapshot.
 func (s *Snapshot) Version() string { return s.version }
+
+// Policies returns the ids ("namespace/name") of the policies, Enforce and Audit. The caller must not change the slice.
+func (s *Snapshot) Policies() []string { return s.policies }
 
 // Summary is what may be shown of a snapshot: it holds no key and no token.
 type Summary struct {
@@ -113,7 +113,7 @@ type Summary struct {
 // Summary describes the snapshot.
 func (s *Snapshot) Summary() Summary {
 	return Summary{
-		Version: s.version, Built: s.built, Policies: s.policies, Issuers: s.issuers,
+		Version: s.version, Built: s.built, Policies: len(s.policies), Issuers: s.issuers,
 		Revocations: s.revocations.Len(), Unresolved: s.unresolved, Cache: s.cache.Stats(),
 	}
 }
@@ -135,7 +135,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 	for _, p := range b.Policies {
 		byID[decision.Policy{Namespace: p.Namespace, Name: p.Name}.ID()] = p
 	}
-	keys := keyCache{bundle: b, sets: map[keyUse]*keyset.Set{}, sources: map[string]*source{}}
+	keys := keyCache{bundle: b, sets: map[keyUse]*keyset.Set{}}
 	var specs [2][]policy.Issuer
 	var problems []error
 	for bit, is := range s.program.Issuers() {
@@ -158,7 +158,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 	}
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])
-	s.audit.offset = 1 << 15 // KeyOf takes 16 bits
+	s.audit.offset = math.MinInt32 // places of the other side count from 0
 	return errors.Join(problems...)
 }
 

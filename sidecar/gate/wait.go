@@ -62,7 +62,9 @@ func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 			return v
 		}
 		under = g.snapshot.Load()
-		v = g.Judge(r)
+		later := *r
+		later.Time = time.Time{} // it is later by now
+		v = g.Judge(&later)
 	}
 	return v
 }

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,13 @@ func (m *Metrics) Connection(delta int) { m.conns.Add(float64(delta)) }
 // SnapshotLoaded notes the version of the snapshot in force from now on.
 func (m *Metrics) SnapshotLoaded(version string) { m.snapshot.set(version) }
 
+// Retain drops the counts of policies that are not among these, which are named "namespace/name": policies come and
+// go, and what is gone must not be reported for ever.
+func (m *Metrics) Retain(policies []string) {
+	m.requests.retain(policies)
+	m.audits.retain(policies)
+}
+
 // SnapshotRejected counts a snapshot that could not be loaded.
 func (m *Metrics) SnapshotRejected() { m.rejected.Inc() }
 
@@ -107,7 +115,7 @@ type counterKey struct {
 // nor allocates.
 type counters struct {
 	vec   *prometheus.CounterVec
-	mu    *sync.Mutex // held while known is replaced
+	mu    *sync.Mutex // held while vec grows or shrinks and known is replaced
 	known *atomic.Pointer[map[counterKey]prometheus.Counter]
 }
 
@@ -127,11 +135,23 @@ func (c counters) inc(k counterKey) {
 		counter.Inc()
 		return
 	}
-	counter := c.vec.WithLabelValues(k.decision, string(k.reason), k.policy, k.rule)
-	counter.Inc()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	counter := c.vec.WithLabelValues(k.decision, string(k.reason), k.policy, k.rule)
+	counter.Inc()
 	grown := maps.Clone(*c.known.Load())
 	grown[k] = counter
 	c.known.Store(&grown)
+}
+
+// retain drops the counters of policies that are not among these.
+func (c counters) retain(policies []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept := maps.Clone(*c.known.Load())
+	maps.DeleteFunc(kept, func(k counterKey, _ prometheus.Counter) bool {
+		gone := k.policy != "" && !slices.Contains(policies, k.policy)
+		return gone && c.vec.DeleteLabelValues(k.decision, string(k.reason), k.policy, k.rule)
+	})
+	c.known.Store(&kept)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 )
 
-// Record is what is known of one request when its fate is settled.
+// Record is what is known of one request when its fate is settled. What takes a Record keeps nothing of it.
 type Record struct {
 	// Time is when the request arrived, Own the time that the sidecar itself took to settle it.
 	Time time.Time
@@ -28,10 +28,5 @@ type Record struct {
 	Issuer, KeyID, Subject string
 }
 
-// Audit is the verdict of one Audit policy.
-type Audit struct {
-	// Policy is "namespace/name"; Rule is the rule that decided, if one did.
-	Policy, Rule string
-	Allowed      bool
-	Reason       decision.Reason
-}
+// Audit is the verdict of one Audit policy, as the gate has it.
+type Audit = decision.AuditResult

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -70,14 +71,75 @@ bearerguard_token_cache_bytes 4096
 	}
 }
 
-func TestRequestDoesNotAllocate(t *testing.T) {
+func TestAForwardedRequestDoesNotAllocate(t *testing.T) {
 	m, err := NewMetrics(prometheus.NewRegistry(), Sources{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, err := NewLogger(io.Discard, "json", "info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seldom, never := NewDecisionLog(l, LogOptions{AllowEvery: 1 << 40}), NewDecisionLog(l, LogOptions{})
+	r := &Record{
+		Time: at(0), Forwarded: true, Reason: decision.Allowed, Policy: "shop/orders", Rule: "read", Own: time.Microsecond,
+		Audit: []Audit{{Policy: "shop/trial", Rule: "r", Allowed: true, Reason: decision.Allowed}},
+	}
+	seldom.Request(r) // the first of a sample
+	for name, do := range map[string]func(){
+		"counting it": func() { m.Request(r) }, "a log of some": func() { seldom.Request(r) }, "a log of none": func() { never.Request(r) },
+	} {
+		if n := testing.AllocsPerRun(100, do); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+func TestCountsOfPoliciesThatAreGoneAreDropped(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	m, err := NewMetrics(reg, Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() {
+		for _, p := range []string{"shop/old", "shop/new"} {
+			m.Request(&Record{Forwarded: true, Reason: decision.Allowed, Policy: p, Rule: "r", Audit: []Audit{{Policy: p}}})
+		}
+		m.Request(&Record{Reason: decision.NoToken})
+	}
+	check := func(want string) {
+		t.Helper()
+		want = "# HELP bearerguard_requests_total Requests by decision, reason, and the policy and rule that decided.\n" +
+			"# TYPE bearerguard_requests_total counter\n" + want
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_requests_total"); err != nil {
+			t.Error(err)
+		}
+	}
+	count()
+	m.Retain([]string{"shop/new"})
+	check(`bearerguard_requests_total{decision="allow",policy="shop/new",reason="Allowed",rule="r"} 1
+bearerguard_requests_total{decision="deny",policy="",reason="NoToken",rule=""} 1
+`)
+	if n := testutil.CollectAndCount(m.audits.vec); n != 1 {
+		t.Errorf("%d series of Audit policies, want 1", n)
+	}
+	count() // a policy that comes back counts from the start
+	check(`bearerguard_requests_total{decision="allow",policy="shop/new",reason="Allowed",rule="r"} 2
+bearerguard_requests_total{decision="allow",policy="shop/old",reason="Allowed",rule="r"} 1
+bearerguard_requests_total{decision="deny",policy="",reason="NoToken",rule=""} 2
+`)
+}
+
+func BenchmarkAForwardedRequest(b *testing.B) {
+	m, err := NewMetrics(prometheus.NewRegistry(), Sources{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	r := &Record{Forwarded: true, Reason: decision.Allowed, Policy: "shop/orders", Rule: "read", Own: time.Microsecond}
-	if n := testing.AllocsPerRun(100, func() { m.Request(r) }); n != 0 {
-		t.Errorf("counting a request allocates %v times", n)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Request(r)
 	}
 }
 

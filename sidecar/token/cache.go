@@ -31,9 +31,9 @@ type cacheKey struct {
 // lately, and is safe for concurrent use. An entry is never handed out once it has expired. Whatever else could end a
 // verdict (keys, policies, revocations) ends the whole cache: a new snapshot has a new one.
 //
-// A token is found by a hash with a random key, then compared whole with the token that was verified: two tokens can
-// never get each other's value, and nobody can choose tokens that crowd one place of the table. Finding one takes no
-// lock, so that requests on many cores with one token do not wait for each other.
+// A token is found by a hash with a random key, then compared whole with the token that was verified, so that two
+// tokens can never get each other's value. Finding one takes no lock, so that requests on many cores with one token do
+// not wait for each other.
 type Cache[T any] struct {
 	seed   maphash.Seed
 	shards [shards]shard[T]
@@ -51,9 +51,15 @@ func NewCache[T any](maxBytes int64) *Cache[T] {
 	return c
 }
 
+// tail is how much of a token is hashed, in bytes: the end, which is the signature or the authentication tag and so
+// differs from token to token. Nobody can choose it for a token that verifies, and no other is kept: even a flood of
+// tokens with one end meets one entry.
+const tail = 64
+
 func (c *Cache[T]) hash(k cacheKey) uint64 {
+	end := k.raw[max(0, len(k.raw)-tail):]
 	// The place is a small number: odd multiples keep the hashes of one token at two places apart.
-	return maphash.String(c.seed, k.raw) + uint64(k.location)*0x9e3779b97f4a7c15
+	return maphash.String(c.seed, end) + uint64(k.location)*0x9e3779b97f4a7c15
 }
 
 // shard spreads by the topmost bits of the hash; a shard's buckets go by the lowest.
