@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -24,10 +23,10 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 	reason := failure(err, x.answered.Load())
 	f.proxy.log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
 	if o := f.proxy.observer; o != nil {
-		info := &x.conn.info
+		info := x.info
 		o.Request(&telemetry.Record{
 			Time: f.proxy.now(), Reason: reason, Policy: x.verdict.Policy, Rule: x.verdict.Rule,
-			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.port, Remote: info.remote,
+			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		})
 	}
 	f.proxy.refuse(w, r, refuse.Cause{Reason: reason})
@@ -35,12 +34,9 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // failure maps an error of forwarding to a reason. Answered says that the app had sent something.
 func failure(err error, answered bool) decision.Reason {
-	var bad head.Error
 	var timeout net.Error
 	var op *net.OpError
 	switch {
-	case errors.As(err, &bad): // in the client's body
-		return reasonOf(bad)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return decision.UpstreamTimeout

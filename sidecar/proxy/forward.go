@@ -28,10 +28,8 @@ type forwarder struct {
 
 // exchange is what is known of a request while it is forwarded.
 type exchange struct {
-	conn     *clientConn
+	info     *connInfo
 	verdict  *gate.Verdict
-	body     *requestBody
-	http1    bool        // the client speaks it
 	answered atomic.Bool // the app has sent something
 }
 
@@ -50,13 +48,12 @@ func newForwarder(p *Proxy) *forwarder {
 	f.tls.Protocols.SetHTTP1(true)
 	f.tls.Protocols.SetHTTP2(true)
 	f.reverse = &httputil.ReverseProxy{
-		Rewrite:        f.rewrite,
-		Transport:      roundTripper(f.choose),
-		ModifyResponse: modifyResponse,
-		ErrorHandler:   f.fail,
-		FlushInterval:  -1, // what the app has said, the client gets
-		BufferPool:     bufferPool{},
-		ErrorLog:       stdLog(p.log),
+		Rewrite:       f.rewrite,
+		Transport:     roundTripper(f.choose),
+		ErrorHandler:  f.fail,
+		FlushInterval: -1, // what the app has said, the client gets
+		BufferPool:    bufferPool{},
+		ErrorLog:      stdLog(p.log),
 	}
 	return f
 }
@@ -81,39 +78,15 @@ func (f *forwarder) close() {
 }
 
 // forward sends the request on and the answer back.
-func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, conn *clientConn, v *gate.Verdict, body *requestBody) {
-	if !upgradable(r) {
-		r.Header.Del("Upgrade")
-	}
+func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, info *connInfo, v *gate.Verdict) {
+	r.Header.Del("Upgrade") // HTTP/2 has none (RFC 9113 section 8.2.2)
 	r.Header.Del("Http2-Settings")
-	if r.ProtoMajor == 1 {
-		// Else the server would read the whole body before the app's answer gets out.
-		_ = http.NewResponseController(w).EnableFullDuplex()
-	}
-	x := &exchange{conn: conn, verdict: v, body: body, http1: r.ProtoMajor == 1}
+	x := &exchange{info: info, verdict: v}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { x.answered.Store(true) },
 	})
-	if r.Header.Get("Upgrade") != "" {
-		w = &upgradeWriter{ResponseWriter: w, proxy: f.proxy, strict: conn.strict, websocket: strings.EqualFold(r.Header.Get("Upgrade"), "websocket")}
-	}
 	f.reverse.ServeHTTP(w, r.WithContext(ctx))
-}
-
-// upgradable says whether a switch of protocols may be offered to the app. One to another version of HTTP, or to TLS,
-// would carry requests past the gate.
-func upgradable(r *http.Request) bool {
-	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.ContentLength != 0 || len(r.Header.Values("Upgrade")) != 1 {
-		return false
-	}
-	protocol := strings.ToLower(r.Header.Get("Upgrade"))
-	for _, other := range []string{"h2", "h3", "http", "tls", "ssl"} {
-		if strings.HasPrefix(protocol, other) {
-			return false
-		}
-	}
-	return !strings.ContainsAny(protocol, ", \t") // one protocol, not a choice
 }
 
 // rewrite makes the request for the app. It runs after hop-by-hop fields have been removed, so that a client's
@@ -121,7 +94,7 @@ func upgradable(r *http.Request) bool {
 func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.In.Context())
 	v := x.verdict
-	pr.Out.URL = targetURL(x.conn.info.upstream, v.Target)
+	pr.Out.URL = targetURL(x.info.Upstream, v.Target)
 	pr.Out.Host = v.Host
 	for name := range pr.Out.Header {
 		if v.Edit.Remove(name) {
@@ -134,7 +107,7 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 			delete(pr.Out.Header, r.Name)
 		}
 	}
-	f.setForwarded(pr, &x.conn.info)
+	f.setForwarded(pr, x.info)
 	for _, s := range v.Edit.Set {
 		pr.Out.Header[s.Name] = []string{s.Value}
 	}
@@ -194,11 +167,11 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 
 // choose picks the transport: the client's protocol towards the app too.
 func (f *forwarder) choose(r *http.Request) (*http.Response, error) {
-	info := &exchangeOf(r.Context()).conn.info
+	info := exchangeOf(r.Context()).info
 	switch {
 	case r.URL.Scheme == "https":
 		return f.tls.RoundTrip(r)
-	case r.ProtoMajor == 2 && (!info.secure || refuse.FormOf(2, r.Header.Get("Content-Type")) == refuse.GRPC):
+	case r.ProtoMajor == 2 && (!info.Secure || refuse.FormOf(2, r.Header.Get("Content-Type")) == refuse.GRPC):
 		return f.http2.RoundTrip(r)
 	}
 	return f.http1.RoundTrip(r)
@@ -208,22 +181,6 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// modifyResponse ends a connection whose request's body has not ended yet, and answers the offer of a subprotocol that
-// the app did not see.
-func modifyResponse(res *http.Response) error {
-	if x := exchangeOf(res.Request.Context()); x.http1 && res.StatusCode >= 200 && !x.body.ended.Load() {
-		res.Header.Set("Connection", "close")
-	}
-	const name = "Sec-Websocket-Protocol"
-	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get(name) != "" {
-		return nil
-	}
-	if p := exchangeOf(res.Request.Context()).verdict.Edit.AnswerProtocol; p != "" {
-		res.Header.Set(name, p)
-	}
-	return nil
-}
 
 // buffers are shared by all bodies.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

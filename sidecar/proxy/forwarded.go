@@ -10,7 +10,7 @@ import (
 // setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
 // says of that itself is dropped, unless it is a proxy that Config.TrustForwarded names: then it is kept and added to.
 func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
-	trusted := f.proxy.trusts(info.remote)
+	trusted := f.proxy.trusts(info.Remote)
 	for name := range pr.Out.Header {
 		if forwardedName(name) {
 			delete(pr.Out.Header, name)
@@ -24,7 +24,7 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 		}
 	}
 	proto := "http"
-	if info.secure {
+	if info.Secure {
 		proto = "https"
 	}
 	h := pr.Out.Header
@@ -41,10 +41,10 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	}
 	set("X-Forwarded-Host", pr.Out.Host)
 	set("X-Forwarded-Proto", proto)
-	set("X-Forwarded-Port", strconv.Itoa(info.port))
-	if info.remote.IsValid() {
-		add("X-Forwarded-For", info.remote.String())
-		add("Forwarded", "for="+node(info.remote)+";host="+quoted(pr.Out.Host)+";proto="+proto)
+	set("X-Forwarded-Port", strconv.Itoa(info.Port))
+	if info.Remote.IsValid() {
+		add("X-Forwarded-For", info.Remote.String())
+		add("Forwarded", "for="+node(info.Remote)+";host="+quoted(pr.Out.Host)+";proto="+proto)
 	}
 }
 

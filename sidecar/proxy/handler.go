@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"log"
 	"net/http"
 	"strings"
@@ -11,39 +10,29 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-// handle settles one request.
+// handle settles one request of an HTTP/2 client.
 func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	start := p.now()
-	conn, ok := r.Context().Value(connKey{}).(*clientConn)
-	if !ok || conn.info.upstream == nil {
+	info, ok := r.Context().Value(infoKey{}).(*connInfo)
+	if !ok || info.Upstream == nil {
 		p.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
 		return
 	}
-	v := p.judge(r, conn)
-	p.observe(r, conn, &v, start)
+	v := p.judge(r, info)
+	p.observe(r, info, &v, start)
 	if !v.Forward {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes})
 		return
 	}
-	body := watchBody(r)
-	p.forwarder.forward(w, r, conn, &v, body)
-	if conn.strict != nil && r.ProtoMajor == 1 && !body.ended.Load() {
-		conn.strict.abandon()
-	}
+	p.forwarder.forward(w, r, info, &v)
 }
 
 // judge checks what only the server knows, then asks the gate.
-func (p *Proxy) judge(r *http.Request, conn *clientConn) gate.Verdict {
-	if conn.strict != nil && r.ProtoMajor == 1 {
-		if err := conn.strict.next(); err != nil {
-			return gate.Verdict{Reason: reasonOf(err)}
-		}
-	}
+func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
 	fields := 0
 	for _, values := range r.Header {
 		fields += len(values)
@@ -56,22 +45,9 @@ func (p *Proxy) judge(r *http.Request, conn *clientConn) gate.Verdict {
 		Target: r.RequestURI,
 		Host:   r.Host,
 		Header: r.Header,
-		Port:   conn.info.port,
-		Remote: conn.info.remote,
+		Port:   info.Port,
+		Remote: info.Remote,
 	})
-}
-
-// reasonOf maps what is wrong with a head to a reason.
-func reasonOf(err error) decision.Reason {
-	switch {
-	case errors.Is(err, head.ErrTooLarge):
-		return decision.TooLarge
-	case errors.Is(err, head.ErrHost), errors.Is(err, head.ErrHostMismatch):
-		return decision.BadHost
-	case errors.Is(err, head.ErrAuthorization):
-		return decision.DuplicateAuthorization
-	}
-	return decision.BadRequest
 }
 
 // refuse answers in place of the app.
@@ -79,18 +55,15 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, c refuse.Cause) {
 	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
 }
 
-func (p *Proxy) observe(r *http.Request, conn *clientConn, v *gate.Verdict, start time.Time) {
+func (p *Proxy) observe(r *http.Request, info *connInfo, v *gate.Verdict, start time.Time) {
 	if p.observer == nil {
 		return
 	}
 	rec := telemetry.Record{
 		Time: start, Own: p.now().Sub(start),
 		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule,
-		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: conn.info.port, Remote: conn.info.remote,
+		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
-	}
-	if conn.strict != nil && conn.strict.refused(conn.strict.served) {
-		rec.Method, rec.Host = "", "" // of the head that took the bad one's place
 	}
 	for _, a := range v.Audit {
 		rec.Audit = append(rec.Audit, telemetry.Audit(a))

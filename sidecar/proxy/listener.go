@@ -12,20 +12,11 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
 // connInfo is what is known of a client connection before its first byte.
-type connInfo struct {
-	// port is the port that the client dialled.
-	port int
-	// upstream is where its requests go, without path.
-	upstream *url.URL
-	// secure says that the client speaks TLS.
-	secure bool
-	// remote is the peer.
-	remote netip.Addr
-}
+type connInfo = relay.Info
 
 // infoConn carries connInfo below a TLS connection.
 type infoConn struct {
@@ -50,7 +41,7 @@ func (c *infoConn) CloseWrite() error {
 	return c.Close()
 }
 
-// sockets accepts on all sockets and hands connections to the one server, with TLS done and HTTP/1 made strict.
+// sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to the server.
 type sockets struct {
 	proxy  *Proxy
 	list   []net.Listener
@@ -110,7 +101,6 @@ func (s *sockets) Close() error {
 	for _, l := range s.list {
 		_ = l.Close() // closing twice is no harm
 	}
-	s.group.Wait()
 	return nil
 }
 
@@ -160,22 +150,32 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 		release()
 		return
 	}
-	ready := s.secure(c, info, release)
-	if ready == nil {
+	if s.proxy.tls == nil {
+		s.proxy.relay.Serve(c, info, release)
 		return
 	}
+	s.secure(c, info, release)
+}
+
+// http2 gives the server a connection whose client speaks HTTP/2.
+func (s *sockets) http2(c net.Conn, info connInfo, release func()) {
+	s.hand(&infoConn{Conn: c, info: info, release: release})
+}
+
+// hand gives the server a connection.
+func (s *sockets) hand(c net.Conn) {
 	select {
-	case s.conns <- ready:
+	case s.conns <- c:
 	case <-s.ctx.Done():
-		_ = ready.Close()
+		_ = c.Close()
 	}
 }
 
 // describe finds out where a connection goes.
 func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
-	info := connInfo{port: listen.port(c.LocalAddr()), upstream: listen.url, secure: s.proxy.tls != nil}
+	info := connInfo{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.tls != nil}
 	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		info.remote = peer.AddrPort().Addr().Unmap()
+		info.Remote = peer.AddrPort().Addr().Unmap()
 	}
 	if !listen.Redirect {
 		return info, nil
@@ -191,19 +191,16 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 	if slices.Contains(s.ports, int(dst.Port())) {
 		return info, fmt.Errorf("redirect: port %d is the sidecar's own", dst.Port())
 	}
-	info.port = int(dst.Port())
-	info.upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(loopback, dst.Port()).String()}
+	info.Port = int(dst.Port())
+	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(loopback, dst.Port()).String()}
 	return info, nil
 }
 
 // loopback is where the app listens.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// secure does the TLS handshake, if there is to be one. It returns nil if the connection is no more.
-func (s *sockets) secure(c net.Conn, info connInfo, release func()) net.Conn {
-	if s.proxy.tls == nil {
-		return s.proxy.strict(c, info, release)
-	}
+// secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301).
+func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 	below := &infoConn{Conn: c, info: info, release: release}
 	t := tls.Server(below, s.proxy.tls)
 	ctx, cancel := context.WithTimeout(s.ctx, s.proxy.limits.ReadHead)
@@ -211,30 +208,24 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) net.Conn {
 	if err := t.HandshakeContext(ctx); err != nil {
 		s.proxy.log.V(1).Info("TLS handshake failed", "cause", err.Error())
 		_ = below.Close()
-		return nil
+		return
 	}
 	if t.ConnectionState().NegotiatedProtocol == "h2" {
-		return t // net/http takes it from here, and needs the type
+		s.hand(t) // net/http takes it from here, and needs the type
+		return
 	}
-	return s.proxy.strict(t, info, nil)
-}
-
-func (p *Proxy) strict(c net.Conn, info connInfo, release func()) net.Conn {
-	return &strictConn{
-		Conn: c, info: info, release: release, timeout: p.limits.ReadHead,
-		limits: head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
-	}
+	s.proxy.relay.Serve(t, info, func() {}) // below gives the place back when it is closed
 }
 
 // infoOf finds the connInfo of a connection that the server was given.
-func infoOf(c net.Conn) (connInfo, *strictConn) {
+func infoOf(c net.Conn) *connInfo {
 	switch c := c.(type) {
-	case *strictConn:
-		return c.info, c
+	case *infoConn:
+		return &c.info
 	case *tls.Conn:
 		if below, ok := c.NetConn().(*infoConn); ok {
-			return below.info, nil
+			return &below.info
 		}
 	}
-	return connInfo{}, nil
+	return &connInfo{}
 }

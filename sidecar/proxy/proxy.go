@@ -14,6 +14,8 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
 // Proxy serves clients. It is made by New and runs once.
@@ -29,7 +31,7 @@ type Proxy struct {
 
 	sockets   *sockets
 	forwarder *forwarder
-	upgrades  upgrades
+	relay     *relay.Relay
 	draining  atomic.Bool
 }
 
@@ -71,8 +73,11 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p.forwarder = newForwarder(p)
 	var err error
-	p.sockets, err = p.listen(ctx)
-	return p, err
+	if p.sockets, err = p.listen(ctx); err != nil {
+		return nil, err
+	}
+	p.relay = p.newRelay()
+	return p, nil
 }
 
 // Addrs returns the addresses that are listened on, in the order of Config.Listen.
@@ -86,6 +91,21 @@ func (p *Proxy) Addrs() []net.Addr {
 
 // Draining reports whether the proxy has been told to stop, and so must not be sent new connections.
 func (p *Proxy) Draining() bool { return p.draining.Load() }
+
+// newRelay makes the part that serves HTTP/1.1.
+func (p *Proxy) newRelay() *relay.Relay {
+	c := relay.Config{
+		Gate: p.gate, Trusts: p.trusts, HTTP2: p.sockets.http2, Log: p.log, Now: p.now,
+		Limits: relay.Limits{
+			Head:     head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
+			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Dial: p.limits.Dial, Response: p.limits.Response,
+		},
+	}
+	if p.observer != nil {
+		c.Observe = p.observer.Request
+	}
+	return relay.New(c)
+}
 
 // Run serves until ctx ends, then drains: sockets are closed, idle connections too, HTTP/2 clients get GOAWAY and
 // WebSockets a close frame (1001); requests that run may finish for as long as Limits.Drain allows. It returns nil
@@ -106,21 +126,22 @@ func (p *Proxy) Run(ctx context.Context) error {
 	// The context has ended; what drains needs one of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
 	defer cancel()
-	p.upgrades.goAway()
+	_ = p.sockets.Close()
+	p.relay.Drain()
 	err := server.Shutdown(drain)
-	if waitErr := p.upgrades.wait(drain); err == nil {
+	if waitErr := p.relay.Wait(drain); err == nil {
 		err = waitErr
 	}
 	if err != nil {
 		p.log.Info("drain ended before all connections did")
 		_ = server.Close()
-		p.upgrades.closeAll()
 	}
+	p.relay.Close()
 	p.forwarder.close()
 	return nil
 }
 
-// server is net/http's, for HTTP/1.1, and HTTP/2 with and without TLS.
+// server is net/http's, for HTTP/2 with and without TLS.
 func (p *Proxy) server() *http.Server {
 	s := &http.Server{
 		Handler:                      http.HandlerFunc(p.handle),
@@ -132,21 +153,13 @@ func (p *Proxy) server() *http.Server {
 		Protocols:                    &http.Protocols{},
 		ErrorLog:                     stdLog(p.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			info, strict := infoOf(c)
-			return context.WithValue(ctx, connKey{}, &clientConn{info: info, strict: strict})
+			return context.WithValue(ctx, infoKey{}, infoOf(c))
 		},
 	}
-	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	return s
 }
 
-// connKey is the context key of a *clientConn.
-type connKey struct{}
-
-// clientConn is what the handler knows of the connection of a request.
-type clientConn struct {
-	info   connInfo
-	strict *strictConn // nil for HTTP/2 over TLS
-}
+// infoKey is the context key of a *connInfo.
+type infoKey struct{}

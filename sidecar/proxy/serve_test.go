@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -380,25 +379,4 @@ func TestNewRefusesBadSettings(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-}
-
-// The server's own deadlines and the head's are one: the earlier holds, and an abort is never lost.
-func TestStrictConnDeadlines(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		clientSide, serverSide := net.Pipe()
-		defer clientSide.Close()
-		c := (&Proxy{limits: Limits{}.withDefaults()}).strict(serverSide, connInfo{}, nil)
-		_ = c.SetReadDeadline(time.Now().Add(time.Hour))
-		begin := time.Now()
-		go func() { _, _ = io.WriteString(clientSide, "GET / HT") }()
-		if _, err := c.Read(make([]byte, 10)); err == nil || time.Since(begin) != 10*time.Second {
-			t.Errorf("a head that stops: %v after %v", err, time.Since(begin))
-		}
-		_ = c.SetReadDeadline(time.Now().Add(-time.Second))
-		begin = time.Now()
-		if _, err := c.Read(make([]byte, 10)); err == nil || time.Since(begin) != 0 {
-			t.Errorf("an abort: %v after %v", err, time.Since(begin))
-		}
-	})
 }

@@ -192,25 +192,3 @@ func TestDrainClosesWebSockets(t *testing.T) {
 	}
 	g.stopped <- nil
 }
-
-func TestFrames(t *testing.T) {
-	t.Parallel()
-	long := append([]byte{0x82, 126, 1, 0}, make([]byte, 256)...)
-	longer := append([]byte{0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0}, make([]byte, 65536)...)
-	stream := bytes.Join([][]byte{{0x81, 2, 'h', 'i'}, {0x89, 0}, long, masked(1, "abc"), longer, {0x88, 0}}, nil)
-	for _, step := range []int{1, 3, 1000, len(stream)} {
-		var f frames
-		var ends []int
-		for off := 0; off < len(stream); {
-			end := min(off+step, len(stream))
-			off += f.scan(stream[off:end])
-			if !f.inside() {
-				ends = append(ends, off)
-			}
-		}
-		want := []int{4, 6, 266, 275, 65821, 65823}
-		if diff := cmp.Diff(want, ends); diff != "" || !f.closing {
-			t.Errorf("steps of %d: %s", step, diff)
-		}
-	}
-}

@@ -1,15 +1,18 @@
 package head
 
-// maxTrailer bounds the lines of one chunked body that are not data: each size line and the whole trailer section.
-const maxTrailer = 8 << 10
+// maxLine bounds a chunk's size line, extensions included, in bytes.
+const maxLine = 4 << 10
 
-// Chunks follows a body in the chunked coding (RFC 9112 section 7.1) to find its end. The zero Chunks is at the start.
+// Chunks follows a body in the chunked coding (RFC 9112 section 7.1) to where its trailer section begins. The zero Chunks
+// is at the start of a body.
 type Chunks struct {
+	// DataOnly has Take keep the data alone, for a recipient that does not know the coding.
+	DataOnly bool
+
 	state chunkState
 	left  int64 // bytes of data that are to come
 	digit int   // digits of the size so far
-	line  int   // bytes of the line or trailer section so far
-	empty bool  // the trailer line has no byte yet
+	line  int   // bytes of the size line so far
 }
 
 type chunkState int
@@ -22,120 +25,95 @@ const (
 	chunkDataCR
 	chunkDataLF
 	chunkTrailer
-	chunkTrailerLF
-	chunkDone
 )
 
-// Scan follows the next bytes of the body. It returns how many of b belong to it, and whether it ends there.
-func (c *Chunks) Scan(b []byte) (n int, done bool, err error) {
-	for n < len(b) {
+// Ended reports whether the last chunk has been taken. The trailer section follows: see ParseTrailers.
+func (c *Chunks) Ended() bool { return c.state == chunkTrailer }
+
+// Take follows the next bytes of the body. What is to be passed on is moved to the start of b, kept bytes of it; used is
+// how many bytes were taken, which is all of b unless the body ended. Chunk extensions are not kept: they are between two
+// neighbours (RFC 9112 section 7.1.1), and none has a meaning here.
+func (c *Chunks) Take(b []byte) (kept, used int, err error) {
+	for used < len(b) && c.state != chunkTrailer {
 		if c.state == chunkData {
-			take := min(c.left, int64(len(b)-n))
-			n += int(take)
-			c.left -= take
-			if c.left == 0 {
+			n := int(min(c.left, int64(len(b)-used)))
+			if kept != used {
+				copy(b[kept:], b[used:used+n])
+			}
+			kept, used = kept+n, used+n
+			if c.left -= int64(n); c.left == 0 {
 				c.state = chunkDataCR
 			}
 			continue
 		}
-		if err := c.step(b[n]); err != nil {
-			return n, false, err
+		keep, err := c.step(b[used])
+		if err != nil {
+			return kept, used, err
 		}
-		n++
-		if c.state == chunkDone {
-			return n, true, nil
+		if keep && !c.DataOnly {
+			b[kept] = b[used]
+			kept++
 		}
+		used++
 	}
-	return n, false, nil
+	return kept, used, nil
 }
 
-// step takes one byte outside the data.
-func (c *Chunks) step(b byte) error {
-	if c.line++; c.line > maxTrailer {
-		return ErrTooLarge
+// step takes one byte outside the data. It reports whether the byte is kept.
+func (c *Chunks) step(b byte) (keep bool, err error) {
+	if c.line++; c.line > maxLine {
+		return false, ErrTooLarge
 	}
 	switch c.state {
 	case chunkSize:
 		return c.size(b)
 	case chunkExtension:
-		return c.extension(b)
+		if b == '\r' {
+			c.state = chunkSizeLF
+			return true, nil
+		}
+		if b < ' ' && b != '\t' || b == 0x7f {
+			return false, ErrChunk
+		}
+		return false, nil
 	case chunkSizeLF:
-		return c.sizeEnd(b)
+		next := chunkData
+		if c.line = 0; c.left == 0 {
+			next = chunkTrailer
+		}
+		return c.want(b, '\n', next)
 	case chunkDataCR:
 		return c.want(b, '\r', chunkDataLF)
 	case chunkDataLF:
 		c.line, c.digit = 0, 0
 		return c.want(b, '\n', chunkSize)
-	case chunkTrailer:
-		return c.trailer(b)
-	case chunkTrailerLF:
-		next := chunkTrailer
-		if c.empty {
-			next = chunkDone
-		}
-		c.empty = true
-		return c.want(b, '\n', next)
-	case chunkData, chunkDone:
+	case chunkData, chunkTrailer:
 	}
-	return ErrChunk
+	return false, ErrChunk
 }
 
-func (c *Chunks) want(b, wanted byte, next chunkState) error {
+func (c *Chunks) want(b, wanted byte, next chunkState) (bool, error) {
 	if b != wanted {
-		return ErrChunk
+		return false, ErrChunk
 	}
 	c.state = next
-	return nil
+	return true, nil
 }
 
 // size reads chunk-size, 1*HEXDIG, of at most 15 digits so that it cannot overflow.
-func (c *Chunks) size(b byte) error {
+func (c *Chunks) size(b byte) (bool, error) {
 	v := hexValue(b)
 	switch {
 	case v >= 0 && c.digit < 15:
 		c.left, c.digit = c.left<<4|int64(v), c.digit+1
-		return nil
+		return true, nil
 	case c.digit == 0:
-		return ErrChunk
+		return false, ErrChunk
 	case b == ';':
 		c.state = chunkExtension
-		return nil
+		return false, nil
 	}
 	return c.want(b, '\r', chunkSizeLF)
-}
-
-// extension skips a chunk-ext; nothing in it has a meaning for us (RFC 9112 section 7.1.1).
-func (c *Chunks) extension(b byte) error {
-	if b == '\r' {
-		c.state = chunkSizeLF
-		return nil
-	}
-	if b < ' ' && b != '\t' || b == 0x7f {
-		return ErrChunk
-	}
-	return nil
-}
-
-func (c *Chunks) sizeEnd(b byte) error {
-	c.line = 0
-	if c.left > 0 {
-		return c.want(b, '\n', chunkData)
-	}
-	c.empty = true
-	return c.want(b, '\n', chunkTrailer)
-}
-
-// trailer skips a line of the trailer section; its fields are checked by whoever reads them.
-func (c *Chunks) trailer(b byte) error {
-	if b == '\r' {
-		c.state = chunkTrailerLF
-		return nil
-	}
-	if b < ' ' && b != '\t' || b == 0x7f || c.empty && (b == ' ' || b == '\t' || b == ':') {
-		return ErrChunk
-	}
-	c.empty = false
-	return nil
 }
 
 func hexValue(b byte) int {
@@ -148,4 +126,21 @@ func hexValue(b byte) int {
 		return int(b-'A') + 10
 	}
 	return -1
+}
+
+// TrailerEnd returns the length of the trailer section at the start of b, its final CRLF included, or 0 if it is not
+// complete yet.
+func TrailerEnd(b []byte) int {
+	if len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
+		return 2
+	}
+	return End(b, 0)
+}
+
+// ParseTrailers reads a complete trailer section (RFC 9112 section 7.1.2). The storage of out is used again.
+func ParseTrailers(b []byte, l Limits, out []Field) ([]Field, error) {
+	if len(b) > l.Bytes {
+		return out[:0], ErrTooLarge
+	}
+	return fields(b, out[:0], l)
 }

@@ -1,34 +1,72 @@
 package head
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // The delimiters of a head, read only.
 var (
-	crlf  = []byte("\r\n")
 	space = []byte(" ")
-	colon = []byte(":")
+	comma = []byte(",")
 )
+
+// tokenBytes holds for tchar of RFC 9110 section 5.6.2.
+var tokenBytes = func() (t [256]bool) {
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
+	}
+	for c := '0'; c <= '9'; c++ {
+		t[c] = true
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()
 
 // isToken holds for token of RFC 9110 section 5.6.2.
 func isToken(b []byte) bool {
 	for _, c := range b {
-		if !isTokenByte(c) {
+		if !tokenBytes[c] {
 			return false
 		}
 	}
 	return len(b) > 0
 }
 
-func isTokenByte(c byte) bool {
-	switch {
-	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		return true
+// control looks for a byte that a field value must not have (RFC 9110 section 5.5): every control byte but the tab. It
+// looks at eight bytes at a time; values are mostly tokens of a thousand bytes.
+func control(b []byte) Error {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		below := (x - 0x20*ones) &^ x & highs // some byte is below 0x20
+		d := x ^ 0x7f*ones
+		del := (d - ones) &^ d & highs // some byte is 0x7f
+		if below|del != 0 {
+			if err := controlByte(b[:8]); err != "" {
+				return err
+			}
+		}
+		b = b[8:]
 	}
-	switch c {
-	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
-		return true
+	return controlByte(b)
+}
+
+func controlByte(b []byte) Error {
+	for _, c := range b {
+		switch {
+		case c == '\n', c == '\r':
+			return ErrLine
+		case c < ' ' && c != '\t', c == 0x7f:
+			return ErrField
+		}
 	}
-	return false
+	return ""
 }
 
 // equal compares with a text in lower case, whatever the case of b.
@@ -47,12 +85,24 @@ func equal(b []byte, lower string) bool {
 	return true
 }
 
-// lists reports whether a comma-separated list has the element.
-func lists(b []byte, lower string) bool {
-	for len(b) > 0 {
+// Lists reports whether a comma-separated list has the element, which is given in lower case.
+func Lists(list []byte, lower string) bool {
+	for len(list) > 0 {
 		var element []byte
-		element, b, _ = bytes.Cut(b, []byte(","))
-		if equal(bytes.Trim(element, " \t"), lower) {
+		element, list, _ = bytes.Cut(list, comma)
+		if equal(trim(element), lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// ListsName reports whether a comma-separated list has the name, without case.
+func ListsName(list, name []byte) bool {
+	for len(list) > 0 {
+		var element []byte
+		element, list, _ = bytes.Cut(list, comma)
+		if e := trim(element); len(e) == len(name) && bytes.EqualFold(e, name) {
 			return true
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,7 +46,7 @@ func TestParse(t *testing.T) {
 		"NUL":                               {line + host + "X: a\x00b\r\n\r\n", ErrField},
 		"DEL":                               {line + host + "X: a\x7fb\r\n\r\n", ErrField},
 		"obs-fold":                          {line + host + "X: a\r\n b\r\n\r\n", ErrFold},
-		"obs-fold of a length":              {line + host + "Content-Length:\r\n 5\r\n\r\n", ErrLength},
+		"obs-fold of a length":              {line + host + "Content-Length:\r\n 5\r\n\r\n", ErrFold},
 		"obs-fold with a tab":               {line + host + "X: a\r\n\tb\r\n\r\n", ErrFold},
 		"a folded first line":               {line + " Host: a\r\n\r\n", ErrFold},
 		"space before the colon":            {line + host + "Content-Length : 5\r\n\r\n", ErrField},
@@ -78,7 +80,7 @@ func TestParse(t *testing.T) {
 			if End([]byte(tt.give), 0) != len(tt.give) {
 				t.Fatal("End does not find the end")
 			}
-			if _, err := Parse([]byte(tt.give), limits); err != tt.want { //nolint:errorlint // constants
+			if err := ParseRequest([]byte(tt.give), limits, &Request{}); err != tt.want { //nolint:errorlint // constants
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
@@ -120,11 +122,11 @@ func TestChunks(t *testing.T) {
 		"0x":                       {"0x3\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
 		"no size":                  {"\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
 		"a size that overflows":    {"10000000000000003\r\nabc\r\n0\r\n\r\n", "", ErrChunk},
-		"a folded trailer":         {"0\r\nX: y\r\n z\r\n\r\n", "", ErrChunk},
-		"a trailer without a name": {"0\r\n: y\r\n\r\n", "", ErrChunk},
-		"a trailer with bare LF":   {"0\r\nX: y\nZ: w\r\n\r\n", "", ErrChunk},
-		"endless extensions":       {"1;" + strings.Repeat("a", maxTrailer) + "\r\n", "", ErrTooLarge},
-		"endless trailers":         {"0\r\n" + strings.Repeat("a: b\r\n", maxTrailer/5) + "\r\n", "", ErrTooLarge},
+		"a folded trailer":         {"0\r\nX: y\r\n z\r\n\r\n", "", ErrFold},
+		"a trailer without a name": {"0\r\n: y\r\n\r\n", "", ErrField},
+		"a trailer with bare LF":   {"0\r\nX: y\nZ: w\r\n\r\n", "", ErrLine},
+		"endless extensions":       {"1;" + strings.Repeat("a", maxLine) + "\r\n", "", ErrTooLarge},
+		"too many trailers":        {"0\r\n" + strings.Repeat("a: b\r\n", 11) + "\r\n", "", ErrTooLarge},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -139,32 +141,143 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// scanAll scans in steps of some bytes and returns what lies behind the body.
+// scanAll takes a body in steps of some bytes and returns what lies behind its trailers.
 func scanAll(s string, step int) (rest string, done bool, err error) {
 	var c Chunks
-	for len(s) > 0 {
-		n, done, err := c.Scan([]byte(s[:min(step, len(s))]))
-		if err != nil || done {
-			return s[n:], done, err
+	for len(s) > 0 && !c.Ended() {
+		_, used, err := c.Take([]byte(s[:min(step, len(s))]))
+		if err != nil {
+			return s[used:], false, err
 		}
-		s = s[n:]
+		s = s[used:]
 	}
-	return "", false, nil
+	end := TrailerEnd([]byte(s))
+	if !c.Ended() || end == 0 {
+		return "", false, nil
+	}
+	_, err = ParseTrailers([]byte(s[:end]), limits, nil)
+	return s[end:], true, err
 }
 
-// What Parse accepts, net/http accepts too, with the same method, target and framing.
-func FuzzParse(f *testing.F) {
+func TestTakeKeepsTheChunksWithoutTheirExtensions(t *testing.T) {
+	t.Parallel()
+	const give = "3;a=b\r\nabc\r\n0A\r\n0123456789\r\n0;x\r\n"
+	for dataOnly, want := range map[bool]string{false: "3\r\nabc\r\n0A\r\n0123456789\r\n0\r\n", true: "abc0123456789"} {
+		for step := 1; step <= len(give); step++ {
+			c, got := Chunks{DataOnly: dataOnly}, ""
+			for rest := []byte(give); len(rest) > 0; {
+				piece := rest[:min(step, len(rest))]
+				rest = rest[len(piece):]
+				kept, _, err := c.Take(piece)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += string(piece[:kept])
+			}
+			if got != want {
+				t.Errorf("data only %v, in steps of %d: %q, want %q", dataOnly, step, got, want)
+			}
+		}
+	}
+}
+
+func TestParseResponse(t *testing.T) {
+	t.Parallel()
+	const line = "HTTP/1.1 200 OK\r\n"
+	tests := map[string]struct {
+		give string
+		want error
+	}{
+		"the least":                     {line + "\r\n", nil},
+		"HTTP/1.0":                      {"HTTP/1.0 404 Not Found\r\n\r\n", nil},
+		"no reason phrase":              {"HTTP/1.1 200 \r\n\r\n", nil},
+		"no space after the code":       {"HTTP/1.1 200\r\n\r\n", nil},
+		"a length":                      {line + "Content-Length: 5\r\n\r\n", nil},
+		"two digits":                    {"HTTP/1.1 20 OK\r\n\r\n", ErrStatusLine},
+		"four digits":                   {"HTTP/1.1 2000 OK\r\n\r\n", ErrStatusLine},
+		"a code below 100":              {"HTTP/1.1 099 OK\r\n\r\n", ErrStatusLine},
+		"HTTP/2":                        {"HTTP/2 200 OK\r\n\r\n", ErrStatusLine},
+		"HTTP/1.2":                      {"HTTP/1.2 200 OK\r\n\r\n", ErrVersion},
+		"ICY":                           {"ICY 200 OK\r\n\r\n", ErrStatusLine},
+		"a control byte in the phrase":  {"HTTP/1.1 200 O\x01\r\n\r\n", ErrStatusLine},
+		"two lengths":                   {line + "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", ErrLength},
+		"both lengths":                  {line + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", ErrFraming},
+		"chunks without a body":         {"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", ErrFraming},
+		"chunks in HTTP/1.0":            {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrFraming},
+		"another coding":                {line + "Transfer-Encoding: gzip, chunked\r\n\r\n", ErrCoding},
+		"obs-fold":                      {line + "X: a\r\n b\r\n\r\n", ErrFold},
+		"bare LF":                       {line + "X: a\nY: b\r\n\r\n", ErrLine},
+		"space before the colon":        {line + "X : a\r\n\r\n", ErrField},
+		"NUL in a value":                {line + "X: \x00\r\n\r\n", ErrField},
+		"DEL far behind in a value":     {line + "X: 0123456789\x7f\r\n\r\n", ErrField},
+		"a tab and bytes beyond ASCII":  {line + "X: 01234567\t\xff\x80456\r\n\r\n", nil},
+		"a control byte in eight bytes": {line + "X: \xff\xff\xff\x1f\xff\xff\xff\xff\r\n\r\n", ErrField},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := ParseResponse([]byte(tt.give), limits, &Response{}); err != tt.want { //nolint:errorlint // constants
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// What ParseResponse accepts, net/http accepts too, with the same status, fields and framing.
+func FuzzParseResponse(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-A: b\r\n\r\nabc"))
+	f.Add([]byte("HTTP/1.0 304 \r\nConnection: keep-alive\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		end := End(b, 0)
+		var r Response
+		if end == 0 || ParseResponse(b[:end], Limits{Bytes: 1 << 16, Fields: 100}, &r) != nil {
+			return
+		}
+		want, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
+		if err != nil {
+			t.Fatalf("net/http refuses it: %v", err)
+		}
+		if r.Status != want.StatusCode || r.Chunked != (len(want.TransferEncoding) > 0) {
+			t.Errorf("status %d, chunked %v; net/http %d, %v", r.Status, r.Chunked, want.StatusCode, want.TransferEncoding)
+		}
+		if bodiless := r.Status < 200 || r.Status == 204 || r.Status == 304; !r.Chunked && !bodiless && r.Length != want.ContentLength {
+			t.Errorf("length %d; net/http %d", r.Length, want.ContentLength)
+		}
+		sameFields(t, r.Fields, want.Header)
+	})
+}
+
+// sameFields compares fields with net/http's; those of framing, which it takes out, are left aside.
+func sameFields(t *testing.T, got []Field, want http.Header) {
+	t.Helper()
+	all := http.Header{}
+	for _, f := range got {
+		switch f.Kind {
+		case Host, ContentLength, TransferEncoding, Trailer, Connection:
+		default:
+			name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
+			all[name] = append(all[name], string(f.Value))
+		}
+	}
+	for name, values := range all {
+		if !slices.Equal(values, want[name]) {
+			t.Errorf("%q: %q; net/http %q", name, values, want[name])
+		}
+	}
+}
+
+// What ParseRequest accepts, net/http accepts too, with the same method, target, fields and framing.
+func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte("GET /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"))
 	f.Add([]byte("POST http://a/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"))
 	f.Add([]byte("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
 	f.Add([]byte("OPTIONS * HTTP/1.1\r\nHost:\r\nX-A: \tb \r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		end := End(b, 0)
-		if end == 0 {
-			return
-		}
-		r, err := Parse(b[:end], Limits{Bytes: 1 << 16, Fields: 100})
-		if err != nil {
+		var r Request
+		if end == 0 || ParseRequest(b[:end], Limits{Bytes: 1 << 16, Fields: 100}, &r) != nil {
 			return
 		}
 		want, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
@@ -175,13 +288,17 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("request line: %q %q, net/http %q %q", r.Method, r.Target, want.Method, want.RequestURI)
 		}
 		chunked := len(want.TransferEncoding) > 0
-		if r.Chunked != chunked || !chunked && r.Length != max(0, want.ContentLength) && !(string(r.Method) == "PRI") {
+		if r.Chunked != chunked || !chunked && r.Length != max(0, want.ContentLength) && string(r.Method) != "PRI" {
 			t.Errorf("framing: chunked %v, length %d; net/http %v, %d", r.Chunked, r.Length, chunked, want.ContentLength)
 		}
+		if r.KeepAlive == want.Close {
+			t.Errorf("keep-alive %v; net/http closes: %v", r.KeepAlive, want.Close)
+		}
+		sameFields(t, r.Fields, want.Header)
 	})
 }
 
-// Where Scan finds the end of a body, net/http's reader finds it too, whatever the steps.
+// Where Chunks finds the end of a body, net/http's reader finds it too, whatever the steps.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte("3\r\nabc\r\n0\r\n\r\n"), 1)
 	f.Add([]byte("1;a=b\r\nx\r\n0\r\nA: b\r\n\r\nrest"), 3)

@@ -1,64 +1,98 @@
-package proxy
+package relay
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
+	"io"
 	"net"
-	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// upgradeWriter catches the moment when a connection stops being HTTP.
-type upgradeWriter struct {
-	http.ResponseWriter
-	proxy     *Proxy
-	strict    *strictConn
-	websocket bool
+// switchProtocols passes on the app's 101 answer, whose head is the first n bytes that u holds, and then copies both
+// ways until an end closes or the relay drains. It ends the connection.
+func (x *exchange) switchProtocols(u *upstream, n int) (again bool) {
+	c := x.c
+	if x.upgrade == "" || !strings.EqualFold(string(x.res.Upgrade), x.upgrade) {
+		return x.fail("", head.ErrStatusLine) // nobody asked for it
+	}
+	if c.in.buf.len() > 0 {
+		// They may have been meant as a next request, which nobody has judged, or as the new protocol's.
+		x.discardUpstream()
+		return x.reject(head.ErrRequestLine)
+	}
+	out := x.out[:0]
+	if x.answer != "" && !x.names101() {
+		x.res.Fields = append(x.res.Fields, head.Field{Name: []byte("Sec-WebSocket-Protocol"), Value: []byte(x.answer)})
+	}
+	out = x.writeResponse(out, frameNone, keepAlive)
+	u.in.buf.take(n)
+	t := &upgraded{Conn: c.net, websocket: strings.EqualFold(x.upgrade, "websocket"), ended: make(chan struct{})}
+	c.relay.upgrades.add(t)
+	defer t.Close() //nolint:errcheck // closing twice is no harm
+	if !c.enter(phaseUpgraded) || !t.answer(out) {
+		return false
+	}
+	x.tunnel(t, u)
+	return false
 }
 
-// Unwrap lets http.ResponseController find what else the writer can do.
-func (w *upgradeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-var errEarlyBytes = errors.New("client sent something else before the answer to its upgrade")
-
-// Hijack gives the connection away, to be copied from and to until an end closes or the proxy drains.
-func (w *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
+// names101 reports whether the app's answer names a subprotocol.
+func (x *exchange) names101() bool {
+	for i := range x.res.Fields {
+		if strings.EqualFold(text(x.res.Fields[i].Name), "Sec-WebSocket-Protocol") {
+			return true
+		}
 	}
-	if w.strict == nil || w.strict.refusal.Load() != nil {
-		_ = c.Close()
-		return nil, nil, errEarlyBytes
-	}
-	w.strict.raw()
-	u := &upgraded{Conn: c, early: rw.Reader, websocket: w.websocket, ended: make(chan struct{})}
-	w.proxy.upgrades.add(u)
-	return u, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(answerWriter{u}, 16<<10)), nil
+	return false
 }
 
-// answerWriter writes the 101 answer, which must be out before a close frame may follow.
-type answerWriter struct{ to *upgraded }
-
-// Write writes the answer's head.
-func (w answerWriter) Write(p []byte) (int, error) {
-	w.to.mu.Lock()
-	defer w.to.mu.Unlock()
-	n, err := w.to.Conn.Write(p)
-	w.to.answered = err == nil && bytes.HasSuffix(p, []byte("\r\n\r\n"))
-	if w.to.leaving.Load() {
-		w.to.sendClose()
+// tunnel copies both ways. Each direction ends by itself, so that an end may close its side and still listen.
+func (x *exchange) tunnel(t *upgraded, u *upstream) {
+	drop(x.out)
+	x.out = nil
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := pour(u.conn, &x.c.in)
+		if w, ok := u.conn.(interface{ CloseWrite() error }); ok && err == nil {
+			_ = w.CloseWrite() // closed already, if it fails
+			return
+		}
+		u.abort()
+	}()
+	if err := pour(t, &u.in); err != nil || t.CloseWrite() != nil {
+		_ = t.Close()
+		u.abort()
 	}
-	return n, err
+	<-done
+}
+
+// pour writes what a stream holds and reads until its end. It holds no buffer while nothing comes.
+func pour(to io.Writer, from *stream) error {
+	from.want = mediumBlock
+	for {
+		if b := from.buf.bytes(); len(b) > 0 {
+			if _, err := to.Write(b); err != nil {
+				return err
+			}
+			from.buf.take(len(b))
+			from.buf.release()
+		}
+		if err := from.fill(); err != nil {
+			if err == io.EOF { //nolint:errorlint // fill returns it as it is
+				return nil
+			}
+			return err
+		}
+	}
 }
 
 // upgraded is a client connection after the switch of protocols.
 type upgraded struct {
 	net.Conn
-	early     *bufio.Reader // what came before the switch was done
 	websocket bool
 	owner     *upgrades
 	ended     chan struct{}
@@ -71,12 +105,18 @@ type upgraded struct {
 	closed   bool // a close frame has been sent: nothing may follow
 }
 
-// Read reads from the client.
-func (u *upgraded) Read(p []byte) (int, error) {
-	if u.early.Buffered() > 0 {
-		return u.early.Read(p)
+// answer writes the 101 answer, which must be out before a close frame may follow.
+func (u *upgraded) answer(b []byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, err := u.Conn.Write(b); err != nil {
+		return false
 	}
-	return u.Conn.Read(p)
+	u.answered = true
+	if u.leaving.Load() {
+		u.sendClose()
+	}
+	return true
 }
 
 // Write writes what the app sends to the client. Once the proxy drains, a WebSocket gets a close frame after the frame

@@ -1,0 +1,212 @@
+package head
+
+import "bytes"
+
+// Kind tells the fields that framing and forwarding know from all others.
+type Kind uint8
+
+// The kinds of fields. Other is everything that is passed on without a thought.
+const (
+	Other Kind = iota
+	Host
+	ContentLength
+	TransferEncoding
+	Connection
+	KeepAlive
+	ProxyConnection
+	ProxyAuthorization
+	ProxyAuthenticate
+	Upgrade
+	TE
+	Trailer
+	Expect
+	Authorization
+	Cookie
+	Via
+	RequestID
+	Forwarded // Forwarded, X-Forwarded-* and X-Real-IP, in every spelling
+	HTTP2Settings
+	Date
+)
+
+// Field is one header field. The slices point into the head.
+type Field struct {
+	// Name as it was sent.
+	Name []byte
+	// Value without white space around it.
+	Value []byte
+	// Kind of the name.
+	Kind Kind
+}
+
+// fields parses the field lines at the start of b, up to and including the empty line, and appends them to out.
+func fields(b []byte, out []Field, l Limits) ([]Field, error) {
+	for {
+		end := bytes.IndexByte(b, '\r')
+		if end < 0 || end+1 >= len(b) || b[end+1] != '\n' {
+			return out, ErrLine
+		}
+		if end == 0 {
+			return out, nil
+		}
+		if len(out) == l.Fields {
+			return out, ErrTooLarge
+		}
+		f, err := field(b[:end])
+		if err != nil {
+			return out, err
+		}
+		out = append(out, f)
+		b = b[end+2:]
+	}
+}
+
+// field reads field-name ":" OWS field-value OWS (RFC 9112 section 5) without its CRLF.
+func field(line []byte) (Field, error) {
+	if line[0] == ' ' || line[0] == '\t' {
+		return Field{}, ErrFold // obs-fold, RFC 9112 section 5.2
+	}
+	colon := 0
+	for colon < len(line) && tokenBytes[line[colon]] {
+		colon++
+	}
+	switch {
+	case colon == len(line):
+		return Field{}, firstBad(line, ErrField)
+	case colon == 0 || line[colon] != ':':
+		return Field{}, firstBad(line, ErrField)
+	}
+	value := line[colon+1:]
+	if bad := control(value); bad != "" {
+		return Field{}, bad
+	}
+	name := line[:colon]
+	return Field{Name: name, Value: trim(value), Kind: kindOf(name)}, nil
+}
+
+// firstBad says ErrLine of a line that holds a bare LF, else the error given.
+func firstBad(line []byte, err Error) error {
+	if bytes.IndexByte(line, '\n') >= 0 {
+		return ErrLine
+	}
+	return err
+}
+
+// trim cuts OWS off (RFC 9110 section 5.6.3).
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// kindOf looks a name up by its length first, which settles most of them.
+func kindOf(name []byte) Kind { //nolint:gocyclo // a table
+	switch len(name) {
+	case 2:
+		return is(name, "te", TE)
+	case 3:
+		return is(name, "via", Via)
+	case 4:
+		if name[0]|0x20 == 'h' {
+			return is(name, "host", Host)
+		}
+		return is(name, "date", Date)
+	case 6:
+		if name[0]|0x20 == 'e' {
+			return is(name, "expect", Expect)
+		}
+		return is(name, "cookie", Cookie)
+	case 7:
+		if name[0]|0x20 == 'u' {
+			return is(name, "upgrade", Upgrade)
+		}
+		return is(name, "trailer", Trailer)
+	case 9:
+		if name[0]|0x20 == 'x' && sameFold(name, "x-real-ip") {
+			return Forwarded
+		}
+		return is(name, "forwarded", Forwarded)
+	case 10:
+		if name[0]|0x20 == 'c' {
+			return is(name, "connection", Connection)
+		}
+		return is(name, "keep-alive", KeepAlive)
+	case 12:
+		return is(name, "x-request-id", RequestID)
+	case 13:
+		return is(name, "authorization", Authorization)
+	case 14:
+		if name[0]|0x20 == 'c' {
+			return is(name, "content-length", ContentLength)
+		}
+		return is(name, "http2-settings", HTTP2Settings)
+	case 16:
+		if name[0]|0x20 == 'p' {
+			return is(name, "proxy-connection", ProxyConnection)
+		}
+	case 17:
+		if name[0]|0x20 == 't' {
+			return is(name, "transfer-encoding", TransferEncoding)
+		}
+	case 18:
+		if name[0]|0x20 == 'p' {
+			return is(name, "proxy-authenticate", ProxyAuthenticate)
+		}
+	case 19:
+		if name[0]|0x20 == 'p' {
+			return is(name, "proxy-authorization", ProxyAuthorization)
+		}
+	}
+	if n := len(xForwarded); len(name) > n && name[0]|0x20 == 'x' && sameFold(name[:n], xForwarded) {
+		return Forwarded
+	}
+	return Other
+}
+
+func is(name []byte, lower string, k Kind) Kind {
+	if equal(name, lower) {
+		return k
+	}
+	return Other
+}
+
+const xForwarded = "x-forwarded-"
+
+// sameFold reports whether an app may take a name for the other: CGI and its descendants make one variable of all names
+// that differ in case or punctuation only (RFC 3875 section 4.1.18).
+func sameFold(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// length reads 1*DIGIT (RFC 9112 section 6.2); a list of equal numbers is refused too.
+func length(value []byte) (int64, error) {
+	if len(value) == 0 || len(value) > 18 {
+		return 0, ErrLength
+	}
+	var n int64
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, ErrLength
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, nil
+}

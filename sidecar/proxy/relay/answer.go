@@ -1,0 +1,378 @@
+package relay
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// Bounds of an answer.
+const (
+	maxAnswerHead   = 256 << 10 // bytes
+	maxAnswerFields = 1000
+	maxInterim      = 64 // 1xx answers
+)
+
+var answerLimits = head.Limits{Bytes: maxAnswerHead, Fields: maxAnswerFields}
+
+// answerHead reads heads until there is a final one, or a switch of protocols, and returns its length. Interim answers
+// are passed on (RFC 9110 section 15.2).
+func (x *exchange) answerHead(u *upstream) (int, error) {
+	for interim := 0; ; interim++ {
+		if !x.c.enter(phaseWaiting) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		n, err := readAnswerHead(u)
+		if err != nil {
+			return 0, err
+		}
+		if err := head.ParseResponse(u.in.buf.bytes()[:n], answerLimits, &x.res); err != nil {
+			return 0, err
+		}
+		if x.res.Status >= 200 || x.res.Status == 101 {
+			return n, nil
+		}
+		if interim == maxInterim {
+			return 0, head.ErrTooLarge
+		}
+		if x.req.Minor == 1 {
+			if err := x.c.write(x.writeResponse(nil, frameNone, keepAlive)); err != nil {
+				return 0, err
+			}
+		}
+		u.in.buf.take(n)
+	}
+}
+
+// readAnswerHead reads until a head is complete and returns its length.
+func readAnswerHead(u *upstream) (int, error) {
+	scanned := 0
+	for {
+		if b := u.in.buf.bytes(); len(b) > 0 {
+			if end := head.End(b, scanned); end > 0 {
+				return end, nil
+			}
+			if err := head.Check(b, scanned, answerLimits); err != nil {
+				return 0, err
+			}
+			scanned = len(b)
+		}
+		if err := u.in.fill(); err != nil {
+			if u.in.buf.len() > 0 && err == io.EOF { //nolint:errorlint // stream returns it as it is
+				return 0, io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+}
+
+// frame is how an answer's body is framed.
+type frame uint8
+
+const (
+	frameNone    frame = iota // there is none
+	frameLength               // by its length
+	frameChunked              // in chunks, as the app sent them
+	frameToChunk              // the app ends it by closing; the client gets chunks
+	frameUnchunk              // the app sends chunks; the client, of HTTP/1.0, gets the data and a close
+	frameClose                // by closing
+)
+
+// framing says how the answer's body comes and goes (RFC 9112 section 6.3).
+func (x *exchange) framing() frame {
+	r := &x.res
+	switch {
+	case x.isHead || r.Status < 200 || r.Status == 204 || r.Status == 304:
+		return frameNone
+	case r.Chunked && x.req.Minor == 1:
+		return frameChunked
+	case r.Chunked:
+		return frameUnchunk
+	case r.Length >= 0:
+		return frameLength
+	case x.req.Minor == 1:
+		return frameToChunk
+	}
+	return frameClose
+}
+
+// after is what becomes of a connection after an answer.
+type after bool
+
+const (
+	keepAlive  after = true
+	closeAfter after = false
+)
+
+// reply passes on the final answer, whose head is the first n bytes that u holds.
+func (x *exchange) reply(u *upstream, n int) (again bool) {
+	c, b := x.c, &x.body
+	if x.res.Status == 101 {
+		return x.switchProtocols(u, n)
+	}
+	f := x.framing()
+	then := after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && (!b.running || b.ended.Load()))
+	whole := !b.running || b.ended.Load()
+	out := x.writeResponse(x.out[:0], f, then)
+	u.in.buf.take(n)
+	err := x.copyBody(u, f, out)
+	if err != nil || !whole || !u.done() || !x.res.KeepAlive || f == frameToChunk || f == frameClose {
+		x.discardUpstream()
+	}
+	if !x.stop() || !whole {
+		if err == nil {
+			c.linger()
+		}
+		then = closeAfter
+	}
+	if err != nil {
+		c.abort()
+	}
+	return err == nil && then == keepAlive
+}
+
+// writeResponse makes the head that the client is to see.
+func (x *exchange) writeResponse(b []byte, f frame, then after) []byte {
+	r := &x.res
+	b = append(b, "HTTP/1.1 "...)
+	b = append(b, r.StatusText...)
+	b = append(b, "\r\n"...)
+	dated := false
+	for i := range r.Fields {
+		field := &r.Fields[i]
+		dated = dated || field.Kind == head.Date
+		if x.returns(field) {
+			b = appendField(b, field.Name, field.Value)
+		}
+	}
+	if !dated && r.Status >= 200 {
+		b = append(b, *x.c.relay.date.Load()...) // RFC 9110 section 6.6.1
+	}
+	if f == frameChunked || f == frameToChunk {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case r.Status == 101:
+		b = append(b, "Connection: Upgrade\r\n"...)
+	case r.Status < 200:
+	case then == closeAfter:
+		b = append(b, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// returns says whether a field goes to the client as it came.
+func (x *exchange) returns(f *head.Field) bool {
+	switch f.Kind {
+	case head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthenticate, head.TransferEncoding:
+		return false
+	case head.Upgrade:
+		return x.res.Status == 101
+	case head.ContentLength:
+		return x.res.Status >= 200 && x.res.Status != 204
+	default:
+	}
+	return !x.res.Options || !x.optional(f.Name)
+}
+
+// optional reports whether the app's Connection field names the field.
+func (x *exchange) optional(name []byte) bool {
+	for i := range x.res.Fields {
+		if f := &x.res.Fields[i]; f.Kind == head.Connection && head.ListsName(f.Value, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// copyBody writes the head in out and then the body.
+func (x *exchange) copyBody(u *upstream, f frame, out []byte) error {
+	switch f {
+	case frameNone:
+	case frameLength:
+		return x.copyLength(u, out)
+	case frameChunked, frameUnchunk:
+		return x.copyChunks(u, f, out)
+	case frameToChunk, frameClose:
+		return x.copyToEnd(u, f, out)
+	}
+	return x.c.write(out)
+}
+
+// copyLength copies a body of known length.
+func (x *exchange) copyLength(u *upstream, out []byte) error {
+	left := x.res.Length
+	n := int(min(left, int64(u.in.buf.len()), int64(cap(out)-len(out))))
+	out = append(out, u.in.buf.bytes()[:n]...)
+	u.in.buf.take(n)
+	left -= int64(n)
+	if err := x.c.write(out); err != nil {
+		return err
+	}
+	for left > 0 {
+		if u.in.buf.len() == 0 {
+			if left >= spliceFrom && x.c.tcp != nil && u.tcp != nil {
+				return x.splice(u, left)
+			}
+			if err := x.more(u, left); err != nil {
+				return err
+			}
+		}
+		n := int(min(left, int64(u.in.buf.len())))
+		if err := x.c.write(u.in.buf.bytes()[:n]); err != nil {
+			return err
+		}
+		u.in.buf.take(n)
+		left -= int64(n)
+	}
+	return nil
+}
+
+// more reads more of the app's answer; the end is an error.
+func (x *exchange) more(u *upstream, left int64) error {
+	if !x.c.enter(phaseStream) {
+		return io.ErrUnexpectedEOF
+	}
+	if left > mediumBlock && u.in.want < largeBlock {
+		u.in.want = largeBlock
+		defer func() { u.in.want = mediumBlock }()
+	}
+	err := u.in.fill()
+	if err == io.EOF { //nolint:errorlint // stream returns it as it is
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// copyChunks copies a body in chunks, or the data of one.
+func (x *exchange) copyChunks(u *upstream, f frame, out []byte) error {
+	chunks := head.Chunks{DataOnly: f == frameUnchunk}
+	for {
+		held := u.in.buf.bytes()
+		kept, used, err := chunks.Take(held)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(out) > 0 && kept <= cap(out)-len(out):
+			out = append(out, held[:kept]...)
+			err = x.c.write(out)
+			out = nil
+		case len(out) > 0:
+			if err = x.c.write(out); err == nil {
+				err = x.c.write(held[:kept])
+			}
+			out = nil
+		default:
+			err = x.c.write(held[:kept])
+		}
+		if err != nil {
+			return err
+		}
+		u.in.buf.take(used)
+		if chunks.Ended() {
+			return x.copyTrailers(u, f)
+		}
+		if err := x.more(u, mediumBlock+1); err != nil {
+			return err
+		}
+	}
+}
+
+// copyTrailers copies the trailer section but for fields that frame or route a message (RFC 9110 section 6.5.1).
+func (x *exchange) copyTrailers(u *upstream, f frame) error {
+	end := 0
+	for {
+		if end = head.TrailerEnd(u.in.buf.bytes()); end > 0 {
+			break
+		}
+		if u.in.buf.len() > maxTrailers {
+			return head.ErrTooLarge
+		}
+		if err := x.more(u, 0); err != nil {
+			return err
+		}
+	}
+	var err error
+	if x.body.fields, err = head.ParseTrailers(u.in.buf.bytes()[:end], answerLimits, x.body.fields); err != nil {
+		return err
+	}
+	out := x.out[:0]
+	for i := range x.body.fields {
+		switch f := &x.body.fields[i]; f.Kind {
+		case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
+		default:
+			out = appendField(out, f.Name, f.Value)
+		}
+	}
+	u.in.buf.take(end)
+	if f == frameUnchunk {
+		return nil
+	}
+	return x.c.write(append(out, "\r\n"...))
+}
+
+// copyToEnd copies a body that the app ends by closing. As chunks, its end is told apart from a failure.
+func (x *exchange) copyToEnd(u *upstream, f frame, out []byte) error {
+	if err := x.c.write(out); err != nil {
+		return err
+	}
+	for {
+		if held := u.in.buf.bytes(); len(held) > 0 {
+			piece := held
+			if f == frameToChunk {
+				piece = appendChunk(x.out[:0], held)
+				x.out = piece
+			}
+			if err := x.c.write(piece); err != nil {
+				return err
+			}
+			u.in.buf.take(len(held))
+		}
+		switch err := x.more(u, 0); {
+		case err == io.ErrUnexpectedEOF && x.c.ending() == endNot: //nolint:errorlint // more returns it as it is
+			if f == frameToChunk {
+				return x.c.write([]byte("0\r\n\r\n"))
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// appendChunk writes one chunk (RFC 9112 section 7.1).
+func appendChunk(b, data []byte) []byte {
+	b = strconv.AppendInt(b, int64(len(data)), 16)
+	b = append(b, "\r\n"...)
+	b = append(b, data...)
+	return append(b, "\r\n"...)
+}
+
+// Copies by the kernel.
+const (
+	spliceFrom  = 128 << 10 // bytes left to copy from which the kernel does it
+	spliceSlice = 256 << 10 // bytes in one go; within Limits.Write, a client has to take as many
+)
+
+// splice has the kernel copy the rest of a body.
+func (x *exchange) splice(u *upstream, left int64) error {
+	for left > 0 {
+		if !x.c.enter(phaseSplice) {
+			return io.ErrUnexpectedEOF
+		}
+		want := min(left, spliceSlice)
+		n, err := x.c.tcp.ReadFrom(&io.LimitedReader{R: u.tcp, N: want})
+		if err != nil {
+			return err
+		}
+		if n < want {
+			return io.ErrUnexpectedEOF
+		}
+		left -= n
+	}
+	return nil
+}

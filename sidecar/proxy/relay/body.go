@@ -1,0 +1,181 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// maxTrailers bounds a trailer section, in bytes.
+const maxTrailers = 8 << 10
+
+// body follows a request's body from the client to the app.
+type body struct {
+	chunked bool
+	chunks  head.Chunks
+	left    int64 // bytes to come, if it is not chunked
+	done    bool  // all of it, trailers included, has been taken from the buffer
+	fields  []head.Field
+
+	running bool          // another goroutine sends it on
+	ended   atomic.Bool   // it has sent all
+	result  chan struct{} // it has stopped
+	reason  decision.Reason
+}
+
+func (b *body) begin(r *head.Request) {
+	b.chunked, b.left = r.Chunked, r.Length
+	b.done = !b.chunked && b.left == 0
+}
+
+// take moves what there is of the body in the buffer to out, as the app is to see it.
+func (b *body) take(buf *buffer, l head.Limits, e *gate.Edit, out []byte) ([]byte, error) {
+	if b.done {
+		return out, nil
+	}
+	if !b.chunked {
+		n := int(min(b.left, int64(buf.len())))
+		out = append(out, buf.bytes()[:n]...)
+		buf.take(n)
+		b.left -= int64(n)
+		b.done = b.left == 0
+		return out, nil
+	}
+	held := buf.bytes()
+	kept, used, err := b.chunks.Take(held)
+	if err != nil {
+		return out, err
+	}
+	out = append(out, held[:kept]...)
+	buf.take(used)
+	if !b.chunks.Ended() {
+		return out, nil
+	}
+	return b.trailers(buf, l, e, out)
+}
+
+// trailers passes on the trailer section once it is complete, without what is not the client's to say there: what
+// frames and routes a message, whom it is from, and what the gate took from the head.
+func (b *body) trailers(buf *buffer, l head.Limits, e *gate.Edit, out []byte) ([]byte, error) {
+	end := head.TrailerEnd(buf.bytes())
+	if end == 0 {
+		if buf.len() > maxTrailers {
+			return out, head.ErrTooLarge
+		}
+		return out, head.Check(buf.bytes(), 0, l)
+	}
+	l.Bytes = maxTrailers
+	var err error
+	if b.fields, err = head.ParseTrailers(buf.bytes()[:end], l, b.fields); err != nil {
+		return out, err
+	}
+	for i := range b.fields {
+		if f := &b.fields[i]; f.Kind == head.Other && !e.Remove(text(f.Name)) {
+			out = appendField(out, f.Name, f.Value)
+		}
+	}
+	buf.take(end)
+	b.done = true
+	return append(out, "\r\n"...), nil
+}
+
+// skip drops a body that is not sent on, if all of it has been read already.
+func (b *body) skip(buf *buffer) bool {
+	if b.done {
+		return true
+	}
+	if b.chunked || b.left > int64(buf.len()) {
+		return false
+	}
+	buf.take(int(b.left))
+	b.left, b.done = 0, true
+	return true
+}
+
+// bodyPace is what the sweep sees of a body that is being sent on.
+type bodyPace struct {
+	reading atomic.Bool  // the client is waited for
+	bytes   atomic.Int64 // came so far
+	starved atomic.Int64 // nanoseconds that the client was waited for
+}
+
+// slow reports whether the body comes too slowly. It is called once in every.
+func (p *bodyPace) slow(rate int64, grace, every time.Duration) bool {
+	if !p.reading.Load() {
+		return false
+	}
+	starved := time.Duration(p.starved.Add(int64(every)))
+	return rate > 0 && starved > grace && float64(p.bytes.Load()) < float64(rate)*starved.Seconds()
+}
+
+// send starts to send the rest of the body on, beside the answer.
+func (x *exchange) send(u *upstream) {
+	b := &x.body
+	b.running, b.result = true, make(chan struct{})
+	pace := &x.c.body
+	pace.bytes.Store(0)
+	pace.starved.Store(0)
+	edit := x.names
+	go func() {
+		defer close(b.result)
+		b.reason = x.pump(u, &edit)
+		b.ended.Store(b.reason == "")
+	}()
+}
+
+// errUpstream marks that the app takes no more; it may have answered.
+var errUpstream = errors.New("the app takes no more of the body")
+
+// pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more.
+func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
+	b, c := &x.body, x.c
+	scratch := grab(mediumBlock)
+	defer func() { drop(scratch) }()
+	c.in.want = mediumBlock
+	defer func() { c.in.want = smallBlock / 2 }()
+	for !b.done {
+		c.body.reading.Store(true)
+		err := c.in.fill()
+		c.body.reading.Store(false)
+		if err != nil {
+			u.abort()
+			if errors.Is(err, io.EOF) {
+				return decision.BadRequest // the body is cut off
+			}
+			return decision.BadRequest
+		}
+		had := c.in.buf.len()
+		out, err := b.take(&c.in.buf, c.relay.Limits.Head, e, scratch[:0])
+		c.body.bytes.Add(int64(had - c.in.buf.len()))
+		if err != nil {
+			u.abort()
+			return reasonOf(err)
+		}
+		if cap(out) > cap(scratch) {
+			scratch = out
+		}
+		if _, err := u.conn.Write(out); err != nil {
+			return ""
+		}
+		c.in.buf.release()
+	}
+	return ""
+}
+
+// stop ends the sending of the body and returns whether all of it had been sent, so that the connection can go on.
+func (x *exchange) stop() bool {
+	b := &x.body
+	if !b.running {
+		return true
+	}
+	if !b.ended.Load() {
+		_ = x.c.net.SetReadDeadline(past)
+	}
+	<-b.result
+	return b.done && b.reason == ""
+}

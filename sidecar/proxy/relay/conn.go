@@ -1,0 +1,198 @@
+package relay
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// preface starts an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// conn is a client connection. One goroutine serves it; others look at what mu guards.
+type conn struct {
+	relay *Relay
+	info  Info
+	net   net.Conn
+	tcp   *net.TCPConn // nil under TLS
+	in    stream       // from the client; a body that is being sent on has it while it runs
+	peer  peer         // what is said of the client to the app
+	body  bodyPace
+	first bool // no head has been read yet
+
+	mu        sync.Mutex
+	phase     phase     // guarded by mu
+	since     int64     // guarded by mu: when the phase began, by the sweep's clock
+	goneSince int64     // guarded by mu: when the client was first seen to have closed its side
+	end       ending    // guarded by mu
+	up        *upstream // guarded by mu for the sweep; the serving goroutine alone sets it but for idle ones
+}
+
+func newConn(r *Relay, nc net.Conn, info Info) *conn {
+	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
+	c.tcp, _ = nc.(*net.TCPConn)
+	c.in.init(nc, smallBlock/2)
+	c.peer = newPeer(info, r.Trusts != nil && r.Trusts(info.Remote))
+	return c
+}
+
+// serve serves requests until the connection ends. It reports whether the connection is HTTP/2's from now on.
+func (c *conn) serve() (http2 bool) {
+	defer func() {
+		c.mu.Lock()
+		up := c.up
+		c.up = nil
+		c.mu.Unlock()
+		if up != nil {
+			up.discard()
+		}
+		if !http2 {
+			c.in.buf.take(c.in.buf.len())
+			c.in.buf.release()
+		}
+	}()
+	for {
+		n, err := c.readHead()
+		switch {
+		case err == errHTTP2: //nolint:errorlint // our own
+			return true
+		case err != nil:
+			c.refuseHead(err)
+			return false
+		case n == 0:
+			return false
+		}
+		x := newExchange(c)
+		again := x.serve(n)
+		x.release()
+		if !again || c.relay.draining.Load() {
+			return false
+		}
+		c.in.buf.release()
+	}
+}
+
+// rest returns what was read and not used.
+func (c *conn) rest() []byte {
+	b := bytes.Clone(c.in.buf.bytes())
+	c.in.buf.take(len(b))
+	c.in.buf.release()
+	return b
+}
+
+type connError string
+
+// Error returns the text.
+func (e connError) Error() string { return string(e) }
+
+const errHTTP2 connError = "the client speaks HTTP/2"
+
+// readHead reads until a head is complete and returns its length; 0 when there is none any more. An error is of package
+// head and says why the head is refused.
+func (c *conn) readHead() (int, error) {
+	p := phaseIdle
+	if c.first || c.in.buf.len() > 0 {
+		p = phaseHead
+	}
+	if !c.enter(p) {
+		return 0, nil
+	}
+	scanned, blank := 0, false
+	for {
+		b := c.in.buf.bytes()
+		if !blank && len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
+			c.in.buf.take(2) // one empty line is ignored (RFC 9112 section 2.2)
+			blank, scanned = true, 0
+			continue
+		}
+		if len(b) > 0 {
+			if c.first && isPreface(b) {
+				if len(b) >= len(preface) {
+					return 0, errHTTP2
+				}
+			} else if end := head.End(b, scanned); end > 0 {
+				c.first = false
+				return end, nil
+			}
+			if err := head.Check(b, scanned, c.relay.Limits.Head); err != nil {
+				return 0, err
+			}
+			if scanned = len(b); p == phaseIdle {
+				if p = phaseHead; !c.enter(p) {
+					return 0, nil
+				}
+			}
+		}
+		if c.in.fill() != nil {
+			return 0, nil
+		}
+	}
+}
+
+// isPreface reports whether the bytes are the start of HTTP/2's preface, as far as there are any.
+func isPreface(b []byte) bool {
+	n := min(len(b), len(preface))
+	return string(b[:n]) == preface[:n]
+}
+
+// refuseHead answers a head that breaks the grammar, and ends the connection: nobody knows where the next one begins.
+func (c *conn) refuseHead(err error) {
+	x := newExchange(c)
+	defer x.release()
+	x.start = c.relay.Now()
+	x.reject(err)
+}
+
+// reasonOf maps what is wrong with a head to a reason.
+func reasonOf(err error) decision.Reason {
+	switch err { //nolint:errorlint // package head returns its constants as they are
+	case head.ErrTooLarge:
+		return decision.TooLarge
+	case head.ErrHost, head.ErrHostMismatch:
+		return decision.BadHost
+	case head.ErrAuthorization:
+		return decision.DuplicateAuthorization
+	}
+	return decision.BadRequest
+}
+
+// write writes to the client.
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		if !c.enter(phaseWriting) {
+			return net.ErrClosed
+		}
+		n, err := c.net.Write(b[:min(len(b), mediumBlock)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112
+// section 9.6).
+func (c *conn) linger() {
+	const (
+		patience = 500 * time.Millisecond
+		most     = 256 << 10
+	)
+	w, ok := c.net.(interface{ CloseWrite() error })
+	if !ok || !c.enter(phaseBusy) || w.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.net, most) // it ends at the client's close, the deadline or the bound
+}
+
+// abort ends the connection in a way that a client cannot take for the end of an answer.
+func (c *conn) abort() {
+	if c.tcp != nil {
+		_ = c.tcp.SetLinger(0) // a reset, not an end
+	}
+}

@@ -1,0 +1,22 @@
+// Package relay carries HTTP/1.1 between a client and the app: one goroutine a client connection, which reads a head, has
+// the gate judge it, writes the head that the app is to see, and copies the answer back.
+//
+//	client -> stream -> head.ParseRequest -> gate.Judge -> outgoing head + body -> upstream
+//	client <- answer head + body <- head.ParseResponse <- stream <- upstream
+//
+// # What it costs
+//
+// In the steady state a request allocates nothing. Buffers come from pools when bytes arrive, and go back when there are
+// none: an idle connection, and one that waits, hold no buffer. What belongs to one request (exchange) is pooled too.
+//
+// # Connections to the app
+//
+// A client connection has a connection to the app of its own, which is closed once the client has been idle for a
+// moment. No connection to the app ever serves two clients, so an app that answers more than it was asked can only
+// confuse the client that asked.
+//
+// # Time
+//
+// Timeouts are not timers: each connection notes what it does and since when, and one goroutine looks at all of them a
+// few times a second (sweep.go). A timeout is therefore late by a quarter at most.
+package relay

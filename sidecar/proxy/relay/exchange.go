@@ -1,0 +1,143 @@
+package relay
+
+import (
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// exchange is one request and its answer. It is pooled; what it points to is valid until the connection reads again.
+type exchange struct {
+	c       *conn
+	start   time.Time
+	req     head.Request
+	res     head.Response
+	values  []string // storage for Values
+	out     []byte   // a head that is being made
+	body    body
+	record  telemetry.Record
+	request gate.Request
+
+	isHead  bool   // the method is HEAD
+	upgrade string // the protocol that the app may switch to; empty: none
+	answer  string // gate.Edit.AnswerProtocol
+	safe    bool   // the request may be sent twice (RFC 9110 section 9.2.2)
+	names   gate.Edit
+}
+
+var exchanges = sync.Pool{New: func() any {
+	return &exchange{
+		req:    head.Request{Fields: make([]head.Field, 0, 24)},
+		res:    head.Response{Fields: make([]head.Field, 0, 24)},
+		values: make([]string, 0, 8),
+	}
+}}
+
+func newExchange(c *conn) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.c = c
+	return x
+}
+
+// release gives the exchange back. Nothing of the request stays in it.
+func (x *exchange) release() {
+	drop(x.out)
+	req, res, values, audit := x.req.Fields, x.res.Fields, x.values, x.record.Audit
+	clear(req[:cap(req)])
+	clear(res[:cap(res)])
+	clear(values[:cap(values)])
+	clear(audit[:cap(audit)])
+	*x = exchange{req: head.Request{Fields: req[:0]}, res: head.Response{Fields: res[:0]}, values: values[:0]}
+	x.record.Audit = audit[:0]
+	exchanges.Put(x)
+}
+
+// serve serves the request whose head is the first n bytes read. It reports whether the connection can take another.
+func (x *exchange) serve(n int) (again bool) {
+	c := x.c
+	if !c.enter(phaseBusy) {
+		return false
+	}
+	x.start = c.relay.Now()
+	if err := head.ParseRequest(c.in.buf.bytes()[:n], c.relay.Limits.Head, &x.req); err != nil {
+		return x.reject(err)
+	}
+	c.in.buf.take(n)
+	x.body.begin(&x.req)
+	x.isHead = string(x.req.Method) == "HEAD"
+	v := x.judge()
+	x.observe(&v)
+	if v.Forward {
+		return x.forward(&v)
+	}
+	if !x.body.skip(&c.in.buf) || !x.req.KeepAlive {
+		x.refuse(v.Reason, v.Scopes, closeAfter)
+		c.linger()
+		return false
+	}
+	return x.refuse(v.Reason, v.Scopes, keepAlive)
+}
+
+// judge asks the gate.
+func (x *exchange) judge() gate.Verdict {
+	x.request = gate.Request{
+		Method: text(x.req.Method), Target: text(x.req.Target), Host: text(x.req.Host),
+		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote,
+	}
+	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
+}
+
+// Values implements decision.Header.
+func (x *exchange) Values(name string) []string {
+	from := len(x.values)
+	for i := range x.req.Fields {
+		f := &x.req.Fields[i]
+		if len(f.Name) == len(name) && f.Kind != head.Host && strings.EqualFold(text(f.Name), name) {
+			x.values = append(x.values, text(f.Value))
+		}
+	}
+	if from == len(x.values) {
+		return nil
+	}
+	return x.values[from:len(x.values):len(x.values)]
+}
+
+// observe tells the observer of a request's fate.
+func (x *exchange) observe(v *gate.Verdict) {
+	r := x.c.relay
+	if r.Observe == nil {
+		return
+	}
+	audit := x.record.Audit[:0]
+	for _, a := range v.Audit {
+		audit = append(audit, telemetry.Audit(a))
+	}
+	x.record = telemetry.Record{
+		Time: x.start, Own: r.Now().Sub(x.start),
+		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Audit: audit,
+		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
+		Port: x.c.info.Port, Remote: x.c.info.Remote,
+		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
+	}
+	r.Observe(&x.record)
+}
+
+func (x *exchange) protocol() string {
+	if x.req.Minor == 0 && len(x.req.Method) > 0 {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+// text is the bytes as a string without a copy: valid as long as they are.
+func text(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the buffer is not written to while the string is used
+}
+
+var _ decision.Header = (*exchange)(nil)

@@ -1,0 +1,168 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// forward sends the request to the app and the answer to the client. It reports whether the connection can take another
+// request.
+func (x *exchange) forward(v *gate.Verdict) (again bool) {
+	x.names, x.answer = v.Edit, v.Edit.AnswerProtocol
+	x.upgrade = x.upgradable()
+	x.safe = safe(text(x.req.Method))
+	x.out = grab(mediumBlock)
+	out, err := x.body.take(&x.c.in.buf, x.c.relay.Limits.Head, &v.Edit, x.writeRequest(x.out[:0], v))
+	if err != nil {
+		return x.fail(reasonOf(err), nil)
+	}
+	x.out = out
+	if !x.body.done {
+		x.detach(v)
+	}
+	u, n, err := x.ask()
+	if err != nil {
+		return x.fail("", err)
+	}
+	return x.reply(u, n)
+}
+
+// safe says that a request may be sent again if it is not known whether the app got it (RFC 9110 section 9.2.2).
+func safe(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// detach copies what is needed of the request for a record of a failure: its bytes are overwritten by those of the body.
+func (x *exchange) detach(v *gate.Verdict) {
+	r := &x.record
+	r.Method, r.Host, r.Path = strings.Clone(text(x.req.Method)), strings.Clone(text(x.req.Host)), strings.Clone(v.Path)
+}
+
+// ask sends the request and reads the head of the final answer, which is the first n bytes that u holds. A connection
+// that was used before may have been closed by the app meanwhile: then a new one is tried, once, if the request can be
+// sent again.
+func (x *exchange) ask() (u *upstream, n int, err error) {
+	for fresh := false; ; fresh = true {
+		if u, err = x.connect(fresh); err != nil {
+			return nil, 0, err
+		}
+		stale := u.used
+		if n, err = x.try(u); err == nil {
+			return u, n, nil
+		}
+		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || x.c.ending() != endNot {
+			return nil, 0, err
+		}
+	}
+}
+
+// try sends the request on a connection and reads the head of the answer.
+func (x *exchange) try(u *upstream) (int, error) {
+	if !x.c.enter(phaseBusy) {
+		return 0, net.ErrClosed
+	}
+	if _, err := u.conn.Write(x.out); err != nil {
+		return 0, err
+	}
+	if !x.body.done && !x.body.running {
+		x.send(u)
+	}
+	return x.answerHead(u)
+}
+
+// fail answers a request that the app did not answer. The reason is found from the error if it is empty.
+func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
+	c := x.c
+	x.discardUpstream()
+	whole := x.stop()
+	end := c.ending()
+	if end == endNow {
+		return false // nobody is there, or nobody wants to wait
+	}
+	switch {
+	case x.body.reason != "":
+		reason = x.body.reason
+	case end == endBodyRate:
+		reason = decision.BadRequest
+	case end == endAnswer:
+		reason = decision.UpstreamTimeout
+	case reason == "":
+		reason = failure(err)
+	}
+	c.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
+	x.observeFailure(reason)
+	if !whole || !x.req.KeepAlive || end != endNot || !x.body.done {
+		x.refuse(reason, nil, closeAfter)
+		c.linger()
+		return false
+	}
+	return x.refuse(reason, nil, keepAlive)
+}
+
+// discardUpstream closes the connection to the app.
+func (x *exchange) discardUpstream() {
+	u := x.c.up
+	if u == nil {
+		return
+	}
+	x.c.setUpstream(nil)
+	u.discard()
+}
+
+// observeFailure tells of a request that was forwarded and not answered.
+func (x *exchange) observeFailure(reason decision.Reason) {
+	r := x.c.relay
+	if r.Observe == nil {
+		return
+	}
+	was := x.record
+	x.record = telemetry.Record{
+		Time: r.Now(), Reason: reason, Policy: was.Policy, Rule: was.Rule, Method: was.Method, Host: was.Host, Path: was.Path,
+		Protocol: was.Protocol, Port: was.Port, Remote: was.Remote, Audit: was.Audit[:0],
+	}
+	r.Observe(&x.record)
+}
+
+// failure maps an error of the app's to a reason.
+func failure(err error) decision.Reason {
+	var bad head.Error
+	var timeout net.Error
+	switch {
+	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
+		return decision.UpstreamMalformed
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return decision.UpstreamTimeout
+	}
+	return decision.UpstreamUnavailable
+}
+
+// cause is what may be said of an error: its text may quote what the app or the client sent.
+func cause(err error) string {
+	var op *net.OpError
+	var bad head.Error
+	var no syscall.Errno
+	switch {
+	case errors.As(err, &op):
+		return op.Error() // addresses and the system's message
+	case errors.As(err, &bad):
+		return bad.Error()
+	case errors.As(err, &no):
+		return no.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection ended"
+	}
+	return "malformed or refused"
+}

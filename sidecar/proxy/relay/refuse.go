@@ -1,0 +1,51 @@
+package relay
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+)
+
+// reject refuses a request whose head or body cannot be understood, and ends the connection.
+func (x *exchange) reject(err error) (again bool) {
+	x.req.Method, x.req.Host, x.req.Fields = nil, nil, x.req.Fields[:0]
+	reason := reasonOf(err)
+	x.observe(&gate.Verdict{Reason: reason})
+	x.refuse(reason, nil, closeAfter)
+	x.c.linger()
+	return false
+}
+
+// refuse answers in place of the app. It reports whether the connection can go on.
+func (x *exchange) refuse(reason decision.Reason, scopes []string, then after) (again bool) {
+	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes}, refuse.HTTP)
+	if x.c.relay.draining.Load() {
+		then = closeAfter
+	}
+	b := append(make([]byte, 0, 512+len(r.Body)), "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(r.Status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(r.Status)...)
+	b = append(b, "\r\n"...)
+	b = append(b, *x.c.relay.date.Load()...)
+	for _, f := range r.Header {
+		b = appendField(b, f.Name, f.Value)
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(r.Body)), 10)
+	b = append(b, "\r\n"...)
+	switch {
+	case then == closeAfter:
+		b = append(b, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	if !x.isHead {
+		b = append(b, r.Body...)
+	}
+	return x.c.write(b) == nil && then == keepAlive
+}

@@ -1,0 +1,166 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// Config is what a Relay is made from.
+type Config struct {
+	// Gate judges every request.
+	Gate *gate.Gate
+	// Limits bound what clients and the app may use.
+	Limits Limits
+	// Trusts says whether a peer is a proxy whose X-Forwarded-* and Forwarded fields are passed on.
+	Trusts func(netip.Addr) bool
+	// Observe is told of every request; nil means nobody. The record and its strings are valid during the call only.
+	Observe func(*telemetry.Record)
+	// HTTP2 takes over a connection whose client speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3). The bytes that
+	// were read are read again from c. It must not block; release is then called by whoever closes c.
+	HTTP2 func(c net.Conn, info Info, release func())
+	// Log gets what goes wrong with connections.
+	Log logr.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Limits bound what clients and the app may use. Zero durations mean no bound.
+type Limits struct {
+	// Head bounds heads of requests and answers, and trailer sections.
+	Head head.Limits
+	// ReadHead bounds the time for a head, Idle that between requests.
+	ReadHead, Idle time.Duration
+	// Dial bounds connecting to the app, Response the wait for the head of its answer.
+	Dial, Response time.Duration
+	// Write bounds how long a client may take none of its answer.
+	Write time.Duration
+	// BodyRate is how many bytes a second a request's body has to come in at, on average, once it has been waited for as
+	// long as ReadHead; 0 means any.
+	BodyRate int64
+}
+
+// Info is what is known of a client connection before its first byte.
+type Info struct {
+	// Port is the port that the client dialled.
+	Port int
+	// Upstream is where its requests go: scheme and host.
+	Upstream *url.URL
+	// Secure says that the client speaks TLS.
+	Secure bool
+	// Remote is the peer.
+	Remote netip.Addr
+}
+
+// Relay serves client connections. It is safe for concurrent use.
+type Relay struct {
+	Config
+
+	ctx      context.Context //nolint:containedctx // ends waits for keys and dials; Serve has many callers and one life
+	stop     context.CancelFunc
+	tick     atomic.Int64           // now, to the last sweep, in Unix nanoseconds
+	date     atomic.Pointer[[]byte] // the Date field of this second
+	draining atomic.Bool
+	upgrades upgrades
+	group    sync.WaitGroup // of connections
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu
+}
+
+// New returns a relay. Close must be called to end it.
+func New(c Config) *Relay {
+	r := &Relay{Config: c, conns: map[*conn]struct{}{}}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.look(time.Now())
+	go r.sweep(r.ctx)
+	return r
+}
+
+// Serve serves a connection until it ends, closes it, and calls release, unless HTTP2 has taken it over.
+func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
+	c := newConn(r, nc, info)
+	r.group.Add(1)
+	r.mu.Lock()
+	r.conns[c] = struct{}{}
+	r.mu.Unlock()
+	defer r.group.Done()
+	taken := c.serve()
+	r.mu.Lock()
+	delete(r.conns, c)
+	r.mu.Unlock()
+	if taken {
+		r.HTTP2(&prefixed{Conn: nc, prefix: c.rest()}, info, release)
+		return
+	}
+	_ = nc.Close()
+	release()
+}
+
+// Drain ends idle connections, and others after the request that they are at. WebSockets get a close frame.
+func (r *Relay) Drain() {
+	r.draining.Store(true)
+	r.upgrades.goAway()
+	for _, c := range r.all() {
+		c.retire()
+	}
+}
+
+// Wait returns when all connections have ended, or with the context's error.
+func (r *Relay) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { r.group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends all connections at once.
+func (r *Relay) Close() {
+	r.stop()
+	r.upgrades.closeAll()
+	for _, c := range r.all() {
+		c.mu.Lock()
+		c.expire(endNow)
+		c.mu.Unlock()
+	}
+}
+
+func (r *Relay) all() []*conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*conn, 0, len(r.conns))
+	for c := range r.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// prefixed is a connection of which the first bytes have been read already.
+type prefixed struct {
+	net.Conn
+	prefix []byte
+}
+
+// Read reads the first bytes again.
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.prefix) > 0 {
+		n := copy(b, p.prefix)
+		p.prefix = p.prefix[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}

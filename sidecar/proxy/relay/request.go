@@ -1,0 +1,272 @@
+package relay
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// peer is what is said of a client to the app: X-Forwarded-* and Forwarded (RFC 7239). What the client says of that
+// itself is dropped, unless it is a proxy that is trusted: then it is kept and added to.
+type peer struct {
+	trusted bool
+	proto   string
+	port    string
+	addr    string // empty if it is not known
+	node    string // addr as Forwarded has it
+}
+
+func newPeer(i Info, trusted bool) peer {
+	p := peer{trusted: trusted, proto: "http", port: strconv.Itoa(i.Port)}
+	if i.Secure {
+		p.proto = "https"
+	}
+	if i.Remote.IsValid() {
+		p.addr, p.node = i.Remote.String(), node(i.Remote)
+	}
+	return p
+}
+
+// node is a node of RFC 7239 section 6.
+func node(a netip.Addr) string {
+	if a.Is6() {
+		return `"[` + a.WithZone("").String() + `]"`
+	}
+	return a.String()
+}
+
+// writeRequest makes the head that the app is to see.
+func (x *exchange) writeRequest(b []byte, v *gate.Verdict) []byte {
+	b = append(b, x.req.Method...)
+	b = append(b, ' ')
+	b = append(b, v.Target...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, v.Host...)
+	b = append(b, "\r\n"...)
+	for i := range x.req.Fields {
+		if f := &x.req.Fields[i]; x.passes(f, &v.Edit) {
+			b = appendField(b, f.Name, f.Value)
+		}
+	}
+	b = x.writeHops(b)
+	b = x.writeForwarded(b, v.Host)
+	for _, r := range v.Edit.Replace {
+		for _, value := range r.Values {
+			b = appendField(b, r.Name, value)
+		}
+	}
+	for _, s := range v.Edit.Set {
+		b = appendField(b, s.Name, s.Value)
+	}
+	return append(b, "\r\n"...)
+}
+
+// passes says whether a field goes to the app as it came. Fields between two neighbours do not (RFC 9110 section 7.6.1),
+// nor those that are written anew.
+func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
+	switch f.Kind {
+	case head.Host, head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthorization, head.ProxyAuthenticate,
+		head.TransferEncoding, head.Upgrade, head.TE, head.HTTP2Settings:
+		return false
+	case head.Forwarded:
+		return false // written anew
+	case head.RequestID:
+		return false // written anew
+	case head.ContentLength:
+		return true
+	default:
+	}
+	name := text(f.Name)
+	if e.Remove(name) || x.req.Options && x.nominated(f.Name) {
+		return false
+	}
+	for i := range e.Replace {
+		if strings.EqualFold(e.Replace[i].Name, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// nominated reports whether the client's Connection field names the field.
+func (x *exchange) nominated(name []byte) bool {
+	for i := range x.req.Fields {
+		if f := &x.req.Fields[i]; f.Kind == head.Connection && head.ListsName(f.Value, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeHops writes the fields between us and the app.
+func (x *exchange) writeHops(b []byte) []byte {
+	if x.req.Chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case x.upgrade != "" && x.req.Trailers:
+		b = append(b, "TE: trailers\r\nConnection: Upgrade, TE\r\n"...)
+	case x.upgrade != "":
+		b = append(b, "Connection: Upgrade\r\n"...)
+	case x.req.Trailers:
+		b = append(b, "TE: trailers\r\nConnection: TE\r\n"...)
+	}
+	if x.upgrade != "" {
+		b = appendField(b, "Upgrade", x.upgrade)
+	}
+	return b
+}
+
+// writeForwarded says who the client is and what it asked for.
+func (x *exchange) writeForwarded(b []byte, host string) []byte {
+	p := &x.c.peer
+	b = append(b, "Via: 1.1 bearerguard\r\n"...) // RFC 9110 section 7.6.3
+	b = x.writeRequestID(b)
+	if p.trusted {
+		return x.addForwarded(b, host)
+	}
+	b = appendField(b, "X-Forwarded-Host", host)
+	b = appendField(b, "X-Forwarded-Proto", p.proto)
+	b = appendField(b, "X-Forwarded-Port", p.port)
+	if p.addr == "" {
+		return b
+	}
+	b = appendField(b, "X-Forwarded-For", p.addr)
+	return p.appendForwarded(append(b, "Forwarded: "...), host)
+}
+
+// addForwarded keeps what a trusted proxy says, and adds to it.
+func (x *exchange) addForwarded(b []byte, host string) []byte {
+	p := &x.c.peer
+	const hostName, protoName, portName, forName, forwarded = "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-for", "forwarded"
+	var said [3]bool
+	lists := [2][]byte{[]byte("X-Forwarded-For: "), []byte("Forwarded: ")}
+	for i := range x.req.Fields {
+		f := &x.req.Fields[i]
+		if f.Kind != head.Forwarded {
+			continue
+		}
+		switch strings.ToLower(text(f.Name)) {
+		case forName:
+			lists[0] = append(append(lists[0], f.Value...), ", "...)
+			continue
+		case forwarded:
+			lists[1] = append(append(lists[1], f.Value...), ", "...)
+			continue
+		case hostName:
+			said[0] = true
+		case protoName:
+			said[1] = true
+		case portName:
+			said[2] = true
+		default:
+			if !strings.HasPrefix(strings.ToLower(text(f.Name)), "x-forwarded-") && !strings.EqualFold(text(f.Name), "x-real-ip") {
+				continue // another spelling of one of these
+			}
+		}
+		b = appendField(b, f.Name, f.Value)
+	}
+	for i, name := range [...]string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"} {
+		if !said[i] {
+			b = appendField(b, name, [...]string{host, p.proto, p.port}[i])
+		}
+	}
+	if p.addr == "" {
+		return b
+	}
+	b = append(append(append(b, lists[0]...), p.addr...), "\r\n"...)
+	return p.appendForwarded(append(b, lists[1]...), host)
+}
+
+// appendForwarded writes one forwarded-element and ends the line.
+func (p *peer) appendForwarded(b []byte, host string) []byte {
+	b = append(append(b, "for="...), p.node...)
+	b = append(b, ";host="...)
+	b = appendQuoted(b, host)
+	b = append(append(b, ";proto="...), p.proto...)
+	return append(b, "\r\n"...)
+}
+
+// appendQuoted writes s, as a quoted-string if it is not a token.
+func appendQuoted(b []byte, s string) []byte {
+	if !strings.ContainsAny(s, `:[]"\ `) {
+		return append(b, s...)
+	}
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+// maxRequestID bounds a request id that is passed on, in bytes.
+const maxRequestID = 128
+
+// writeRequestID passes on the client's request id if it is one value of visible ASCII, and else makes one.
+func (x *exchange) writeRequestID(b []byte) []byte {
+	var id []byte
+	n := 0
+	for i := range x.req.Fields {
+		if f := &x.req.Fields[i]; f.Kind == head.RequestID {
+			id = f.Value
+			n++
+		}
+	}
+	if n == 1 && saneID(id) {
+		return appendField(b, "X-Request-Id", id)
+	}
+	var raw [16]byte
+	for i, v := range [2]uint64{rand.Uint64(), rand.Uint64()} { //nolint:gosec // an id to find a request by is no secret
+		for j := range 8 {
+			raw[8*i+j] = byte(v >> (8 * j))
+		}
+	}
+	b = append(b, "X-Request-Id: "...)
+	b = hex.AppendEncode(b, raw[:])
+	return append(b, "\r\n"...)
+}
+
+func saneID(id []byte) bool {
+	if len(id) == 0 || len(id) > maxRequestID {
+		return false
+	}
+	for _, c := range id {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func appendField[N, V []byte | string](b []byte, name N, value V) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// upgradable returns the protocol that the app may be offered. One to another version of HTTP, or to TLS, would carry
+// requests past the gate; a choice of protocols is not offered.
+func (x *exchange) upgradable() string {
+	if len(x.req.Upgrade) == 0 || x.req.HasLength && x.req.Length > 0 || x.req.Chunked {
+		return ""
+	}
+	protocol := strings.ToLower(string(x.req.Upgrade))
+	for _, other := range [...]string{"h2", "h3", "http", "tls", "ssl"} {
+		if strings.HasPrefix(protocol, other) {
+			return ""
+		}
+	}
+	if strings.ContainsAny(protocol, ", \t") {
+		return ""
+	}
+	return string(x.req.Upgrade)
+}

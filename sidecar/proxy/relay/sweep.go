@@ -1,0 +1,186 @@
+package relay
+
+import (
+	"context"
+	"time"
+)
+
+// phase is what a connection is doing, for the sweep.
+type phase uint8
+
+const (
+	phaseHead    phase = iota // waits for the rest of a head, or for a first one
+	phaseIdle                 // waits for the next request
+	phaseBusy                 // judges, dials, writes to the app
+	phaseWaiting              // waits for the head of the app's answer
+	phaseStream               // waits for more of the app's answer
+	phaseWriting              // writes to the client
+	phaseSplice               // the kernel copies from the app to the client
+	phaseUpgraded
+)
+
+// ending says why a connection was ended by another goroutine than its own.
+type ending uint8
+
+const (
+	endNot      ending = iota
+	endNow             // time is up, or the relay closes
+	endAnswer          // the app took too long: the client is to be told
+	endBodyRate        // the client's body came too slowly
+)
+
+// past is a deadline that is over: setting it ends what is being read or written.
+var past = time.Unix(1, 0)
+
+// Times of the sweep.
+const (
+	upstreamIdle = time.Second      // an app's connection is kept as long between requests
+	goneAfter    = time.Second      // from then on, a client that waits is looked at
+	halfClosed   = 10 * time.Second // how long a client that has closed its side waits for an answer
+	toTell       = 5 * time.Second  // for telling a client that its time or the app's is up
+)
+
+// sweep looks at all connections again and again until ctx ends.
+func (r *Relay) sweep(ctx context.Context) {
+	t := time.NewTicker(r.every())
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			r.look(time.Now())
+		}
+	}
+}
+
+// every is how often the sweep looks: four times in the shortest limit.
+func (r *Relay) every() time.Duration {
+	every := 2 * time.Second
+	for _, d := range []time.Duration{r.Limits.ReadHead, r.Limits.Idle, r.Limits.Response, r.Limits.Write} {
+		if d > 0 {
+			every = min(every, d)
+		}
+	}
+	return max(every/4, 5*time.Millisecond)
+}
+
+func (r *Relay) look(now time.Time) {
+	r.tick.Store(now.UnixNano())
+	if d := r.date.Load(); d == nil || !isDate(*d, now) {
+		b := now.UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+		r.date.Store(&b)
+	}
+	for _, c := range r.all() {
+		c.look(now.UnixNano(), r.every())
+	}
+}
+
+// isDate compares the seconds, which is what changes.
+func isDate(d []byte, now time.Time) bool {
+	s := now.Second()
+	at := len("Date: Mon, 02 Jan 2006 15:04:")
+	return d[at] == byte('0'+s/10) && d[at+1] == byte('0'+s%10)
+}
+
+// look checks one connection.
+func (c *conn) look(now int64, every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != endNot {
+		return // a read that began meanwhile is ended by its deadline
+	}
+	l, age := &c.relay.Limits, time.Duration(now-c.since)
+	switch c.phase {
+	case phaseHead:
+		c.expireAfter(age, l.ReadHead)
+	case phaseIdle:
+		if c.up != nil && age > upstreamIdle {
+			c.up.close()
+			c.up = nil
+		}
+		c.expireAfter(age, l.Idle)
+	case phaseWaiting:
+		if l.Response > 0 && age > l.Response {
+			c.expire(endAnswer)
+		} else if age > goneAfter && c.clientGone(now) {
+			c.expire(endNow)
+		}
+	case phaseWriting:
+		c.expireAfter(age, l.Write)
+	case phaseSplice:
+		if l.Write > 0 && age > l.Write && unsent(c.tcp) {
+			c.expire(endNow)
+		}
+	case phaseBusy, phaseStream, phaseUpgraded:
+	}
+	if c.body.slow(l.BodyRate, l.ReadHead, every) {
+		c.expire(endBodyRate)
+	}
+}
+
+func (c *conn) expireAfter(age, limit time.Duration) {
+	if limit > 0 && age > limit {
+		c.expire(endNow)
+	}
+}
+
+// expire ends what the connection waits for. The lock is held.
+func (c *conn) expire(why ending) {
+	c.end = why
+	if c.up != nil {
+		_ = c.up.conn.SetDeadline(past) // closed already, if it fails
+	}
+	if why == endNow {
+		_ = c.net.SetDeadline(past)
+		return
+	}
+	_ = c.net.SetReadDeadline(past)
+	_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
+}
+
+// clientGone reports whether the client has closed its side for long. The lock is held.
+func (c *conn) clientGone(now int64) bool {
+	if !ended(c.tcp) {
+		return false
+	}
+	if c.goneSince == 0 {
+		c.goneSince = now
+	}
+	return time.Duration(now-c.goneSince) > halfClosed
+}
+
+// enter notes what the connection does from now on. It returns false if the connection is to end without a word.
+func (c *conn) enter(p phase) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.phase, c.since = p, c.relay.tick.Load()
+	if p == phaseBusy {
+		c.goneSince = 0
+	}
+	return c.end != endNow
+}
+
+// retire ends the connection if it is idle.
+func (c *conn) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseIdle && c.end == endNot {
+		c.expire(endNow)
+	}
+}
+
+// ending returns why the connection was ended.
+func (c *conn) ending() ending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end
+}
+
+// setUpstream gives the connection a connection to the app. It returns false if the connection has been ended.
+func (c *conn) setUpstream(u *upstream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = u
+	return c.end == endNot
+}
