@@ -51,7 +51,7 @@ func (b *bench) measure(ctx context.Context, r row, first bool) (sample, error) 
 	if err := b.warm(ctx, r, t); err != nil {
 		return s, err
 	}
-	if err := b.saturate(ctx, r, t, &s); err != nil || !r.latency {
+	if err := b.saturate(ctx, r, t, &s); err != nil || !r.latency || b.perf {
 		return s, err
 	}
 	got, err := b.load(ctx, r, t, "-d", seconds(b.latencyTime), "-r", strconv.Itoa(rate))
@@ -117,12 +117,12 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 		s.perSecond = got.perSecond()
 		return err
 	}
-	mallocs, counted := t.mallocs(ctx)
-	before, err := p.cpu()
+	profile, err := b.profile(p, r)
 	if err != nil {
 		return err
 	}
-	profile, err := b.profile(p, r)
+	mallocs, counted := t.mallocs(ctx)
+	before, err := p.cpu()
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,8 @@
 # prepare.sh DIR: installs what bench-proxy compares with, if root may (Debian), or names what is missing; then builds the
 # load generator, the app, the Go peer and the program that runs them all into DIR.
 set -euo pipefail
+dir=$(realpath -m "$1")
 cd "$(dirname "$0")"
-dir=$1
 
 # command:package
 needed=(gcc:gcc haproxy:haproxy nginx:nginx h2load:nghttp2-client taskset:util-linux)

@@ -20,13 +20,10 @@ const (
 	loadCore  = "1"
 )
 
-// pinned makes a command that runs on one core, and, if realtime, in front of whatever else runs there. The kernel ends it
+// pinned makes a command that runs on one core, with the run's priority. The kernel ends it
 // when this process dies, whatever the reason: main keeps its thread for that.
 func (b *bench) pinned(core, program string, args ...string) *exec.Cmd {
-	line := []string{"taskset", "-c", core}
-	if b.realtime {
-		line = append(line, "chrt", "-f", "50")
-	}
+	line := append([]string{"taskset", "-c", core}, b.priority...)
 	line = append(append(line, program), args...)
 	cmd := exec.Command(line[0], line[1:]...) //nolint:noctx // stopped by pid, see process.stop
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}

@@ -85,8 +85,8 @@ func (b *bench) heading(before machine) string {
 	if b.quick {
 		mode = "QUICK: " + mode
 	}
-	if b.realtime {
-		mode += ", real-time priority"
+	if b.priority != nil {
+		mode += ", " + strings.Join(b.priority, " ")
 	}
 	return fmt.Sprintf("%s, %s, Linux %s, %s; %s; %s; load %s before and %s after, %.1f %% of the time stolen by the host.",
 		time.Now().UTC().Format(time.DateOnly), cpuModel(), kernel(), runtime.Version(), versions(), mode,

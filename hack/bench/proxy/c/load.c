@@ -3,7 +3,7 @@
  *
  *   -c N      connections (64)
  *   -d SECS   how long (3)
- *   -n N      stop after N requests instead
+ *   -n N      stop after N requests; if they are not done within a minute, fail
  *   -r RATE   requests a second at fixed times, whatever the answers do (open loop); latency counts from the time a
  *             request was due, so that a stall is not hidden. Without it each connection sends its next request as soon
  *             as its answer is there (closed loop).
@@ -253,7 +253,13 @@ static void run(void) {
         next = feed(next, gap, end);
         now = now_ns();
         uint64_t until = opt.rate > 0 && next < end ? next : end, wait = until > now ? until - now : 0;
-        if (limit) wait = 1000000000;
+        if (limit) {
+            wait = 1000000000;
+            if (now - begin > 60 * wait) {
+                fprintf(stderr, "load: %ld of %ld requests were answered in a minute\n", done, limit);
+                exit(1);
+            }
+        }
         struct timespec t = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
         int n = epoll_pwait2(epfd, events, EVENTS, &t, NULL);
         if (n < 0 && errno != EINTR) die("epoll_pwait2");
