@@ -1,7 +1,6 @@
 package decision_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -317,12 +316,13 @@ func TestCompileTogether(t *testing.T) {
 	}
 }
 
-// FuzzCompile compiles whatever JSON makes a spec; what compiles must decide.
+// FuzzCompile compiles whatever JSON makes a spec, read strictly; what compiles must decide.
 func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		corp, "rules: [{name: r, allow: {}}]",
 		corp + "rules: [{name: r, match: [{paths: ['/{x}/**'], hosts: ['*.a'], methods: [GET], ports: [1], headers: [{name: a, values: [b]}]}], allow: {when: 'path.x == claims.sub', scopes: [a], claims: [{claim: a, matches: b}]}}]",
 		"mode: Audit\nforward: {headers: [{name: X-A, claim: a}]}\nrules: [{name: r, deny: {when: 'now.getHours() < 6'}}]",
+		"rules: [{name: r, match: [{notPaths: ['/a*/**/*.b'], notHosts: [a], notMethods: [GET], notPorts: [1], remoteIPs: ['10.0.0.0/8'], notRemoteIPs: ['::1'], headers: [{name: a, patterns: ['b*'], notValues: [c], notPatterns: ['*d']}]}], allow: {anonymous: true, maxBody: 1Ki}}]\nstreams: {onExpiry: Close}",
 		"rules: [{match: [{}]}]", "issuers: [{keys: {jwks: '{}'}}]", "rules: [null]",
 	} {
 		j, err := yaml.YAMLToJSON([]byte(s))
@@ -332,8 +332,8 @@ func FuzzCompile(f *testing.F) {
 		f.Add(j)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var spec policy.Spec
-		if json.Unmarshal(data, &spec) != nil {
+		spec, err := policy.DecodeSpec(data)
+		if err != nil {
 			return
 		}
 		p, err := decision.Compile([]decision.Policy{{Namespace: "n", Name: "a", Spec: spec}})

@@ -36,7 +36,9 @@ issuers:
 - {name: map, issuer: "https://m.example", anyAudience: true, keys: {configMapRef: {name: a, key: b}}}
 rules:
 - name: all
-  match: [{hosts: [a.example], paths: ["/a/{x}"], methods: [GET], ports: [80], headers: [{name: X-A, values: [a]}, {name: X-B, exists: true}]}]
+  match: [{hosts: [a.example], paths: ["/a/{x}"], methods: [GET], ports: [80], headers: [{name: X-A, values: [a]}, {name: X-B, exists: true}]},
+    {notHosts: [b.example], notPaths: [/b], notMethods: [PUT], notPorts: [81], remoteIPs: [10.0.0.0/8], notRemoteIPs: [10.9.0.0/16], paths: ["/{x}"],
+    headers: [{name: X-C, patterns: ["a*"], notValues: [ab], notPatterns: ["*c"]}]}]
   allow:
     issuers: [corp]
     subjects: [ann]
@@ -46,12 +48,16 @@ rules:
     - {claim: a, allOf: [b]}
     - {claim: a, noneOf: [b]}
     - {claim: a, equals: b}
+    - {claim: a, patterns: ["b*"]}
+    - {claim: a, notPatterns: ["*c"]}
     - {claim: a, matches: b}
     - {claim: a, greaterThan: 1}
     when: path.x == claims.sub
+    maxBody: 1Mi
 - {name: deny, match: [{paths: [/x]}], deny: {issuers: [corp], subjects: [ann], scopes: [a], claims: [{claim: a, exists: true}], when: 'now.getHours() < 6'}}
 forward: {token: Strip, headers: [{name: X-User, claim: sub, format: CSV}], payloadHeader: X-P}
 paths: {encodedSlash: Keep}
+streams: {onExpiry: Close}
 `
 
 // everywhere calls visit for each value below v, with the means to replace it.

@@ -1,17 +1,9 @@
 package decision_test
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 func TestMatch(t *testing.T) {
@@ -149,130 +141,4 @@ func TestMatch(t *testing.T) {
 			}
 		})
 	}
-}
-
-// linear reports, rule by rule, whether any of its entries fits, by walking over everything: the route index written for
-// nothing but clarity. It knows allow rules only.
-func linear(spec *policy.Spec, r *decision.Request) map[string]bool {
-	out := make(map[string]bool)
-	for _, rule := range spec.Rules {
-		fits := rule.Match == nil
-		for _, m := range rule.Match {
-			fits = fits || (m.Paths == nil || slices.ContainsFunc(m.Paths, func(p string) bool { return pathFits(p, r.Path) })) &&
-				(m.Hosts == nil || slices.ContainsFunc(m.Hosts, func(h string) bool { return hostFits(h, r.Host) })) &&
-				(m.Methods == nil || slices.Contains(m.Methods, r.Method)) &&
-				(m.Ports == nil || slices.Contains(m.Ports, int32(r.Port)))
-		}
-		out[rule.Name] = fits
-	}
-	return out
-}
-
-func pathFits(template, path string) bool {
-	want, got := strings.Split(template, "/"), strings.Split(path, "/")
-	for i, w := range want {
-		if w == "**" {
-			return true
-		}
-		if i >= len(got) || (w == "*" || strings.HasPrefix(w, "{")) && got[i] == "" || w[:min(1, len(w))] != "*" && !strings.HasPrefix(w, "{") && w != got[i] {
-			return false
-		}
-	}
-	return len(got) == len(want)
-}
-
-func hostFits(pattern, host string) bool {
-	if suffix, wild := strings.CutPrefix(pattern, "*"); wild {
-		return strings.HasSuffix(host, suffix) && host != suffix
-	}
-	return host == pattern
-}
-
-// randomSpec makes allow rules over few names, so that they overlap.
-func randomSpec(rnd *rand.Rand, rules int) *policy.Spec {
-	pick := func(from []string, most int) []string {
-		if rnd.IntN(3) == 0 {
-			return nil
-		}
-		var out []string
-		for range 1 + rnd.IntN(most) {
-			if s := from[rnd.IntN(len(from))]; !slices.Contains(out, s) {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	var paths []string
-	for range 12 {
-		paths = append(paths, randomPath(rnd, []string{"a", "b", "*", "{x}", "c"}, []string{"", "/", "/**"}))
-	}
-	spec := &policy.Spec{}
-	for i := range rules {
-		rule := policy.Rule{Name: fmt.Sprintf("r%d", i), Allow: &policy.Allow{Anonymous: true}}
-		for range rnd.IntN(3) {
-			m := policy.Match{
-				Paths: pick(paths, 3), Methods: pick([]string{"GET", "PUT", "POST", "DELETE"}, 3),
-				Hosts: pick([]string{"a.example", "b.example", "*.example", "*.a.example", "x.a.example"}, 3),
-			}
-			if rnd.IntN(8) == 0 {
-				m.Ports = []int32{8080}
-			}
-			if m.Paths == nil && m.Methods == nil && m.Hosts == nil && m.Ports == nil {
-				m.Methods = []string{"GET"}
-			}
-			rule.Match = append(rule.Match, m)
-		}
-		spec.Rules = append(spec.Rules, rule)
-	}
-	return spec
-}
-
-func randomPath(rnd *rand.Rand, segments, ends []string) string {
-	var b strings.Builder
-	for range rnd.IntN(4) {
-		b.WriteString("/" + segments[rnd.IntN(len(segments))])
-	}
-	b.WriteString(ends[rnd.IntN(len(ends))])
-	if b.Len() == 0 || strings.Count(b.String(), "{x}") > 1 {
-		return "/"
-	}
-	return b.String()
-}
-
-func randomRequest(rnd *rand.Rand) *decision.Request {
-	hosts := []string{"a.example", "b.example", "c.example", "x.a.example", "y.x.a.example", "example"}
-	return &decision.Request{
-		Method: []string{"GET", "PUT", "POST", "DELETE", "HEAD"}[rnd.IntN(5)], Host: hosts[rnd.IntN(len(hosts))],
-		Path: randomPath(rnd, []string{"a", "b", "c", "d"}, []string{"", "/"}), Port: 8080 + rnd.IntN(2), Header: http.Header{},
-	}
-}
-
-// FuzzRoutes holds the route index equal to a linear walk.
-func FuzzRoutes(f *testing.F) {
-	for i := range uint64(32) {
-		f.Add(i, uint8(i*8))
-	}
-	f.Fuzz(func(t *testing.T, seed uint64, rules uint8) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		spec := randomSpec(rnd, int(rules%48))
-		if rules%48 == 0 {
-			spec.Rules = nil
-		}
-		p, err := decision.Compile([]decision.Policy{{Name: "a", Spec: *spec}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 20 {
-			r := randomRequest(rnd)
-			got := make(map[string]bool)
-			for _, report := range p.Explain(r, nil).Rules {
-				got[report.Rule] = report.Matches
-			}
-			want := linear(spec, r)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%s %s%s: which rules match (-linear +index):\n%s", r.Method, r.Host, r.Path, diff)
-			}
-			checkExplain(t, p, r, nil, p.Decide(r, nil))
-		}
-	})
 }

@@ -119,8 +119,6 @@ func TestDenyOnMissingToken(t *testing.T) {
 	}
 }
 
-func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 2)) }
-
 // teams are policies that overlap, for properties.
 func teams() []string {
 	return []string{
@@ -154,8 +152,8 @@ func randomTeamRequest(t testing.TB, rnd *rand.Rand) *decision.Request {
 
 func randomClaims(t testing.TB, rnd *rand.Rand) decision.Claims {
 	one := func(from ...string) string { return from[rnd.IntN(len(from))] }
-	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q]}`,
-		one("ann", "mallory", "x"), one("read", "own", "read own", ""), one("r1", "r2", "r3")))
+	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q],"n":%s}`,
+		one("ann", "mallory", "x"), one("read", "own", "read own", ""), one("r1", "r2", "r3"), one("7", "0", "1.5")))
 }
 
 // TestOrderNeverMatters shuffles policies and rules and wants the very same decisions.
@@ -282,10 +280,13 @@ func TestProgramSettings(t *testing.T) {
 		specs     []string
 		slash     policy.EncodedSlash
 		enforcing bool
+		closes    bool
 	}{
 		"no policies":                         {slash: policy.RefuseEncodedSlash},
 		"one that keeps slashes":              {specs: []string{"{}", "paths: {encodedSlash: Keep}"}, slash: policy.KeepEncodedSlash, enforcing: true},
 		"an Audit policy that keeps slashes":  {specs: []string{"{}", "mode: Audit\npaths: {encodedSlash: Keep}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
+		"streams end with their token":        {specs: []string{"{}", "streams: {onExpiry: Close}"}, slash: policy.RefuseEncodedSlash, enforcing: true, closes: true},
+		"streams of an Audit policy go on":    {specs: []string{"streams: {onExpiry: Keep}", "mode: Audit\nstreams: {onExpiry: Close}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
 		"an Audit policy alone":               {specs: []string{"mode: Audit"}, slash: policy.RefuseEncodedSlash},
 		"Enforce is the default":              {specs: []string{"{}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
 		"Enforce by name, slashes by default": {specs: []string{"mode: Enforce\npaths: {}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
@@ -294,8 +295,8 @@ func TestProgramSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := compile(t, test.specs...)
-			if p.EncodedSlash() != test.slash || p.Enforcing() != test.enforcing {
-				t.Errorf("EncodedSlash %s, Enforcing %v", p.EncodedSlash(), p.Enforcing())
+			if p.EncodedSlash() != test.slash || p.Enforcing() != test.enforcing || p.CloseOnExpiry() != test.closes {
+				t.Errorf("EncodedSlash %s, Enforcing %v, CloseOnExpiry %v", p.EncodedSlash(), p.Enforcing(), p.CloseOnExpiry())
 			}
 		})
 	}
