@@ -13,6 +13,13 @@ var knownGaps = map[string]string{
 
 	"TestAnswersBeforeTheBodyEnds/an answer that ends before the request does/HTTP/2.0": "httputil.ReverseProxy waits for the request's body",
 
+	"TestInterimAnswersPass/what is for the next hop alone does not": "httputil.ReverseProxy passes all fields of a 1xx answer",
+	"TestInterimAnswersPass/none goes to a client of HTTP/1.0":       "net/http's server sends them",
+	"TestInterimAnswersPass/an endless row of them comes to an end":  "httputil.ReverseProxy takes net/http's bound away",
+	"TestTrailersOfAnswers/on the wire: framing":                     "httputil.ReverseProxy passes every trailer",
+	"TestTrailersOfRequests/on the wire: not announced":              "only what was announced passes",
+	"TestTrailersOfRequests/on the wire: a token":                    "only identity fields are taken from trailers",
+
 	"TestHTTP10/the connection ends: close wins over keep-alive": "net/http grants keep-alive all the same",
 
 	"TestHalfClosedClientsAreAnswered/a request":             "net/http takes the client's half-close for its end",

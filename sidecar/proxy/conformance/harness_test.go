@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait; only a failing test takes as long.
-const patience = 5 * time.Second
+const patience = 10 * time.Second
 
 var corp = gatetest.NewIssuer("https://login.example.com", "k1")
 

@@ -224,14 +224,17 @@ func TestClientsThatLeave(t *testing.T) {
 		receive(t, gone)
 	})
 	both(t, "a body that breaks off is an error to the app", func(t testing.TB, v version) {
-		read := make(chan error, 1)
+		begun, read := make(chan struct{}), make(chan error, 1)
 		addr := guard(t, app(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadFull(r.Body, make([]byte, 3))
+			close(begun)
 			_, err := io.ReadAll(r.Body)
 			read <- err
 		}))
 		pr, pw := io.Pipe()
 		go func() {
 			_, _ = io.WriteString(pw, "abc")
+			<-begun
 			_ = pw.CloseWithError(io.ErrUnexpectedEOF)
 		}()
 		res, err := client(t, v).Do(request(t, "POST", "http://"+addr+"/open/a", pr))

@@ -201,8 +201,7 @@ func (w *wire) body(h head) string {
 // answer reads an answer to anything but HEAD.
 func (w *wire) answer() (h head, body string) {
 	h = w.head()
-	switch h.status() {
-	case "204", "304":
+	if s := h.status(); s == "204" || s == "304" || strings.HasPrefix(s, "1") {
 		return h, ""
 	}
 	return h, w.body(h)
@@ -212,7 +211,7 @@ func (w *wire) answer() (h head, body string) {
 func (w *wire) rest() string {
 	b, err := io.ReadAll(w.in)
 	if err != nil {
-		w.bad("after %q: %v", b, err)
+		w.bad("after %d bytes, ending in %q: %v", len(b), tail(b), err)
 	}
 	return string(b)
 }
@@ -222,10 +221,12 @@ func (w *wire) cut() string {
 	b, err := io.ReadAll(w.in)
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		w.bad("the connection does not end after %q", b)
+		w.bad("the connection does not end after %d bytes, ending in %q", len(b), tail(b))
 	}
 	return string(b)
 }
+
+func tail(b []byte) []byte { return b[max(0, len(b)-200):] }
 
 // status returns the three digits.
 func (h head) status() string {
