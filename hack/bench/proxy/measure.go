@@ -244,7 +244,7 @@ func (b *bench) h2load(ctx context.Context, r row, t *target, d time.Duration) (
 		return result{}, err
 	}
 	start := time.Now()
-	out, err := b.output(ctx, b.pinned(loadCore, "h2load", "-c16", "-m16", "-t1", "-D", seconds(d),
+	out, err := b.output(ctx, b.pinned(loadCore, "h2load", "-c16", "-m16", "-t1", "-D", strconv.FormatInt(d.Milliseconds(), 10)+"ms",
 		"-H", "authorization: Bearer "+token[0], "http://"+loopback(t.port)+"/orders/"+r.load.body))
 	took := time.Since(start)
 	if err != nil {
@@ -272,7 +272,7 @@ func (b *bench) output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
 	if err := cmd.Wait(); err != nil {
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[len(cmd.Args)-1]), err, problem.Bytes()))
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[len(b.priority)+3]), err, problem.Bytes()))
 	}
 	return out.Bytes(), nil
 }
