@@ -14,7 +14,7 @@ type header struct {
 	members                 map[string]any
 }
 
-// refusedMembers bring a key of their own (RFC 8725 section 3.5 and CVE-2018-0114), change what is signed (RFC 7797),
+// refusedMembers bring a key of their own (RFC 8725 section 3.10 and CVE-2018-0114), change what is signed (RFC 7797),
 // inflate (RFC 7516 section 4.1.3), or name extensions that must be understood, of which there are none here (RFC 7515
 // section 4.1.11: an empty crit, or one that names nothing known, is invalid either way).
 func refusedMembers() [7]string { return [...]string{"crit", "jwk", "jku", "x5u", "x5c", "b64", "zip"} }
