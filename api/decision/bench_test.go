@@ -115,6 +115,10 @@ func BenchmarkDecideShapes(b *testing.B) {
 		"hosts":   `{hosts: ["h%d.example"]}`,
 		"paths":   `{paths: ["/p%d/**"]}`,
 		"claims":  `{methods: [GET], paths: ["/**"]}`,
+		"not":     `{paths: ["/p%d/**"], notMethods: [PUT], notPaths: ["/*/y"], notHosts: [x.example], notRemoteIPs: [192.0.2.0/24]}`,
+		"starts":  `{paths: ["/p%d*/**"]}`,
+		"ends":    `{paths: ["/**/p%d/x"]}`,
+		"texts":   `{paths: ["/p%d/**"], headers: [{name: X-A, patterns: ["a*"]}]}`,
 		"headers": `{paths: ["/p%d/**"], headers: [{name: X-A, values: [a]}]}`,
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -1,6 +1,7 @@
 package decision_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +17,7 @@ func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 		t.Errorf("Explain decides otherwise (-Decide +Explain):\n%s", diff)
 	}
 	var allows, denies bool
+	var bodies []int64
 	for _, rule := range e.Rules {
 		holds := rule.Matches
 		for _, c := range rule.Conditions {
@@ -31,9 +33,15 @@ func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 			t.Errorf("rule %s: Matches is %v with mismatches %q", rule.Rule, rule.Matches, rule.Mismatches)
 		}
 		if !rule.Audit && rule.Fits {
-			allows = allows || rule.Effect == "Allow"
+			if rule.Effect == "Allow" {
+				allows = true
+				bodies = append(bodies, rule.MaxBody)
+			}
 			denies = denies || rule.Effect == "Deny"
 		}
+	}
+	if want := largest(bodies); d.Allowed && p.Enforcing() && d.MaxBody != want || !d.Allowed && d.MaxBody != 0 {
+		t.Errorf("MaxBody %d; the allow rules that fit have %v", d.MaxBody, bodies)
 	}
 	if p.Enforcing() && d.Allowed && (denies || !allows) {
 		t.Errorf("allowed with fitting allow rules: %v, fitting deny rules: %v", allows, denies)
@@ -41,6 +49,14 @@ func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 	if denies != (d.Reason == decision.DeniedByRule) && d.Reason != decision.BadPath && d.Reason != decision.InternalError {
 		t.Errorf("reason %s with fitting deny rules: %v", d.Reason, denies)
 	}
+}
+
+// largest returns the largest body; one that is 0 has no limit.
+func largest(bodies []int64) int64 {
+	if len(bodies) == 0 || slices.Contains(bodies, 0) {
+		return 0
+	}
+	return slices.Max(bodies)
 }
 
 func TestDecide(t *testing.T) {

@@ -79,6 +79,7 @@ func TestMatch(t *testing.T) {
 		"both ends of a segment do not overlap":   {match: "paths: ['/aba*aba']", line: "GET /aba"},
 		"an end does not cut an escape":           {match: "paths: ['/*4']", line: "GET /%C3%A4"},
 		"nor between its digits":                  {match: "paths: ['/*A4']", line: "GET /%C3%A4"},
+		"an end that is not to fit, an escape":    {match: "notPaths: ['/*4']", line: "GET /%C3%A4", want: true},
 		"an end after an escape":                  {match: "paths: ['/*4']", line: "GET /%C3%A44", want: true},
 		"an end that is an escape":                {match: "paths: ['/*ä']", line: "GET /x%C3%A4", want: true},
 		"a start that is an escape":               {match: "paths: ['/ä*']", line: "GET /%C3%A4x", want: true},

@@ -113,6 +113,7 @@ func TestMaxBody(t *testing.T) {
 	const rules = `
 rules:
 - {name: small, allow: {anonymous: true, maxBody: 1Ki}}
+- {name: tiny, allow: {anonymous: true, maxBody: '7'}}
 - {name: large, match: [{paths: ['/large/**', '/any/**']}], allow: {anonymous: true, maxBody: 2Mi}}
 - {name: any, match: [{paths: ['/any/**']}], allow: {}}
 - {name: off, match: [{paths: [/off]}], deny: {}}
