@@ -167,7 +167,7 @@ func (x *exchange) writeResponse(b []byte, f frame, then after) []byte {
 // returns says whether a field goes to the client as it came.
 func (x *exchange) returns(f *head.Field) bool {
 	switch f.Kind {
-	case head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthenticate, head.TransferEncoding:
+	case head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthenticate, head.TransferEncoding, head.TE:
 		return false
 	case head.Upgrade:
 		return x.res.Status == 101

@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"errors"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -84,17 +82,36 @@ func (b *body) trailers(buf *buffer, l head.Limits, e *gate.Edit, out []byte) ([
 	return append(out, "\r\n"...), nil
 }
 
-// skip drops a body that is not sent on, if all of it has been read already.
-func (b *body) skip(buf *buffer) bool {
+// maxSkip bounds a body that is read to no end so that the connection can go on after a refusal, in bytes.
+const maxSkip = 64 << 10
+
+// skippable reports whether a body may be short enough to be read to no end. One that is held back may never come.
+func (b *body) skippable(r *head.Request) bool {
+	return b.done || !r.Expect && b.left <= maxSkip
+}
+
+// skipBody reads the rest of a body that is not sent on, in no more time than a head may take. It reports whether its
+// end has been found.
+func (x *exchange) skipBody() bool {
+	b, c := &x.body, x.c
 	if b.done {
 		return true
 	}
-	if b.chunked || b.left > int64(buf.len()) {
+	if !c.enter(phaseHead) {
 		return false
 	}
-	buf.take(int(b.left))
-	b.left, b.done = 0, true
-	return true
+	for total := 0; ; {
+		had := c.in.buf.len()
+		if _, err := b.take(&c.in.buf, c.relay.Limits.Head, &x.names, nil); err != nil {
+			return false
+		}
+		if total += had - c.in.buf.len(); b.done {
+			return true
+		}
+		if total > maxSkip || c.in.fill() != nil {
+			return false
+		}
+	}
 }
 
 // bodyPace is what the sweep sees of a body that is being sent on.
@@ -128,9 +145,6 @@ func (x *exchange) send(u *upstream) {
 	}()
 }
 
-// errUpstream marks that the app takes no more; it may have answered.
-var errUpstream = errors.New("the app takes no more of the body")
-
 // pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more.
 func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 	b, c := &x.body, x.c
@@ -144,10 +158,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 		c.body.reading.Store(false)
 		if err != nil {
 			u.abort()
-			if errors.Is(err, io.EOF) {
-				return decision.BadRequest // the body is cut off
-			}
-			return decision.BadRequest
+			return decision.BadRequest // the body is cut off
 		}
 		had := c.in.buf.len()
 		out, err := b.take(&c.in.buf, c.relay.Limits.Head, e, scratch[:0])

@@ -29,6 +29,7 @@ type conn struct {
 	phase     phase     // guarded by mu
 	since     int64     // guarded by mu: when the phase began, by the sweep's clock
 	goneSince int64     // guarded by mu: when the client was first seen to have closed its side
+	expects   bool      // guarded by mu: the client waits to be asked for its body
 	end       ending    // guarded by mu
 	up        *upstream // guarded by mu for the sweep; the serving goroutine alone sets it but for idle ones
 }

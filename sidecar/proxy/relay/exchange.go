@@ -76,12 +76,12 @@ func (x *exchange) serve(n int) (again bool) {
 	if v.Forward {
 		return x.forward(&v)
 	}
-	if !x.body.skip(&c.in.buf) || !x.req.KeepAlive {
+	if !x.req.KeepAlive || !x.body.skippable(&x.req) {
 		x.refuse(v.Reason, v.Scopes, closeAfter)
 		c.linger()
 		return false
 	}
-	return x.refuse(v.Reason, v.Scopes, keepAlive)
+	return x.refuse(v.Reason, v.Scopes, keepAlive) && x.skipBody()
 }
 
 // judge asks the gate.

@@ -79,6 +79,9 @@ func (x *exchange) try(u *upstream) (int, error) {
 	}
 	if !x.body.done && !x.body.running {
 		x.send(u)
+		if x.req.Expect {
+			x.c.expect()
+		}
 	}
 	return x.answerHead(u)
 }

@@ -6,10 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ended reports whether the peer has closed its side and everything it sent has been read. It does not block.
-func ended(c *net.TCPConn) bool {
-	n, err := peek(c)
-	return err == nil && n == 0
+// sideOf looks at what the peer has done with its side. It does not block.
+func sideOf(c *net.TCPConn) side {
+	switch n, err := peek(c); {
+	case err == nil && n == 0:
+		return sideClosed
+	case err == nil, err == unix.EAGAIN, err == unix.EINTR: //nolint:errorlint // an errno
+		return sideOpen
+	}
+	return sideGone
 }
 
 // quiet reports whether a connection that should be silent is: open, and nothing has come.
@@ -53,4 +58,17 @@ func unsent(c *net.TCPConn) bool {
 		return false
 	}
 	return err == nil && n > 0
+}
+
+// tell writes a few bytes if they can be written at once. It reports whether all were.
+func tell(c *net.TCPConn, b []byte) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	if ctlErr := raw.Control(func(fd uintptr) { n, err = unix.Write(int(fd), b) }); ctlErr != nil {
+		return false
+	}
+	return err == nil && n == len(b)
 }

@@ -29,15 +29,25 @@ const (
 	endBodyRate        // the client's body came too slowly
 )
 
+// side is what a peer has done with its side of a connection.
+type side uint8
+
+const (
+	sideOpen   side = iota
+	sideClosed      // it sends no more; it may still listen
+	sideGone        // the connection is no more
+)
+
 // past is a deadline that is over: setting it ends what is being read or written.
 var past = time.Unix(1, 0)
 
 // Times of the sweep.
 const (
-	upstreamIdle = time.Second      // an app's connection is kept as long between requests
-	goneAfter    = time.Second      // from then on, a client that waits is looked at
-	halfClosed   = 10 * time.Second // how long a client that has closed its side waits for an answer
-	toTell       = 5 * time.Second  // for telling a client that its time or the app's is up
+	upstreamIdle = time.Second     // an app's connection is kept as long between requests
+	goneAfter    = time.Second     // from then on, a client that waits is looked at
+	halfClosed   = 5 * time.Second // how long a client that has closed its side is taken to wait for more
+	hesitation   = time.Second     // how long an app may take to ask for a body that the client holds back
+	toTell       = 5 * time.Second // for telling a client that its time or the app's is up
 )
 
 // sweep looks at all connections again and again until ctx ends.
@@ -103,16 +113,21 @@ func (c *conn) look(now int64, every time.Duration) {
 	case phaseWaiting:
 		if l.Response > 0 && age > l.Response {
 			c.expire(endAnswer)
-		} else if age > goneAfter && c.clientGone(now) {
-			c.expire(endNow)
+			return
 		}
+		if age > hesitation {
+			c.ask()
+		}
+		c.expireGone(now, age)
+	case phaseStream:
+		c.expireGone(now, age)
 	case phaseWriting:
 		c.expireAfter(age, l.Write)
 	case phaseSplice:
 		if l.Write > 0 && age > l.Write && unsent(c.tcp) {
 			c.expire(endNow)
 		}
-	case phaseBusy, phaseStream, phaseUpgraded:
+	case phaseBusy, phaseUpgraded:
 	}
 	if c.body.slow(l.BodyRate, l.ReadHead, every) {
 		c.expire(endBodyRate)
@@ -139,15 +154,37 @@ func (c *conn) expire(why ending) {
 	_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
 }
 
-// clientGone reports whether the client has closed its side for long. The lock is held.
-func (c *conn) clientGone(now int64) bool {
-	if !ended(c.tcp) {
-		return false
+// expireGone ends a connection whose client is gone. One that has closed its side is taken for gone after a while in
+// which nothing could be sent to it, as nobody can tell it from one that listens. The lock is held.
+func (c *conn) expireGone(now int64, age time.Duration) {
+	if age < goneAfter || c.tcp == nil {
+		return
 	}
-	if c.goneSince == 0 {
-		c.goneSince = now
+	switch sideOf(c.tcp) {
+	case sideOpen:
+		c.goneSince = 0
+	case sideClosed:
+		if c.goneSince == 0 {
+			c.goneSince = now
+		}
+		if time.Duration(now-max(c.goneSince, c.since)) > halfClosed {
+			c.expire(endNow)
+		}
+	case sideGone:
+		c.expire(endNow)
 	}
-	return time.Duration(now-c.goneSince) > halfClosed
+}
+
+// ask asks the client for a body that it holds back until somebody does, since the app does not. The lock is held, and
+// the phase is one in which nobody else writes to the client.
+func (c *conn) ask() {
+	if !c.expects || c.tcp == nil || c.body.bytes.Load() > 0 {
+		return
+	}
+	c.expects = false
+	if !tell(c.tcp, []byte("HTTP/1.1 100 Continue\r\n\r\n")) {
+		c.expire(endNow)
+	}
 }
 
 // enter notes what the connection does from now on. It returns false if the connection is to end without a word.
@@ -156,9 +193,16 @@ func (c *conn) enter(p phase) bool {
 	defer c.mu.Unlock()
 	c.phase, c.since = p, c.relay.tick.Load()
 	if p == phaseBusy {
-		c.goneSince = 0
+		c.goneSince, c.expects = 0, false
 	}
 	return c.end != endNow
+}
+
+// expect notes that the client holds the body back until it is asked for it.
+func (c *conn) expect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expects = true
 }
 
 // retire ends the connection if it is idle.
