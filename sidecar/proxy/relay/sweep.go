@@ -45,7 +45,7 @@ var past = time.Unix(1, 0)
 const (
 	upstreamIdle = time.Second     // an app's connection is kept as long between requests
 	goneAfter    = time.Second     // from then on, a client that waits is looked at
-	halfClosed   = 5 * time.Second // how long a client that has closed its side is taken to wait for more
+	halfClosed   = 2 * time.Second // how long a client that has closed its side is taken to wait for more
 	hesitation   = time.Second     // how long an app may take to ask for a body that the client holds back
 	toTell       = 5 * time.Second // for telling a client that its time or the app's is up
 )
