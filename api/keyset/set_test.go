@@ -191,7 +191,9 @@ func TestNothingPrintsKeys(t *testing.T) {
 	for use, data := range map[Use][]string{
 		Verify:  {string(k.secret), jwks(public(k.secret)), jwks(private(k.rsa)), jwks(with(public(k.secret), object{"k": b64(k.secret) + "=="})), jwks(with(public(k.secret), object{"alg": b64(k.secret)})), "{" + string(k.secret), jwks(with(public(k.secret), object{"use": b64(k.secret)}))},
 		Decrypt: {jwks(private(k.rsa)), string(k.secret), jwks(with(private(k.rsa), object{"p": private(k.rsa)["d"]})), string(k.secret[:63])},
-		Public:  {jwks(private(k.rsa)), jwks(public(k.secret)), string(k.secret)},
+		Public: {jwks(private(k.rsa)), jwks(public(k.secret)), string(k.secret), jwks(object{"kty": b64(k.secret)}), jwks(object{"kty": "EC", "crv": b64(k.secret)}),
+			jwks(with(public(k.rsa), object{"key_ops": []string{b64(k.secret)}})), jwks(with(public(k.rsa), object{"x5c": []string{b64(k.secret)}})),
+			block(b64(k.secret)[:40], k.secret, nil), block("PUBLIC KEY", k.secret, nil), `{"` + b64(k.secret) + `":1}`, `{"keys":[` + b64(k.secret)},
 	} {
 		for _, d := range data {
 			s, err := Parse([]byte(d), use)

@@ -42,18 +42,31 @@ func TestNothingPrintsTokens(t *testing.T) {
 		}
 		_, reason = v.Verify(tok, now)
 		fmt.Fprintln(&out, reason)
+		panics(&out, func() { decryptWith(tok, k.secret[:32]) })
+		panics(&out, func() { newScheme("ES256").verify(tok.jws.input, tok.jws.signature, &k.rsa.PublicKey) })
+		panics(&out, func() { newScheme("RS256").verify(tok.jws.input, tok.jws.signature, nil) })
 	}
 	fmt.Fprintf(&out, "%+v %#v\n", v.keys.all, v.decryption.all)
 	for _, i := range []policy.Issuer{
 		issuer(func(i *policy.Issuer) { i.Algorithms = []policy.Algorithm{"none"} }),
 		issuer(func(i *policy.Issuer) { i.RequiredClaims = []string{"a..b"} }),
+		issuer(func(i *policy.Issuer) { i.Audiences, i.AnyAudience = []string{canary}, true }),
+		issuer(func(i *policy.Issuer) { i.Profile, i.Types = policy.ProfileRFC9068, []string{canary} }),
+		issuer(func(i *policy.Issuer) { i.ClockSkew = &policy.Duration{Duration: -1} }),
 	} {
 		_, err := NewVerifier(Config{Issuer: i, Keys: signingKeys(t)})
 		fmt.Fprintln(&out, err)
 	}
-	for _, data := range []string{canary, `{"keys":[{"kty":"oct","k":"` + canary + `"}]}`} {
-		_, err := keyset.Parse([]byte(data), keyset.Verify)
-		fmt.Fprintln(&out, err)
+	for _, data := range []string{
+		canary, `{"keys":[{"kty":"oct","k":"` + canary + `"}]}`, `{"keys":` + canary, `{"` + canary + `":1}`, `{"kty":"` + canary + `"}`,
+		`{"kty":"EC","crv":"` + canary + `"}`, `{"kty":"oct","k":"` + canary + `","use":"` + canary + `","alg":"` + canary + `"}`,
+		"-----BEGIN " + canary + "-----\n" + canary + "\n-----END " + canary + "-----\n",
+		"-----BEGIN PRIVATE KEY-----\n" + enc64(canary) + "\n-----END PRIVATE KEY-----\n",
+	} {
+		for _, use := range []keyset.Use{keyset.Verify, keyset.Public, keyset.Decrypt} {
+			_, err := keyset.Parse([]byte(data), use)
+			fmt.Fprintln(&out, err)
+		}
 	}
 	secrets := []string{canary, enc64(canary)[:16], string(k.secret[:8]), b64(k.secret)[:16], strings.Split(good, ".")[1][:24], strings.Split(good, ".")[2][:24]}
 	for _, s := range secrets {
@@ -61,4 +74,10 @@ func TestNothingPrintsTokens(t *testing.T) {
 			t.Errorf("%q is printed", s)
 		}
 	}
+}
+
+// panics prints what f panics with, if it does.
+func panics(out *bytes.Buffer, f func()) {
+	defer func() { fmt.Fprintln(out, recover()) }()
+	f()
 }
