@@ -52,6 +52,10 @@ e2e: ## Install into a real one-node cluster and use it as a user would (root).
 fuzz-short: ## Run each fuzz target for FUZZTIME (20s).
 	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
+.PHONY: bench-engine
+bench-engine: ## Measure tokens and decisions beside raw cryptography, golang-jwt and jwx (a minute).
+	@cd hack/bench/engine && go run .
+
 .PHONY: bench-proxy
 bench-proxy: ## Measure a request's cost beside HAProxy and nginx (root; QUICK=1, ROWS=regexp, PERF=1).
 	go build -trimpath -ldflags '$(if $(PERF),,$(LDFLAGS))' -o $(BIN)/bench-proxy/sidecar ./cmd/sidecar
