@@ -12,6 +12,8 @@
 //   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due.
 //   - RSS is the proxy's, idle and with connections that have each had one request answered.
 //   - allocs are the Go heap's allocations a request.
+//   - slowed is how much longer than at its best a fixed piece of work took on the proxy's core, right before and after:
+//     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.
 //
 // Files: rows.go says what is measured, proxies.go how each is started, measure.go how, targets.go what is wanted.
 // The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.

@@ -23,6 +23,7 @@ type bench struct {
 	rounds                    int
 	time, latencyTime, settle time.Duration
 
+	best    float64      // us: see remember
 	apps    map[bool]int // ports, by whether they speak HTTP/2
 	running map[int]*process
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ type sample struct {
 	allocs               float64 // a request
 	p50, p99             float64 // us at the fixed rate
 	idle, with1k, most   float64 // MiB of RSS: idle, with 1,000 and with 9,500 connections
+	spin                 float64 // us that a fixed piece of work took on the proxy's core, before and after
 }
 
 const (
@@ -126,6 +128,7 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 	if err != nil {
 		return err
 	}
+	spin := b.spin(ctx)
 	got, err := b.drive(ctx, r, t)
 	b.profiled(profile)
 	if err != nil {
@@ -135,12 +138,26 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 	if err != nil {
 		return err
 	}
+	s.spin = (spin + b.spin(ctx)) / 2
 	used := (after - before).Seconds()
 	s.perSecond, s.cpu, s.busy = got.perSecond(), used*1e6/got.Requests, used*100/got.Seconds
 	if end, ok := t.mallocs(ctx); ok && counted {
 		s.allocs = (end - mallocs) / got.Requests
 	}
 	return nil
+}
+
+// spin tells how long a fixed piece of work takes on the proxy's core; see c/spin.c.
+func (b *bench) spin(ctx context.Context) float64 {
+	out, err := b.output(ctx, b.pinned(proxyCore, b.tool("spin")))
+	if err != nil {
+		return math.NaN()
+	}
+	us, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return us
 }
 
 func (b *bench) drive(ctx context.Context, r row, t *target) (result, error) {

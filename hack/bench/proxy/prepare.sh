@@ -33,7 +33,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 mkdir -p "$dir"
-for program in upstream load; do
+for program in upstream load spin; do
   gcc -O2 -Wall -Wextra -Werror -o "$dir/$program" "c/$program.c"
 done
 CGO_ENABLED=0 go build -trimpath -o "$dir/peer" ./peer

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -15,12 +16,12 @@ import (
 
 func nothing() sample {
 	n := math.NaN()
-	return sample{n, n, n, n, n, n, n, n, n}
+	return sample{n, n, n, n, n, n, n, n, n, n}
 }
 
 // numbers lists a sample's numbers, to take medians of each.
 func (s *sample) numbers() []*float64 {
-	return []*float64{&s.perSecond, &s.cpu, &s.busy, &s.allocs, &s.p50, &s.p99, &s.idle, &s.with1k, &s.most}
+	return []*float64{&s.perSecond, &s.cpu, &s.busy, &s.allocs, &s.p50, &s.p99, &s.idle, &s.with1k, &s.most, &s.spin}
 }
 
 // medians takes the median of each number over the rounds, by row.
@@ -47,6 +48,7 @@ func medians(samples map[string][]sample) map[string]sample {
 
 // report is the whole result in Markdown.
 func (b *bench) report(chosen []row, m map[string]sample, before machine) string {
+	b.remember(m)
 	var out strings.Builder
 	fmt.Fprintln(&out, b.heading(before))
 	for _, group := range []string{repeated, firstSeen, bodies, overH2, memory} {
@@ -58,8 +60,11 @@ func (b *bench) report(chosen []row, m map[string]sample, before machine) string
 		if group == memory {
 			table(&out, memoryTable(rows, m))
 		} else {
-			table(&out, speedTable(rows, m))
+			table(&out, b.speedTable(rows, m))
 		}
+	}
+	if !math.IsInf(b.best, 1) {
+		fmt.Fprintf(&out, "\nslowed: a fixed piece of work took that much longer beside the row than at its best, %s us of CPU.\n", number(b.best, 0))
 	}
 	if lines := targetTable(m); len(lines) > 1 {
 		fmt.Fprintf(&out, "\n### Targets\n\n")
@@ -93,8 +98,9 @@ func (b *bench) heading(before machine) string {
 		before.load, after.load, after.stolenSince(before))
 }
 
-func speedTable(rows []row, m map[string]sample) [][]string {
-	out := [][]string{{"", "requests/s", "CPU us", "busy %", "to HAProxy", "to HAProxy + JWT", "p50 us", "p99 us", "allocs"}}
+func (b *bench) speedTable(rows []row, m map[string]sample) [][]string {
+	out := [][]string{{"", "requests/s", "CPU us", "busy %", "to HAProxy", "to HAProxy + JWT", "p50 us", "p99 us", "allocs", "slowed"}}
+
 	for _, r := range rows {
 		s, ok := m[r.id()]
 		if !ok {
@@ -105,9 +111,30 @@ func speedTable(rows []row, m map[string]sample) [][]string {
 		out = append(out, []string{
 			r.title(), number(s.perSecond, 0), number(s.cpu, 1), number(s.busy, 0), number(s.cpu/cpuOf(m, plain), 2),
 			number(s.cpu/cpuOf(m, jwt), 2), number(s.p50, 0), number(s.p99, 0), number(s.allocs, 2),
+			number(s.spin/b.best, 2),
 		})
 	}
 	return out
+}
+
+// remember keeps the least time that the fixed piece of work took beside any row of this and of former runs: the machine
+// at its best.
+func (b *bench) remember(m map[string]sample) {
+	file := filepath.Join(b.tools, "spin.best")
+	b.best = math.Inf(1)
+	if text, err := os.ReadFile(file); err == nil {
+		if v, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64); err == nil {
+			b.best = v
+		}
+	}
+	for _, s := range m {
+		if s.spin < b.best {
+			b.best = s.spin
+		}
+	}
+	if !math.IsInf(b.best, 1) {
+		_ = os.WriteFile(file, []byte(strconv.FormatFloat(b.best, 'f', 0, 64)+"\n"), 0o644) // the next run has its own
+	}
 }
 
 // baselines are the rows that a row's CPU is compared with: HAProxy that only forwards, and HAProxy that checks tokens of
