@@ -145,7 +145,12 @@ func ours(alg string, jwks, decryption []byte, signed string) (call, error) {
 func golangJWT(alg string, k key, signed string) call {
 	p := gojwt.NewParser(gojwt.WithValidMethods([]string{alg}), gojwt.WithIssuer(issuerURL), gojwt.WithAudience(audience),
 		gojwt.WithExpirationRequired(), gojwt.WithIssuedAt())
-	find := func(*gojwt.Token) (any, error) { return k.public, nil }
+	find := func(*gojwt.Token) (any, error) {
+		if k.public == nil {
+			return nil, errBare
+		}
+		return k.public, nil
+	}
 	return func() error {
 		_, err := p.Parse(signed, find)
 		return err
