@@ -15,6 +15,6 @@
 //   - slowed is how much longer than at its best a fixed piece of work took on the proxy's core, right before and after:
 //     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.
 //
-// Files: rows.go says what is measured, proxies.go how each is started, measure.go how, targets.go what is wanted.
+// Files: rows.go says what is measured, proxies.go how each is started, measure.go and loadgen.go how, targets.go what is wanted.
 // The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
 package main

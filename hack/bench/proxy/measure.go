@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -123,6 +118,10 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 	if err != nil {
 		return err
 	}
+	setup, err := b.setupMallocs(ctx, r, t)
+	if err != nil {
+		return err
+	}
 	mallocs, counted := t.mallocs(ctx)
 	before, err := p.cpu()
 	if err != nil {
@@ -142,9 +141,23 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 	used := (after - before).Seconds()
 	s.perSecond, s.cpu, s.busy = got.perSecond(), used*1e6/got.Requests, used*100/got.Seconds
 	if end, ok := t.mallocs(ctx); ok && counted {
-		s.allocs = (end - mallocs) / got.Requests
+		s.allocs = max(0, end-mallocs-setup) / got.Requests
 	}
 	return nil
+}
+
+// setupMallocs is how many allocations are not those of requests on open connections: to open them, to send one request on
+// each, and to tell the count.
+func (b *bench) setupMallocs(ctx context.Context, r row, t *target) (float64, error) {
+	before, ok := t.mallocs(ctx)
+	if !ok || r.load.h2 {
+		return 0, nil
+	}
+	if _, err := b.load(ctx, r, t, "-n", strconv.Itoa(connecting)); err != nil {
+		return 0, err
+	}
+	after, _ := t.mallocs(ctx)
+	return after - before, nil
 }
 
 // spin tells how long a fixed piece of work takes on the proxy's core; see c/spin.c.
@@ -185,113 +198,6 @@ func (b *bench) memory(ctx context.Context, r row, t *target, s *sample) error {
 		}
 	}
 	return nil
-}
-
-// result is what a load generator prints.
-type result struct {
-	Requests, Errors, Reopened, Seconds, P50, P99 float64
-}
-
-func (r result) perSecond() float64 { return r.Requests / r.Seconds }
-
-// flags are those of c/load.c for the row.
-func (b *bench) flags(r row, t *target, more ...string) []string {
-	out := append([]string{"-c", strconv.Itoa(connecting), "-p", "/orders/" + r.load.body}, more...)
-	out = append(out, "-t", filepath.Join(b.data, r.load.alg+".tokens"), "-k", strconv.Itoa(r.load.tokens))
-	if r.load.upload > 0 {
-		out = append(out, "-b", strconv.Itoa(r.load.upload))
-	}
-	return append(out, strconv.Itoa(t.port))
-}
-
-// load runs the load generator. Any request that fails fails the row.
-func (b *bench) load(ctx context.Context, r row, t *target, more ...string) (result, error) {
-	out, err := b.output(ctx, b.pinned(loadCore, b.tool("load"), b.flags(r, t, more...)...))
-	if err != nil {
-		return result{}, err
-	}
-	return parse(out)
-}
-
-func parse(out []byte) (result, error) {
-	var got result
-	if err := json.Unmarshal(out, &got); err != nil {
-		return got, fmt.Errorf("read %q: %w", out, err)
-	}
-	if got.Errors > 0 || got.Requests == 0 {
-		return got, fmt.Errorf("%.0f of %.0f requests failed", got.Errors, got.Requests)
-	}
-	return got, nil
-}
-
-// hold opens idle connections, each after one request and its answer. They are closed by release.
-func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (release func(), err error) {
-	if connections == 0 {
-		return func() {}, nil
-	}
-	cmd := b.pinned(loadCore, b.tool("load"), b.flags(r, t, "-i", "-c", strconv.Itoa(connections))...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	p, err := b.spawn(cmd, "hold")
-	if err != nil {
-		return nil, err
-	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && ctx.Err() == nil && p.state() != "Z"; {
-		if text := p.output(); strings.HasSuffix(text, "\n") {
-			_, err := parse([]byte(text))
-			return func() { in.Close(); b.stop(p) }, err
-		}
-		pause(50 * time.Millisecond)
-	}
-	b.stop(p)
-	return nil, fmt.Errorf("%d connections could not be opened: %s", connections, p.output())
-}
-
-var (
-	h2Counts = regexp.MustCompile(`requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded`)
-	h2OK     = regexp.MustCompile(`status codes: (\d+) 2xx`)
-)
-
-// h2load runs nghttp2's load generator: 16 connections of 16 streams.
-func (b *bench) h2load(ctx context.Context, r row, t *target, d time.Duration) (result, error) {
-	token, err := lines(filepath.Join(b.data, r.load.alg+".tokens"), 1)
-	if err != nil {
-		return result{}, err
-	}
-	start := time.Now()
-	out, err := b.output(ctx, b.pinned(loadCore, "h2load", "-c16", "-m16", "-t1", "-D", strconv.FormatInt(d.Milliseconds(), 10)+"ms",
-		"-H", "authorization: Bearer "+token[0], "http://"+loopback(t.port)+"/orders/"+r.load.body))
-	took := time.Since(start)
-	if err != nil {
-		return result{}, err
-	}
-	counts, ok := h2Counts.FindSubmatch(out), h2OK.FindSubmatch(out)
-	if counts == nil || ok == nil {
-		return result{}, fmt.Errorf("h2load printed %q", out)
-	}
-	finished, _ := strconv.ParseFloat(string(counts[2]), 64)
-	good, _ := strconv.ParseFloat(string(ok[1]), 64)
-	if good == 0 || good < finished {
-		return result{}, fmt.Errorf("%.0f of %.0f requests failed", finished-good, finished)
-	}
-	return result{Requests: finished, Seconds: min(d, took).Seconds()}, nil
-}
-
-// output runs a command to its end and returns what it printed.
-func (b *bench) output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
-	var out, problem bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problem
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	if err := cmd.Wait(); err != nil {
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Args[len(b.priority)+3]), err, problem.Bytes()))
-	}
-	return out.Bytes(), nil
 }
 
 // mallocs is the count of heap allocations since the start, for programs that tell.
