@@ -1,0 +1,126 @@
+package relay_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nDate: Mon, 02 Jan 2006 15:04:05 GMT\r\n\r\nhello"
+
+// fastApp answers every head with the same bytes and allocates nothing.
+func fastApp(t testing.TB) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in, out, end := make([]byte, 64<<10), []byte(answer), []byte("\r\n\r\n")
+				for n := 0; ; {
+					got, err := c.Read(in[n:])
+					if err != nil {
+						return
+					}
+					if n += got; bytes.HasSuffix(in[:n], end) {
+						n = 0
+						if _, err := c.Write(out); err != nil {
+							return
+						}
+					}
+				}
+			}()
+		}
+	}()
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// guarded is a client connection whose requests carry a token and are checked, with identity headers.
+func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
+	t.Helper()
+	corp := gatetest.NewIssuer("https://login.example.com", "k1")
+	g := gate.New(gate.Options{})
+	g.Swap(gatetest.Snapshot(t, time.Now, nil, gatetest.Policy("orders", policy.Spec{
+		Issuers: []policy.Issuer{corp.Policy("corp")},
+		Rules: []policy.Rule{{
+			Name: "read", Match: []policy.Match{{Paths: []string{"/orders/{id}"}, Methods: []string{"GET"}}},
+			Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"orders.read"}}},
+		}},
+		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}},
+	})))
+	forwarded := 0
+	r := relay.New(relay.Config{
+		Gate: g, Log: logr.Discard(), Now: time.Now,
+		Observe: func(rec *telemetry.Record) {
+			if rec.Forwarded {
+				forwarded++
+			}
+		},
+		Limits: relay.Limits{
+			Head: head.Limits{Bytes: 64 << 10, Fields: 100}, ReadHead: 10 * time.Second, Idle: time.Minute, Dial: time.Second,
+			Write: time.Minute, BodyRate: 100,
+		},
+	})
+	t.Cleanup(r.Close)
+	c, server := pair(t)
+	t.Cleanup(func() {
+		_ = c.Close()
+		if forwarded == 0 {
+			t.Error("no request was let through")
+		}
+	})
+	go r.Serve(server, relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+	token := corp.Token(time.Now(), map[string]any{"scope": "orders.read"})
+	return c, []byte("GET /orders/7 HTTP/1.1\r\nHost: orders.shop\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nAuthorization: Bearer " + token + "\r\n\r\n")
+}
+
+// ask sends the request and reads the answer.
+func ask(t testing.TB, c *net.TCPConn, request, buf []byte) {
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, buf[:len(answer)]); err != nil || !bytes.HasPrefix(buf, []byte("HTTP/1.1 200")) {
+		t.Fatalf("%v %q", err, buf)
+	}
+}
+
+func TestTheSteadyStateDoesNotAllocate(t *testing.T) { //nolint:paralleltest // counts all allocations of the process
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	c, request := guarded(t)
+	buf := make([]byte, 4096)
+	if n := testing.AllocsPerRun(2000, func() { ask(t, c, request, buf) }); n != 0 {
+		t.Errorf("%v allocations a request", n)
+	}
+}
+
+func BenchmarkRelay(b *testing.B) {
+	c, request := guarded(b)
+	buf := make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		ask(b, c, request, buf)
+	}
+}
