@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"fmt"
 	"time"
 
@@ -36,9 +37,12 @@ func newKey(alg string) (key, error) {
 	if k.private, err = raw(all); err != nil {
 		return key{}, err
 	}
-	if _, symmetric := k.private.([]byte); symmetric {
-		k.public, k.jwks = k.private, all
+	switch private := k.private.(type) {
+	case []byte:
+		k.public, k.jwks = private, all
 		return k, nil
+	case *rsa.PrivateKey:
+		private.Precompute() // as an application would
 	}
 	public, err := keys.Public()
 	if err != nil {
