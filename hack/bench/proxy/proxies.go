@@ -37,7 +37,7 @@ func (b *bench) start(r row) (*target, error) {
 	if r.proxy.program == "direct" {
 		return &target{port: upstream}, nil
 	}
-	port, err := freePort()
+	port, err := b.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 	case "splice":
 		return []string{b.tool("peer"), "-listen", listen, "-upstream", upstream}, nil
 	}
-	admin, err := freePort()
+	admin, err := b.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (b *bench) app(h2 bool) (int, error) {
 	if port := b.apps[h2]; port != 0 {
 		return port, nil
 	}
-	port, err := freePort()
+	port, err := b.freePort()
 	if err != nil {
 		return 0, err
 	}
