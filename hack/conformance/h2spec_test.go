@@ -1,0 +1,81 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// TestH2spec runs h2spec, the conformance suite for RFC 9113 and RFC 7541, against the proxy in h2c. The proxy's server
+// for HTTP/2 is Go's: the same suite runs against that alone, and the proxy must fail nothing that it does not fail.
+func TestH2spec(t *testing.T) {
+	t.Parallel()
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = w.Write(bytes.Repeat([]byte("a"), 256))
+	})
+	var ours, theirs map[string]bool
+	var group sync.WaitGroup
+	addr := guard(t, "http://"+app)
+	group.Go(func() { ours = h2spec(t, addr) })
+	group.Go(func() { theirs = h2spec(t, app) })
+	group.Wait()
+	if len(theirs) < 100 || len(ours) != len(theirs) {
+		t.Fatalf("%d cases ran against the proxy, %d against Go's server", len(ours), len(theirs))
+	}
+	failed := 0
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		switch {
+		case ours[name]:
+		case !theirs[name]:
+			failed++
+			t.Logf("Go's server fails it, too: %s", name)
+		default:
+			failed++
+			t.Errorf("Go's server passes it: %s", name)
+		}
+	}
+	t.Logf("%d of %d cases passed", len(ours)-failed, len(ours))
+}
+
+// h2spec runs the suite and returns which cases passed; skipped ones count as such.
+func h2spec(t *testing.T, addr string) map[string]bool {
+	report := filepath.Join(t.TempDir(), "report.xml")
+	host, port, _ := net.SplitHostPort(addr)
+	out, err := exec.CommandContext(t.Context(), "go", "tool", "h2spec", "--host", host, "--port", port, "--path", "/open/a", "--timeout", "2", "--junit-report", report).CombinedOutput()
+	b, readErr := os.ReadFile(report)
+	if readErr != nil {
+		t.Errorf("h2spec: %v\n%s", err, out) // an error with a report means that cases failed
+		return nil
+	}
+	var suites struct {
+		Suites []struct {
+			Cases []struct {
+				Package   string    `xml:"package,attr"`
+				ClassName string    `xml:"classname,attr"`
+				Failure   *struct{} `xml:"failure"`
+				Error     *struct{} `xml:"error"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(b, &suites); err != nil {
+		t.Error(err)
+		return nil
+	}
+	passed := map[string]bool{}
+	for _, s := range suites.Suites {
+		for _, c := range s.Cases {
+			passed[c.Package+": "+c.ClassName] = c.Failure == nil && c.Error == nil
+		}
+	}
+	return passed
+}
