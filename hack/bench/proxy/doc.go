@@ -1,20 +1,29 @@
 // Command proxy measures what a request costs: through Bearerguard, and through what else one could put in front of an app.
-// `make bench-proxy` builds and runs it; it needs root on Debian for nothing but installing the others.
+// `make bench-proxy` builds and runs it. It needs root: to install the others (Debian), and to run in front of whatever else
+// the machine does, so that the machine is not good for much else meanwhile.
 //
-// One core is for the proxy under test, another for the load generator and the app, all on the loopback interface. A row
-// is one proxy under one load. Rounds go over all rows, so that whatever else the machine does hits them alike, and the
-// table has the medians. Every proxy is started anew for every row and round; those that claim to check tokens must
-// refuse five bad ones first.
+//	make bench-proxy                                                 # everything, three rounds, about 15 minutes
+//	QUICK=1 make bench-proxy                                         # one short round, 2 to 3 minutes
+//	ROWS='^repeated/(haproxy|bearerguard-RS256)$' make bench-proxy   # some rows; bench-proxy -list prints them all
+//	PERF=1 ROWS='h2c/bearerguard' make bench-proxy                   # a profile, bin/bench-proxy/perf-*.data (linux-perf)
+//	bin/bench-proxy/bench-proxy -rounds 5 -time 2s -sidecar FILE     # another build, other times
+//
+// The table goes to bin/bench-proxy/result.md too.
+//
+// One core is for the proxy under test, another for the load generator and the app (a third for the app where there is
+// one), all on the loopback interface. A row is one proxy under one load. Rounds go over all rows, so that whatever else the
+// machine does hits them alike, and the table has the medians. Every proxy is started anew for every row and round; those
+// that claim to check tokens must refuse five bad ones first.
 //
 //   - CPU is the proxy's user and system time a request, of all its threads, from /proc/PID/stat, while 64 connections
 //     (HTTP/2: 16 connections of 16 streams) keep it as busy as they can. Busy tells how much of its core that was: where
-//     it is well below 100 %, the load generator was the limit, and requests/s says less than CPU does.
+//     it is well below 95 %, the load generator was the limit, and requests/s says less than CPU does.
 //   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due.
 //   - RSS is the proxy's, idle and with connections that have each had one request answered.
-//   - allocs are the Go heap's allocations a request.
+//   - allocs are the Go heap's allocations a request, without those for new connections.
 //   - slowed is how much longer than at its best a fixed piece of work took on the proxy's core, right before and after:
 //     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.
 //
-// Files: rows.go says what is measured, proxies.go how each is started, measure.go and loadgen.go how, targets.go what is wanted.
-// The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
+// Files: rows.go says what is measured, proxies.go how each is started, measure.go and loadgen.go how, targets.go what is
+// wanted. The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
 package main

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,14 @@ const (
 	proxyCore = "0"
 	loadCore  = "1"
 )
+
+// appCore is the load generator's core too, unless there is a third.
+func appCore() string {
+	if runtime.NumCPU() > 2 {
+		return "2"
+	}
+	return loadCore
+}
 
 // pinned makes a command that runs on one core, with the run's priority. The kernel ends it
 // when this process dies, whatever the reason: main keeps its thread for that.

@@ -114,7 +114,7 @@ func (b *bench) app(h2 bool) (int, error) {
 		}
 		line = []string{"nginx", "-c", file, "-e", filepath.Join(dir, "nginx.err")}
 	}
-	p, err := b.spawn(b.pinned(loadCore, line[0], line[1:]...), fmt.Sprintf("app-%d", port))
+	p, err := b.spawn(b.pinned(appCore(), line[0], line[1:]...), fmt.Sprintf("app-%d", port))
 	if err != nil {
 		return 0, err
 	}
