@@ -38,8 +38,14 @@ const (
 	DuplicateAuthorization Reason = "DuplicateAuthorization"
 	// TokenInTwoPlaces: a token is in two places at once (RFC 6750 section 2).
 	TokenInTwoPlaces Reason = "TokenInTwoPlaces"
-	// TooLarge: the request's head or body exceeds a limit.
+	// TooLarge: the request's header section exceeds a limit.
 	TooLarge Reason = "TooLarge"
+	// URITooLong: the request target exceeds a limit.
+	URITooLong Reason = "URITooLong"
+	// BodyTooLarge: the request's body exceeds the limit of the rules or of the sidecar.
+	BodyTooLarge Reason = "BodyTooLarge"
+	// RequestTimeout: the request's body comes too slowly.
+	RequestTimeout Reason = "RequestTimeout"
 )
 
 // Reasons of the token.
@@ -112,6 +118,7 @@ func Reasons() []Reason {
 		Allowed, AuditOnly,
 		NotReady, NoPolicy, KeysUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
+		URITooLong, BodyTooLarge, RequestTimeout,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
 		BadClaim, KeyBound, Revoked,

@@ -15,7 +15,8 @@ type bearer struct {
 	verified token.Verified
 	subject  *decision.Subject
 	fields   []Field
-	unknown  []string // ids of key sources that lack the token's key
+	unknown  []string  // ids of key sources that lack the token's key
+	until    time.Time // when it stops to be good; zero: never
 }
 
 // who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to
@@ -75,7 +76,7 @@ func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) (*b
 		return b, time.Time{}
 	}
 	claims := decision.Claims(b.verified.Claims)
-	b.reason, b.keyID, b.unknown = "", b.verified.KeyID, nil
+	b.reason, b.keyID, b.unknown, b.until = "", b.verified.KeyID, nil, expiry
 	b.subject = s.program.Bind(claims, set)
 	b.fields = fields(s.identity, claims, set)
 	return b, expiry

@@ -73,7 +73,10 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	if found.OK && found.Kind == token.InQuery {
 		sh.stripQuery(found.Name)
 	}
-	v.Host, v.Target = sh.hostPort, sh.target()
+	v.Host, v.Target, v.MaxBody = sh.hostPort, sh.target(), d.MaxBody
+	if b != nil && s.program.CloseOnExpiry() {
+		v.Until = b.until
+	}
 	s.edit(r, &found, b, &v.Edit)
 	v.Forward = true
 }

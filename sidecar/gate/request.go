@@ -57,6 +57,11 @@ type Verdict struct {
 	Path string
 	// Edit says what becomes of the header.
 	Edit Edit
+	// MaxBody is the largest body that may be forwarded, in bytes; 0: no policy sets a limit.
+	MaxBody int64
+	// Until is when a stream ends that this request starts, as its token expires and a policy wants streams closed then.
+	// Zero: not.
+	Until time.Time
 
 	// Issuer and Subject are of the verified token, KeyID is the key id of a verified or the header's of any other
 	// token; empty without one. They are for the log: Subject only where that is allowed.

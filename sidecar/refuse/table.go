@@ -118,7 +118,19 @@ var refusals = map[decision.Reason]Refusal{
 	decision.TokenInTwoPlaces:       ambiguousToken("the request carries a token in more than one place"),
 	decision.TooLarge: {
 		Status: http.StatusRequestHeaderFieldsTooLarge, GRPC: codeResourceExhausted,
-		Title: "Request too large", Description: "the request exceeds a limit",
+		Title: "Request header fields too large", Description: "the request's header exceeds a limit",
+	},
+	decision.URITooLong: {
+		Status: http.StatusRequestURITooLong, GRPC: codeResourceExhausted,
+		Title: "URI too long", Description: "the request target exceeds a limit",
+	},
+	decision.BodyTooLarge: {
+		Status: http.StatusRequestEntityTooLarge, GRPC: codeResourceExhausted,
+		Title: "Content too large", Description: "the request's body exceeds a limit",
+	},
+	decision.RequestTimeout: {
+		Status: http.StatusRequestTimeout, GRPC: codeUnavailable,
+		Title: "Request timeout", Description: "the request's body comes too slowly",
 	},
 
 	decision.NoToken: {

@@ -8,6 +8,8 @@ const maxLine = 4 << 10
 type Chunks struct {
 	// DataOnly has Take keep the data alone, for a recipient that does not know the coding.
 	DataOnly bool
+	// Data is how many bytes of data have been taken.
+	Data int64
 
 	state chunkState
 	left  int64 // bytes of data that are to come
@@ -41,6 +43,7 @@ func (c *Chunks) Take(b []byte) (kept, used int, err error) {
 				copy(b[kept:], b[used:used+n])
 			}
 			kept, used = kept+n, used+n
+			c.Data += int64(n)
 			if c.left -= int64(n); c.left == 0 {
 				c.state = chunkDataCR
 			}

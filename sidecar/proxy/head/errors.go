@@ -24,6 +24,8 @@ const (
 	ErrAuthorization Error = "authorization comes more than once"
 	ErrChunk         Error = "chunk is malformed"
 	ErrTooLarge      Error = "head exceeds a limit"
+	ErrTarget        Error = "request target exceeds a limit"
+	ErrBody          Error = "body exceeds a limit"
 )
 
 // Limits bound a head.

@@ -17,6 +17,7 @@ type body struct {
 	chunked bool
 	chunks  head.Chunks
 	left    int64 // bytes to come, if it is not chunked
+	most    int64 // bytes of data, at most; 0: no bound
 	done    bool  // all of it, trailers included, has been taken from the buffer
 	fields  []head.Field
 
@@ -29,6 +30,14 @@ type body struct {
 func (b *body) begin(r *head.Request) {
 	b.chunked, b.left = r.Chunked, r.Length
 	b.done = !b.chunked && b.left == 0
+}
+
+// bound sets the largest size there may be, of two limits of which 0 is none. It returns false if the body is larger.
+func (b *body) bound(rules, own int64) bool {
+	if b.most = rules; own > 0 && (b.most == 0 || own < b.most) {
+		b.most = own
+	}
+	return b.most == 0 || b.left <= b.most
 }
 
 // take moves what there is of the body in the buffer to out, as the app is to see it.
@@ -46,6 +55,9 @@ func (b *body) take(buf *buffer, l head.Limits, e *gate.Edit, out []byte) ([]byt
 	}
 	held := buf.bytes()
 	kept, used, err := b.chunks.Take(held)
+	if err == nil && b.most > 0 && b.chunks.Data > b.most {
+		err = head.ErrBody
+	}
 	if err != nil {
 		return out, err
 	}

@@ -30,6 +30,8 @@ type conn struct {
 	since     int64     // guarded by mu: when the phase began, by the sweep's clock
 	goneSince int64     // guarded by mu: when the client was first seen to have closed its side
 	expects   bool      // guarded by mu: the client waits to be asked for its body
+	until     int64     // guarded by mu: when what is going on ends, in Unix nanoseconds; 0: whenever
+	tunnel    *upgraded // guarded by mu: what the connection is once it has been upgraded
 	end       ending    // guarded by mu
 	up        *upstream // guarded by mu for the sweep; the serving goroutine alone sets it but for idle ones
 }
@@ -156,6 +158,10 @@ func reasonOf(err error) decision.Reason {
 		return decision.TooLarge
 	case head.ErrHost, head.ErrHostMismatch:
 		return decision.BadHost
+	case head.ErrTarget:
+		return decision.URITooLong
+	case head.ErrBody:
+		return decision.BodyTooLarge
 	case head.ErrAuthorization:
 		return decision.DuplicateAuthorization
 	}

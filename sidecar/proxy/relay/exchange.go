@@ -68,10 +68,16 @@ func (x *exchange) serve(n int) (again bool) {
 	if err := head.ParseRequest(c.in.buf.bytes()[:n], c.relay.Limits.Head, &x.req); err != nil {
 		return x.reject(err)
 	}
+	if l := c.relay.Limits.Target; l > 0 && len(x.req.Target) > l {
+		return x.reject(head.ErrTarget)
+	}
 	c.in.buf.take(n)
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"
 	v := x.judge()
+	if v.Forward && !x.body.bound(v.MaxBody, c.relay.Limits.Body) {
+		v.Forward, v.Reason = false, decision.BodyTooLarge
+	}
 	x.observe(&v)
 	if v.Forward {
 		return x.forward(&v)
@@ -88,7 +94,7 @@ func (x *exchange) serve(n int) (again bool) {
 func (x *exchange) judge() gate.Verdict {
 	x.request = gate.Request{
 		Method: text(x.req.Method), Target: text(x.req.Target), Host: text(x.req.Host),
-		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote,
+		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote, ClientCert: x.c.info.ClientCert, Time: x.start,
 	}
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
 }

@@ -20,6 +20,9 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	x.names, x.answer = v.Edit, v.Edit.AnswerProtocol
 	x.upgrade = x.upgradable()
 	x.safe = safe(text(x.req.Method))
+	if !v.Until.IsZero() {
+		x.c.endAt(v.Until)
+	}
 	x.out = grab(mediumBlock)
 	out, err := x.body.take(&x.c.in.buf, x.c.relay.Limits.Head, &v.Edit, x.writeRequest(x.out[:0], v))
 	if err != nil {
@@ -96,10 +99,10 @@ func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
 		return false // nobody is there, or nobody wants to wait
 	}
 	switch {
+	case end == endBodyRate:
+		reason = decision.RequestTimeout
 	case x.body.reason != "":
 		reason = x.body.reason
-	case end == endBodyRate:
-		reason = decision.BadRequest
 	case end == endAnswer:
 		reason = decision.UpstreamTimeout
 	case reason == "":

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -37,8 +38,12 @@ type Config struct {
 
 // Limits bound what clients and the app may use. Zero durations mean no bound.
 type Limits struct {
-	// Head bounds heads of requests and answers, and trailer sections.
+	// Head bounds heads of requests, and the number of fields in their trailer sections.
 	Head head.Limits
+	// Target bounds a request target, and Body a request's body, in bytes; 0 means no bound. What the rules say of a body
+	// holds as well.
+	Target int
+	Body   int64
 	// ReadHead bounds the time for a head, Idle that between requests.
 	ReadHead, Idle time.Duration
 	// Dial bounds connecting to the app, Response the wait for the head of its answer.
@@ -60,6 +65,8 @@ type Info struct {
 	Secure bool
 	// Remote is the peer.
 	Remote netip.Addr
+	// ClientCert is what the verified certificate of a TLS client says; nil without one.
+	ClientCert *decision.ClientCert
 }
 
 // Relay serves client connections. It is safe for concurrent use.

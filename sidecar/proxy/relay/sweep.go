@@ -100,6 +100,10 @@ func (c *conn) look(now int64, every time.Duration) {
 	if c.end != endNot {
 		return // a read that began meanwhile is ended by its deadline
 	}
+	if c.until != 0 && now > c.until && c.phase != phaseIdle && c.phase != phaseHead {
+		c.expireStream()
+		return
+	}
 	l, age := &c.relay.Limits, time.Duration(now-c.since)
 	switch c.phase {
 	case phaseHead:
@@ -175,6 +179,29 @@ func (c *conn) expireGone(now int64, age time.Duration) {
 	}
 }
 
+// expireStream ends what goes on although its token has expired. A WebSocket's client is told why. The lock is held.
+func (c *conn) expireStream() {
+	if c.tunnel != nil {
+		_ = c.net.SetWriteDeadline(time.Now().Add(toTell / 5))
+		go func(t *upgraded) {
+			t.leave(closePolicy)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.expire(endNow)
+		}(c.tunnel)
+		c.until = 0
+		return
+	}
+	c.expire(endNow)
+}
+
+// endAt sets when what is going on ends.
+func (c *conn) endAt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t.UnixNano()
+}
+
 // ask asks the client for a body that it holds back until somebody does, since the app does not. The lock is held, and
 // the phase is one in which nobody else writes to the client.
 func (c *conn) ask() {
@@ -193,7 +220,7 @@ func (c *conn) enter(p phase) bool {
 	defer c.mu.Unlock()
 	c.phase, c.since = p, c.relay.tick.Load()
 	if p == phaseBusy {
-		c.goneSince, c.expects = 0, false
+		c.goneSince, c.expects, c.until = 0, false, 0
 	}
 	return c.end != endNow
 }

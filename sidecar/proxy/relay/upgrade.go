@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"io"
 	"net"
 	"strings"
@@ -29,9 +28,12 @@ func (x *exchange) switchProtocols(u *upstream, n int) (again bool) {
 	}
 	out = x.writeResponse(out, frameNone, keepAlive)
 	u.in.buf.take(n)
-	t := &upgraded{Conn: c.net, websocket: strings.EqualFold(x.upgrade, "websocket"), ended: make(chan struct{})}
+	t := &upgraded{Conn: c.net, websocket: strings.EqualFold(x.upgrade, "websocket")}
 	c.relay.upgrades.add(t)
 	defer t.Close() //nolint:errcheck // closing twice is no harm
+	c.mu.Lock()
+	c.tunnel = t
+	c.mu.Unlock()
 	if !c.enter(phaseUpgraded) || !t.answer(out) {
 		return false
 	}
@@ -95,9 +97,8 @@ type upgraded struct {
 	net.Conn
 	websocket bool
 	owner     *upgrades
-	ended     chan struct{}
 	once      sync.Once
-	leaving   atomic.Bool
+	leaving   atomic.Uint32 // the status of the close frame to send; 0: none
 
 	mu       sync.Mutex // held while writing to the client
 	answered bool       // the 101 answer has been written
@@ -113,7 +114,7 @@ func (u *upgraded) answer(b []byte) bool {
 		return false
 	}
 	u.answered = true
-	if u.leaving.Load() {
+	if u.leaving.Load() != 0 {
 		u.sendClose()
 	}
 	return true
@@ -136,30 +137,37 @@ func (u *upgraded) Write(p []byte) (int, error) {
 			return off + n, err
 		}
 		off += len(part)
-		if u.leaving.Load() && u.sendClose() {
+		if u.leaving.Load() != 0 && u.sendClose() {
 			return len(p), nil
 		}
 	}
 	return len(p), nil
 }
 
+// Status codes of close frames (RFC 6455 section 7.4.1).
+const (
+	closeGoingAway = 1001
+	closePolicy    = 1008
+)
+
 // leave asks the client of a WebSocket to go.
-func (u *upgraded) leave() {
-	u.leaving.Store(true)
+func (u *upgraded) leave(status uint32) {
+	u.leaving.Store(status)
 	if u.mu.TryLock() { // else Write is at it and will see
 		u.sendClose()
 		u.mu.Unlock()
 	}
 }
 
-// sendClose sends a close frame with the status "going away" (RFC 6455 section 7.4.1) unless a frame is half sent or
+// sendClose sends a close frame unless a frame is half sent or
 // the app has closed already. The client's own close frame, which it must answer with, tells the app.
 func (u *upgraded) sendClose() bool {
 	if !u.websocket || !u.answered || u.closed || u.frames.inside() || u.frames.closing {
 		return u.closed
 	}
 	u.closed = true
-	_, _ = u.Conn.Write([]byte{0x88, 2, 1001 >> 8, 1001 & 0xff}) // if the client is gone, all is well
+	status := u.leaving.Load()
+	_, _ = u.Conn.Write([]byte{0x88, 2, byte(status >> 8), byte(status)}) // if the client is gone, all is well
 	return true
 }
 
@@ -182,7 +190,6 @@ func (u *upgraded) CloseWrite() error {
 func (u *upgraded) Close() error {
 	u.once.Do(func() {
 		u.owner.remove(u)
-		close(u.ended)
 	})
 	return u.Conn.Close()
 }
@@ -204,7 +211,7 @@ func (s *upgrades) add(u *upgraded) {
 	leaving := s.leaving
 	s.mu.Unlock()
 	if leaving {
-		u.leaving.Store(true) // the close frame follows the answer
+		u.leaving.Store(closeGoingAway) // the close frame follows the answer
 	}
 }
 
@@ -230,20 +237,8 @@ func (s *upgrades) goAway() {
 	s.leaving = true
 	s.mu.Unlock()
 	for _, u := range s.all() {
-		u.leave()
+		u.leave(closeGoingAway)
 	}
-}
-
-// wait returns when all are gone, or with the context's error.
-func (s *upgrades) wait(ctx context.Context) error {
-	for _, u := range s.all() {
-		select {
-		case <-u.ended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 func (s *upgrades) closeAll() {
