@@ -113,7 +113,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		return err
 	}
 	s.proxy, err = proxy.New(ctx, proxy.Config{
-		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, TrustForwarded: c.TrustForwarded,
+		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
 		Observer: s.observer(), Log: s.log.WithName("proxy"),
 	})
 	return err

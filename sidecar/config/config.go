@@ -46,6 +46,8 @@ type Config struct {
 	Limits proxy.Limits
 	// TLS has the files of the listener's certificate; the zero TLS: no TLS.
 	TLS TLS
+	// Plaintext takes clients without TLS on the same ports.
+	Plaintext bool
 	// TrustForwarded are proxies whose X-Forwarded-* fields are believed.
 	TrustForwarded []netip.Prefix
 	// Fetch are the rules for fetching key sets in standalone mode.
@@ -67,6 +69,7 @@ type raw struct {
 	redirect                          bool
 	cache                             int64
 	headBytes                         int
+	bodyRate                          int64
 	readHead, idle, drain             time.Duration
 	c                                 Config
 }
@@ -106,16 +109,24 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.c.LogSubjects, "log-subjects", false, "allow the claim sub of verified tokens in the log")
 	fs.IntVar(&r.headBytes, "max-header-bytes", 64<<10, "most bytes of a request's head")
 	fs.IntVar(&r.c.Limits.Fields, "max-headers", 100, "most header fields of a request")
-	fs.IntVar(&r.c.Limits.Connections, "max-connections", 10000, "most open client connections")
+	fs.IntVar(&r.c.Limits.URL, "max-url-bytes", 32<<10, "most bytes of a request target")
+	fs.Int64Var(&r.c.Limits.Body, "max-body-bytes", 0, "most bytes of a request's body, whatever the rules allow; 0: no bound")
+	fs.Int64Var(&r.bodyRate, "min-body-rate", 100, "least bytes a second of a request's body, on average once it was waited for as long as --read-header-timeout; 0: any")
+	fs.IntVar(&r.c.Limits.Connections, "max-connections", 10000, "most open client connections; others wait")
+	fs.IntVar(&r.c.Limits.PerClient, "max-connections-per-client", 0, "most open connections of one address, others are closed; 0: no bound")
 	fs.IntVar(&r.c.Limits.Streams, "max-streams", 250, "most concurrent requests on one HTTP/2 connection")
+	fs.IntVar(&r.c.Limits.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
 	fs.DurationVar(&r.readHead, "read-header-timeout", 10*time.Second, "longest time for a request's head")
 	fs.DurationVar(&r.idle, "idle-timeout", 75*time.Second, "longest time between requests of a connection")
+	fs.DurationVar(&r.c.Limits.Write, "write-timeout", 60*time.Second, "longest time in which a client takes none of its answer (HTTP/1.1)")
 	fs.DurationVar(&r.c.Limits.Dial, "dial-timeout", 5*time.Second, "longest time to connect to the app")
 	fs.DurationVar(&r.c.Limits.Response, "response-timeout", 0, "longest wait for the head of the app's answer; 0: no bound")
+	fs.DurationVar(&r.c.Limits.Linger, "drain-wait", 0, "time to go on taking requests once told to stop, while the last answers on connections ask for their end")
 	fs.DurationVar(&r.drain, "drain", 30*time.Second, "longest time for running requests to end once told to stop")
 	fs.Int64Var(&r.cache, "token-cache-bytes", 8<<20, "most bytes for verified tokens; 0: no cache")
 	fs.StringVar(&r.c.TLS.Cert, "tls-cert", "", "PEM file: serve TLS with this certificate; read again when it changes")
 	fs.StringVar(&r.c.TLS.Key, "tls-key", "", "PEM file: its private key")
+	fs.BoolVar(&r.c.Plaintext, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
 	fs.StringVar(&r.c.TLS.ClientCA, "tls-client-ca", "", "PEM file: ask clients for a certificate of this authority")
 	fs.StringSliceVar(&r.trust, "trust-forwarded", nil, "networks, CIDR: proxies whose X-Forwarded-* and Forwarded fields are passed on")
 	fs.BoolVar(&r.c.Fetch.AllowHTTP, "key-allow-http", false, "standalone: fetch key sets over plain http too")
@@ -146,6 +157,9 @@ func (r *raw) config() (Config, error) {
 		problems = append(problems, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
 	}
 	c.Limits.HeadBytes, c.Limits.ReadHead, c.Limits.Idle, c.Limits.Drain = r.headBytes, r.readHead, r.idle, r.drain
+	if c.Limits.BodyRate = r.bodyRate; r.bodyRate == 0 {
+		c.Limits.BodyRate = -1
+	}
 	c.Listen = r.sockets(fail)
 	c.Labels = parseLabels(r.labels, fail)
 	c.Fetch.AllowNets = prefixes("key-allow-nets", r.nets, fail)
@@ -161,6 +175,9 @@ func (r *raw) config() (Config, error) {
 	checkLimits(c.Limits, r.cache, fail)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
 		fail("tls-cert", "goes with --tls-key, and --tls-client-ca with both; want none or all that are needed")
+	}
+	if c.Plaintext && (c.TLS.Cert == "" || c.TLS.ClientCA != "") {
+		fail("tls-permissive", "goes with --tls-cert and without --tls-client-ca: who comes in plaintext shows no certificate")
 	}
 	if c.Admin != "" && !isAddress(c.Admin) {
 		fail("admin", "%q is no address; want host:port or :port", c.Admin)
@@ -203,6 +220,9 @@ func checkLimits(l proxy.Limits, cache int64, fail func(string, string, ...any))
 		{"max-headers", l.Fields, 10000, 1},
 		{"max-connections", l.Connections, 1 << 20, 1},
 		{"max-streams", l.Streams, 100000, 1},
+		{"max-resets", l.Resets, 1 << 20, 1},
+		{"max-url-bytes", l.URL, 1 << 20, 16},
+		{"max-connections-per-client", l.PerClient, 1 << 20, 0},
 	} {
 		if n.value < n.least || n.value > n.most {
 			fail(n.flag, "is %d; want %d to %d", n.value, n.least, n.most)
@@ -211,13 +231,22 @@ func checkLimits(l proxy.Limits, cache int64, fail func(string, string, ...any))
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"read-header-timeout", l.ReadHead}, {"idle-timeout", l.Idle}, {"dial-timeout", l.Dial}, {"drain", l.Drain}} {
+	}{{"read-header-timeout", l.ReadHead}, {"idle-timeout", l.Idle}, {"write-timeout", l.Write}, {"dial-timeout", l.Dial}, {"drain", l.Drain}} {
 		if d.value <= 0 || d.value > time.Hour {
 			fail(d.flag, "is %s; want more than 0 and at most 1h", d.value)
 		}
 	}
 	if l.Response < 0 {
 		fail("response-timeout", "is %s; want 0 or more", l.Response)
+	}
+	if l.Linger < 0 || l.Linger > time.Hour {
+		fail("drain-wait", "is %s; want 0 to 1h", l.Linger)
+	}
+	if l.Body < 0 {
+		fail("max-body-bytes", "is %d; want 0 or more", l.Body)
+	}
+	if l.BodyRate < -1 {
+		fail("min-body-rate", "is %d; want 0 or more", l.BodyRate)
 	}
 	if cache < 0 {
 		fail("token-cache-bytes", "is %d; want 0 or more", cache)

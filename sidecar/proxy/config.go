@@ -25,6 +25,8 @@ type Config struct {
 	Limits Limits
 	// TLS, if not nil, is served on every socket. Its NextProtos is set by the proxy.
 	TLS *tls.Config
+	// Plaintext also serves clients that do not start with a TLS handshake, on the same sockets.
+	Plaintext bool
 	// TrustForwarded are addresses of proxies whose X-Forwarded-* and Forwarded fields are passed on; default none.
 	TrustForwarded []netip.Prefix
 	// Observer is told of every request and connection; nil means nobody.
@@ -49,16 +51,29 @@ type Listen struct {
 
 // Limits bound what clients may use. The zero value of each field means its default.
 type Limits struct {
-	// HeadBytes bounds a request's head (default 64 KiB), Fields the number of its header fields (100).
-	HeadBytes, Fields int
+	// HeadBytes bounds a request's head (default 64 KiB), Fields the number of its header fields (100), URL the length of
+	// its target (32 KiB).
+	HeadBytes, Fields, URL int
+	// Body bounds a request's body, in bytes; 0: no bound. What the rules say of a body holds as well.
+	Body int64
+	// BodyRate is how many bytes a second a body has to come in at on average, once it has been waited for as long as
+	// ReadHead (100); negative: any.
+	BodyRate int64
 	// Connections bounds open client connections; others wait in the kernel's queue (default 10,000).
 	Connections int
-	// Streams bounds concurrent requests on one HTTP/2 connection (default 250).
-	Streams int
-	// ReadHead bounds the time for a head (10 s), Idle that between requests (75 s).
-	ReadHead, Idle time.Duration
+	// PerClient bounds the connections of one address, further ones are closed at once; 0: no bound but Connections.
+	PerClient int
+	// Streams bounds concurrent requests on one HTTP/2 connection (default 250), Resets how many of them a client may give
+	// up in a second before its connection ends (100).
+	Streams, Resets int
+	// ReadHead bounds the time for a head (10 s), Idle that between requests (75 s), Write how long a client may take none
+	// of its answer (60 s).
+	ReadHead, Idle, Write time.Duration
 	// Dial bounds connecting to the app (5 s), Response the wait for its answer's head (0: no bound).
 	Dial, Response time.Duration
+	// Linger is how long the proxy goes on taking connections and requests once told to stop, answering each with the
+	// wish to close, so that nobody meets a closed door (default 0).
+	Linger time.Duration
 	// Drain bounds the time for requests and upgraded connections to end once the proxy stops (30 s).
 	Drain time.Duration
 }
@@ -76,8 +91,14 @@ func (l Limits) withDefaults() Limits {
 	setInt(&l.Fields, 100)
 	setInt(&l.Connections, 10_000)
 	setInt(&l.Streams, 250)
+	setInt(&l.Resets, 100)
+	setInt(&l.URL, 32<<10)
+	if l.BodyRate == 0 {
+		l.BodyRate = 100
+	}
 	setDuration(&l.ReadHead, 10*time.Second)
 	setDuration(&l.Idle, 75*time.Second)
+	setDuration(&l.Write, 60*time.Second)
 	setDuration(&l.Dial, 5*time.Second)
 	setDuration(&l.Drain, 30*time.Second)
 	return l
@@ -97,8 +118,9 @@ func setDuration(v *time.Duration, def time.Duration) {
 
 func (l Limits) validate() error {
 	for _, v := range []int64{
-		int64(l.HeadBytes), int64(l.Fields), int64(l.Connections), int64(l.Streams),
-		int64(l.ReadHead), int64(l.Idle), int64(l.Dial), int64(l.Response), int64(l.Drain),
+		int64(l.HeadBytes), int64(l.Fields), int64(l.URL), l.Body, int64(l.Connections), int64(l.PerClient), int64(l.Streams),
+		int64(l.Resets), int64(l.ReadHead), int64(l.Idle), int64(l.Write), int64(l.Dial), int64(l.Response), int64(l.Drain),
+		int64(l.Linger),
 	} {
 		if v < 0 {
 			return errors.New("limits: a negative number; want 0 for the default, or more")

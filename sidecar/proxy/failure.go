@@ -35,8 +35,11 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 // failure maps an error of forwarding to a reason. Answered says that the app had sent something.
 func failure(err error, answered bool) decision.Reason {
 	var timeout net.Error
+	var large *http.MaxBytesError
 	var op *net.OpError
 	switch {
+	case errors.As(err, &large): // of the client's body
+		return decision.BodyTooLarge
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return decision.UpstreamTimeout

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
@@ -81,8 +82,16 @@ func (f *forwarder) close() {
 func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, info *connInfo, v *gate.Verdict) {
 	r.Header.Del("Upgrade") // HTTP/2 has none (RFC 9113 section 8.2.2)
 	r.Header.Del("Http2-Settings")
+	if most := f.proxy.mostBody(v); most > 0 {
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
 	x := &exchange{info: info, verdict: v}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	if !v.Until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, v.Until)
+		defer cancel()
+	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { x.answered.Store(true) },
 	})
@@ -108,6 +117,10 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	f.setForwarded(pr, x.info)
+	pr.Out.Header["Via"] = append(pr.Out.Header["Via"], "2.0 bearerguard") // RFC 9110 section 7.6.3
+	if id := pr.Out.Header["X-Request-Id"]; len(id) != 1 || !relay.SaneID(id[0]) {
+		pr.Out.Header["X-Request-Id"] = []string{relay.NewID()}
+	}
 	for _, s := range v.Edit.Set {
 		pr.Out.Header[s.Name] = []string{s.Value}
 	}
@@ -139,7 +152,7 @@ func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	}
 	out := http.Header{}
 	for name := range pr.In.Trailer {
-		if !e.Remove(name) && !forwardedName(name) {
+		if !e.Remove(name) && !forwardedName(name) && name != "Authorization" && name != "Cookie" {
 			out[name] = nil
 		}
 	}

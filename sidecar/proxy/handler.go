@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"log"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,11 +19,17 @@ import (
 // handle settles one request of an HTTP/2 client.
 func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	start := p.now()
-	info, ok := r.Context().Value(infoKey{}).(*connInfo)
-	if !ok || info.Upstream == nil {
+	conn, ok := r.Context().Value(infoKey{}).(*http2Conn)
+	if !ok || conn.Upstream == nil {
 		p.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
 		return
 	}
+	defer func() {
+		if r.Context().Err() != nil {
+			p.givenUp(conn, start)
+		}
+	}()
+	info := conn.connInfo
 	v := p.judge(r, info)
 	p.observe(r, info, &v, start)
 	if !v.Forward {
@@ -37,17 +45,58 @@ func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
 	for _, values := range r.Header {
 		fields += len(values)
 	}
-	if fields > p.limits.Fields {
+	switch {
+	case fields > p.limits.Fields:
 		return gate.Verdict{Reason: decision.TooLarge}
+	case len(r.RequestURI) > p.limits.URL:
+		return gate.Verdict{Reason: decision.URITooLong}
 	}
-	return p.gate.JudgeWaiting(r.Context(), &gate.Request{
+	v := p.gate.JudgeWaiting(r.Context(), &gate.Request{
 		Method: r.Method,
 		Target: r.RequestURI,
 		Host:   r.Host,
 		Header: r.Header,
 		Port:   info.Port,
 		Remote: info.Remote,
+
+		ClientCert: info.ClientCert,
 	})
+	if most := p.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
+		v = gate.Verdict{Reason: decision.BodyTooLarge, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
+	}
+	return v
+}
+
+// mostBody is the largest body that may be forwarded, in bytes; 0: no bound.
+func (p *Proxy) mostBody(v *gate.Verdict) int64 {
+	if own := p.limits.Body; own > 0 && (v.MaxBody == 0 || own < v.MaxBody) {
+		return own
+	}
+	return v.MaxBody
+}
+
+// http2Conn is what the handler knows of the connection of a request.
+type http2Conn struct {
+	*connInfo
+	conn net.Conn
+
+	mu     sync.Mutex
+	second int64 // guarded by mu: of the time that resets are counted in, Unix
+	resets int   // guarded by mu
+}
+
+// givenUp counts a request that the client gave up, and ends the connection of a client that gives up too many: opening
+// streams and resetting them costs it next to nothing (CVE-2023-44487).
+func (p *Proxy) givenUp(c *http2Conn, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := at.Unix(); s != c.second {
+		c.second, c.resets = s, 0
+	}
+	if c.resets++; c.resets == p.limits.Resets+1 {
+		p.log.V(1).Info("connection ended", "cause", "the client gives up too many requests")
+		_ = c.conn.Close()
+	}
 }
 
 // refuse answers in place of the app.

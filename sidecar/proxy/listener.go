@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -50,14 +51,16 @@ type sockets struct {
 	conns  chan net.Conn
 	ctx    context.Context //nolint:containedctx // ends the goroutines of Accept, whose signature has none
 	stop   context.CancelFunc
-	group  sync.WaitGroup
+
+	clients clients
 }
 
 // listen opens all sockets, or none.
 func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // Run says when it is over
 	s := &sockets{
 		proxy: p, places: make(chan struct{}, p.limits.Connections), conns: make(chan net.Conn), ctx: ctx, stop: stop,
+		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
 	}
 	var lc net.ListenConfig
 	for _, l := range p.listens {
@@ -78,7 +81,7 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 // serve starts accepting.
 func (s *sockets) serve() {
 	for i, l := range s.list {
-		s.group.Go(func() { s.acceptAll(l, s.proxy.listens[i]) })
+		go s.acceptAll(l, s.proxy.listens[i])
 	}
 }
 
@@ -128,7 +131,7 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 			continue
 		}
 		pause = 0
-		s.group.Go(func() { s.welcome(c, listen) })
+		go s.welcome(c, listen)
 	}
 }
 
@@ -137,24 +140,38 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 	if s.proxy.observer != nil {
 		s.proxy.observer.Connection(+1)
 	}
+	info, err := s.describe(c, listen)
 	release := func() {
 		<-s.places
+		s.clients.leave(info.Remote)
 		if s.proxy.observer != nil {
 			s.proxy.observer.Connection(-1)
 		}
 	}
-	info, err := s.describe(c, listen)
+	if !s.clients.enter(info.Remote) && err == nil {
+		err = errors.New("the client's address has as many connections as it may")
+	}
 	if err != nil {
 		s.proxy.log.V(1).Info("connection refused", "cause", err.Error())
 		_ = c.Close()
 		release()
 		return
 	}
-	if s.proxy.tls == nil {
-		s.proxy.relay.Serve(c, info, release)
+	if s.proxy.tls != nil && !(s.proxy.plain && s.startsPlain(c)) {
+		s.secure(c, info, release)
 		return
 	}
-	s.secure(c, info, release)
+	info.Secure = false
+	s.proxy.relay.Serve(c, info, release)
+}
+
+// startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).
+func (s *sockets) startsPlain(c net.Conn) bool {
+	const handshake = 22
+	_ = c.SetReadDeadline(time.Now().Add(s.proxy.limits.ReadHead))
+	b, err := firstByte(c)
+	_ = c.SetReadDeadline(time.Time{})
+	return err == nil && b != handshake
 }
 
 // http2 gives the server a connection whose client speaks HTTP/2.
@@ -210,7 +227,10 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 		_ = below.Close()
 		return
 	}
-	if t.ConnectionState().NegotiatedProtocol == "h2" {
+	state := t.ConnectionState()
+	info.ClientCert = clientCert(&state)
+	below.info = info
+	if state.NegotiatedProtocol == "h2" {
 		s.hand(t) // net/http takes it from here, and needs the type
 		return
 	}

@@ -24,6 +24,7 @@ type Proxy struct {
 	listens  []target
 	limits   Limits
 	tls      *tls.Config
+	plain    bool
 	trusted  []netip.Prefix
 	observer Observer
 	log      logr.Logger
@@ -54,7 +55,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded,
+		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext || c.TLS == nil,
 		observer: c.Observer, log: c.Log, now: c.Now,
 	}
 	if p.now == nil {
@@ -97,8 +98,10 @@ func (p *Proxy) newRelay() *relay.Relay {
 	c := relay.Config{
 		Gate: p.gate, Trusts: p.trusts, HTTP2: p.sockets.http2, Log: p.log, Now: p.now,
 		Limits: relay.Limits{
-			Head:     head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
-			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Dial: p.limits.Dial, Response: p.limits.Response,
+			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
+			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
+			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
+			Dial: p.limits.Dial, Response: p.limits.Response,
 		},
 	}
 	if p.observer != nil {
@@ -122,6 +125,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	p.draining.Store(true)
+	p.linger(context.WithoutCancel(ctx), failed)
 	p.log.Info("draining", "atMost", p.limits.Drain.String())
 	// The context has ended; what drains needs one of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
@@ -141,6 +145,21 @@ func (p *Proxy) Run(ctx context.Context) error {
 	return nil
 }
 
+// linger goes on serving for as long as Limits.Linger, while whoever sends requests here learns that this is to end.
+func (p *Proxy) linger(ctx context.Context, failed <-chan error) {
+	if p.limits.Linger == 0 {
+		return
+	}
+	p.log.Info("about to drain", "in", p.limits.Linger.String())
+	p.relay.Retire()
+	ctx, cancel := context.WithTimeout(ctx, p.limits.Linger)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+	case <-failed:
+	}
+}
+
 // server is net/http's, for HTTP/2 with and without TLS.
 func (p *Proxy) server() *http.Server {
 	s := &http.Server{
@@ -153,7 +172,7 @@ func (p *Proxy) server() *http.Server {
 		Protocols:                    &http.Protocols{},
 		ErrorLog:                     stdLog(p.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, infoKey{}, infoOf(c))
+			return context.WithValue(ctx, infoKey{}, &http2Conn{connInfo: infoOf(c), conn: c})
 		},
 	}
 	s.Protocols.SetHTTP2(true)
@@ -161,5 +180,5 @@ func (p *Proxy) server() *http.Server {
 	return s
 }
 
-// infoKey is the context key of a *connInfo.
+// infoKey is the context key of a *http2Conn.
 type infoKey struct{}

@@ -48,13 +48,11 @@ func newExchange(c *conn) *exchange {
 // release gives the exchange back. Nothing of the request stays in it.
 func (x *exchange) release() {
 	drop(x.out)
-	req, res, values, audit := x.req.Fields, x.res.Fields, x.values, x.record.Audit
+	req, res, values := x.req.Fields, x.res.Fields, x.values
 	clear(req[:cap(req)])
 	clear(res[:cap(res)])
 	clear(values[:cap(values)])
-	clear(audit[:cap(audit)])
 	*x = exchange{req: head.Request{Fields: req[:0]}, res: head.Response{Fields: res[:0]}, values: values[:0]}
-	x.record.Audit = audit[:0]
 	exchanges.Put(x)
 }
 
@@ -120,13 +118,9 @@ func (x *exchange) observe(v *gate.Verdict) {
 	if r.Observe == nil {
 		return
 	}
-	audit := x.record.Audit[:0]
-	for _, a := range v.Audit {
-		audit = append(audit, telemetry.Audit(a))
-	}
 	x.record = telemetry.Record{
 		Time: x.start, Own: r.Now().Sub(x.start),
-		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Audit: audit,
+		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
 		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
 		Port: x.c.info.Port, Remote: x.c.info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,

@@ -66,7 +66,7 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 		if n, err = x.try(u); err == nil {
 			return u, n, nil
 		}
-		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || x.c.ending() != endNot {
+		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || timedOut(err) {
 			return nil, 0, err
 		}
 	}
@@ -110,7 +110,7 @@ func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
 	}
 	c.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
 	x.observeFailure(reason)
-	if !whole || !x.req.KeepAlive || end != endNot || !x.body.done {
+	if !whole || !x.req.KeepAlive || end == endBodyRate || !x.body.done {
 		x.refuse(reason, nil, closeAfter)
 		c.linger()
 		return false
@@ -137,7 +137,7 @@ func (x *exchange) observeFailure(reason decision.Reason) {
 	was := x.record
 	x.record = telemetry.Record{
 		Time: r.Now(), Reason: reason, Policy: was.Policy, Rule: was.Rule, Method: was.Method, Host: was.Host, Path: was.Path,
-		Protocol: was.Protocol, Port: was.Port, Remote: was.Remote, Audit: was.Audit[:0],
+		Protocol: was.Protocol, Port: was.Port, Remote: was.Remote,
 	}
 	r.Observe(&x.record)
 }
@@ -145,14 +145,18 @@ func (x *exchange) observeFailure(reason decision.Reason) {
 // failure maps an error of the app's to a reason.
 func failure(err error) decision.Reason {
 	var bad head.Error
-	var timeout net.Error
 	switch {
 	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
 		return decision.UpstreamMalformed
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case timedOut(err):
 		return decision.UpstreamTimeout
 	}
 	return decision.UpstreamUnavailable
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // cause is what may be said of an error: its text may quote what the app or the client sent.

@@ -114,6 +114,9 @@ func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
 	release()
 }
 
+// Retire has every connection end after its next answer.
+func (r *Relay) Retire() { r.draining.Store(true) }
+
 // Drain ends idle connections, and others after the request that they are at. WebSockets get a close frame.
 func (r *Relay) Drain() {
 	r.draining.Store(true)

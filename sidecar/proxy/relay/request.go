@@ -220,26 +220,33 @@ func (x *exchange) writeRequestID(b []byte) []byte {
 			n++
 		}
 	}
-	if n == 1 && saneID(id) {
+	if n == 1 && SaneID(text(id)) {
 		return appendField(b, "X-Request-Id", id)
 	}
+	b = append(b, "X-Request-Id: "...)
+	return append(appendID(b), "\r\n"...)
+}
+
+// NewID returns a new request id: 32 hexadecimal digits.
+func NewID() string { return string(appendID(nil)) }
+
+func appendID(b []byte) []byte {
 	var raw [16]byte
 	for i, v := range [2]uint64{rand.Uint64(), rand.Uint64()} { //nolint:gosec // an id to find a request by is no secret
 		for j := range 8 {
 			raw[8*i+j] = byte(v >> (8 * j))
 		}
 	}
-	b = append(b, "X-Request-Id: "...)
-	b = hex.AppendEncode(b, raw[:])
-	return append(b, "\r\n"...)
+	return hex.AppendEncode(b, raw[:])
 }
 
-func saneID(id []byte) bool {
-	if len(id) == 0 || len(id) > maxRequestID {
+// SaneID reports whether a client's request id is passed on: it is visible ASCII and not overly long.
+func SaneID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
 		return false
 	}
-	for _, c := range id {
-		if c <= ' ' || c >= 0x7f {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] >= 0x7f {
 			return false
 		}
 	}

@@ -150,12 +150,14 @@ func (c *conn) expire(why ending) {
 	if c.up != nil {
 		_ = c.up.conn.SetDeadline(past) // closed already, if it fails
 	}
-	if why == endNow {
+	switch why {
+	case endNow:
 		_ = c.net.SetDeadline(past)
-		return
+	case endBodyRate:
+		_ = c.net.SetReadDeadline(past)
+		_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
+	case endAnswer, endNot: // the client's side is as it was
 	}
-	_ = c.net.SetReadDeadline(past)
-	_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
 }
 
 // expireGone ends a connection whose client is gone. One that has closed its side is taken for gone after a while in
@@ -241,11 +243,16 @@ func (c *conn) retire() {
 	}
 }
 
-// ending returns why the connection was ended.
+// ending returns why the connection was ended. With endAnswer, only the connection to the app was, and the client's goes
+// on.
 func (c *conn) ending() ending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end
+	end := c.end
+	if end == endAnswer {
+		c.end = endNot
+	}
+	return end
 }
 
 // setUpstream gives the connection a connection to the app. It returns false if the connection has been ended.
