@@ -51,7 +51,7 @@ func TestFieldsPassUntouched(t *testing.T) {
 		"a long value":                          {"X-A: " + pattern(30_000)},
 		"a name with every character":           {"X!#$%&'*+-.^`|~09: 1"},
 		"a name with an underscore":             {"X_Under_Score: 1"},
-		"a list is not taken apart, nor joined": {"Accept: a/b, c/d", "Accept: e/f", "Cache-Control: no-cache, no-store", "Via: 1.1 x"},
+		"a list is not taken apart, nor joined": {"Accept: a/b, c/d", "Accept: e/f", "Cache-Control: no-cache, no-store", "X-List: 1, 2"},
 		"tracing":                               {"Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Tracestate: a=b,c=d", "Baggage: e=f"},
 	}
 	names := func(lines []string) (out []string) {
