@@ -158,6 +158,18 @@ func TestNothingIsForged(t *testing.T) {
 			}
 		})
 	}
+	run(t, "answers, HTTP/2", func(t testing.TB) {
+		addr := guard(t, app(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil // the app's own server makes up none then
+			_, _ = io.WriteString(w, "<html></html>")
+		}))
+		res, _ := ask(t, client(t, http2), request(t, "GET", "http://"+addr+"/open/a", nil))
+		for _, name := range []string{"Server", "Content-Type", "Via", "Cache-Control"} {
+			if v := res.Header.Get(name); v != "" {
+				t.Errorf("the client got %s: %s", name, v)
+			}
+		}
+	})
 	run(t, "an answer that has a date and a server keeps them", func(t testing.TB) {
 		c := dial(t, guard(t, says(t, "HTTP/1.1 200 OK\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\nServer: app/1.0 (x)\r\nVia: 1.1 inner\r\nContent-Length: 0\r\n\r\n")))
 		c.send(get("/open/a"))

@@ -12,13 +12,21 @@ import (
 // the answer or the error that took its place.
 func frameStatus(t testing.TB, addr, name, value string) string {
 	t.Helper()
+	status, _ := frames(t, addr, [2]string{name, value})
+	return status
+}
+
+// frames sends a GET in HTTP/2 with more fields, and returns the status of the answer or the error that took its place,
+// and how many interim answers came before it, up to a bound.
+func frames(t testing.TB, addr string, fields ...[2]string) (status string, interim int) {
+	t.Helper()
 	c := dial(t, addr)
 	c.send(h2.ClientPreface)
 	fr := h2.NewFramer(c, c.in)
 	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	var block strings.Builder
 	enc := hpack.NewEncoder(&block)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/open/a"}, {name, value}} {
+	for _, f := range append([][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/open/a"}}, fields...) {
 		_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
 	_ = fr.WriteSettings()
@@ -30,11 +38,18 @@ func frameStatus(t testing.TB, addr, name, value string) string {
 		}
 		switch f := f.(type) {
 		case *h2.MetaHeadersFrame:
-			return f.PseudoValue("status")
+			status = f.PseudoValue("status")
+			if !strings.HasPrefix(status, "1") || interim == manyInterim {
+				return status, interim
+			}
+			interim++
 		case *h2.RSTStreamFrame:
-			return f.ErrCode.String()
+			return f.ErrCode.String(), interim
 		case *h2.GoAwayFrame:
-			return f.ErrCode.String()
+			return f.ErrCode.String(), interim
 		}
 	}
 }
+
+// manyInterim are more interim answers than any app has a use for.
+const manyInterim = 100_000

@@ -218,4 +218,15 @@ func TestInterimAnswersPass(t *testing.T) {
 			t.Errorf("at the end: %q", last)
 		}
 	})
+	run(t, "nor does one go on for ever in HTTP/2", func(t testing.TB) {
+		addr := guard(t, app(t, func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				w.Header().Set("Link", "<a>")
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+		}))
+		if status, n := frames(t, addr); n >= manyInterim {
+			t.Errorf("%d came, then %s", n, status)
+		}
+	})
 }
