@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 )
@@ -119,15 +120,23 @@ func TestWhenRunsOutOfBudget(t *testing.T) {
 	}
 }
 
-// FuzzWhen compiles and evaluates any expression.
+// FuzzWhen compiles and evaluates any expression. Whatever is in it, it is compiled or refused, and its cost bounded: a
+// token of the size that is taken, or larger, keeps it busy for no more than a moment.
 func FuzzWhen(f *testing.F) {
 	for _, s := range []string{
 		"path.user == claims.sub", "claims.a.exists(x, x == 1)", `request.headers["a"] == "b"`, "now.getHours() < 6",
 		`path.user.matches("^a{2}$")`, "has(claims.a) && claims.a[0] > 1.5", `request.query["a"][0] == "b"`, `"%d".format([1]) == ""`,
 		`claims.map(k, k).size() > 0`, `ip(request.remoteIP).family() == 4`, `dyn(claims) == 1`, "type(request.method) == string",
+		`claims.a.map(x, x + x).map(x, x + x).exists(x, x == "a")`, `claims.a.join(claims.sub).replace("a", "bb") != claims.sub`,
+		`claims.scope.split(" ").all(x, claims.a.exists(y, y.startsWith(x)))`, `request.tls.san.exists(s, s == "a") || request.tls.subject == path.user`,
 	} {
 		f.Add(s)
 	}
+	list := make([]any, 1000)
+	for i := range list {
+		list[i] = strings.Repeat("a", 20)
+	}
+	large := decision.Claims{"iss": "i", "sub": strings.Repeat("a", 20_000), "a": list, "scope": strings.Repeat("a ", 10_000)}
 	f.Fuzz(func(t *testing.T, when string) {
 		a := parse(t, "a", corp+"rules: [{name: r, match: [{paths: ['/u/{user}']}], allow: {}}]")
 		a.Spec.Rules[0].Allow.When = when
@@ -139,5 +148,10 @@ func FuzzWhen(f *testing.F) {
 		s := p.Bind(claims(t, `{"iss":"i","sub":"ann","a":[1,2.5,"b",{"c":null}]}`), 1)
 		r := request(t, "GET /u/ann?a=b", "A: b")
 		checkExplain(t, p, r, s, p.Decide(r, s))
+		started := time.Now()
+		p.Decide(r, p.Bind(large, 1))
+		if took := time.Since(started); took > 10*time.Second {
+			t.Errorf("%q takes %s", when, took)
+		}
 	})
 }

@@ -40,11 +40,8 @@ func (g *growth) of(e ast.Expr, vars map[string]uint64) uint64 {
 
 // scalar reports whether the value of e is of a type that does not grow.
 func (g *growth) scalar(e ast.Expr) bool {
-	switch g.checked.GetType(e.ID()).Kind() {
-	case types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.DurationKind, types.TimestampKind, types.NullTypeKind:
-		return true
-	}
-	return false
+	return slices.Contains([]types.Kind{types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.DurationKind,
+		types.TimestampKind, types.NullTypeKind}, g.checked.GetType(e.ID()).Kind())
 }
 
 func (g *growth) inside(e ast.Expr, vars map[string]uint64) uint64 {
@@ -70,6 +67,7 @@ func (g *growth) inside(e ast.Expr, vars map[string]uint64) uint64 {
 		return g.call(e.AsCall(), vars)
 	case ast.ComprehensionKind:
 		return g.comprehension(e.AsComprehension(), vars)
+	case ast.UnspecifiedExprKind, ast.LiteralKind, ast.StructKind:
 	}
 	return 1
 }
