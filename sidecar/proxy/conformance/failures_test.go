@@ -153,6 +153,8 @@ func TestAnswersThatBreakOff(t *testing.T) {
 	}{
 		"within a length":             {ok + "Content-Length: 10\r\n\r\nhello", false},
 		"at the start of a length":    {ok + "Content-Length: 10\r\n\r\n", false},
+		"within a large length":       {ok + "Content-Length: 2097152\r\n\r\n" + pattern(1<<20), false},
+		"within a large chunk":        {ok + "Transfer-Encoding: chunked\r\n\r\n200000\r\n" + pattern(1<<20), false},
 		"within a chunk":              {ok + "Transfer-Encoding: chunked\r\n\r\n10\r\nhello", false},
 		"between chunks":              {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", false},
 		"within a chunk's size":       {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1", false},
@@ -211,7 +213,7 @@ func breaksOff(t testing.TB, send, says string, reset bool) {
 	end, err := io.ReadAll(c.in)
 	head, body, ok := strings.Cut(begin+string(end), "\r\n\r\n")
 	if ok && !strings.HasPrefix(head, "HTTP/1.1 502") && whole(head, body, err) {
-		t.Errorf("%q reads as a whole answer: %q", head, body)
+		t.Errorf("%q reads as a whole answer: %q", head, tail([]byte(body)))
 	}
 }
 
@@ -250,6 +252,29 @@ func TestStrayBytesOfTheApp(t *testing.T) {
 				if body == "stray" {
 					t.Fatalf("a stray answer was taken for an answer: %s", h.line)
 				}
+			}
+		})
+	}
+	for _, method := range []string{"GET", "POST"} {
+		run(t, "later, before a "+method, func(t testing.TB) {
+			answered, strayed := make(chan struct{}, 1), make(chan struct{}, 1)
+			c := dial(t, guard(t, rawApp(t, func(c *wire, n int) {
+				c.head()
+				c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
+				if n == 1 {
+					c.wait(answered)
+					c.send(stray)
+					strayed <- struct{}{}
+				}
+				c.cut()
+			})))
+			c.send(get("/open/a"))
+			c.answer()
+			answered <- struct{}{}
+			receive(t, strayed)
+			c.send(method + " /open/b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+			if h, body := c.answer(); body == "stray" {
+				t.Errorf("a stray answer was taken for an answer: %s", h.line)
 			}
 		})
 	}
