@@ -2,12 +2,15 @@ package conformance
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/interop"
@@ -58,11 +61,16 @@ func TestGRPC(t *testing.T) {
 		"through":               guard(t, "http://"+l.Addr().String()),
 		"through, to net/http":  guard(t, "http://"+over),
 		"directly, to net/http": over,
+		"through, with TLS":     guard(t, "http://"+l.Addr().String(), secure),
 	} {
 		for name, call := range calls {
 			t.Run(where+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				cc, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), withToken(token()))
+				creds := insecure.NewCredentials()
+				if strings.Contains(where, "TLS") {
+					creds = credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+				}
+				cc, err := grpc.NewClient(addr, grpc.WithTransportCredentials(creds), withToken(token()))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -5,10 +5,12 @@ package conformance
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func token() string { return corp.Token(time.Now(), nil) }
 
 // guard runs a proxy in front of an app and returns its address. Below /open everything is let through, elsewhere only
 // what has a token.
-func guard(t *testing.T, upstream string) string {
+func guard(t *testing.T, upstream string, changes ...func(*proxy.Config)) string {
 	t.Helper()
 	g := gate.New(gate.Options{})
 	g.Swap(gatetest.Snapshot(t, nil, nil, gatetest.Policy("all", policy.Spec{
@@ -41,10 +43,14 @@ func guard(t *testing.T, upstream string) string {
 		},
 	})))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	p, err := proxy.New(ctx, proxy.Config{
+	c := proxy.Config{
 		Gate: g, Listen: []proxy.Listen{{Address: "127.0.0.1:0", Upstream: upstream}}, Log: logr.Discard(),
 		Limits: proxy.Limits{Drain: time.Second},
-	})
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	p, err := proxy.New(ctx, c)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -58,6 +64,14 @@ func guard(t *testing.T, upstream string) string {
 		}
 	})
 	return p.Addrs()[0].String()
+}
+
+// secure has the proxy speak TLS, with a certificate that nobody knows.
+func secure(c *proxy.Config) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	c.TLS = &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12}
 }
 
 // listen opens a socket on a port that is free.

@@ -53,6 +53,7 @@ func TestHopByHopFieldsOfRequests(t *testing.T) {
 		"Proxy-Authorization":            {"Proxy-Authorization: Basic YTpi\r\n", []string{"Proxy-Authorization"}, nil},
 		"Upgrade that nobody names":      {"Upgrade: websocket\r\n", []string{"Upgrade"}, nil},
 		"an upgrade to h2c":              {"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", []string{"Upgrade", "HTTP2-Settings"}, nil},
+		"HTTP2-Settings nobody names":    {"HTTP2-Settings: AAMAAABkAAQAAP__\r\n", []string{"HTTP2-Settings"}, nil},
 		"codings that the client takes":  {"Connection: TE\r\nTE: gzip, deflate;q=0.5\r\n", []string{"TE"}, nil},
 		"the host cannot be taken away":  {"Connection: Host\r\n", nil, map[string]string{"Host": "a"}},
 		"nor can who the client is":      {"Connection: X-User, X-Forwarded-For, Forwarded\r\n", nil, map[string]string{"X-User": "alice", "X-Forwarded-For": "127.0.0.1"}},
