@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait; only a failing test takes as long.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 var corp = gatetest.NewIssuer("https://login.example.com", "k1")
 
