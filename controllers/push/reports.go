@@ -77,7 +77,7 @@ func (in *incoming) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.replicas[in.name]
-	if r.from != in {
+	if r == nil || r.from != in { // a newer stream took over, and may be over and forgotten too
 		return
 	}
 	r.over = time.AfterFunc(stale, func() {

@@ -20,7 +20,12 @@ import (
 
 const (
 	maxMessage = 1 << 20 // bytes that a caller may send at once
-	farewell   = 2 * time.Second
+	// maxHeaders bounds the metadata of one stream, in bytes (RFC 9113 section 10.5.1): a token and little else. gRPC would
+	// take 16 MiB of it from anybody, before the token is looked at.
+	maxHeaders = 32 << 10
+	// maxIdle is how long a connection may be open without a stream.
+	maxIdle  = time.Minute
+	farewell = 2 * time.Second
 )
 
 // Key is the serving certificate that all replicas of the controller share, newest at each call.
@@ -74,9 +79,10 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config) 
 	g := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(conf)),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(16),
 		grpc.ConnectionTimeout(10*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	pushv1.RegisterPushServer(g, s)
