@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -40,6 +39,8 @@ type Options struct {
 	Timeout time.Duration
 	// MaxBytes bounds the body. Default DefaultMaxBytes.
 	MaxBytes int64
+	// Vet checks a JWK Set and returns what to keep of it; its error is the fetch's. Default: keep all.
+	Vet func([]byte) ([]byte, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -61,22 +62,23 @@ type StatusError struct {
 // Error names the status.
 func (e *StatusError) Error() string { return fmt.Sprintf("answered %d; want 200", e.Status) }
 
-// get fetches rawURL, which must pass CheckURL, under the rules of o.
-func get(ctx context.Context, rawURL string, o Options) ([]byte, http.Header, error) {
+// get fetches rawURL, which must pass CheckURL, under the rules of o, and hands the answer to use, which is to keep no more
+// of a large body than it needs.
+func get(ctx context.Context, rawURL string, o Options, use func([]byte, http.Header) error) error {
 	o = o.withDefaults()
 	if err := CheckURL(rawURL, o); err != nil {
-		return nil, nil, err
+		return err
 	}
 	transport, err := newTransport(o)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
-		return nil, nil, errors.New("not a URL that can be fetched")
+		return errors.New("not a URL that can be fetched")
 	}
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	req.Header.Set("Accept-Encoding", "identity")
@@ -84,36 +86,39 @@ func get(ctx context.Context, rawURL string, o Options) ([]byte, http.Header, er
 	client := &http.Client{Transport: transport, CheckRedirect: sameOrigin}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, nil, explain(err, o)
+		return explain(err, o)
 	}
 	defer func() { _ = resp.Body.Close() }() // the connection is not used again
-	body, err := readBody(resp, o)
+	if err := acceptable(resp, o); err != nil {
+		return err
+	}
+	place := &place{}
+	defer place.leave()
+	body, err := place.read(ctx, resp.Body, o.MaxBytes+1)
 	if err != nil {
-		return nil, nil, err
-	}
-	return body, resp.Header, nil
-}
-
-func readBody(resp *http.Response, o Options) ([]byte, error) {
-	if resp.StatusCode != http.StatusOK {
-		return nil, &StatusError{Status: resp.StatusCode}
-	}
-	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, errors.New("answer is compressed although that was not asked for")
-	}
-	tooLarge := fmt.Errorf("answer is larger than %d bytes", o.MaxBytes)
-	if resp.ContentLength > o.MaxBytes {
-		return nil, tooLarge
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, o.MaxBytes+1))
-	if err != nil {
-		return nil, explain(err, o)
+		return explain(err, o)
 	}
 	if int64(len(body)) > o.MaxBytes {
-		return nil, tooLarge
+		return tooLarge(o)
 	}
-	return body, nil
+	return use(body, resp.Header)
 }
+
+// acceptable looks at what comes before the body.
+func acceptable(resp *http.Response, o Options) error {
+	if resp.StatusCode != http.StatusOK {
+		return &StatusError{Status: resp.StatusCode}
+	}
+	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return errors.New("answer is compressed although that was not asked for")
+	}
+	if resp.ContentLength > o.MaxBytes {
+		return tooLarge(o)
+	}
+	return nil
+}
+
+func tooLarge(o Options) error { return fmt.Errorf("answer is larger than %d bytes", o.MaxBytes) }
 
 // CheckURL returns an error that says what is wrong with a URL to fetch from: its scheme, its form, its length.
 func CheckURL(rawURL string, o Options) error {

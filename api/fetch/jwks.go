@@ -20,19 +20,28 @@ type Meta struct {
 	HasMaxAge bool
 }
 
-// JWKS fetches a JWK Set (RFC 7517 section 5). The answer is JSON with a member "keys"; the keys are not looked at.
-func JWKS(ctx context.Context, rawURL string, o Options) ([]byte, Meta, error) {
-	body, header, err := get(ctx, rawURL, o)
+// JWKS fetches a JWK Set (RFC 7517 section 5). The answer is JSON with a member "keys"; the keys are looked at by Options.Vet
+// alone.
+func JWKS(ctx context.Context, rawURL string, o Options) (keys []byte, meta Meta, err error) {
+	err = get(ctx, rawURL, o, func(body []byte, header http.Header) error {
+		var set struct {
+			Keys *[]json.RawMessage `json:"keys"`
+		}
+		if json.Unmarshal(body, &set) != nil || set.Keys == nil {
+			return errors.New("answer is not a JWK Set; want a JSON object with a list keys")
+		}
+		meta, keys = freshness(header), body
+		if o.Vet == nil {
+			return nil
+		}
+		var err error
+		keys, err = o.Vet(body)
+		return err
+	})
 	if err != nil {
-		return nil, Meta{}, fmt.Errorf("fetch %s: %w", printable(rawURL), err)
+		return nil, meta, fmt.Errorf("fetch %s: %w", printable(rawURL), err)
 	}
-	var set struct {
-		Keys *[]json.RawMessage `json:"keys"`
-	}
-	if json.Unmarshal(body, &set) != nil || set.Keys == nil {
-		return nil, Meta{}, fmt.Errorf("fetch %s: answer is not a JWK Set; want a JSON object with a list keys", printable(rawURL))
-	}
-	return body, freshness(header), nil
+	return keys, meta, nil
 }
 
 // Discover finds the address of an issuer's JWK Set in its metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414
@@ -61,17 +70,19 @@ func Discover(ctx context.Context, issuer, metadataURL string, o Options) (strin
 }
 
 func discoverAt(ctx context.Context, rawURL, issuer string, o Options) (string, error) {
-	body, _, err := get(ctx, rawURL, o)
-	if err != nil {
-		return "", err
-	}
 	var metadata struct {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
+	err := get(ctx, rawURL, o, func(body []byte, _ http.Header) error {
+		if json.Unmarshal(body, &metadata) != nil {
+			return errors.New("answer is not the metadata of an issuer; want a JSON object")
+		}
+		return nil
+	})
 	switch {
-	case json.Unmarshal(body, &metadata) != nil:
-		return "", errors.New("answer is not the metadata of an issuer; want a JSON object")
+	case err != nil:
+		return "", err
 	case metadata.Issuer != issuer:
 		return "", errors.New("metadata is of another issuer; want its issuer to equal the policy's exactly")
 	case metadata.JWKSURI == "":

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -43,6 +44,8 @@ type Resolver struct {
 	seen    map[object]string   // guarded by mu; the resource versions that were read last
 	issuer  string              // guarded by mu; the cluster's own issuer
 	closed  bool                // guarded by mu
+
+	problems map[fetch.Source][]string // guarded by mu; the keys that were left out of what was fetched last
 }
 
 // entry is one source. Its fields are guarded by Resolver.mu.
@@ -83,6 +86,7 @@ func New(o Options) (*Resolver, error) {
 	r := &Resolver{
 		options: o, reading: make(chan struct{}, 8),
 		entries: map[string]*entry{}, wanted: map[string][]string{}, seen: map[object]string{},
+		problems: map[fetch.Source][]string{},
 	}
 	if r.options.Metrics == nil {
 		r.options.Metrics = NewMetrics()
@@ -156,6 +160,10 @@ func (r *Resolver) poll() {
 		}
 	}
 	r.poller.Set(from)
+	maps.DeleteFunc(r.problems, func(s fetch.Source, _ []string) bool {
+		_, wanted := r.poller.Get(s)
+		return !wanted
+	})
 	for _, e := range r.entries {
 		if e.from == nil || e.state.Keys > 0 || e.state.Err != nil {
 			continue

@@ -11,11 +11,18 @@ import (
 	"github.com/bearerguard/bearerguard/api/keyset"
 )
 
+// maxFetched bounds the key sets, in bytes, that are kept for one namespace of those that come over HTTP: thousands of
+// common ones, but not so many of the largest that a namespace could use up the memory of all.
+const maxFetched = 8 << 20
+
 // take takes over what a source gave, or why it failed; the last good keys stay. It is called with mu held.
 func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	old := e.state
 	if err == nil {
 		err = vet(&e.state, data, e.source.use(), at)
+	}
+	if e.from != nil && err == nil && *e.from != cluster() {
+		e.state.Problems = r.problems[*e.from]
 	}
 	e.state.Err = err
 	if err != nil && e.from == nil { // fetches are counted one by one
@@ -74,14 +81,44 @@ func (r *Resolver) fetchOnce(ctx context.Context, s fetch.Source) ([]byte, fetch
 		r.mu.Unlock()
 		return jwks, fetch.Meta{}, nil
 	}
-	data, meta, err := s.Fetch(ctx, r.options.Fetch)
+	o := r.options.Fetch
+	o.Vet = func(data []byte) ([]byte, error) { return r.keep(s, data) }
+	return s.Fetch(ctx, o)
+}
+
+// keep returns the keys of an answer, if a namespace that wants them has room, and notes those that are left out. What else
+// the answer has is not kept.
+func (r *Resolver) keep(s fetch.Source, data []byte) ([]byte, error) {
+	set, err := keyset.Parse(data, keyset.Public)
 	if err != nil {
-		return nil, meta, err
+		return nil, err
 	}
-	if _, err := keyset.Parse(data, keyset.Public); err != nil {
-		return nil, meta, fmt.Errorf("fetch %s: %w", s, err)
+	keys := set.Canonical()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.entries {
+		if e.from == nil || *e.from != s {
+			continue
+		}
+		for namespace := range e.namespaces {
+			if r.fetchedBytes(namespace, s)+len(keys) <= maxFetched {
+				r.problems[s] = set.Problems()
+				return keys, nil
+			}
+		}
 	}
-	return data, meta, nil
+	return nil, fmt.Errorf("the key sets that the namespace fetches have more than %d bytes together", maxFetched)
+}
+
+// fetchedBytes is what a namespace's fetched sets take, but for one. It is called with mu held.
+func (r *Resolver) fetchedBytes(namespace string, but fetch.Source) int {
+	n := 0
+	for _, id := range r.wanted[namespace] {
+		if e := r.entries[id]; e != nil && e.from != nil && *e.from != but {
+			n += len(e.state.Set.JWKS)
+		}
+	}
+	return n
 }
 
 // fetched is called by the poller when it has news of a source.
