@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
 )
 
 // Compile makes the bundles of a namespace. It fails only if a bundle cannot be encoded, which no input should cause.
@@ -92,28 +93,29 @@ func (a admitted) selects(w Workload) bool {
 	return a.Selector.Validate("") != nil || a.Selector.Matches(w.Labels)
 }
 
-// together returns the policies, with stand-ins for those that do not fit with the ones before them.
+// together returns the policies, with stand-ins for those that do not fit with the ones before them. Policies that compile
+// each by itself compile together unless they have too many issuers, so issuers are counted and nothing is compiled: there
+// may be thousands of policies, and as many sets of them as pods.
 func (c *compiler) together(selected []admitted) []Policy {
 	all := make([]Policy, len(selected))
+	issuers := 0
 	for i, p := range selected {
-		all[i] = p.Policy
-	}
-	if len(all) < 2 || c.Check(all) == nil {
-		return all
-	}
-	var fit []Policy
-	for _, p := range selected {
-		err := c.Check(append(slices.Clip(fit), p.Policy))
-		if err == nil {
-			fit = append(fit, p.Policy)
+		if n := issuers + len(p.Spec.Issuers); n > decision.MaxIssuers {
+			all[i] = c.standIn(p.Policy)
+			p.outcome.crowded(n)
 			continue
 		}
-		fit = append(fit, c.standIn(p.Policy))
-		if p.outcome.Problem == nil {
-			p.outcome.Problem = fmt.Errorf("does not compile together with older policies that select the same pods: %w", err)
-		}
+		all[i], issuers = p.Policy, issuers+len(p.Spec.Issuers)
 	}
-	return fit
+	return all
+}
+
+// crowded says that a policy makes it n issuers for a pod, unless something else is wrong with it already.
+func (o *Outcome) crowded(n int) {
+	if o.Problem == nil {
+		o.Problem = fmt.Errorf("does not compile together with older policies that select the same pods: spec.issuers: "+
+			"they have %d issuers together; want at most %d", n, decision.MaxIssuers)
+	}
 }
 
 func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*Bundle, error) {

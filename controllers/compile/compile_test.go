@@ -102,6 +102,45 @@ func TestPodsWithTheSamePoliciesShareTheBytes(t *testing.T) {
 	}
 }
 
+func TestManyPoliciesAreCheckedOnceEach(t *testing.T) {
+	t.Parallel()
+	const policies, pods = 400, 40
+	s := compile.Snapshot{}
+	for i := range policies {
+		p := good(fmt.Sprintf("p%03d", i), "orders")
+		p.Selector = policy.Selector{}
+		if i%2 == 0 { // no two pods get the same
+			p.Selector.MatchLabels = map[string]string{fmt.Sprintf("l%d", i%pods): ""}
+		}
+		p.Spec.Issuers = []policy.Issuer{{
+			Name: "idp", Issuer: "https://idp.example", AnyAudience: true, Keys: policy.KeySource{JWKSURL: "https://idp.example/jwks"},
+		}}
+		s.Policies = append(s.Policies, p)
+	}
+	for i := range pods {
+		w := pod(fmt.Sprintf("w%d", i), "orders")
+		w.Labels[fmt.Sprintf("l%d", i)] = ""
+		s.Workloads = append(s.Workloads, w)
+	}
+	checked := 0
+	s.Check = func(p []compile.Policy) error {
+		checked += len(p)
+		return compile.Check(p)
+	}
+	r := mustCompile(t, s)
+	if checked > policies {
+		t.Errorf("%d policies cost %d checks; one namespace would hold up all others", policies, checked)
+	}
+	for _, w := range s.Workloads[:2] {
+		if n := len(program(t, r.Bundles[w.UID]).Issuers()); n != decision.MaxIssuers {
+			t.Errorf("pod %s has %d issuers, want the %d that there is room for", w.Name, n, decision.MaxIssuers)
+		}
+	}
+	if got := problem(t, r, "p399"); !strings.Contains(got, "65 issuers") {
+		t.Errorf("problem %q; want the number of issuers", got)
+	}
+}
+
 func TestTheOrderOfInputsDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	s := compile.Snapshot{
