@@ -165,6 +165,14 @@ func TestSourcesDifferWhereWhatIsReadDiffers(t *testing.T) {
 		"secret":                   {Keys: policy.KeySource{SecretRef: ref}},
 		"config map":               {Keys: policy.KeySource{ConfigMapRef: ref}},
 		"kubernetes":               {Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}},
+		"discovery with a CA": {
+			Issuer: "https://a", Keys: policy.KeySource{Discovery: &policy.Discovery{}}, CASecretRef: ref,
+		},
+		"an issuer that reads like one with that CA": {
+			Issuer: "https://a ca:shop/a/b", Keys: policy.KeySource{Discovery: &policy.Discovery{}},
+		},
+		"a URL that reads like one with a CA": {Keys: policy.KeySource{JWKSURL: "https://a/b ca:shop/a/b"}},
+		"an issuer in quotes":                 {Issuer: `"https://a ca:shop/a/b"`, Keys: policy.KeySource{Discovery: &policy.Discovery{}}},
 	}
 	seen := map[string]string{}
 	for what, issuer := range issuers {

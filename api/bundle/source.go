@@ -3,22 +3,24 @@ package bundle
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // SourceID names the source of an issuer's verification keys: two issuers with the same id share one key set. It is
-// the key in Bundle.KeySets and holds no secret. A source with no field set has the empty id.
+// the key in Bundle.KeySets and holds no secret. A source with no field set has the empty id. No text in an issuer can make
+// its id that of another source: a part that could end early is quoted.
 func SourceID(namespace string, issuer policy.Issuer) string {
 	k := issuer.Keys
 	switch {
 	case k.JWKSURL != "":
-		return withCA("url:"+k.JWKSURL, namespace, issuer.CASecretRef)
+		return withCA("url:"+part(k.JWKSURL), namespace, issuer.CASecretRef)
 	case k.Discovery != nil && k.Discovery.URL != "":
-		return withCA("discovery:"+k.Discovery.URL+" issuer:"+issuer.Issuer, namespace, issuer.CASecretRef)
+		return withCA("discovery:"+part(k.Discovery.URL)+" issuer:"+part(issuer.Issuer), namespace, issuer.CASecretRef)
 	case k.Discovery != nil:
-		return withCA("discovery: issuer:"+issuer.Issuer, namespace, issuer.CASecretRef)
+		return withCA("discovery: issuer:"+part(issuer.Issuer), namespace, issuer.CASecretRef)
 	case k.JWKS != "":
 		sum := sha256.Sum256([]byte(k.JWKS))
 		return "inline:" + hex.EncodeToString(sum[:16])
@@ -48,5 +50,13 @@ func withCA(id, namespace string, ca *policy.KeyRef) string {
 }
 
 func refID(namespace string, r policy.KeyRef) string {
-	return strings.Join([]string{namespace, r.Name, r.Key}, "/")
+	return strings.Join([]string{namespace, part(r.Name), part(r.Key)}, "/")
+}
+
+// part quotes a text that holds what parts of an id are told apart by.
+func part(text string) string {
+	if strings.ContainsAny(text, " \"") {
+		return strconv.Quote(text)
+	}
+	return text
 }
