@@ -20,7 +20,7 @@ var answerLimits = head.Limits{Bytes: maxAnswerHead, Fields: maxAnswerFields}
 // are passed on (RFC 9110 section 15.2).
 func (x *exchange) answerHead(u *upstream) (int, error) {
 	for interim := 0; ; interim++ {
-		if !x.c.enter(phaseWaiting) {
+		if u.in.buf.len() == 0 && !x.c.enter(phaseWaiting) {
 			return 0, io.ErrUnexpectedEOF
 		}
 		n, err := readAnswerHead(u)
@@ -205,19 +205,22 @@ func (x *exchange) copyBody(u *upstream, f frame, out []byte) error {
 // copyLength copies a body of known length.
 func (x *exchange) copyLength(u *upstream, out []byte) error {
 	left := x.res.Length
-	n := int(min(left, int64(u.in.buf.len()), int64(cap(out)-len(out))))
-	out = append(out, u.in.buf.bytes()[:n]...)
+	n := int(min(left, int64(u.in.buf.len())))
+	if err := x.writeBoth(out, u.in.buf.bytes()[:n]); err != nil {
+		return err
+	}
 	u.in.buf.take(n)
 	left -= int64(n)
-	if err := x.c.write(out); err != nil {
-		return err
+	u.in.want = mediumBlock
+	if x.res.Length > mediumBlock {
+		u.in.want = largeBlock // the next answer may be as long
 	}
 	for left > 0 {
 		if u.in.buf.len() == 0 {
 			if left >= spliceFrom && x.c.tcp != nil && u.tcp != nil {
 				return x.splice(u, left)
 			}
-			if err := x.more(u, left); err != nil {
+			if err := x.more(u); err != nil {
 				return err
 			}
 		}
@@ -231,14 +234,18 @@ func (x *exchange) copyLength(u *upstream, out []byte) error {
 	return nil
 }
 
+// writeBoth writes a head and the first piece of a body: at once, if they are not too long to be worth a copy.
+func (x *exchange) writeBoth(out, piece []byte) error {
+	if len(piece) <= cap(out)-len(out) && len(piece) <= smallBlock {
+		return x.c.write(append(out, piece...))
+	}
+	return x.c.writeBoth(x, out, piece)
+}
+
 // more reads more of the app's answer; the end is an error.
-func (x *exchange) more(u *upstream, left int64) error {
+func (x *exchange) more(u *upstream) error {
 	if !x.c.enter(phaseStream) {
 		return io.ErrUnexpectedEOF
-	}
-	if left > mediumBlock && u.in.want < largeBlock {
-		u.in.want = largeBlock
-		defer func() { u.in.want = mediumBlock }()
 	}
 	err := u.in.fill()
 	if err == io.EOF { //nolint:errorlint // stream returns it as it is
@@ -256,27 +263,25 @@ func (x *exchange) copyChunks(u *upstream, f frame, out []byte) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case len(out) > 0 && kept <= cap(out)-len(out):
-			out = append(out, held[:kept]...)
-			err = x.c.write(out)
-			out = nil
-		case len(out) > 0:
-			if err = x.c.write(out); err == nil {
-				err = x.c.write(held[:kept])
-			}
-			out = nil
-		default:
-			err = x.c.write(held[:kept])
-		}
-		if err != nil {
+		if chunks.Ended() && used < len(held) && f == frameChunked && string(held[used:]) == "\r\n" {
+			kept += copy(held[kept:], "\r\n") // no trailers: the end goes with the last chunk
+			used = len(held)
+			err = x.writeBoth(out, held[:kept])
+			u.in.buf.take(used)
 			return err
 		}
+		if err := x.writeBoth(out, held[:kept]); err != nil {
+			return err
+		}
+		out = nil
 		u.in.buf.take(used)
 		if chunks.Ended() {
 			return x.copyTrailers(u, f)
 		}
-		if err := x.more(u, mediumBlock+1); err != nil {
+		if u.in.want = mediumBlock; chunks.Data > mediumBlock {
+			u.in.want = largeBlock
+		}
+		if err := x.more(u); err != nil {
 			return err
 		}
 	}
@@ -292,7 +297,7 @@ func (x *exchange) copyTrailers(u *upstream, f frame) error {
 		if u.in.buf.len() > maxTrailers {
 			return head.ErrTooLarge
 		}
-		if err := x.more(u, 0); err != nil {
+		if err := x.more(u); err != nil {
 			return err
 		}
 	}
@@ -332,7 +337,7 @@ func (x *exchange) copyToEnd(u *upstream, f frame, out []byte) error {
 			}
 			u.in.buf.take(len(held))
 		}
-		switch err := x.more(u, 0); {
+		switch err := x.more(u); {
 		case err == io.ErrUnexpectedEOF && x.c.ending() == endNot: //nolint:errorlint // more returns it as it is
 			if f == frameToChunk {
 				return x.c.write([]byte("0\r\n\r\n"))
@@ -352,27 +357,17 @@ func appendChunk(b, data []byte) []byte {
 	return append(b, "\r\n"...)
 }
 
-// Copies by the kernel.
-const (
-	spliceFrom  = 128 << 10 // bytes left to copy from which the kernel does it
-	spliceSlice = 256 << 10 // bytes in one go; within Limits.Write, a client has to take as many
-)
+// spliceFrom is from how many bytes on the kernel copies the rest of a body.
+const spliceFrom = 128 << 10
 
 // splice has the kernel copy the rest of a body.
 func (x *exchange) splice(u *upstream, left int64) error {
-	for left > 0 {
-		if !x.c.enter(phaseSplice) {
-			return io.ErrUnexpectedEOF
-		}
-		want := min(left, spliceSlice)
-		n, err := x.c.tcp.ReadFrom(&io.LimitedReader{R: u.tcp, N: want})
-		if err != nil {
-			return err
-		}
-		if n < want {
-			return io.ErrUnexpectedEOF
-		}
-		left -= n
+	if !x.c.enter(phaseSplice) {
+		return io.ErrUnexpectedEOF
 	}
-	return nil
+	n, err := x.c.tcp.ReadFrom(&io.LimitedReader{R: u.tcp, N: left})
+	if err == nil && n < left {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

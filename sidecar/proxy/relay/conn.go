@@ -28,6 +28,7 @@ type conn struct {
 	mu        sync.Mutex
 	phase     phase     // guarded by mu
 	since     int64     // guarded by mu: when the phase began, by the sweep's clock
+	acked     uint64    // guarded by mu: bytes that the client had taken when it was last asked
 	goneSince int64     // guarded by mu: when the client was first seen to have closed its side
 	expects   bool      // guarded by mu: the client waits to be asked for its body
 	until     int64     // guarded by mu: when what is going on ends, in Unix nanoseconds; 0: whenever
@@ -170,17 +171,31 @@ func reasonOf(err error) decision.Reason {
 
 // write writes to the client.
 func (c *conn) write(b []byte) error {
-	for len(b) > 0 {
-		if !c.enter(phaseWriting) {
-			return net.ErrClosed
-		}
-		n, err := c.net.Write(b[:min(len(b), mediumBlock)])
-		if err != nil {
+	if len(b) == 0 {
+		return nil
+	}
+	if !c.enter(phaseWriting) {
+		return net.ErrClosed
+	}
+	_, err := c.net.Write(b)
+	return err
+}
+
+// writeBoth writes two pieces to the client, with one call where that is possible.
+func (c *conn) writeBoth(x *exchange, first, second []byte) error {
+	if c.tcp == nil || len(first) == 0 || len(second) == 0 {
+		if err := c.write(first); err != nil {
 			return err
 		}
-		b = b[n:]
+		return c.write(second)
 	}
-	return nil
+	if !c.enter(phaseWriting) {
+		return net.ErrClosed
+	}
+	x.pieces = [2][]byte{first, second}
+	x.both = x.pieces[:]
+	_, err := x.both.WriteTo(c.tcp)
+	return err
 }
 
 // linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112

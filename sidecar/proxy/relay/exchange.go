@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type exchange struct {
 	out     []byte   // a head that is being made
 	body    body
 	record  telemetry.Record
+	pieces  [2][]byte // storage for both
+	both    net.Buffers
 	request gate.Request
 
 	isHead  bool   // the method is HEAD

@@ -77,6 +77,15 @@ func (x *exchange) try(u *upstream) (int, error) {
 	if !x.c.enter(phaseBusy) {
 		return 0, net.ErrClosed
 	}
+	if x.body.done && u.fresh(x.start) {
+		if !x.c.enter(phaseWaiting) {
+			return 0, net.ErrClosed
+		}
+		if err := u.in.ask(x.out); err != nil {
+			return 0, err
+		}
+		return x.answerHead(u)
+	}
 	if _, err := u.conn.Write(x.out); err != nil {
 		return 0, err
 	}

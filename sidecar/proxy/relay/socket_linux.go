@@ -44,20 +44,20 @@ func peek(c *net.TCPConn) (n int, err error) {
 	return n, err
 }
 
-// unsent reports whether the kernel holds bytes that the peer has not taken.
-func unsent(c *net.TCPConn) bool {
-	if c == nil {
-		return false
-	}
+// sent returns how many bytes the peer has taken in all, and whether there are more that it has not.
+func sent(c *net.TCPConn) (acked uint64, waiting bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	n := 0
-	if ctlErr := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); ctlErr != nil {
-		return false
-	}
-	return err == nil && n > 0
+	_ = raw.Control(func(fd uintptr) { // a closed connection has nothing to say
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			acked = info.Bytes_acked
+		}
+		n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+		waiting = err == nil && n > 0
+	})
+	return acked, waiting
 }
 
 // tell writes a few bytes if they can be written at once. It reports whether all were.

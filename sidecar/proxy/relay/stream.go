@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -14,9 +13,10 @@ type stream struct {
 	buf  buffer
 	want int // room to have when reading
 
-	n    int
-	err  error
-	read func(fd uintptr) bool // s.ready, made once
+	first []byte // to be written before the next read; see ask
+	n     int
+	err   error
+	read  func(fd uintptr) bool // s.ready, made once
 }
 
 // init readies a stream for a connection. Each read has room for at least want bytes.
@@ -55,20 +55,69 @@ func (s *stream) fill() error {
 	return nil
 }
 
+// ask writes b and reads what is answered, when nothing is to be read before. The write happens after the wait for the
+// answer was prepared, so that no try to read is needed before waiting: there cannot be anything yet.
+func (s *stream) ask(b []byte) error {
+	if s.raw == nil {
+		if _, err := s.conn.Write(b); err != nil {
+			return err
+		}
+		return s.fill()
+	}
+	s.first = b
+	err := s.fill()
+	if rest := s.first; err == nil && len(rest) > 0 { // the kernel took a part
+		s.first = nil
+		if _, err := s.conn.Write(rest); err != nil {
+			return err
+		}
+		return s.fill()
+	}
+	s.first = nil
+	return err
+}
+
 // ready is called when bytes may have come. It returns false if there are none, and then holds no more than before.
+//
+// The socket does not block, so neither do the calls: the scheduler need not be told of them.
 func (s *stream) ready(fd uintptr) bool {
+	if len(s.first) > 0 {
+		return s.writeFirst(fd)
+	}
 	s.buf.reserve(s.want)
 	for {
-		s.n, s.err = syscall.Read(int(fd), s.buf.free())
-		switch {
-		case errors.Is(s.err, syscall.EINTR):
+		n, errno := rawRead(fd, s.buf.free())
+		switch errno {
+		case 0:
+			s.n, s.err = n, nil
+			s.buf.w += n
+			return true
+		case syscall.EINTR:
 			continue
-		case errors.Is(s.err, syscall.EAGAIN):
+		case syscall.EAGAIN:
 			s.buf.release()
 			return false
-		case s.err == nil:
-			s.buf.w += s.n
 		}
+		s.n, s.err = 0, errno
 		return true
+	}
+}
+
+// writeFirst writes s.first and has the caller wait. If not all can be written it does not wait.
+func (s *stream) writeFirst(fd uintptr) bool {
+	for {
+		n, errno := rawWrite(fd, s.first)
+		switch errno {
+		case 0:
+			s.first = s.first[n:]
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+		default:
+			s.first, s.n, s.err = nil, 0, errno
+			return true
+		}
+		s.n, s.err = 1, nil // no end
+		return len(s.first) > 0
 	}
 }

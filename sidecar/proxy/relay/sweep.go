@@ -125,10 +125,8 @@ func (c *conn) look(now int64, every time.Duration) {
 		c.expireGone(now, age)
 	case phaseStream:
 		c.expireGone(now, age)
-	case phaseWriting:
-		c.expireAfter(age, l.Write)
-	case phaseSplice:
-		if l.Write > 0 && age > l.Write && unsent(c.tcp) {
+	case phaseWriting, phaseSplice:
+		if l.Write > 0 && age > l.Write && !c.takes(now) {
 			c.expire(endNow)
 		}
 	case phaseBusy, phaseUpgraded:
@@ -158,6 +156,20 @@ func (c *conn) expire(why ending) {
 		_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
 	case endAnswer, endNot: // the client's side is as it was
 	}
+}
+
+// takes reports whether the client has taken some of what it is sent since it was last asked, or has nothing to take. The
+// lock is held.
+func (c *conn) takes(now int64) bool {
+	if c.tcp == nil {
+		return false
+	}
+	acked, waiting := sent(c.tcp)
+	if waiting && acked == c.acked {
+		return false
+	}
+	c.acked, c.since = acked, now
+	return true
 }
 
 // expireGone ends a connection whose client is gone. One that has closed its side is taken for gone after a while in

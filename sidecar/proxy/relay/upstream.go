@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 )
 
 // upstream is a connection to the app.
@@ -11,7 +12,17 @@ type upstream struct {
 	conn net.Conn
 	tcp  *net.TCPConn // nil under TLS
 	in   stream
-	used bool // it has answered a request
+	used bool      // it has answered a request
+	last time.Time // when the last request on it began
+}
+
+// fresh reports whether the connection is new or was in use a moment ago, so that the app's end of it is not worth a look
+// before a request is sent; and notes that one is.
+func (u *upstream) fresh(now time.Time) bool {
+	const moment = 50 * time.Millisecond
+	age := now.Sub(u.last)
+	u.last = now
+	return !u.used || age < moment
 }
 
 // connect returns the connection's own connection to the app, or a new one. fresh wants a new one in any case. Only a
