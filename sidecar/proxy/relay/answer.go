@@ -114,6 +114,7 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 	f := x.framing()
 	then := after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && (!b.running || b.ended.Load()))
 	whole := !b.running || b.ended.Load()
+	x.then = then
 	out := x.writeResponse(x.out[:0], f, then)
 	u.in.buf.take(n)
 	err := x.copyBody(u, f, out)
@@ -199,18 +200,29 @@ func (x *exchange) copyBody(u *upstream, f frame, out []byte) error {
 	case frameToChunk, frameClose:
 		return x.copyToEnd(u, f, out)
 	}
-	return x.c.write(out)
+	return x.finish(out)
+}
+
+// finish writes the end of an answer, which may be all of it. If the connection goes on, that is done together with the
+// wait for the next request.
+func (x *exchange) finish(b []byte) error {
+	c := x.c
+	if x.then == closeAfter || c.in.raw == nil || len(x.out) == 0 || len(b) == 0 || &b[0] != &x.out[0] {
+		return c.write(b)
+	}
+	c.answer, x.out = b, nil
+	return nil
 }
 
 // copyLength copies a body of known length.
 func (x *exchange) copyLength(u *upstream, out []byte) error {
 	left := x.res.Length
 	n := int(min(left, int64(u.in.buf.len())))
-	if err := x.writeBoth(out, u.in.buf.bytes()[:n]); err != nil {
+	left -= int64(n)
+	if err := x.writeBoth(out, u.in.buf.bytes()[:n], left == 0); err != nil {
 		return err
 	}
 	u.in.buf.take(n)
-	left -= int64(n)
 	u.in.want = mediumBlock
 	if x.res.Length > mediumBlock {
 		u.in.want = largeBlock // the next answer may be as long
@@ -234,10 +246,14 @@ func (x *exchange) copyLength(u *upstream, out []byte) error {
 	return nil
 }
 
-// writeBoth writes a head and the first piece of a body: at once, if they are not too long to be worth a copy.
-func (x *exchange) writeBoth(out, piece []byte) error {
+// writeBoth writes a head and the first piece of a body, which may be its end: at once, if they are not too long to be
+// worth a copy.
+func (x *exchange) writeBoth(out, piece []byte, end bool) error {
 	if len(piece) <= cap(out)-len(out) && len(piece) <= smallBlock {
-		return x.c.write(append(out, piece...))
+		if out = append(out, piece...); end {
+			return x.finish(out)
+		}
+		return x.c.write(out)
 	}
 	return x.c.writeBoth(x, out, piece)
 }
@@ -266,11 +282,11 @@ func (x *exchange) copyChunks(u *upstream, f frame, out []byte) error {
 		if chunks.Ended() && used < len(held) && f == frameChunked && string(held[used:]) == "\r\n" {
 			kept += copy(held[kept:], "\r\n") // no trailers: the end goes with the last chunk
 			used = len(held)
-			err = x.writeBoth(out, held[:kept])
+			err = x.writeBoth(out, held[:kept], true)
 			u.in.buf.take(used)
 			return err
 		}
-		if err := x.writeBoth(out, held[:kept]); err != nil {
+		if err := x.writeBoth(out, held[:kept], false); err != nil {
 			return err
 		}
 		out = nil

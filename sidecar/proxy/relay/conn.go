@@ -16,14 +16,15 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // conn is a client connection. One goroutine serves it; others look at what mu guards.
 type conn struct {
-	relay *Relay
-	info  Info
-	net   net.Conn
-	tcp   *net.TCPConn // nil under TLS
-	in    stream       // from the client; a body that is being sent on has it while it runs
-	peer  peer         // what is said of the client to the app
-	body  bodyPace
-	first bool // no head has been read yet
+	relay  *Relay
+	info   Info
+	net    net.Conn
+	tcp    *net.TCPConn // nil under TLS
+	in     stream       // from the client; a body that is being sent on has it while it runs
+	peer   peer         // what is said of the client to the app
+	body   bodyPace
+	answer []byte // the end of an answer, to be written with the wait for the next request; a block
+	first  bool   // no head has been read yet
 
 	mu        sync.Mutex
 	phase     phase     // guarded by mu
@@ -41,6 +42,7 @@ func newConn(r *Relay, nc net.Conn, info Info) *conn {
 	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
 	c.tcp, _ = nc.(*net.TCPConn)
 	c.in.init(nc, smallBlock/2)
+	c.in.wrote = func() { c.enter(phaseIdle) }
 	c.peer = newPeer(info, r.Trusts != nil && r.Trusts(info.Remote))
 	return c
 }
@@ -74,7 +76,8 @@ func (c *conn) serve() (http2 bool) {
 		x := newExchange(c)
 		again := x.serve(n)
 		x.release()
-		if !again || c.relay.draining.Load() {
+		if !again {
+			c.flush()
 			return false
 		}
 		c.in.buf.release()
@@ -100,10 +103,16 @@ const errHTTP2 connError = "the client speaks HTTP/2"
 // head and says why the head is refused.
 func (c *conn) readHead() (int, error) {
 	p := phaseIdle
-	if c.first || c.in.buf.len() > 0 {
+	switch {
+	case c.answer != nil && c.in.buf.len() == 0:
+		if err := c.await(); err != nil {
+			return 0, nil //nolint:nilerr // there is no next request
+		}
+		p = phaseHead
+	case c.first || c.in.buf.len() > 0:
 		p = phaseHead
 	}
-	if !c.enter(p) {
+	if !c.flush() || !c.enter(p) {
 		return 0, nil
 	}
 	scanned, blank := 0, false
@@ -136,6 +145,29 @@ func (c *conn) readHead() (int, error) {
 			return 0, nil
 		}
 	}
+}
+
+// await writes the end of an answer and waits for the next request.
+func (c *conn) await() error {
+	if !c.enter(phaseWriting) {
+		return net.ErrClosed
+	}
+	b := c.answer
+	c.answer = nil
+	err := c.in.writeAndFill(b)
+	drop(b)
+	return err
+}
+
+// flush writes the end of an answer that has not been written yet.
+func (c *conn) flush() bool {
+	if c.answer == nil {
+		return true
+	}
+	err := c.write(c.answer)
+	drop(c.answer)
+	c.answer = nil
+	return err == nil
 }
 
 // isPreface reports whether the bytes are the start of HTTP/2's preface, as far as there are any.

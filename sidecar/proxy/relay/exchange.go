@@ -30,6 +30,7 @@ type exchange struct {
 	isHead  bool   // the method is HEAD
 	upgrade string // the protocol that the app may switch to; empty: none
 	answer  string // gate.Edit.AnswerProtocol
+	then    after  // what becomes of the connection
 	safe    bool   // the request may be sent twice (RFC 9110 section 9.2.2)
 	names   gate.Edit
 }

@@ -13,7 +13,9 @@ type stream struct {
 	buf  buffer
 	want int // room to have when reading
 
-	first []byte // to be written before the next read; see ask
+	first []byte // to be written before the next read
+	sure  bool   // that there is nothing to read before first has been written
+	wrote func() // called when first has been written; may be nil
 	n     int
 	err   error
 	read  func(fd uintptr) bool // s.ready, made once
@@ -64,17 +66,28 @@ func (s *stream) ask(b []byte) error {
 		}
 		return s.fill()
 	}
+	s.sure = true
+	err := s.writeAndFill(b)
+	s.sure = false
+	return err
+}
+
+// writeAndFill writes b and then reads at least one more byte. The stream is one of a TCP connection.
+func (s *stream) writeAndFill(b []byte) error {
 	s.first = b
 	err := s.fill()
-	if rest := s.first; err == nil && len(rest) > 0 { // the kernel took a part
-		s.first = nil
-		if _, err := s.conn.Write(rest); err != nil {
-			return err
-		}
-		return s.fill()
-	}
+	rest := s.first
 	s.first = nil
-	return err
+	if err != nil || len(rest) == 0 {
+		return err
+	}
+	if _, err := s.conn.Write(rest); err != nil { // the kernel took a part
+		return err
+	}
+	if s.wrote != nil {
+		s.wrote()
+	}
+	return s.fill()
 }
 
 // ready is called when bytes may have come. It returns false if there are none, and then holds no more than before.
@@ -82,7 +95,9 @@ func (s *stream) ask(b []byte) error {
 // The socket does not block, so neither do the calls: the scheduler need not be told of them.
 func (s *stream) ready(fd uintptr) bool {
 	if len(s.first) > 0 {
-		return s.writeFirst(fd)
+		if over := s.writeFirst(fd); over || s.sure {
+			return over
+		}
 	}
 	s.buf.reserve(s.want)
 	for {
@@ -103,8 +118,8 @@ func (s *stream) ready(fd uintptr) bool {
 	}
 }
 
-// writeFirst writes s.first and has the caller wait. If not all can be written it does not wait.
-func (s *stream) writeFirst(fd uintptr) bool {
+// writeFirst writes s.first. It reports whether there is no use in waiting: not all could be written, or nothing.
+func (s *stream) writeFirst(fd uintptr) (over bool) {
 	for {
 		n, errno := rawWrite(fd, s.first)
 		switch errno {
@@ -118,6 +133,9 @@ func (s *stream) writeFirst(fd uintptr) bool {
 			return true
 		}
 		s.n, s.err = 1, nil // no end
+		if len(s.first) == 0 && s.wrote != nil {
+			s.wrote()
+		}
 		return len(s.first) > 0
 	}
 }

@@ -232,7 +232,9 @@ func (c *conn) ask() {
 func (c *conn) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.since = p, c.relay.tick.Load()
+	if c.phase, c.since = p, c.relay.tick.Load(); p == phaseIdle && c.end == endNot && c.relay.draining.Load() {
+		c.expire(endNow)
+	}
 	if p == phaseBusy {
 		c.goneSince, c.expects, c.until = 0, false, 0
 	}
