@@ -16,15 +16,19 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // conn is a client connection. One goroutine serves it; others look at what mu guards.
 type conn struct {
-	relay  *Relay
-	info   Info
-	net    net.Conn
-	tcp    *net.TCPConn // nil under TLS
-	in     stream       // from the client; a body that is being sent on has it while it runs
-	peer   peer         // what is said of the client to the app
-	body   bodyPace
-	answer []byte // the end of an answer, to be written with the wait for the next request; a block
-	first  bool   // no head has been read yet
+	relay *Relay
+	info  Info
+	net   net.Conn
+	tcp   *net.TCPConn // nil under TLS
+	in    stream       // from the client; a body that is being sent on has it while it runs
+	peer  peer         // what is said of the client to the app
+	body  bodyPace
+	first bool // no head has been read yet
+
+	answer []byte                // the end of an answer that is still to be written; a block
+	step   func(fd uintptr) bool // c.served, made once
+	inside bool                  // step runs: nothing else may read from the client
+	over   bool                  // no other request is to be served
 
 	mu        sync.Mutex
 	phase     phase     // guarded by mu
@@ -42,7 +46,7 @@ func newConn(r *Relay, nc net.Conn, info Info) *conn {
 	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
 	c.tcp, _ = nc.(*net.TCPConn)
 	c.in.init(nc, smallBlock/2)
-	c.in.wrote = func() { c.enter(phaseIdle) }
+	c.step = c.served
 	c.peer = newPeer(info, r.Trusts != nil && r.Trusts(info.Remote))
 	return c
 }
@@ -81,6 +85,9 @@ func (c *conn) serve() (http2 bool) {
 			return false
 		}
 		c.in.buf.release()
+		if c.in.raw != nil && c.in.buf.len() == 0 && !c.steady() {
+			return false
+		}
 	}
 }
 
@@ -103,13 +110,7 @@ const errHTTP2 connError = "the client speaks HTTP/2"
 // head and says why the head is refused.
 func (c *conn) readHead() (int, error) {
 	p := phaseIdle
-	switch {
-	case c.answer != nil && c.in.buf.len() == 0:
-		if err := c.await(); err != nil {
-			return 0, nil //nolint:nilerr // there is no next request
-		}
-		p = phaseHead
-	case c.first || c.in.buf.len() > 0:
+	if c.first || c.in.buf.len() > 0 {
 		p = phaseHead
 	}
 	if !c.flush() || !c.enter(p) {
@@ -145,18 +146,6 @@ func (c *conn) readHead() (int, error) {
 			return 0, nil
 		}
 	}
-}
-
-// await writes the end of an answer and waits for the next request.
-func (c *conn) await() error {
-	if !c.enter(phaseWriting) {
-		return net.ErrClosed
-	}
-	b := c.answer
-	c.answer = nil
-	err := c.in.writeAndFill(b)
-	drop(b)
-	return err
 }
 
 // flush writes the end of an answer that has not been written yet.
@@ -238,7 +227,7 @@ func (c *conn) linger() {
 		most     = 256 << 10
 	)
 	w, ok := c.net.(interface{ CloseWrite() error })
-	if !ok || !c.enter(phaseBusy) || w.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
+	if c.inside || !ok || !c.enter(phaseBusy) || w.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, c.net, most) // it ends at the client's close, the deadline or the bound

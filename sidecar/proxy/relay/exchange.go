@@ -63,9 +63,6 @@ func (x *exchange) release() {
 // serve serves the request whose head is the first n bytes read. It reports whether the connection can take another.
 func (x *exchange) serve(n int) (again bool) {
 	c := x.c
-	if !c.enter(phaseBusy) {
-		return false
-	}
 	x.start = c.relay.Now()
 	if err := head.ParseRequest(c.in.buf.bytes()[:n], c.relay.Limits.Head, &x.req); err != nil {
 		return x.reject(err)
@@ -73,6 +70,16 @@ func (x *exchange) serve(n int) (again bool) {
 	if l := c.relay.Limits.Target; l > 0 && len(x.req.Target) > l {
 		return x.reject(head.ErrTarget)
 	}
+	return x.run(n)
+}
+
+// run serves the request that has been parsed, whose head is the first n bytes in the buffer.
+func (x *exchange) run(n int) (again bool) {
+	c := x.c
+	if !c.enter(phaseBusy) {
+		return false
+	}
+	x.start = c.relay.Now()
 	c.in.buf.take(n)
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"

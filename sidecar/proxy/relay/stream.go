@@ -13,12 +13,11 @@ type stream struct {
 	buf  buffer
 	want int // room to have when reading
 
-	first []byte // to be written before the next read
-	sure  bool   // that there is nothing to read before first has been written
-	wrote func() // called when first has been written; may be nil
-	n     int
-	err   error
-	read  func(fd uintptr) bool // s.ready, made once
+	first   []byte // to be written before the next read
+	drained bool   // the last read took all that there was
+	n       int    // of the last read
+	err     error
+	read    func(fd uintptr) bool // s.ready, made once
 }
 
 // init readies a stream for a connection. Each read has room for at least want bytes.
@@ -66,14 +65,6 @@ func (s *stream) ask(b []byte) error {
 		}
 		return s.fill()
 	}
-	s.sure = true
-	err := s.writeAndFill(b)
-	s.sure = false
-	return err
-}
-
-// writeAndFill writes b and then reads at least one more byte. The stream is one of a TCP connection.
-func (s *stream) writeAndFill(b []byte) error {
 	s.first = b
 	err := s.fill()
 	rest := s.first
@@ -84,26 +75,30 @@ func (s *stream) writeAndFill(b []byte) error {
 	if _, err := s.conn.Write(rest); err != nil { // the kernel took a part
 		return err
 	}
-	if s.wrote != nil {
-		s.wrote()
-	}
 	return s.fill()
 }
 
 // ready is called when bytes may have come. It returns false if there are none, and then holds no more than before.
+func (s *stream) ready(fd uintptr) bool {
+	if len(s.first) == 0 {
+		return s.once(fd)
+	}
+	n, err := writeSome(fd, s.first)
+	s.first = s.first[n:]
+	s.n, s.err = 1, err // 1: not the end
+	return err != nil || len(s.first) > 0
+}
+
+// once reads what has come. It returns false if nothing has.
 //
 // The socket does not block, so neither do the calls: the scheduler need not be told of them.
-func (s *stream) ready(fd uintptr) bool {
-	if len(s.first) > 0 {
-		if over := s.writeFirst(fd); over || s.sure {
-			return over
-		}
-	}
+func (s *stream) once(fd uintptr) bool {
 	s.buf.reserve(s.want)
 	for {
 		n, errno := rawRead(fd, s.buf.free())
 		switch errno {
 		case 0:
+			s.drained = n < len(s.buf.free())
 			s.n, s.err = n, nil
 			s.buf.w += n
 			return true
@@ -118,24 +113,18 @@ func (s *stream) ready(fd uintptr) bool {
 	}
 }
 
-// writeFirst writes s.first. It reports whether there is no use in waiting: not all could be written, or nothing.
-func (s *stream) writeFirst(fd uintptr) (over bool) {
+// writeSome writes as much as can be written at once.
+func writeSome(fd uintptr, b []byte) (int, error) {
 	for {
-		n, errno := rawWrite(fd, s.first)
+		n, errno := rawWrite(fd, b)
 		switch errno {
 		case 0:
-			s.first = s.first[n:]
+			return n, nil
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
-		default:
-			s.first, s.n, s.err = nil, 0, errno
-			return true
+			return 0, nil
 		}
-		s.n, s.err = 1, nil // no end
-		if len(s.first) == 0 && s.wrote != nil {
-			s.wrote()
-		}
-		return len(s.first) > 0
+		return 0, errno
 	}
 }
