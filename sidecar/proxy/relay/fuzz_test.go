@@ -25,9 +25,10 @@ import (
 // recorder is an app that notes what it takes for requests.
 type recorder struct {
 	net.Listener
-	conns sync.WaitGroup
-	mu    sync.Mutex
-	seen  []string
+	mu   sync.Mutex
+	idle *sync.Cond // of mu: open has become 0
+	open int        // guarded by mu
+	seen []string   // guarded by mu
 }
 
 func (r *recorder) run() {
@@ -36,7 +37,19 @@ func (r *recorder) run() {
 		if err != nil {
 			return
 		}
-		r.conns.Go(func() { r.serve(c) })
+		r.count(+1)
+		go func() {
+			defer r.count(-1)
+			r.serve(c)
+		}()
+	}
+}
+
+func (r *recorder) count(delta int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open += delta; r.open == 0 {
+		r.idle.Broadcast()
 	}
 }
 
@@ -69,9 +82,11 @@ func (r *recorder) take(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	r.conns.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for r.open > 0 {
+		r.idle.Wait()
+	}
 	out := slices.DeleteFunc(r.seen, func(s string) bool { return s == "GET /last" })
 	r.seen = nil
 	return out
@@ -90,6 +105,7 @@ func FuzzRelay(f *testing.F) {
 		f.Fatal(err)
 	}
 	app := &recorder{Listener: listener}
+	app.idle = sync.NewCond(&app.mu)
 	f.Cleanup(func() { _ = app.Close() })
 	go app.run()
 
