@@ -317,13 +317,14 @@ func (x *exchange) copyTrailers(u *upstream, f frame) error {
 			return err
 		}
 	}
-	var err error
-	if x.body.fields, err = head.ParseTrailers(u.in.buf.bytes()[:end], answerLimits, x.body.fields); err != nil {
+	fields, err := head.ParseTrailers(u.in.buf.bytes()[:end], answerLimits, x.res.Fields[:0])
+	if err != nil {
 		return err
 	}
+	x.res.Fields = fields // the head has been written
 	out := x.out[:0]
-	for i := range x.body.fields {
-		switch f := &x.body.fields[i]; f.Kind {
+	for i := range fields {
+		switch f := &fields[i]; f.Kind {
 		case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
 		default:
 			out = appendField(out, f.Name, f.Value)

@@ -152,6 +152,12 @@ func (x *exchange) send(u *upstream) {
 	edit := x.names
 	go func() {
 		defer close(b.result)
+		defer func() {
+			if x.c.relay.recovered(recover()) {
+				b.reason = decision.InternalError
+				u.abort()
+			}
+		}()
 		b.reason = x.pump(u, &edit)
 		b.ended.Store(b.reason == "")
 	}()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -53,19 +54,7 @@ func newConn(r *Relay, nc net.Conn, info Info) *conn {
 
 // serve serves requests until the connection ends. It reports whether the connection is HTTP/2's from now on.
 func (c *conn) serve() (http2 bool) {
-	defer func() {
-		c.mu.Lock()
-		up := c.up
-		c.up = nil
-		c.mu.Unlock()
-		if up != nil {
-			up.discard()
-		}
-		if !http2 {
-			c.in.buf.take(c.in.buf.len())
-			c.in.buf.release()
-		}
-	}()
+	defer c.giveBack(&http2)
 	for {
 		n, err := c.readHead()
 		switch {
@@ -89,6 +78,40 @@ func (c *conn) serve() (http2 bool) {
 			return false
 		}
 	}
+}
+
+// giveBack gives back what the connection holds. After a panic that is nothing but the sockets, since a goroutine that sends
+// a body on may still use the buffers.
+func (c *conn) giveBack(http2 *bool) {
+	c.mu.Lock()
+	up := c.up
+	c.up = nil
+	c.mu.Unlock()
+	if c.relay.recovered(recover()) {
+		c.abort()
+		if up != nil {
+			up.close()
+		}
+		*http2 = false
+		return
+	}
+	if up != nil {
+		up.discard()
+	}
+	if !*http2 {
+		c.in.buf.take(c.in.buf.len())
+		c.in.buf.release()
+	}
+}
+
+// recovered reports whether there was a panic, and logs where it happened. What it says is not logged: it may quote a
+// request.
+func (r *Relay) recovered(p any) bool {
+	if p == nil {
+		return false
+	}
+	r.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(debug.Stack()))
+	return true
 }
 
 // rest returns what was read and not used.
@@ -224,7 +247,7 @@ func (c *conn) writeBoth(x *exchange, first, second []byte) error {
 func (c *conn) linger() {
 	const (
 		patience = 500 * time.Millisecond
-		most     = 256 << 10
+		most     = 16 << 20 // a client that sends a large body reads the answer when it has sent it
 	)
 	w, ok := c.net.(interface{ CloseWrite() error })
 	if c.inside || !ok || !c.enter(phaseBusy) || w.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {

@@ -79,7 +79,7 @@ type Relay struct {
 	date     atomic.Pointer[[]byte] // the Date field of this second
 	draining atomic.Bool
 	upgrades upgrades
-	group    sync.WaitGroup // of connections
+	gone     chan struct{} // holds one while a connection has ended since Wait looked
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu
@@ -87,7 +87,7 @@ type Relay struct {
 
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
-	r := &Relay{Config: c, conns: map[*conn]struct{}{}}
+	r := &Relay{Config: c, conns: map[*conn]struct{}{}, gone: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.look(time.Now())
 	go r.sweep(r.ctx)
@@ -97,21 +97,27 @@ func New(c Config) *Relay {
 // Serve serves a connection until it ends, closes it, and calls release, unless HTTP2 has taken it over.
 func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
 	c := newConn(r, nc, info)
-	r.group.Add(1)
 	r.mu.Lock()
 	r.conns[c] = struct{}{}
 	r.mu.Unlock()
-	defer r.group.Done()
-	taken := c.serve()
-	r.mu.Lock()
-	delete(r.conns, c)
-	r.mu.Unlock()
-	if taken {
+	if c.serve() {
+		r.forget(c)
 		r.HTTP2(&prefixed{Conn: nc, prefix: c.rest()}, info, release)
 		return
 	}
 	_ = nc.Close()
 	release()
+	r.forget(c)
+}
+
+func (r *Relay) forget(c *conn) {
+	r.mu.Lock()
+	delete(r.conns, c)
+	r.mu.Unlock()
+	select {
+	case r.gone <- struct{}{}:
+	default:
+	}
 }
 
 // Retire has every connection end after its next answer.
@@ -126,16 +132,16 @@ func (r *Relay) Drain() {
 	}
 }
 
-// Wait returns when all connections have ended, or with the context's error.
+// Wait returns when there is no connection, or with the context's error. It must not be called twice at one time.
 func (r *Relay) Wait(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { r.group.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for len(r.all()) > 0 {
+		select {
+		case <-r.gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // Close ends all connections at once.

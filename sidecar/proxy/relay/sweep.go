@@ -228,15 +228,17 @@ func (c *conn) ask() {
 	}
 }
 
-// enter notes what the connection does from now on. It returns false if the connection is to end without a word.
+// enter notes what the connection does from now on. It returns false if the connection is to end without a word. One whose
+// time was up just when the answer came takes no further request.
 func (c *conn) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase, c.since = p, c.relay.tick.Load(); p == phaseIdle && c.end == endNot && c.relay.draining.Load() {
 		c.expire(endNow)
 	}
-	if p == phaseBusy {
+	if p == phaseIdle || p == phaseHead {
 		c.goneSince, c.expects, c.until = 0, false, 0
+		return c.end == endNot
 	}
 	return c.end != endNow
 }

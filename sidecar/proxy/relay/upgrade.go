@@ -58,6 +58,12 @@ func (x *exchange) tunnel(t *upgraded, u *upstream) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() {
+			if x.c.relay.recovered(recover()) {
+				_ = t.Close()
+				u.abort()
+			}
+		}()
 		err := pour(u.conn, &x.c.in)
 		if w, ok := u.conn.(interface{ CloseWrite() error }); ok && err == nil {
 			_ = w.CloseWrite() // closed already, if it fails

@@ -1,0 +1,60 @@
+package relay_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// A panic ends the connection that it happens on, with a reset, and no other; the log says where and quotes no request.
+func TestPanicEndsOneConnection(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+	}))
+	t.Cleanup(app.Close)
+	upstream, _ := url.Parse(app.URL)
+	var log strings.Builder
+	r := newRelay(t, func(rec *telemetry.Record) {
+		if strings.HasPrefix(rec.Path, "/canary") {
+			panic("canary")
+		}
+	})
+	r.Log = funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})
+	ended := make(chan struct{})
+	serve := func() net.Conn {
+		c, server := pair(t)
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		go func() {
+			r.Serve(server, relay.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+			ended <- struct{}{}
+		}()
+		return c
+	}
+	other, c := serve(), serve()
+	_, _ = io.WriteString(c, "GET /canary HTTP/1.1\r\nHost: a\r\nX: canary\r\n\r\n")
+	if b, err := io.ReadAll(c); err == nil || len(b) > 0 {
+		t.Errorf("got %q, %v; want a reset", b, err)
+	}
+	<-ended
+	if got := log.String(); !strings.Contains(got, "panic while serving") || !strings.Contains(got, "panic_test.go") || strings.Contains(got, "canary") {
+		t.Errorf("log: %s", got)
+	}
+	_, _ = io.WriteString(other, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+	if b, err := io.ReadAll(other); err != nil || !strings.HasSuffix(string(b), "\r\n\r\nok") {
+		t.Errorf("another connection: %q, %v", b, err)
+	}
+	<-ended
+}
