@@ -245,8 +245,8 @@ func TestConditionsRangesAndCodingsPass(t *testing.T) {
 				if want.StatusCode != tt.status {
 					t.Fatalf("the app itself answers %s", want.Status)
 				}
-				if diff := cmp.Diff(want.Header, got.Header); diff != "" || got.StatusCode != want.StatusCode || body != wantBody || got.ContentLength != want.ContentLength {
-					t.Errorf("%s, %d of %d bytes, length %d: %s", got.Status, len(body), len(wantBody), got.ContentLength, diff)
+				if diff := cmp.Diff(want.Header, got.Header); diff != "" || got.StatusCode != want.StatusCode || body != wantBody {
+					t.Errorf("%s, %d of %d bytes: %s", got.Status, len(body), len(wantBody), diff)
 				}
 			})
 		}

@@ -61,5 +61,6 @@ func (g *gapTB) Error(args ...any)            { g.failed = true; g.Log(args...) 
 func (g *gapTB) Errorf(f string, args ...any) { g.failed = true; g.Logf(f, args...) }
 func (g *gapTB) Fatal(args ...any)            { g.failed = true; g.Skip(args...) }
 func (g *gapTB) Fatalf(f string, args ...any) { g.failed = true; g.Skipf(f, args...) }
+func (g *gapTB) Skip(args ...any)             { g.failed = true; g.TB.Skip(args...) }
 func (g *gapTB) Fail()                        { g.failed = true }
 func (g *gapTB) FailNow()                     { g.failed = true; g.SkipNow() }
