@@ -23,8 +23,10 @@ const (
 // Run reads Secrets and ConfigMaps again and again until ctx is done, and closes the Resolver then.
 func (r *Resolver) Run(ctx context.Context) error {
 	defer r.Close()
+	most := max(1, int(r.options.Poll*readsASecond/time.Second))
+	var turns rota
 	for {
-		objects := r.objects()
+		objects := turns.next(r.objects(), most)
 		every := max(r.options.Poll, time.Duration(len(objects))*time.Second/readsASecond)
 		if len(objects) == 0 {
 			if !wait(ctx, every) {

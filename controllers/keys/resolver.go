@@ -25,7 +25,8 @@ type Options struct {
 	Changed func(namespace string)
 	// Metrics are counted into. Default: metrics that nobody reads.
 	Metrics *Metrics
-	// Poll is how often Secrets and ConfigMaps are read; longer when there are more than 20 for each second of it. Default 5s.
+	// Poll is how often Secrets and ConfigMaps are read; less often when there are more than 20 for each second of it, first
+	// of all those of the namespaces that have the most. Default 5s.
 	Poll time.Duration
 }
 
