@@ -92,5 +92,18 @@ func checkNames(pod *corev1.Pod) error {
 			return refuse(fmt.Sprintf("spec.volumes[%d].name", i), want, "%q is taken", v.Name)
 		}
 	}
+	return checkMounts(pod)
+}
+
+// checkMounts refuses containers that mount a volume of the sidecar's: its keys, its rules and its token are in there.
+func checkMounts(pod *corev1.Pod) error {
+	for c := range containers(pod) {
+		for i, m := range c.VolumeMounts {
+			if ourVolume(m.Name) {
+				return refuse(fmt.Sprintf("%s.volumeMounts[%d].name", c.field, i), "a volume of the pod's own",
+					"%q is the sidecar's alone", m.Name)
+			}
+		}
+	}
 	return nil
 }
