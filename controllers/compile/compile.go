@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -18,7 +19,7 @@ func Compile(s Snapshot) (Result, error) {
 	c.admit()
 	revocations, problems, next := revoked(s)
 	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads)), Revocations: problems, Next: next}
-	for _, w := range s.Workloads {
+	for _, w := range slices.SortedFunc(slices.Values(s.Workloads), byName) { // so that it is always the same that find no room
 		b, err := c.bundleFor(w, revocations)
 		if err != nil {
 			return Result{}, err
@@ -37,12 +38,14 @@ type compiler struct {
 	Snapshot
 	policies []admitted         // oldest first
 	groups   map[string]*Bundle // by the set of selected policies, a byte for each policy
+	bytes    int                // of all bundles in groups
 }
 
 // admitted is a policy, or its stand-in, that takes part.
 type admitted struct {
 	Policy
 	outcome *Outcome
+	size    int // of the encoded spec, in bytes
 }
 
 // admit checks each policy by itself.
@@ -51,6 +54,9 @@ func (c *compiler) admit() {
 		a := admitted{Policy: p, outcome: &Outcome{Policy: p, Problem: c.problem(p)}}
 		if a.outcome.Problem != nil {
 			a.Policy = c.standIn(p)
+		}
+		if spec, err := json.Marshal(a.Spec); err == nil { // if not, encoding it fails too, and says so
+			a.size = len(spec)
 		}
 		c.policies = append(c.policies, a)
 	}
@@ -80,10 +86,11 @@ func (c *compiler) bundleFor(w Workload, revocations []bundle.Revocation) (*Bund
 	if b := c.groups[string(mask)]; b != nil {
 		return b, nil
 	}
-	b, err := c.encode(c.together(selected), revocations)
+	b, err := c.fitting(selected, revocations)
 	if err != nil {
 		return nil, fmt.Errorf("encode bundle of namespace %s: %w", c.Namespace, err)
 	}
+	c.bytes += len(b.Encoded)
 	c.groups[string(mask)] = b
 	return b, nil
 }

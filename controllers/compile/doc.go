@@ -13,5 +13,6 @@
 //     have been refused cannot be known. An Audit policy never refuses; its stand-in neither.
 //
 // Policies that compile each by itself but not together (they name more than 64 issuers) are taken in order, oldest
-// first and then by name; the one that does not fit any more gets a stand-in.
+// first and then by name; the one that does not fit any more gets a stand-in. So do all policies of a pod whose bundle is
+// larger than a sidecar takes, or for which the bundles of the namespace leave no room in the controller's memory.
 package compile

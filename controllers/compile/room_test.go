@@ -1,0 +1,85 @@
+package compile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+)
+
+// bulky is a policy of 4 MiB that selects the pods with a label.
+func bulky(name, label string) compile.Policy {
+	p := good(name, "")
+	p.Selector = policy.Selector{}
+	if label != "" {
+		p.Selector.MatchLabels = map[string]string{label: ""}
+	}
+	values := make([]string, 256)
+	for i := range values {
+		values[i] = fmt.Sprintf("%04d", i) + strings.Repeat("v", 1020)
+	}
+	p.Spec.Issuers = []policy.Issuer{{Name: "idp", Issuer: "https://idp.example", AnyAudience: true, Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}}}
+	p.Spec.Rules = []policy.Rule{{Name: "bulk", Allow: &policy.Allow{}}}
+	for range 16 {
+		p.Spec.Rules[0].Allow.Claims = append(p.Spec.Rules[0].Allow.Claims, policy.ClaimCondition{Claim: "a", AnyOf: values})
+	}
+	return p
+}
+
+func TestALabelForEachPodDoesNotMultiplyThePolicies(t *testing.T) {
+	t.Parallel()
+	s := compile.Snapshot{Check: func([]compile.Policy) error { return nil }}
+	for i := range 8 {
+		s.Policies = append(s.Policies, bulky(fmt.Sprintf("p%d", i), ""))
+	}
+	for i := range 6 {
+		label := fmt.Sprintf("l%d", i)
+		own := good("own"+label, "")
+		own.Selector.MatchLabels = map[string]string{label: ""}
+		s.Policies = append(s.Policies, own)
+		w := pod("w"+label, "orders")
+		w.Labels[label] = ""
+		s.Workloads = append(s.Workloads, w)
+	}
+	r := mustCompile(t, s)
+	total := 0
+	for _, b := range r.Bundles {
+		total += len(b.Encoded)
+	}
+	if total < bundle.MaxSize || total > 2*bundle.MaxSize+1<<20 {
+		t.Errorf("the bundles have %d bytes", total)
+	}
+	if n := len(r.Bundles["uid-wl0"].Encoded); n < 32<<20 {
+		t.Error("there is room for the first pod, but it got stand-ins")
+	}
+	last := decode(t, r.Bundles["uid-wl5"])
+	if n := len(last.Policies); n != 9 {
+		t.Errorf("the last pod has %d policies, want a stand-in for each of 9", n)
+	}
+	for _, p := range last.Policies {
+		if len(p.Spec.Rules) > 0 {
+			t.Errorf("policy %s, for which there is no room, allows something", p.Name)
+		}
+	}
+	if got := problem(t, r, "p0"); !strings.Contains(got, "too large") {
+		t.Errorf("problem %q; want it said", got)
+	}
+	if got := problem(t, r, "ownl0"); got != "" {
+		t.Errorf("policy ownl0, for whose pod there was room, has the problem %q", got)
+	}
+}
+
+func TestABundleThatNoSidecarTakes(t *testing.T) {
+	t.Parallel()
+	s := compile.Snapshot{Check: func([]compile.Policy) error { return nil }, Workloads: []compile.Workload{pod("w", "orders")}}
+	for i := range 17 {
+		s.Policies = append(s.Policies, bulky(fmt.Sprintf("p%d", i), ""))
+	}
+	r := mustCompile(t, s)
+	if n := len(r.Bundles["uid-w"].Encoded); n > 1<<20 {
+		t.Errorf("the bundle has %d bytes; a sidecar takes %d", n, bundle.MaxSize)
+	}
+}
