@@ -59,6 +59,7 @@ func Register(s Server, c Config) error {
 		return err
 	}
 	decoder := admission.NewDecoder(c.Scheme)
+	places := make(chan struct{}, largeReviews)
 	pods := &podHandler{cfg: c, decoder: decoder}
 	for path, h := range map[string]handler{
 		PodsPath:             pods.handle,
@@ -66,7 +67,7 @@ func Register(s Server, c Config) error {
 		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
 		TokenRevocationsPath: (&revocationHandler{decoder: decoder}).handle,
 	} {
-		s.Register(path, &admission.Webhook{Handler: counted(path, h, count, c.Log)})
+		s.Register(path, bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)}))
 	}
 	return nil
 }

@@ -1,0 +1,34 @@
+package webhook
+
+import (
+	"net/http"
+	"time"
+)
+
+const (
+	// smallReview is the size, in bytes, up to which requests are all served at once. Most are a tenth of it.
+	smallReview = 256 << 10
+	// largeReviews is how many larger ones are served at a time. Anybody who reaches the port can send them, 7 MiB each.
+	largeReviews = 16
+	// largeTime is how long the body of a large one may take.
+	largeTime = 5 * time.Second
+)
+
+// bounded serves few large requests at a time; others wait until their caller gives up. Small ones never wait.
+func bounded(places chan struct{}, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength >= 0 && r.ContentLength <= smallReview {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		case <-r.Context().Done():
+			return
+		}
+		// A server that cannot do this has timeouts of its own.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,75 @@
+package webhook
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestLargeRequestsAreNotHeldAllAtOnce(t *testing.T) {
+	t.Parallel()
+	var served atomic.Int32
+	entered, release := make(chan struct{}, 40), make(chan struct{})
+	h := bounded(make(chan struct{}, largeReviews), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.ContentLength < 0 || r.ContentLength > smallReview {
+			served.Add(1)
+			entered <- struct{}{}
+			<-release
+		}
+	}))
+	serve := func(size int64) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, PodsPath, strings.NewReader(""))
+		r.ContentLength = size
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() { serve(int64(smallReview+1) * int64(1-i%2*2)) }) // every other one does not tell its length
+	}
+	for range largeReviews {
+		<-entered
+	}
+	serve(smallReview)
+	if n := served.Load(); n > largeReviews {
+		t.Errorf("%d large requests are held at a time, want %d", n, largeReviews)
+	}
+	close(release)
+	all.Wait()
+	if n := served.Load(); n != 40 {
+		t.Errorf("%d of 40 large requests were served in the end", n)
+	}
+}
+
+func TestALargeRequestThatDoesNotComeGivesUpItsPlace(t *testing.T) {
+	t.Parallel()
+	failed := make(chan error, 1)
+	s := httptest.NewServer(bounded(make(chan struct{}, 1), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		failed <- err
+	})))
+	t.Cleanup(s.Close)
+	body, end := io.Pipe()
+	t.Cleanup(func() { _ = end.Close() })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	select {
+	case err := <-failed:
+		if err == nil {
+			t.Error("the body came to an end")
+		}
+	case <-time.After(4 * largeTime):
+		t.Error("the request still has its place")
+	}
+}
