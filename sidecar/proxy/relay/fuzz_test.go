@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +63,8 @@ func (r *recorder) serve(c net.Conn) {
 			return
 		}
 		r.mu.Lock()
-		r.seen = append(r.seen, req.Method+" "+req.URL.Path)
+		path, _, _ := strings.Cut(req.RequestURI, "?")
+		r.seen = append(r.seen, req.Method+" "+path)
 		r.mu.Unlock()
 		_, _ = io.Copy(io.Discard, req.Body)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
