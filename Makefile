@@ -8,6 +8,8 @@ VERSION ?= 0.1.0
 BIN := $(CURDIR)/bin
 CACHE := $(or $(BEARERGUARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bearerguard)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# gRPC's tracing pages draw in templates, which keep a sixth of the binary from being left out.
+SIDECAR = -tags grpcnotrace -trimpath -ldflags '$(LDFLAGS)'
 export CGO_ENABLED ?= 0
 export CACHE
 
@@ -21,13 +23,13 @@ help: ## List the targets.
 
 .PHONY: build
 build: ## Build bin/sidecar, bin/controller and bin/bearerguard.
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/sidecar ./cmd/sidecar
+	go build $(SIDECAR) -o $(BIN)/sidecar ./cmd/sidecar
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/controller ./cmd/controller
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/bearerguard ./cmd/kubectl-bearerguard
 
 .PHONY: demo
 demo: ## Show a standalone sidecar refuse and forward requests (KEEP=1 leaves it running).
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/sidecar ./cmd/sidecar
+	go build $(SIDECAR) -o $(BIN)/sidecar ./cmd/sidecar
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/bearerguard ./cmd/kubectl-bearerguard
 	go build -trimpath -o $(BIN)/demo ./hack/demo
 	$(BIN)/demo --sidecar $(BIN)/sidecar --bearerguard $(BIN)/bearerguard
@@ -63,7 +65,7 @@ bench-engine: ## Measure tokens and decisions beside raw cryptography, golang-jw
 
 .PHONY: bench-proxy
 bench-proxy: ## Measure a request's cost beside HAProxy and nginx (root; QUICK=1, ROWS=regexp, PERF=1).
-	go build -trimpath -ldflags '$(if $(PERF),,$(LDFLAGS))' -o $(BIN)/bench-proxy/sidecar ./cmd/sidecar
+	go build -tags grpcnotrace -trimpath -ldflags '$(if $(PERF),,$(LDFLAGS))' -o $(BIN)/bench-proxy/sidecar ./cmd/sidecar
 	hack/bench/proxy/prepare.sh $(BIN)/bench-proxy
 	$(BIN)/bench-proxy/bench-proxy
 

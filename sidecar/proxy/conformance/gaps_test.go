@@ -10,8 +10,6 @@ import (
 var knownGaps = map[string]string{
 	"TestAnswersBeforeTheBodyEnds/an answer that ends before the request does/HTTP/2.0": "sometimes the end of the stream never comes",
 
-	"TestStrayBytesOfTheApp/later, before a GET": "what comes while a connection is idle is looked for only before what must not be sent twice",
-
 	"TestInterimAnswersPass/nor does one go on for ever in HTTP/2": "httputil.ReverseProxy takes net/http's bound away",
 	"TestNothingIsForged/answers, HTTP/2":                          "sometimes net/http's server guesses a Content-Type",
 

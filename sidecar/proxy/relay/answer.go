@@ -382,7 +382,8 @@ func (x *exchange) splice(u *upstream, left int64) error {
 	if !x.c.enter(phaseSplice) {
 		return io.ErrUnexpectedEOF
 	}
-	n, err := x.c.tcp.ReadFrom(&io.LimitedReader{R: u.tcp, N: left})
+	x.body.splice = io.LimitedReader{R: u.tcp, N: left}
+	n, err := x.c.tcp.ReadFrom(&x.body.splice)
 	if err == nil && n < left {
 		return io.ErrUnexpectedEOF
 	}

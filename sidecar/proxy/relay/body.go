@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"errors"
+	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -20,6 +23,7 @@ type body struct {
 	most    int64 // bytes of data, at most; 0: no bound
 	done    bool  // all of it, trailers included, has been taken from the buffer
 	fields  []head.Field
+	splice  io.LimitedReader // storage for pumpSplice
 
 	running bool          // another goroutine sends it on
 	ended   atomic.Bool   // it has sent all
@@ -128,27 +132,17 @@ func (x *exchange) skipBody() bool {
 
 // bodyPace is what the sweep sees of a body that is being sent on.
 type bodyPace struct {
-	reading atomic.Bool  // the client is waited for
-	bytes   atomic.Int64 // came so far
-	starved atomic.Int64 // nanoseconds that the client was waited for
-}
-
-// slow reports whether the body comes too slowly. It is called once in every.
-func (p *bodyPace) slow(rate int64, grace, every time.Duration) bool {
-	if !p.reading.Load() {
-		return false
-	}
-	starved := time.Duration(p.starved.Add(int64(every)))
-	return rate > 0 && starved > grace && float64(p.bytes.Load()) < float64(rate)*starved.Seconds()
+	reading atomic.Bool   // the client is waited for
+	bytes   atomic.Int64  // came so far, where the kernel does not know
+	before  uint64        // guarded by conn.mu: bytes that the kernel had received when the body began
+	starved time.Duration // guarded by conn.mu: how long the client was waited for
 }
 
 // send starts to send the rest of the body on, beside the answer.
 func (x *exchange) send(u *upstream) {
 	b := &x.body
 	b.running, b.result = true, make(chan struct{})
-	pace := &x.c.body
-	pace.bytes.Store(0)
-	pace.starved.Store(0)
+	x.c.beginBody()
 	edit := x.names
 	go func() {
 		defer close(b.result)
@@ -171,6 +165,9 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 	c.in.want = mediumBlock
 	defer func() { c.in.want = smallBlock / 2 }()
 	for !b.done {
+		if !b.chunked && b.left >= spliceFrom && b.most == 0 && c.tcp != nil && u.tcp != nil {
+			return x.pumpSplice(u)
+		}
 		c.body.reading.Store(true)
 		err := c.in.fill()
 		c.body.reading.Store(false)
@@ -194,6 +191,41 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 		c.in.buf.release()
 	}
 	return ""
+}
+
+// pumpSplice has the kernel send the rest of a body on.
+func (x *exchange) pumpSplice(u *upstream) decision.Reason {
+	b, c := &x.body, x.c
+	c.body.reading.Store(true)
+	defer c.body.reading.Store(false)
+	b.splice = io.LimitedReader{R: c.tcp, N: b.left}
+	n, err := u.tcp.ReadFrom(&b.splice)
+	b.splice.R = nil
+	if b.left -= n; b.left == 0 {
+		b.done = true
+		return ""
+	}
+	if err == nil || !writes(err) {
+		u.abort()
+		return decision.BadRequest // the body is cut off
+	}
+	return "" // the app takes no more
+}
+
+// writes reports whether an error is one of writing to the app, not of reading from the client.
+func writes(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// beginBody notes that a body begins to be waited for.
+func (c *conn) beginBody() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.body.bytes.Store(0)
+	c.body.starved = 0
+	if c.tcp != nil {
+		c.body.before, _ = received(c.tcp)
+	}
 }
 
 // stop ends the sending of the body and returns whether all of it had been sent, so that the connection can go on.

@@ -66,6 +66,9 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 		if n, err = x.try(u); err == nil {
 			return u, n, nil
 		}
+		if stale && err == errStale { //nolint:errorlint // stream returns it as it is
+			continue // nothing was sent
+		}
 		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || timedOut(err) {
 			return nil, 0, err
 		}
@@ -77,7 +80,7 @@ func (x *exchange) try(u *upstream) (int, error) {
 	if !x.c.enter(phaseBusy) {
 		return 0, net.ErrClosed
 	}
-	if x.body.done && u.fresh(x.start) {
+	if x.body.done {
 		if !x.c.enter(phaseWaiting) {
 			return 0, net.ErrClosed
 		}
@@ -86,10 +89,13 @@ func (x *exchange) try(u *upstream) (int, error) {
 		}
 		return x.answerHead(u)
 	}
+	if err := u.in.silent(); err != nil {
+		return 0, err
+	}
 	if _, err := u.conn.Write(x.out); err != nil {
 		return 0, err
 	}
-	if !x.body.done && !x.body.running {
+	if !x.body.running {
 		x.send(u)
 		if x.req.Expect {
 			x.c.expect()

@@ -79,6 +79,7 @@ type Relay struct {
 	date     atomic.Pointer[[]byte] // the Date field of this second
 	draining atomic.Bool
 	upgrades upgrades
+	trim     trim          // of the sweep alone
 	gone     chan struct{} // holds one while a connection has ended since Wait looked
 
 	mu    sync.Mutex

@@ -17,15 +17,6 @@ func sideOf(c *net.TCPConn) side {
 	return sideGone
 }
 
-// quiet reports whether a connection that should be silent is: open, and nothing has come.
-func quiet(c *net.TCPConn) bool {
-	if c == nil {
-		return true // not to be seen through TLS; a retry will have to do
-	}
-	_, err := peek(c)
-	return err == unix.EAGAIN //nolint:errorlint // an errno
-}
-
 func peek(c *net.TCPConn) (n int, err error) {
 	if c == nil {
 		return 0, unix.EAGAIN
@@ -71,4 +62,20 @@ func tell(c *net.TCPConn, b []byte) bool {
 		return false
 	}
 	return err == nil && n == len(b)
+}
+
+// received returns how many bytes of the peer's the kernel has received in all, and whether it holds some of them.
+func received(c *net.TCPConn) (total uint64, held bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	_ = raw.Control(func(fd uintptr) { // a closed connection has nothing to say
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			total = info.Bytes_received
+		}
+		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		held = err == nil && n > 0
+	})
+	return total, held
 }

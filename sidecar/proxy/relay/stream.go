@@ -18,6 +18,7 @@ type stream struct {
 	n       int    // of the last read
 	err     error
 	read    func(fd uintptr) bool // s.ready, made once
+	look    func(fd uintptr) bool // for silent
 }
 
 // init readies a stream for a connection. Each read has room for at least want bytes.
@@ -27,6 +28,12 @@ func (s *stream) init(c net.Conn, want int) {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.raw = raw
 			s.read = s.ready
+			s.look = func(fd uintptr) bool {
+				if s.once(fd) {
+					s.stale()
+				}
+				return true
+			}
 		}
 	}
 }
@@ -56,8 +63,11 @@ func (s *stream) fill() error {
 	return nil
 }
 
-// ask writes b and reads what is answered, when nothing is to be read before. The write happens after the wait for the
-// answer was prepared, so that no try to read is needed before waiting: there cannot be anything yet.
+// errStale says that a connection which should be silent has been closed or has something to say. Nothing has been written.
+const errStale connError = "the connection is not silent"
+
+// ask writes b and reads what is answered. If something has come before b is written, which nobody asked for, that is
+// errStale: it must not be taken for the answer.
 func (s *stream) ask(b []byte) error {
 	if s.raw == nil {
 		if _, err := s.conn.Write(b); err != nil {
@@ -83,10 +93,32 @@ func (s *stream) ready(fd uintptr) bool {
 	if len(s.first) == 0 {
 		return s.once(fd)
 	}
+	if s.once(fd) {
+		s.stale()
+		return true
+	}
 	n, err := writeSome(fd, s.first)
 	s.first = s.first[n:]
 	s.n, s.err = 1, err // 1: not the end
 	return err != nil || len(s.first) > 0
+}
+
+// silent returns errStale if something has come that nobody asked for.
+func (s *stream) silent() error {
+	if s.raw == nil {
+		return nil // not to be seen without waiting
+	}
+	s.n, s.err = 1, nil
+	if err := s.raw.Read(s.look); err != nil {
+		return err
+	}
+	return s.err
+}
+
+func (s *stream) stale() {
+	s.first, s.n, s.err = nil, 0, errStale
+	s.buf.take(s.buf.len())
+	s.buf.release()
 }
 
 // once reads what has come. It returns false if nothing has.

@@ -81,9 +81,13 @@ func (r *Relay) look(now time.Time) {
 		b := now.UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 		r.date.Store(&b)
 	}
+	idle := 0
 	for _, c := range r.all() {
-		c.look(now.UnixNano(), r.every())
+		if c.look(now.UnixNano(), r.every()) {
+			idle++
+		}
 	}
+	r.trim.look(idle, now)
 }
 
 // isDate compares the seconds, which is what changes.
@@ -93,13 +97,19 @@ func isDate(d []byte, now time.Time) bool {
 	return d[at] == byte('0'+s/10) && d[at+1] == byte('0'+s%10)
 }
 
-// look checks one connection.
-func (c *conn) look(now int64, every time.Duration) {
+// look checks one connection. It reports whether the connection is idle.
+func (c *conn) look(now int64, every time.Duration) (idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != endNot {
-		return // a read that began meanwhile is ended by its deadline
+		return false // a read that began meanwhile is ended by its deadline
 	}
+	c.check(now, every)
+	return c.phase == phaseIdle
+}
+
+// check ends the connection if it has to. The lock is held.
+func (c *conn) check(now int64, every time.Duration) {
 	if c.until != 0 && now > c.until && c.phase != phaseIdle && c.phase != phaseHead {
 		c.expireStream()
 		return
@@ -131,9 +141,25 @@ func (c *conn) look(now int64, every time.Duration) {
 		}
 	case phaseBusy, phaseUpgraded:
 	}
-	if c.body.slow(l.BodyRate, l.ReadHead, every) {
+	if c.body.reading.Load() && c.slow(every) {
 		c.expire(endBodyRate)
 	}
+}
+
+// slow reports whether a request's body comes too slowly. It is called once in every while the body is waited for; time in
+// which the app does not take what has come does not count. The lock is held.
+func (c *conn) slow(every time.Duration) bool {
+	p, l := &c.body, &c.relay.Limits
+	came := p.bytes.Load()
+	if c.tcp != nil {
+		total, held := received(c.tcp)
+		if held {
+			return false
+		}
+		came = int64(total - p.before)
+	}
+	p.starved += every
+	return l.BodyRate > 0 && p.starved > l.ReadHead && float64(came) < float64(l.BodyRate)*p.starved.Seconds()
 }
 
 func (c *conn) expireAfter(age, limit time.Duration) {

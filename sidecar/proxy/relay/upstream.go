@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"time"
 )
 
 // upstream is a connection to the app.
@@ -12,25 +11,14 @@ type upstream struct {
 	conn net.Conn
 	tcp  *net.TCPConn // nil under TLS
 	in   stream
-	used bool      // it has answered a request
-	last time.Time // when the last request on it began
+	used bool // it has answered a request
 }
 
-// fresh reports whether the connection is new or was in use a moment ago, so that the app's end of it is not worth a look
-// before a request is sent; and notes that one is.
-func (u *upstream) fresh(now time.Time) bool {
-	const moment = 50 * time.Millisecond
-	age := now.Sub(u.last)
-	u.last = now
-	return !u.used || age < moment
-}
-
-// connect returns the connection's own connection to the app, or a new one. fresh wants a new one in any case. Only a
-// request that must not be sent twice is worth a look at whether the app still holds its end.
+// connect returns the connection's own connection to the app, or a new one. fresh wants a new one in any case.
 func (x *exchange) connect(fresh bool) (*upstream, error) {
 	c := x.c
 	if u := c.up; u != nil { // only this goroutine sets it while the phase is not idle
-		if !fresh && (x.safe || quiet(u.tcp)) {
+		if !fresh {
 			return u, nil
 		}
 		x.discardUpstream()
