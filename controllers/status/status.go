@@ -51,7 +51,7 @@ type Sidecar struct {
 	Pod string
 	// Current says that this generation of the policy is in use.
 	Current bool
-	// Rejected is why the sidecar refused this generation; empty if it did not.
+	// Rejected is why the sidecar refused this generation or, if Current, something after it; empty if it did not.
 	Rejected string
 }
 
@@ -155,9 +155,24 @@ func programmed(in Input) outcome {
 	case in.Settling && in.Unheard > 0:
 		return settling(in)
 	case total == 0:
-		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoSidecars, "no connected sidecar is selected"}
+		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoSidecars, "no connected sidecar is selected" + but(in)}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("all %d connected sidecars use this generation", total)}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("all %d connected sidecars use this generation", total) + but(in)}
+}
+
+// but says which sidecars may be behind all the same: those that are not heard of, and those that use this generation and
+// have refused what came after it, such as other keys or revocations.
+func but(in Input) string {
+	text := ""
+	if in.Unheard > 0 {
+		text = fmt.Sprintf("; sidecars that are not connected and go on with what they have: %d", in.Unheard)
+	}
+	for _, s := range in.Sidecars {
+		if s.Current && s.Rejected != "" {
+			return text + fmt.Sprintf("; the sidecar of pod %s has refused newer keys, revocations or policies beside it: %s", s.Pod, s.Rejected)
+		}
+	}
+	return text
 }
 
 // settling keeps what the leader before said of this generation until sidecars have had the time to be heard of.

@@ -78,7 +78,17 @@ func TestConditions(t *testing.T) {
 		},
 		"a sidecar that is not connected holds up nothing later": {
 			status.Input{Unheard: 1},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/NoSidecars Ready=True/Ready", "0/0", "",
+			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/NoSidecars Ready=True/Ready", "0/0", "not connected and go on with what they have: 1",
+		},
+		"one that is not connected is told of beside those that are": {
+			status.Input{Sidecars: []status.Sidecar{current}, Unheard: 2},
+			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "1/1",
+			"all 1 connected sidecars use this generation; sidecars that are not connected and go on with what they have: 2",
+		},
+		"one uses this generation and has refused newer keys": {
+			status.Input{Sidecars: []status.Sidecar{current, {Pod: "d", Current: true, Rejected: "bad keys"}}},
+			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "2/2",
+			"the sidecar of pod d has refused newer keys, revocations or policies beside it: bad keys",
 		},
 	}
 	for name, c := range cases {
