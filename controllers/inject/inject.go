@@ -2,6 +2,7 @@ package inject
 
 import (
 	"errors"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -130,6 +131,10 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	out.Spec.Volumes = append(out.Spec.Volumes, volumes()...)
 	mark(out, cfg.Version)
 	warnings = append(warnings, s.portWarnings(out)...)
+	if shared := out.Spec.ShareProcessNamespace; shared != nil && *shared {
+		warnings = append(warnings, fmt.Sprintf("spec.shareProcessNamespace: is true, so a container that runs as user %d or 0 "+
+			"can read the sidecar's keys and token", userID))
+	}
 	if equality.Semantic.DeepEqual(pod, out) {
 		return Result{Pod: pod, Reason: AlreadyInjected, Warnings: warnings}, nil
 	}
