@@ -21,6 +21,8 @@ type Config struct {
 	Gate *gate.Gate
 	// Listen are the sockets to serve; at least one.
 	Listen []Listen
+	// AppProtocol is what requests of HTTP/2 clients go to apps in; default AppAuto.
+	AppProtocol AppProtocol
 	// Limits bound what clients may use; zero fields have defaults.
 	Limits Limits
 	// TLS, if not nil, is served on every socket. Its NextProtos is set by the proxy.
@@ -36,6 +38,20 @@ type Config struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
+
+// AppProtocol says in which version of HTTP an app gets the requests of HTTP/2 clients. Those of HTTP/1.1 clients always
+// come in HTTP/1.1, and over TLS to the app its own choice of HTTP/2 (RFC 7301) stands for h2c.
+type AppProtocol string
+
+// The protocols.
+const (
+	// AppAuto is HTTP/1.1, and h2c for gRPC and Connect.
+	AppAuto AppProtocol = "auto"
+	// AppHTTP1 is HTTP/1.1 for all.
+	AppHTTP1 AppProtocol = "http1"
+	// AppH2C is HTTP/2 without TLS for all, for apps that speak nothing else.
+	AppH2C AppProtocol = "h2c"
+)
 
 // Listen is one socket and the app behind it.
 type Listen struct {

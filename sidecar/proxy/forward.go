@@ -15,14 +15,12 @@ import (
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
-	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
-// forwarder sends requests to apps.
+// forwarder sends requests to apps in HTTP/2.
 type forwarder struct {
 	proxy   *Proxy
 	reverse *httputil.ReverseProxy
-	http1   *http.Transport // HTTP/1.1
 	http2   *http.Transport // h2c
 	tls     *http.Transport // https upstreams; ALPN decides
 }
@@ -43,8 +41,7 @@ func exchangeOf(ctx context.Context) *exchange {
 
 func newForwarder(p *Proxy) *forwarder {
 	f := &forwarder{proxy: p}
-	f.http1, f.http2, f.tls = f.transport(), f.transport(), f.transport()
-	f.http1.Protocols.SetHTTP1(true)
+	f.http2, f.tls = f.transport(), f.transport()
 	f.http2.Protocols.SetUnencryptedHTTP2(true)
 	f.tls.Protocols.SetHTTP1(true)
 	f.tls.Protocols.SetHTTP2(true)
@@ -73,7 +70,7 @@ func (f *forwarder) transport() *http.Transport {
 }
 
 func (f *forwarder) close() {
-	for _, t := range []*http.Transport{f.http1, f.http2, f.tls} {
+	for _, t := range []*http.Transport{f.http2, f.tls} {
 		t.CloseIdleConnections()
 	}
 }
@@ -178,16 +175,12 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// choose picks the transport: the client's protocol towards the app too.
+// choose picks the transport.
 func (f *forwarder) choose(r *http.Request) (*http.Response, error) {
-	info := exchangeOf(r.Context()).info
-	switch {
-	case r.URL.Scheme == "https":
+	if r.URL.Scheme == "https" {
 		return f.tls.RoundTrip(r)
-	case r.ProtoMajor == 2 && (!info.Secure || refuse.FormOf(2, r.Header.Get("Content-Type")) == refuse.GRPC):
-		return f.http2.RoundTrip(r)
 	}
-	return f.http1.RoundTrip(r)
+	return f.http2.RoundTrip(r)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -20,7 +21,7 @@ import (
 func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	start := p.now()
 	conn, ok := r.Context().Value(infoKey{}).(*http2Conn)
-	if !ok || conn.Upstream == nil {
+	if !ok || conn.client == nil || conn.Upstream == nil {
 		p.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
 		return
 	}
@@ -29,6 +30,10 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 			p.givenUp(conn, start)
 		}
 	}()
+	if !p.overHTTP2(r) {
+		conn.client.Serve(w, r)
+		return
+	}
 	info := conn.connInfo
 	v := p.judge(r, info)
 	p.observe(r, info, &v, start)
@@ -37,6 +42,21 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.forwarder.forward(w, r, info, &v)
+}
+
+// overHTTP2 reports whether a request of an HTTP/2 client goes to the app in HTTP/2 as well. gRPC and Connect need what
+// only HTTP/2 has: calls of which both directions stream, with trailers that nobody drops.
+func (p *Proxy) overHTTP2(r *http.Request) bool {
+	switch p.app {
+	case AppHTTP1:
+		return false
+	case AppH2C:
+		return true
+	case AppAuto:
+	}
+	const connect = "application/connect+"
+	t := r.Header.Get("Content-Type")
+	return refuse.FormOf(r.ProtoMajor, t) == refuse.GRPC || len(t) >= len(connect) && strings.EqualFold(t[:len(connect)], connect)
 }
 
 // judge checks what only the server knows, then asks the gate.
@@ -78,7 +98,8 @@ func (p *Proxy) mostBody(v *gate.Verdict) int64 {
 // http2Conn is what the handler knows of the connection of a request.
 type http2Conn struct {
 	*connInfo
-	conn net.Conn
+	client *relay.HTTP2
+	conn   net.Conn
 
 	mu     sync.Mutex
 	second int64 // guarded by mu: of the time that resets are counted in, Unix

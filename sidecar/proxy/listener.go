@@ -23,6 +23,7 @@ type connInfo = relay.Info
 type infoConn struct {
 	net.Conn
 	info    connInfo
+	client  *relay.HTTP2 // nil if it does not speak HTTP/2
 	release func()
 	once    sync.Once
 }
@@ -30,7 +31,12 @@ type infoConn struct {
 // Close closes the connection and gives its place to another.
 func (c *infoConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.release)
+	c.once.Do(func() {
+		if c.client != nil {
+			c.client.Close()
+		}
+		c.release()
+	})
 	return err
 }
 
@@ -176,7 +182,7 @@ func (s *sockets) startsPlain(c net.Conn) bool {
 
 // http2 gives the server a connection whose client speaks HTTP/2.
 func (s *sockets) http2(c net.Conn, info connInfo, release func()) {
-	s.hand(&infoConn{Conn: c, info: info, release: release})
+	s.hand(&infoConn{Conn: c, info: info, client: s.proxy.relay.NewHTTP2(info), release: release})
 }
 
 // hand gives the server a connection.
@@ -231,21 +237,22 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 	info.ClientCert = clientCert(&state)
 	below.info = info
 	if state.NegotiatedProtocol == "h2" {
+		below.client = s.proxy.relay.NewHTTP2(info)
 		s.hand(t) // net/http takes it from here, and needs the type
 		return
 	}
 	s.proxy.relay.Serve(t, info, func() {}) // below gives the place back when it is closed
 }
 
-// infoOf finds the connInfo of a connection that the server was given.
-func infoOf(c net.Conn) *connInfo {
+// infoOf finds what carries the connInfo of a connection that the server was given.
+func infoOf(c net.Conn) *infoConn {
 	switch c := c.(type) {
 	case *infoConn:
-		return &c.info
+		return c
 	case *tls.Conn:
 		if below, ok := c.NetConn().(*infoConn); ok {
-			return &below.info
+			return below
 		}
 	}
-	return &connInfo{}
+	return &infoConn{}
 }

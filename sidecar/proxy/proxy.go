@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,6 +27,7 @@ type Proxy struct {
 	tls      *tls.Config
 	plain    bool
 	trusted  []netip.Prefix
+	app      AppProtocol
 	observer Observer
 	log      logr.Logger
 	now      func() time.Time
@@ -56,7 +58,14 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext || c.TLS == nil,
-		observer: c.Observer, log: c.Log, now: c.Now,
+		observer: c.Observer, log: c.Log, now: c.Now, app: c.AppProtocol,
+	}
+	switch p.app {
+	case "":
+		p.app = AppAuto
+	case AppAuto, AppHTTP1, AppH2C:
+	default:
+		return nil, fmt.Errorf("app protocol: %q is none; want %s, %s or %s", p.app, AppAuto, AppHTTP1, AppH2C)
 	}
 	if p.now == nil {
 		p.now = time.Now
@@ -172,7 +181,8 @@ func (p *Proxy) server() *http.Server {
 		Protocols:                    &http.Protocols{},
 		ErrorLog:                     stdLog(p.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, infoKey{}, &http2Conn{connInfo: infoOf(c), conn: c})
+			i := infoOf(c)
+			return context.WithValue(ctx, infoKey{}, &http2Conn{connInfo: &i.info, client: i.client, conn: c})
 		},
 	}
 	s.Protocols.SetHTTP2(true)

@@ -8,16 +8,7 @@ import (
 // knownGaps are cases that the proxy does not pass yet, with the reason. A case that is named here must fail: once it
 // passes, its line goes. Only where a race decides, "sometimes" in the reason lets it pass.
 var knownGaps = map[string]string{
-	"TestAnswersBeforeTheBodyEnds/an answer that ends before the request does/HTTP/2.0": "sometimes the end of the stream never comes",
-
-	"TestInterimAnswersPass/nor does one go on for ever in HTTP/2": "httputil.ReverseProxy takes net/http's bound away",
-	"TestNothingIsForged/answers, HTTP/2":                          "sometimes net/http's server guesses a Content-Type",
-
-	"TestDowngradedAnswers/304 with the length of what it is of":                 "the end comes in a frame of its own, which Go's client takes for a body cut short",
-	"TestDowngradedAnswers/hop-by-hop fields":                                    "net/http's transport forgets what Connection names beside close",
-	"TestDowngradedAnswers/another version":                                      "net/http's transport takes every version",
-	"TestDowngradedAnswers/a status below 100":                                   "net/http's server panics: the stream is reset",
-	"TestDowngradedAnswers/interim ones, without what is for the next hop alone": "httputil.ReverseProxy passes all fields of a 1xx answer",
+	"TestDowngradedAnswers/304 with the length of what it is of": "Go's client takes it for a body cut short",
 }
 
 // run runs a case as a subtest.

@@ -324,9 +324,7 @@ func (x *exchange) copyTrailers(u *upstream, f frame) error {
 	x.res.Fields = fields // the head has been written
 	out := x.out[:0]
 	for i := range fields {
-		switch f := &fields[i]; f.Kind {
-		case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
-		default:
+		if f := &fields[i]; trails(f.Kind) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}
@@ -335,6 +333,16 @@ func (x *exchange) copyTrailers(u *upstream, f frame) error {
 		return nil
 	}
 	return x.c.write(append(out, "\r\n"...))
+}
+
+// trails says whether a field of an answer's trailer section goes to the client.
+func trails(k head.Kind) bool {
+	switch k {
+	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
+		return false
+	default:
+		return true
+	}
 }
 
 // copyToEnd copies a body that the app ends by closing. As chunks, its end is told apart from a failure.

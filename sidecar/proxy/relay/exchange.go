@@ -32,6 +32,7 @@ type exchange struct {
 	answer  string // gate.Edit.AnswerProtocol
 	then    after  // what becomes of the connection
 	safe    bool   // the request may be sent twice (RFC 9110 section 9.2.2)
+	http2   bool   // the client speaks HTTP/2
 	names   gate.Edit
 }
 
@@ -140,7 +141,10 @@ func (x *exchange) observe(v *gate.Verdict) {
 }
 
 func (x *exchange) protocol() string {
-	if x.req.Minor == 0 && len(x.req.Method) > 0 {
+	switch {
+	case x.http2:
+		return "HTTP/2.0"
+	case x.req.Minor == 0 && len(x.req.Method) > 0:
 		return "HTTP/1.0"
 	}
 	return "HTTP/1.1"

@@ -83,12 +83,13 @@ type Relay struct {
 	gone     chan struct{} // holds one while a connection has ended since Wait looked
 
 	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
+	conns map[*conn]struct{}  // guarded by mu
+	http2 map[*HTTP2]struct{} // guarded by mu
 }
 
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
-	r := &Relay{Config: c, conns: map[*conn]struct{}{}, gone: make(chan struct{}, 1)}
+	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.look(time.Now())
 	go r.sweep(r.ctx)
@@ -153,6 +154,9 @@ func (r *Relay) Close() {
 		c.mu.Lock()
 		c.expire(endNow)
 		c.mu.Unlock()
+	}
+	for _, h := range r.allHTTP2() {
+		h.Close()
 	}
 }
 

@@ -125,7 +125,7 @@ func (x *exchange) writeHops(b []byte) []byte {
 // writeForwarded says who the client is and what it asked for.
 func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	p := &x.c.peer
-	b = append(b, "Via: 1.1 bearerguard\r\n"...) // RFC 9110 section 7.6.3
+	b = append(b, x.via()...)
 	b = x.writeRequestID(b)
 	if p.trusted {
 		return x.addForwarded(b, host)
@@ -138,6 +138,14 @@ func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	}
 	b = appendField(b, "X-Forwarded-For", p.addr)
 	return p.appendForwarded(append(b, "Forwarded: "...), host)
+}
+
+// via is the Via field, with the version that the client speaks (RFC 9110 section 7.6.3).
+func (x *exchange) via() string {
+	if x.http2 {
+		return "Via: 2.0 bearerguard\r\n"
+	}
+	return "Via: 1.1 bearerguard\r\n"
 }
 
 // addForwarded keeps what a trusted proxy says, and adds to it.

@@ -160,3 +160,25 @@ func writeSome(fd uintptr, b []byte) (int, error) {
 		return 0, errno
 	}
 }
+
+// poll reads what there is, without waiting. It reports whether it has read anything or found the end; if not, fill waits
+// for either.
+func (s *stream) poll() (bool, error) {
+	if s.raw == nil || s.drained {
+		return false, nil
+	}
+	ready := false
+	if err := s.raw.Read(func(fd uintptr) bool { ready = s.once(fd); return true }); err != nil {
+		return false, err
+	}
+	switch {
+	case !ready:
+		return false, nil
+	case s.err != nil:
+		return false, s.err
+	case s.n == 0:
+		s.buf.release()
+		return false, io.EOF
+	}
+	return true, nil
+}

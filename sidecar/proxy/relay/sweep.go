@@ -87,6 +87,9 @@ func (r *Relay) look(now time.Time) {
 			idle++
 		}
 	}
+	for _, h := range r.allHTTP2() {
+		h.look(now.UnixNano(), r.every())
+	}
 	r.trim.look(idle, now)
 }
 

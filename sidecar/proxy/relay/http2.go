@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// HTTP2 is a client connection that speaks HTTP/2, of which somebody else reads requests and writes answers. They go to
+// the app over HTTP/1.1, on connections that serve no other client: as many as it has requests at a time, kept for a
+// moment each.
+type HTTP2 struct {
+	conn *conn // what is known of the client; it is not served
+
+	mu     sync.Mutex
+	closed bool               // guarded by mu
+	idle   []kept             // guarded by mu; what was used last is the last
+	calls  map[*call]struct{} // guarded by mu
+}
+
+// kept is an idle connection to the app.
+type kept struct {
+	*upstream
+	since int64 // by the sweep's clock
+}
+
+// NewHTTP2 takes in a client connection that speaks HTTP/2. Close must be called when it ends.
+func (r *Relay) NewHTTP2(info Info) *HTTP2 {
+	h := &HTTP2{conn: newConn(r, nil, info), calls: map[*call]struct{}{}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.http2[h] = struct{}{}
+	return h
+}
+
+// Close ends all connections to the app, and what still runs.
+func (h *HTTP2) Close() {
+	r := h.conn.relay
+	r.mu.Lock()
+	delete(r.http2, h)
+	r.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, k := range h.idle {
+		k.close()
+	}
+	h.idle = nil
+	for c := range h.calls {
+		c.cancel()
+	}
+}
+
+// Serve serves one request. It takes of w what net/http's server for HTTP/2 promises: writes do not wait for the
+// request's body, nor the other way round. Where an answer cannot be finished, it panics with http.ErrAbortHandler.
+func (h *HTTP2) Serve(w http.ResponseWriter, r *http.Request) {
+	c := newCall(h, w, r)
+	h.mu.Lock()
+	h.calls[c] = struct{}{}
+	h.mu.Unlock()
+	defer c.finish()
+	if !c.serve() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// take returns a connection that was kept; nil if there is none.
+func (h *HTTP2) take() *upstream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.idle) - 1
+	if n < 0 {
+		return nil
+	}
+	u := h.idle[n].upstream
+	h.idle[n] = kept{}
+	h.idle = h.idle[:n]
+	return u
+}
+
+// keep takes a connection that can be used again.
+func (h *HTTP2) keep(u *upstream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		u.close()
+		return
+	}
+	h.idle = append(h.idle, kept{u, h.conn.relay.tick.Load()})
+}
+
+// look is the sweep's: it ends what has been idle or waited for too long.
+func (h *HTTP2) look(now int64, every time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for n < len(h.idle) && time.Duration(now-h.idle[n].since) > upstreamIdle {
+		h.idle[n].close()
+		n++
+	}
+	h.idle = h.idle[:copy(h.idle, h.idle[n:])]
+	for c := range h.calls {
+		c.look(now, every)
+	}
+}
+
+func (r *Relay) allHTTP2() []*HTTP2 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*HTTP2, 0, len(r.http2))
+	for h := range r.http2 {
+		out = append(out, h)
+	}
+	return out
+}

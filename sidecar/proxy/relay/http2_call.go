@@ -1,0 +1,352 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+)
+
+// call is a request of an HTTP/2 client, and its answer. One goroutine serves it, and another one sends its body on.
+type call struct {
+	h *HTTP2
+	x *exchange
+	w http.ResponseWriter
+	r *http.Request
+
+	body    upload
+	disarm  func() bool // has the end of r's context be no end of the call any more; nil: it is none
+	expired func()      // c.cancel, made once
+
+	mu    sync.Mutex
+	phase phase     // guarded by mu
+	since int64     // guarded by mu: when the phase began, by the sweep's clock
+	until int64     // guarded by mu: when what is going on ends, in Unix nanoseconds; 0: whenever
+	end   ending    // guarded by mu
+	up    *upstream // guarded by mu
+}
+
+var calls = sync.Pool{New: func() any {
+	c := &call{}
+	c.expired = c.cancel
+	return c
+}}
+
+func newCall(h *HTTP2, w http.ResponseWriter, r *http.Request) *call {
+	c := calls.Get().(*call)
+	c.h, c.w, c.r, c.x = h, w, r, newExchange(h.conn)
+	c.x.http2 = true
+	c.phase, c.since, c.until, c.end = phaseBusy, h.conn.relay.tick.Load(), 0, endNot
+	return c
+}
+
+// finish gives everything back.
+func (c *call) finish() {
+	late := c.disarm != nil && !c.disarm() // the context has ended, and cancel may run yet
+	c.discard()
+	c.body.stop(c)
+	c.h.mu.Lock()
+	delete(c.h.calls, c)
+	c.h.mu.Unlock()
+	c.x.release()
+	if late {
+		return
+	}
+	c.h, c.x, c.w, c.r, c.body, c.disarm = nil, nil, nil, nil, upload{}, nil
+	calls.Put(c)
+}
+
+// serve serves the request. It returns false if the answer cannot be finished.
+func (c *call) serve() bool {
+	x, relay := c.x, c.h.conn.relay
+	x.start = relay.Now()
+	parts := head.Parts{Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: c.r.Header, Length: c.r.ContentLength}
+	err := head.Assemble(&parts, relay.Limits.Head, &x.req)
+	if l := relay.Limits.Target; l > 0 && len(parts.Target) > l {
+		err = head.ErrTarget
+	}
+	if err != nil {
+		reason := reasonOf(err)
+		x.req.Method, x.req.Host = nil, nil
+		x.observe(&gate.Verdict{Reason: reason})
+		return c.refuse(reason, nil)
+	}
+	x.isHead = c.r.Method == http.MethodHead
+	v := c.judge()
+	if v.Forward && !c.body.bound(v.MaxBody, relay.Limits.Body, c.r.ContentLength) {
+		v.Forward, v.Reason = false, decision.BodyTooLarge
+	}
+	x.observe(&v)
+	if !v.Forward {
+		return c.refuse(v.Reason, v.Scopes)
+	}
+	return c.forward(&v)
+}
+
+// judge asks the gate.
+func (c *call) judge() gate.Verdict {
+	x, i := c.x, &c.h.conn.info
+	x.request = gate.Request{
+		Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: x, Port: i.Port, Remote: i.Remote,
+		ClientCert: i.ClientCert, Time: x.start,
+	}
+	return c.h.conn.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
+}
+
+// refuse answers in place of the app.
+func (c *call) refuse(reason decision.Reason, scopes []string) bool {
+	clear(c.w.Header())
+	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
+	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes}, form).Write(c.w)
+	return true
+}
+
+// forward sends the request to the app and the answer to the client.
+func (c *call) forward(v *gate.Verdict) bool {
+	x := c.x
+	x.names, x.safe = v.Edit, safe(c.r.Method)
+	if !v.Until.IsZero() {
+		c.endAt(v.Until)
+	}
+	c.disarm = context.AfterFunc(c.r.Context(), c.expired)
+	c.frame(&v.Edit)
+	x.out = x.writeRequest(grab(mediumBlock)[:0], v)
+	u, n, err := c.ask()
+	if err != nil {
+		return c.fail("", err)
+	}
+	if x.res.Status == 101 { // nobody asked for that
+		return c.fail(decision.UpstreamMalformed, nil)
+	}
+	return c.reply(u, n)
+}
+
+// frame says how the request's body goes to the app. Where there may be trailers, it goes in chunks.
+func (c *call) frame(e *gate.Edit) {
+	q := &c.x.req
+	if c.r.ContentLength != 0 && c.body.announce(c.r.Trailer, e) {
+		q.Chunked = true
+		q.Fields = slices.DeleteFunc(q.Fields, func(f head.Field) bool { return f.Kind == head.ContentLength })
+		q.Fields = append(q.Fields, head.Field{Name: []byte("Trailer"), Value: c.body.announced, Kind: head.Trailer})
+	}
+	switch {
+	case q.Chunked, q.HasLength:
+	case q.Length > 0, c.r.Method == http.MethodPost, c.r.Method == http.MethodPut, c.r.Method == http.MethodPatch:
+		// RFC 9110 section 8.6
+		value := strconv.AppendInt(nil, q.Length, 10)
+		q.Fields = append(q.Fields, head.Field{Name: []byte("Content-Length"), Value: value, Kind: head.ContentLength})
+	}
+}
+
+// ask sends the request and reads the head of the final answer, which is the first n bytes that u holds. Where the
+// connection had been kept, a request that may be sent again is, once.
+func (c *call) ask() (u *upstream, n int, err error) {
+	for fresh := false; ; fresh = true {
+		if u, err = c.connect(fresh); err != nil {
+			return nil, 0, err
+		}
+		stale := u.used
+		if n, err = c.try(u); err == nil {
+			return u, n, nil
+		}
+		unsent := err == errStale //nolint:errorlint // stream returns it as it is
+		if !stale || !unsent && (!c.x.safe || c.body.running || u.in.buf.len() > 0 || timedOut(err)) {
+			return nil, 0, err
+		}
+		c.discard()
+	}
+}
+
+// connect returns a connection that the client's requests have used, or a new one. fresh wants a new one in any case.
+func (c *call) connect(fresh bool) (*upstream, error) {
+	if !fresh {
+		if u := c.h.take(); u != nil {
+			return u, c.hold(u)
+		}
+	}
+	to := c.h.conn.info.Upstream
+	nc, err := c.h.conn.relay.dial(to.Scheme, to.Host)
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{conn: nc}
+	u.tcp, _ = nc.(*net.TCPConn)
+	u.in.init(nc, mediumBlock)
+	return u, c.hold(u)
+}
+
+// try sends the request on a connection and reads the head of the answer.
+func (c *call) try(u *upstream) (int, error) {
+	if c.r.ContentLength == 0 {
+		if !c.enter(phaseWaiting) {
+			return 0, net.ErrClosed
+		}
+		if err := u.in.ask(c.x.out); err != nil {
+			return 0, err
+		}
+		return c.answerHead(u)
+	}
+	if err := u.in.silent(); err != nil {
+		return 0, err
+	}
+	if _, err := u.conn.Write(c.x.out); err != nil {
+		return 0, err
+	}
+	if !c.body.running {
+		c.body.start(c, u)
+	}
+	return c.answerHead(u)
+}
+
+// answerHead reads heads until there is a final one, and returns its length. Interim answers are passed on (RFC 9110
+// section 15.2).
+func (c *call) answerHead(u *upstream) (int, error) {
+	x := c.x
+	for interim := 0; ; interim++ {
+		if u.in.buf.len() == 0 && !c.enter(phaseWaiting) {
+			return 0, net.ErrClosed
+		}
+		n, err := readAnswerHead(u)
+		if err != nil {
+			return 0, err
+		}
+		if err := head.ParseResponse(u.in.buf.bytes()[:n], answerLimits, &x.res); err != nil {
+			return 0, err
+		}
+		switch {
+		case x.res.Status >= 200 || x.res.Status == 101:
+			return n, nil
+		case interim == maxInterim:
+			return 0, head.ErrTooLarge
+		case !c.enter(phaseWriting):
+			return 0, net.ErrClosed
+		}
+		c.writeHead()
+		clear(c.w.Header())
+		u.in.buf.take(n)
+	}
+}
+
+// fail answers a request that the app did not answer. The reason is found from the error if it is empty. It returns
+// false if there is nobody to be told.
+func (c *call) fail(reason decision.Reason, err error) bool {
+	end := c.ending()
+	c.discard()
+	c.body.stop(c)
+	switch {
+	case end == endNow || c.r.Context().Err() != nil:
+		return false
+	case end == endBodyRate:
+		reason = decision.RequestTimeout
+	case c.body.reason != "":
+		reason = c.body.reason
+	case end == endAnswer:
+		reason = decision.UpstreamTimeout
+	case reason == "":
+		reason = failure(err)
+	}
+	c.h.conn.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
+	c.x.observeFailure(reason)
+	return c.refuse(reason, nil)
+}
+
+// enter notes what the call does from now on. It returns false if it has been ended.
+func (c *call) enter(p phase) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.phase, c.since = p, c.h.conn.relay.tick.Load()
+	return c.end == endNot
+}
+
+func (c *call) ending() ending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.phase = phaseBusy
+	return c.end
+}
+
+func (c *call) endAt(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t.UnixNano()
+}
+
+// hold gives the call a connection to the app.
+func (c *call) hold(u *upstream) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = u
+	if c.end != endNot {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// let takes the connection to the app from the call, unless the call has been ended.
+func (c *call) let() *upstream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != endNot {
+		return nil
+	}
+	u := c.up
+	c.up = nil
+	return u
+}
+
+// discard closes the connection to the app.
+func (c *call) discard() {
+	c.mu.Lock()
+	u := c.up
+	c.up, c.phase = nil, phaseBusy
+	c.mu.Unlock()
+	if u != nil {
+		u.discard()
+	}
+}
+
+// cancel ends the call: its client is gone.
+func (c *call) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire(endNow)
+}
+
+// look is the sweep's.
+func (c *call) look(now int64, every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != endNot {
+		return
+	}
+	l, age := &c.h.conn.relay.Limits, time.Duration(now-c.since)
+	switch {
+	case c.until != 0 && now > c.until, c.phase == phaseWriting && l.Write > 0 && age > l.Write:
+		c.expire(endNow)
+	case c.phase == phaseWaiting && l.Response > 0 && age > l.Response:
+		c.expire(endAnswer)
+	case c.body.slow(l, every):
+		c.expire(endBodyRate)
+	}
+}
+
+// expire ends what the call waits for. The lock is held.
+func (c *call) expire(why ending) {
+	if c.end == endNot {
+		c.end = why
+	}
+	if c.up != nil {
+		c.up.abort()
+	}
+	if c.phase == phaseWriting { // the stream is reset, which ends the writing
+		_ = http.NewResponseController(c.w).SetWriteDeadline(past)
+	}
+}
