@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// attack is what each connection of a force does.
+type attack struct {
+	name  string
+	conns int // 0: as many as the command line says
+	files int // that one connection has the sidecar open: itself, one to the app, two of a pipe
+	// open is called for each connection, and hold then until the attack ends; it returns early if the connection has
+	// ended, and another takes its place. No hold: nothing is done and the connection stays.
+	open func(c net.Conn, i int) error
+	hold func(ctx context.Context, c net.Conn, i int)
+}
+
+const (
+	get   = "GET /open/a HTTP/1.1\r\nHost: a\r\n"
+	post  = "POST /open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+	shake = "GET /open/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+var attacks = []attack{
+	{"slow heads", 0, 1, say(get + "X-Slow: "), drip},
+	{"slow bodies", 0, 2, say(post), drip},
+	{"slow bodies in chunks", 0, 2, say("POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"), drip},
+	{"idle connections, kept alive", 0, 2, sayAndRead(get+"\r\n", "hello, world\n"), nil},
+	{"readers of nothing, 10 MiB", 0, 4, say("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
+	{"readers of nothing, chunks", 0, 2, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
+	{"idle WebSockets", 0, 2, sayAndRead(shake, "\r\n\r\n"), nil},
+	{"idle HTTP/2 connections", 0, 1, frames(0), nil},
+	{"HTTP/2, 100 idle streams each", 100, 2, frames(100), nil},
+	{"flood: forged tokens, 2000/s", 40, 2, nil, flood(func(n int) string { return forged(n) })},
+	{"flood: unknown kids, 2000/s", 40, 2, nil, flood(func(n int) string {
+		return stranger.Token(time.Now(), map[string]any{"jti": strconv.Itoa(n)})
+	})},
+}
+
+// forged is a token whose signature is another's.
+func forged(n int) string {
+	a, b := corp.Token(time.Now(), map[string]any{"jti": strconv.Itoa(n)}), corp.Token(time.Now(), nil)
+	return a[:bytes.LastIndexByte([]byte(a), '.')] + b[bytes.LastIndexByte([]byte(b), '.'):]
+}
+
+// force is the attackers.
+type force struct {
+	ctx     context.Context //nolint:containedctx // the attack's life
+	sidecar *sidecar
+	conns   int
+	peak    float64 // of the sidecar's memory while the connections opened
+	done    sync.WaitGroup
+}
+
+// attack opens all connections and returns; they are held until ctx ends.
+func (f *force) attack(a attack) {
+	opened := make(chan struct{}, f.conns)
+	places := make(chan struct{}, 64) // connecting at one time
+	for i := range f.conns {
+		f.done.Go(func() {
+			first := sync.OnceFunc(func() { opened <- struct{}{} })
+			for f.ctx.Err() == nil {
+				places <- struct{}{}
+				c, err := f.connect(i)
+				if err == nil && a.open != nil {
+					err = a.open(c, i)
+				}
+				<-places
+				first()
+				if err != nil {
+					if c != nil {
+						_ = c.Close()
+					}
+					f.pause(time.Second)
+					continue
+				}
+				f.hold(a, c, i)
+				_ = c.Close()
+			}
+		})
+	}
+	for range f.conns {
+		<-opened
+		if len(opened)%64 == 0 {
+			f.peak = max(f.peak, f.sidecar.rss())
+		}
+	}
+}
+
+func (f *force) hold(a attack, c net.Conn, i int) {
+	if a.hold == nil {
+		<-f.ctx.Done()
+		return
+	}
+	a.hold(f.ctx, c, i)
+}
+
+func (f *force) pause(d time.Duration) {
+	select {
+	case <-f.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// connect opens a connection from one of several addresses, since one has not enough ports, with a small window.
+func (f *force) connect(i int) (net.Conn, error) {
+	d := net.Dialer{
+		Timeout:   10 * time.Second,
+		LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%8))},
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+		},
+	}
+	return d.DialContext(f.ctx, "tcp", f.sidecar.addr)
+}
+
+func say(text string) func(net.Conn, int) error {
+	return func(c net.Conn, _ int) error {
+		_, err := io.WriteString(c, text)
+		return err
+	}
+}
+
+// sayAndRead also reads an answer, which ends in end.
+func sayAndRead(text, end string) func(net.Conn, int) error {
+	return func(c net.Conn, _ int) error {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(c, text); err != nil {
+			return err
+		}
+		buf := make([]byte, 0, 2048)
+		for !bytes.HasSuffix(buf, []byte(end)) {
+			n, err := c.Read(buf[len(buf):cap(buf)])
+			if err != nil {
+				return err
+			}
+			buf = buf[:len(buf)+n]
+		}
+		return nil
+	}
+}
+
+// drip sends a byte each few seconds.
+func drip(ctx context.Context, c net.Conn, i int) {
+	t := time.NewTicker(3*time.Second + time.Duration(i%1000)*time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if _, err := c.Write([]byte{'a'}); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// frames opens a connection of HTTP/2 and so many requests on it whose bodies never come.
+func frames(streams int) func(net.Conn, int) error {
+	return func(c net.Conn, _ int) error {
+		var out, block bytes.Buffer
+		out.WriteString(http2.ClientPreface)
+		fr := http2.NewFramer(&out, c)
+		_ = fr.WriteSettings()
+		_ = fr.WriteSettingsAck()
+		enc := hpack.NewEncoder(&block)
+		for i := range streams {
+			block.Reset()
+			for _, f := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/open/a"}} {
+				_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+			}
+			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true}) //nolint:gosec // few
+		}
+		_ = fr.WritePing(false, [8]byte{1})
+		if _, err := c.Write(out.Bytes()); err != nil {
+			return err
+		}
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		for { // until the ping is answered, all before it has been read
+			f, err := fr.ReadFrame()
+			if err != nil {
+				return err
+			}
+			if p, ok := f.(*http2.PingFrame); ok && p.IsAck() {
+				return nil
+			}
+		}
+	}
+}
+
+// flood sends requests with tokens that are never the same twice, 50 a second on each connection.
+func flood(token func(n int) string) func(context.Context, net.Conn, int) {
+	return func(ctx context.Context, c net.Conn, i int) {
+		read := sayAndReadAnswer(c)
+		t := time.NewTicker(20 * time.Millisecond)
+		defer t.Stop()
+		for n := 0; ctx.Err() == nil; n++ {
+			<-t.C
+			if read(fmt.Sprintf("GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", token(i<<32+n))) != nil {
+				return
+			}
+		}
+	}
+}
+
+// sayAndReadAnswer sends requests and reads their refusals.
+func sayAndReadAnswer(c net.Conn) func(string) error {
+	return func(text string) error { return sayAndRead(text, "}\n")(c, 0) }
+}

@@ -1,0 +1,183 @@
+// Command wear attacks a sidecar in the ways that docs/limits.md names, and prints what each attack costs it in memory
+// and what it costs a well-behaved client in time.
+//
+//	make bench-wear                      # all, in three minutes
+//	make bench-wear ONLY='slow|idle'     # some
+//
+// The sidecar is the real binary, a process of its own, with the limits that it has by default but for the number of
+// connections. The app is another process; attackers and the well-behaved client are in this one. All are on one machine,
+// so what the attackers spend is missing to the sidecar; floods come at a fixed rate for that reason.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Targets.
+const (
+	mostMiB    = 150 // for all connections of an attack
+	mostFactor = 2   // of the median latency of a well-behaved client
+)
+
+// options are what the command line says.
+type options struct {
+	sidecar     string
+	connections int
+	duration    time.Duration
+	files       int // that a process may open
+	only        *regexp.Regexp
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "app" {
+		serveApp()
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "wear:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has been called
+	}
+}
+
+func run(ctx context.Context) error {
+	var o options
+	var only string
+	flag.StringVar(&o.sidecar, "sidecar", "bin/sidecar", "the sidecar's binary")
+	flag.IntVar(&o.connections, "connections", 10_000, "connections of an attack")
+	flag.DurationVar(&o.duration, "duration", 10*time.Second, "how long an attack goes on once all connections are open")
+	flag.StringVar(&only, "only", "", "regular expression: attacks to run")
+	flag.Parse()
+	var err error
+	if o.only, err = regexp.Compile(only); err != nil {
+		return fmt.Errorf("--only: %w", err)
+	}
+	if o.files, err = raiseFiles(); err != nil {
+		return err
+	}
+	app, err := startApp(ctx)
+	if err != nil {
+		return err
+	}
+	defer app.stop()
+	fmt.Printf("%-34s %6s  %-32s  %-36s\n", "attack", "conns", "RSS MiB before/during/after, cost", "median us before/during, factor")
+	var failed error
+	for _, a := range attacks {
+		if !o.only.MatchString(a.name) {
+			continue
+		}
+		r, err := measure(ctx, &o, app.addr, a)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		fmt.Println(r)
+		if !r.good() {
+			failed = errors.New("a target was missed")
+		}
+	}
+	return failed
+}
+
+// raiseFiles raises the limit of open files for this process and those it starts, and returns it.
+func raiseFiles() (int, error) {
+	const want = 1 << 17
+	l := syscall.Rlimit{Cur: want, Max: want}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err == nil {
+		return want, nil
+	}
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0, err
+	}
+	l.Cur = l.Max
+	return int(l.Max), syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l) //nolint:gosec // not as many
+}
+
+// result is one row.
+type result struct {
+	name                  string
+	conns                 int
+	before, during, after float64 // MiB
+	calm, pressed         time.Duration
+	scale                 float64 // connections asked for to those opened
+	lost                  int     // requests of the well-behaved client without an answer
+}
+
+// cost is what as many connections as asked for cost, in MiB: fewer are opened where the limit of open files is low.
+func (r *result) cost() float64 {
+	return (r.during - r.before) * max(1, r.scale)
+}
+
+func (r *result) good() bool {
+	return r.cost() <= mostMiB && r.pressed <= mostFactor*r.calm && r.lost == 0
+}
+
+func (r *result) String() string {
+	mark := ""
+	if !r.good() {
+		mark = "  MISSED"
+	}
+	if r.lost > 0 {
+		mark += fmt.Sprintf(" (%d requests lost)", r.lost)
+	}
+	return fmt.Sprintf("%-34s %6d  %5.0f %5.0f %5.0f  +%-3.0f (<=%d)  %5d %5d  x%.2f (<=%d)%s", r.name, r.conns,
+		r.before, r.during, r.after, r.cost(), mostMiB,
+		r.calm.Microseconds(), r.pressed.Microseconds(), float64(r.pressed)/float64(r.calm), mostFactor, mark)
+}
+
+// measure runs one attack against a sidecar of its own.
+func measure(ctx context.Context, o *options, app string, a attack) (*result, error) {
+	s, err := startSidecar(ctx, o.sidecar, app)
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	polite, err := newPolite(s)
+	if err != nil {
+		return nil, err
+	}
+	defer polite.close()
+	polite.run(ctx, time.Second) // warm
+	r := &result{name: a.name, calm: polite.run(ctx, 3*time.Second), before: s.rss()}
+	attackCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	force := &force{ctx: attackCtx, sidecar: s, conns: min(o.connections, (o.files-200)/a.files)}
+	if a.conns > 0 {
+		force.conns = a.conns
+	}
+	force.attack(a)
+	peak := make(chan float64, 1)
+	watching, seen := context.WithCancel(attackCtx)
+	go func() { peak <- s.peak(watching) }()
+	r.pressed = polite.run(ctx, o.duration)
+	r.conns, r.lost = force.conns, polite.lost
+	if a.conns == 0 {
+		r.scale = float64(o.connections) / float64(r.conns)
+	}
+	seen()
+	r.during = max(<-peak, force.peak)
+	cancel()
+	force.done.Wait()
+	polite.run(ctx, 2*time.Second)
+	r.after = s.rss()
+	return r, ctx.Err()
+}
+
+// median of what is not empty.
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return time.Hour
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
