@@ -177,7 +177,7 @@ func (p *Proxy) server() *http.Server {
 		ReadHeaderTimeout:            p.limits.ReadHead,
 		IdleTimeout:                  p.limits.Idle,
 		MaxHeaderBytes:               p.limits.HeadBytes,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: p.limits.Streams},
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: p.limits.Streams, WriteByteTimeout: p.limits.Write},
 		Protocols:                    &http.Protocols{},
 		ErrorLog:                     stdLog(p.log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {

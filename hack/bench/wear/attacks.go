@@ -35,12 +35,12 @@ const (
 
 var attacks = []attack{
 	{"slow heads", 0, 1, say(get + "X-Slow: "), drip},
-	{"slow bodies", 0, 2, say(post), drip},
-	{"slow bodies in chunks", 0, 2, say("POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"), drip},
+	{"slow bodies", 0, 4, say(post), drip},
+	{"slow bodies in chunks", 0, 4, say("POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"), drip},
 	{"idle connections, kept alive", 0, 2, sayAndRead(get+"\r\n", "hello, world\n"), nil},
 	{"readers of nothing, 10 MiB", 0, 4, say("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
 	{"readers of nothing, chunks", 0, 2, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
-	{"idle WebSockets", 0, 2, sayAndRead(shake, "\r\n\r\n"), nil},
+	{"idle WebSockets", 0, 4, sayAndRead(shake, "\r\n\r\n"), nil},
 	{"idle HTTP/2 connections", 0, 1, frames(0), nil},
 	{"HTTP/2, 100 idle streams each", 100, 2, frames(100), nil},
 	{"flood: forged tokens, 2000/s", 40, 2, nil, flood(func(n int) string { return forged(n) })},

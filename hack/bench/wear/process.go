@@ -59,7 +59,6 @@ func startSidecar(ctx context.Context, binary, app string) (*sidecar, error) {
 	}
 	s.cmd = exec.CommandContext(ctx, binary, "run", "--policies", dir, "--listen", s.addr, "--upstream", "http://"+app, //nolint:gosec // the binary to measure
 		"--admin", "", "--max-connections", "20000", "--log-level", "error")
-	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
