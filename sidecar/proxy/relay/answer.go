@@ -115,6 +115,9 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 	then := after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && (!b.running || b.ended.Load()))
 	whole := !b.running || b.ended.Load()
 	x.then = then
+	if x.out == nil {
+		x.out = grab(mediumBlock)
+	}
 	out := x.writeResponse(x.out[:0], f, then)
 	u.in.buf.take(n)
 	err := x.copyBody(u, f, out)
@@ -390,8 +393,12 @@ func (x *exchange) splice(u *upstream, left int64) error {
 	if !x.c.enter(phaseSplice) {
 		return io.ErrUnexpectedEOF
 	}
-	x.body.splice = io.LimitedReader{R: u.tcp, N: left}
-	n, err := x.c.tcp.ReadFrom(&x.body.splice)
+	u.in.buf.release()
+	drop(x.out) // a client may take long
+	x.out = nil
+	x.splicing = io.LimitedReader{R: u.tcp, N: left}
+	n, err := x.c.tcp.ReadFrom(&x.splicing)
+	x.splicing.R = nil
 	if err == nil && n < left {
 		return io.ErrUnexpectedEOF
 	}

@@ -157,15 +157,14 @@ func (x *exchange) send(u *upstream) {
 	}()
 }
 
-// pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more.
+// pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more. While the
+// client is waited for, nothing is held: no block, and no pipe of the kernel's, which only those get who send fast.
 func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 	b, c := &x.body, x.c
-	scratch := grab(mediumBlock)
-	defer func() { drop(scratch) }()
 	c.in.want = mediumBlock
 	defer func() { c.in.want = smallBlock / 2 }()
 	for !b.done {
-		if !b.chunked && b.left >= spliceFrom && b.most == 0 && c.tcp != nil && u.tcp != nil {
+		if !b.chunked && b.left >= spliceFrom && b.most == 0 && c.tcp != nil && u.tcp != nil && !c.in.drained {
 			return x.pumpSplice(u)
 		}
 		c.body.reading.Store(true)
@@ -176,16 +175,17 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 			return decision.BadRequest // the body is cut off
 		}
 		had := c.in.buf.len()
+		scratch := grab(mediumBlock)
 		out, err := b.take(&c.in.buf, c.relay.Limits.Head, e, scratch[:0])
 		c.body.bytes.Add(int64(had - c.in.buf.len()))
 		if err != nil {
+			drop(scratch)
 			u.abort()
 			return reasonOf(err)
 		}
-		if cap(out) > cap(scratch) {
-			scratch = out
-		}
-		if _, err := u.conn.Write(out); err != nil {
+		_, err = u.conn.Write(out)
+		drop(scratch)
+		if err != nil {
 			return ""
 		}
 		c.in.buf.release()

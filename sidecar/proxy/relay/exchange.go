@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ type exchange struct {
 	values  []string // storage for Values
 	out     []byte   // a head that is being made
 	body    body
+
+	splicing io.LimitedReader // storage for splice; the body's is in use at the same time
 	record  telemetry.Record
 	pieces  [2][]byte // storage for both
 	both    net.Buffers

@@ -96,6 +96,8 @@ func (x *exchange) try(u *upstream) (int, error) {
 		return 0, err
 	}
 	if !x.body.running {
+		drop(x.out) // the body may take long, and nothing is sent again
+		x.out = nil
 		x.send(u)
 		if x.req.Expect {
 			x.c.expect()
