@@ -226,11 +226,14 @@ func (x *exchange) copyLength(u *upstream, out []byte) error {
 		return err
 	}
 	u.in.buf.take(n)
-	u.in.want = mediumBlock
-	if x.res.Length > mediumBlock {
-		u.in.want = largeBlock // the next answer may be as long
+	if u.in.want = mediumBlock; left == 0 {
+		return nil
 	}
+	defer x.long()()
 	for left > 0 {
+		if x.res.Length > mediumBlock {
+			u.in.want = x.c.relay.block()
+		}
 		if u.in.buf.len() == 0 {
 			if left >= spliceFrom && x.c.tcp != nil && u.tcp != nil {
 				return x.splice(u, left)
@@ -249,6 +252,26 @@ func (x *exchange) copyLength(u *upstream, out []byte) error {
 	return nil
 }
 
+// long notes that a long answer is under way, which may take long, until the function that it returns is called.
+func (x *exchange) long() (end func()) {
+	drop(x.out)
+	x.out = nil
+	x.c.relay.long.Add(1)
+	return x.c.relay.endLong
+}
+
+// block is how much of a long answer is held at a time, in bytes: less, the more of them are under way, so that many
+// clients that read nothing hold little.
+func (r *Relay) block() int {
+	switch n := r.long.Load(); {
+	case n < 256:
+		return largeBlock
+	case n < 1024:
+		return mediumBlock
+	}
+	return smallBlock
+}
+
 // writeBoth writes a head and the first piece of a body, which may be its end: at once, if they are not too long to be
 // worth a copy.
 func (x *exchange) writeBoth(out, piece []byte, end bool) error {
@@ -265,6 +288,9 @@ func (x *exchange) writeBoth(out, piece []byte, end bool) error {
 func (x *exchange) more(u *upstream) error {
 	if !x.c.enter(phaseStream) {
 		return io.ErrUnexpectedEOF
+	}
+	if len(u.in.buf.block) > u.in.want {
+		u.in.buf.release()
 	}
 	err := u.in.fill()
 	if err == io.EOF { //nolint:errorlint // stream returns it as it is
@@ -292,13 +318,16 @@ func (x *exchange) copyChunks(u *upstream, f frame, out []byte) error {
 		if err := x.writeBoth(out, held[:kept], false); err != nil {
 			return err
 		}
-		out = nil
+		if out != nil {
+			defer x.long()()
+			out = nil
+		}
 		u.in.buf.take(used)
 		if chunks.Ended() {
 			return x.copyTrailers(u, f)
 		}
 		if u.in.want = mediumBlock; chunks.Data > mediumBlock {
-			u.in.want = largeBlock
+			u.in.want = x.c.relay.block()
 		}
 		if err := x.more(u); err != nil {
 			return err
@@ -325,6 +354,9 @@ func (x *exchange) copyTrailers(u *upstream, f frame) error {
 		return err
 	}
 	x.res.Fields = fields // the head has been written
+	if x.out == nil {
+		x.out = grab(smallBlock)
+	}
 	out := x.out[:0]
 	for i := range fields {
 		if f := &fields[i]; trails(f.Kind) {
@@ -394,8 +426,6 @@ func (x *exchange) splice(u *upstream, left int64) error {
 		return io.ErrUnexpectedEOF
 	}
 	u.in.buf.release()
-	drop(x.out) // a client may take long
-	x.out = nil
 	x.splicing = io.LimitedReader{R: u.tcp, N: left}
 	n, err := x.c.tcp.ReadFrom(&x.splicing)
 	x.splicing.R = nil

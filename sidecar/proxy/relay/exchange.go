@@ -16,19 +16,19 @@ import (
 
 // exchange is one request and its answer. It is pooled; what it points to is valid until the connection reads again.
 type exchange struct {
-	c       *conn
-	start   time.Time
-	req     head.Request
-	res     head.Response
-	values  []string // storage for Values
-	out     []byte   // a head that is being made
-	body    body
+	c      *conn
+	start  time.Time
+	req    head.Request
+	res    head.Response
+	values []string // storage for Values
+	out    []byte   // a head that is being made
+	body   body
 
 	splicing io.LimitedReader // storage for splice; the body's is in use at the same time
-	record  telemetry.Record
-	pieces  [2][]byte // storage for both
-	both    net.Buffers
-	request gate.Request
+	record   telemetry.Record
+	pieces   [2][]byte // storage for both
+	both     net.Buffers
+	request  gate.Request
 
 	isHead  bool   // the method is HEAD
 	upgrade string // the protocol that the app may switch to; empty: none

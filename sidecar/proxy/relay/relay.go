@@ -78,6 +78,8 @@ type Relay struct {
 	tick     atomic.Int64           // now, to the last sweep, in Unix nanoseconds
 	date     atomic.Pointer[[]byte] // the Date field of this second
 	draining atomic.Bool
+	long     atomic.Int64 // long answers under way
+	endLong  func()       // counts one less, made once
 	upgrades upgrades
 	trim     trim          // of the sweep alone
 	gone     chan struct{} // holds one while a connection has ended since Wait looked
@@ -90,6 +92,7 @@ type Relay struct {
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
+	r.endLong = func() { r.long.Add(-1) }
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.look(time.Now())
 	go r.sweep(r.ctx)

@@ -100,7 +100,7 @@ func isDate(d []byte, now time.Time) bool {
 	return d[at] == byte('0'+s/10) && d[at+1] == byte('0'+s%10)
 }
 
-// look checks one connection. It reports whether the connection is idle.
+// look checks one connection. It reports whether nothing happens on the connection.
 func (c *conn) look(now int64, every time.Duration) (idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +108,7 @@ func (c *conn) look(now int64, every time.Duration) (idle bool) {
 		return false // a read that began meanwhile is ended by its deadline
 	}
 	c.check(now, every)
-	return c.phase == phaseIdle
+	return c.phase == phaseIdle || c.phase != phaseBusy && time.Duration(now-c.since) > time.Second
 }
 
 // check ends the connection if it has to. The lock is held.

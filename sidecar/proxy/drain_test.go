@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// While the proxy lingers, every answer asks for the connection's end, and a client that does as it is asked loses
+// nothing, whether it comes with a new connection or has an old one.
+func TestDrainWait(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 700 * time.Millisecond, Drain: 2 * time.Second} })
+	old, two := client(t, false), client(t, true)
+	for _, c := range []*http.Client{old, two} {
+		if got := verdict(t, c, request(t, "GET", "http://"+g.addr+"/docs/a", nil)); got != "200" {
+			t.Fatalf("before: %s", got)
+		}
+	}
+	g.stop()
+	eventually(t, "the proxy says that it drains", g.Draining)
+	for i := range 20 {
+		res, _ := ask(t, old, request(t, "GET", "http://"+g.addr+"/docs/a", nil))
+		if res.StatusCode != 200 || i > 0 && !res.Close {
+			t.Errorf("request %d: %s, Connection: close %v", i, res.Status, res.Close)
+		}
+		if res, _ := ask(t, old, request(t, "GET", "http://"+g.addr+"/orders/1", nil)); res.StatusCode != 401 || !res.Close {
+			t.Errorf("a refusal: %s, Connection: close %v", res.Status, res.Close)
+		}
+		if got := verdict(t, two, request(t, "GET", "http://"+g.addr+"/docs/a", nil)); got != "200" {
+			t.Errorf("HTTP/2: %s", got)
+		}
+	}
+	if err := <-g.stopped; err != nil {
+		t.Error(err)
+	}
+	g.stopped <- nil
+}
+
+// What does not end is ended after --drain.
+func TestDrainEnds(t *testing.T) {
+	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		url, open, _ := holding(t)
+		g := protect(t, url, func(c *Config) { c.Limits.Drain = 50 * time.Millisecond })
+		given := make(chan error, 1)
+		c, r := client(t, h2), request(t, "GET", "http://"+g.addr+"/docs/a", nil)
+		go func() {
+			res, err := c.Do(r)
+			if err == nil {
+				_ = res.Body.Close()
+			}
+			given <- err
+		}()
+		eventually(t, "the request gets to the app", func() bool { return open.Load() == 1 })
+		g.stop()
+		if err := <-g.stopped; err != nil {
+			t.Error(err)
+		}
+		g.stopped <- nil
+		if err := <-given; err == nil {
+			t.Errorf("h2 %v: the client got an answer", h2)
+		}
+		eventually(t, "the app is told that it is given up", func() bool { return open.Load() == 0 })
+	}
+}
+
+// One address has so many connections at most; what is above is closed without a word, and a place that is given back can
+// be taken again.
+func TestConnectionsOfOneClient(t *testing.T) {
+	t.Parallel()
+	url, _ := counting(t)
+	g := protect(t, url, func(c *Config) { c.Limits = Limits{PerClient: 2, Drain: time.Second} })
+	const get = "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n"
+	first, second := dial(t, g.addr), dial(t, g.addr)
+	for _, c := range []io.ReadWriter{first, second} {
+		fmt.Fprint(c, get)
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := dial(t, g.addr)
+	fmt.Fprint(third, get)
+	if b, _ := io.ReadAll(third); len(b) > 0 {
+		t.Errorf("a third connection got %q", b)
+	}
+	_ = first.Close()
+	eventually(t, "a place is free", func() bool {
+		c := dial(t, g.addr)
+		defer c.Close()
+		fmt.Fprint(c, strings.Replace(get, "Host", "Connection: close\r\nHost", 1))
+		b, _ := io.ReadAll(c)
+		return strings.HasPrefix(string(b), "HTTP/1.1 200")
+	})
+}

@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
+)
+
+// expiring is a policy that says what becomes of streams, without tolerance for clocks.
+func expiring(on policy.OnExpiry) bundle.Object {
+	spec := orders()
+	spec.Issuers[0].ClockSkew = &policy.Duration{}
+	spec.Streams = &policy.Streams{OnExpiry: on}
+	return gatetest.Policy("orders", spec)
+}
+
+// soon is a token, and when it expires.
+func soon() (string, time.Time) {
+	exp := time.Now().Add(1500 * time.Millisecond).Truncate(time.Second)
+	return corp.Token(time.Now(), map[string]any{"exp": exp.Unix()}), exp
+}
+
+// events is an app that sends one event, and another when it is told to.
+func events(t *testing.T) (url string, more chan struct{}) {
+	t.Helper()
+	more = make(chan struct{})
+	return app(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-more:
+			_, _ = io.WriteString(w, "data: 2\n\n")
+		case <-r.Context().Done():
+		}
+	}).URL, more
+}
+
+// With streams: {onExpiry: Close}, what goes on when its token expires is broken off.
+func TestStreamsEndWithTheirToken(t *testing.T) {
+	t.Parallel()
+	quick := func(c *Config) { c.Limits.Idle = 100 * time.Millisecond } // the sweep looks often
+	t.Run("a WebSocket is told why", func(t *testing.T) {
+		t.Parallel()
+		g := protect(t, webSocket(t), quick, expiring(policy.CloseStream))
+		token, exp := soon()
+		_, br, res := upgrade(t, g.addr, "/orders/live", "Authorization: Bearer "+token+"\r\n")
+		if res.StatusCode != 101 {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+		_, _, _ = readFrame(br) // the greeting
+		op, payload, err := readFrame(br)
+		if err != nil || op != 8 || !bytes.Equal(payload, []byte{0x03, 0xf0}) || time.Now().Before(exp) {
+			t.Errorf("got %d %v %v, %s before its end; want a close frame with 1008", op, payload, err, time.Until(exp))
+		}
+		if _, err := br.ReadByte(); err == nil {
+			t.Error("the connection goes on")
+		}
+	})
+	for name, h2 := range map[string]bool{"events in HTTP/1.1": false, "events in HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := events(t)
+			g := protect(t, url, quick, expiring(policy.CloseStream))
+			token, exp := soon()
+			res, err := client(t, h2).Do(request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			b, err := io.ReadAll(res.Body)
+			if string(b) != "data: 1\n\n" || err == nil || time.Now().Before(exp) {
+				t.Errorf("got %q, %v, %s before its end; want one event and an error", b, err, time.Until(exp))
+			}
+		})
+	}
+}
+
+// By default, and where the policy says Keep, streams go on.
+func TestStreamsOutliveTheirToken(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]policy.OnExpiry{"by default": "", "Keep": policy.KeepStream} {
+		for _, h2 := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				url, more := events(t)
+				g := protect(t, url, func(c *Config) { c.Limits.Idle = 100 * time.Millisecond }, expiring(on))
+				token, exp := soon()
+				res, err := client(t, h2).Do(request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				br := bufio.NewReader(res.Body)
+				_, _ = br.ReadString('1')
+				<-time.After(time.Until(exp) + 200*time.Millisecond)
+				close(more)
+				if b, err := io.ReadAll(br); err != nil || string(b) != "\n\ndata: 2\n\n" {
+					t.Errorf("h2 %v: got %q, %v", h2, b, err)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
+)
+
+// signed makes a certificate; without a parent, one that signs others.
+func signed(t *testing.T, template *x509.Certificate, parent *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	by := &tls.Certificate{Leaf: template, PrivateKey: key}
+	if parent != nil {
+		by = parent
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, by.Leaf, &key.PublicKey, by.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// secure is a client that speaks TLS; connections end with the test.
+func secure(t *testing.T, h2 bool, cert ...tls.Certificate) *http.Client {
+	t.Helper()
+	tr := &http.Transport{Protocols: &http.Protocols{}, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: cert}} //nolint:gosec // a test
+	tr.Protocols.SetHTTP1(!h2)
+	tr.Protocols.SetHTTP2(h2)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+}
+
+// Rules see who a client's verified certificate is of; without one they see nobody.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	ca := signed(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	alice := signed(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "alice", Organization: []string{"shop"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		DNSNames: []string{"alice.shop"}, URIs: []*url.URL{{Scheme: "spiffe", Host: "shop", Path: "/alice"}},
+	}, &ca)
+	forged := signed(t, &x509.Certificate{Subject: pkix.Name{CommonName: "alice", Organization: []string{"shop"}}}, nil)
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.Leaf)
+	g := protect(t, echo(t).URL, func(c *Config) {
+		c.TLS = certificate(t)
+		c.TLS.ClientCAs, c.TLS.ClientAuth = pool, tls.VerifyClientCertIfGiven
+	}, certPolicy())
+	for _, h2 := range []bool{false, true} {
+		for path, want := range map[string]string{"/subject": "200", "/san": "200", "/nobody": "401 NoToken"} {
+			if got := verdict(t, secure(t, h2, alice), request(t, "GET", "https://"+g.addr+path, nil)); got != want {
+				t.Errorf("with a certificate, h2 %v, %s: %s, want %s", h2, path, got, want)
+			}
+		}
+		for path, want := range map[string]string{"/subject": "401 NoToken", "/san": "401 NoToken", "/nobody": "200"} {
+			if got := verdict(t, secure(t, h2), request(t, "GET", "https://"+g.addr+path, nil)); got != want {
+				t.Errorf("without, h2 %v, %s: %s, want %s", h2, path, got, want)
+			}
+		}
+		liar := secure(t, h2)
+		liar.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &forged, nil
+		}
+		if res, err := liar.Do(request(t, "GET", "https://"+g.addr+"/nobody", nil)); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("with a certificate of its own making, h2 %v: %s", h2, res.Status)
+		}
+	}
+}
+
+func certPolicy() bundle.Object {
+	rule := func(name, when string) policy.Rule {
+		return policy.Rule{
+			Name: name, Match: []policy.Match{{Paths: []string{"/" + name}}},
+			Allow: &policy.Allow{Anonymous: true, Conditions: policy.Conditions{When: when}},
+		}
+	}
+	return gatetest.Policy("certs", policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: []policy.Rule{
+		rule("subject", `request.tls.subject == "CN=alice,O=shop"`),
+		rule("san", `"spiffe://shop/alice" in request.tls.san && "alice.shop" in request.tls.san`),
+		rule("nobody", `request.tls.subject == "" && request.tls.san == []`),
+	}})
+}
+
+// With Plaintext, one port takes both, in both versions of HTTP; without, plaintext gets no answer of the app's.
+func TestTLSAndPlaintextOnOnePort(t *testing.T) {
+	t.Parallel()
+	upstream := echo(t).URL
+	both := protect(t, upstream, func(c *Config) { c.TLS = certificate(t); c.Plaintext = true })
+	strict := protect(t, upstream, func(c *Config) { c.TLS = certificate(t) })
+	for _, h2 := range []bool{false, true} {
+		if got := verdict(t, secure(t, h2), request(t, "GET", "https://"+both.addr+"/docs/a", nil)); got != "200" {
+			t.Errorf("TLS, h2 %v: %s", h2, got)
+		}
+		if got := verdict(t, client(t, h2), request(t, "GET", "http://"+both.addr+"/docs/a", nil)); got != "200" {
+			t.Errorf("plaintext, h2 %v: %s", h2, got)
+		}
+		if res, err := client(t, h2).Do(request(t, "GET", "http://"+strict.addr+"/docs/a", nil)); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("plaintext where TLS is a must, h2 %v: %s", h2, res.Status)
+		}
+	}
+}
+
+// A renewed certificate is presented to new connections; what is open goes on.
+func TestCertificateReload(t *testing.T) {
+	t.Parallel()
+	var current atomic.Pointer[tls.Certificate]
+	renew := func(name string) {
+		c := signed(t, &x509.Certificate{DNSNames: []string{name}}, nil)
+		current.Store(&c)
+	}
+	renew("one.test")
+	g := protect(t, echo(t).URL, func(c *Config) {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*current.Load()}, NextProtos: []string{"h2", "http/1.1"}}, nil
+		}}
+	})
+	open := secure(t, true)
+	for _, name := range []string{"one.test", "two.test"} {
+		renew(name)
+		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		c, err := d.DialContext(ctx, "tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.(*tls.Conn).ConnectionState().PeerCertificates[0].DNSNames[0]; got != name {
+			t.Errorf("certificate of %s, want %s", got, name)
+		}
+		_ = c.Close()
+		if got := verdict(t, open, request(t, "GET", "https://"+g.addr+"/docs/a", nil)); got != "200" {
+			t.Errorf("an open connection: %s", got)
+		}
+	}
+}
