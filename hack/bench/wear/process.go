@@ -62,10 +62,11 @@ func startSidecar(ctx context.Context, binary, app string) (*sidecar, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if res, err := http.Get("http://" + s.addr + "/open/a"); err == nil { //nolint:noctx // a second at most
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if p, err := newPolite(s); err == nil {
+			err = p.ask()
+			p.close()
+			if err == nil {
 				return s, nil
 			}
 		}
@@ -108,7 +109,7 @@ func (s *sidecar) rss() float64 {
 func (s *sidecar) peak(ctx context.Context) (most float64) {
 	for ctx.Err() == nil {
 		most = max(most, s.rss())
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 	return most
 }
@@ -128,7 +129,7 @@ func newPolite(s *sidecar) (*polite, error) {
 }
 
 func (p *polite) dial() (err error) {
-	if p.conn, err = net.DialTimeout("tcp", p.addr, 5*time.Second); err == nil {
+	if p.conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), "tcp", p.addr); err == nil {
 		p.in = bufio.NewReader(p.conn)
 	}
 	return err
@@ -139,7 +140,7 @@ func (p *polite) close() { _ = p.conn.Close() }
 // run sends requests for a while and returns the median of their latencies.
 func (p *polite) run(ctx context.Context, d time.Duration) time.Duration {
 	var all []time.Duration
-	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(3 * time.Millisecond) {
+	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; <-time.After(3 * time.Millisecond) {
 		begin := time.Now()
 		if err := p.ask(); err != nil {
 			p.lost++
