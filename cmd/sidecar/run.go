@@ -114,7 +114,8 @@ func (s *sidecar) open(ctx context.Context) error {
 	}
 	s.proxy, err = proxy.New(ctx, proxy.Config{
 		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
-		Observer: s.observer(), Log: s.log.WithName("proxy"),
+		AppProtocol: c.AppProtocol,
+		Observer:    s.observer(), Log: s.log.WithName("proxy"),
 	})
 	return err
 }

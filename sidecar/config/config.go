@@ -42,6 +42,8 @@ type Config struct {
 	// LogAllowEvery logs one of so many forwarded requests; 0: none. LogSubjects allows the claim sub in the log.
 	LogAllowEvery uint64
 	LogSubjects   bool
+	// AppProtocol is what requests of HTTP/2 clients go to the app in.
+	AppProtocol proxy.AppProtocol
 	// Limits bound what clients may use.
 	Limits proxy.Limits
 	// TLS has the files of the listener's certificate; the zero TLS: no TLS.
@@ -65,7 +67,7 @@ type TLS struct{ Cert, Key, ClientCA string }
 // raw is what the flags say.
 type raw struct {
 	listen, maps, labels, nets, trust []string
-	upstream, probes                  string
+	upstream, probes, app             string
 	redirect                          bool
 	cache                             int64
 	headBytes                         int
@@ -93,6 +95,7 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.StringVar(&r.upstream, "upstream", "", "the app behind --listen, such as http://127.0.0.1:9000")
 	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to 127.0.0.1 on the other; repeatable")
 	fs.BoolVar(&r.redirect, "redirect", false, "forward to 127.0.0.1 on the port that the client dialled, as sidecar capture redirects it")
+	fs.StringVar(&r.app, "app-protocol", string(proxy.AppAuto), "what requests of HTTP/2 clients go to the app in: http1, h2c (HTTP/2 without TLS), or auto: HTTP/1.1, and h2c for gRPC and Connect")
 	fs.StringVar(&r.c.Dir, "policies", "", "standalone: folder with AuthPolicy, TokenRevocation, Secret and ConfigMap YAML")
 	fs.StringSliceVar(&r.labels, "labels", nil, "standalone: the workload's labels, k=v,...; default: every policy applies")
 	fs.StringVar(&r.c.Namespace, "namespace", "default", "standalone: namespace of objects that name none")
@@ -161,6 +164,11 @@ func (r *raw) config() (Config, error) {
 		c.Limits.BodyRate = -1
 	}
 	c.Listen = r.sockets(fail)
+	switch c.AppProtocol = proxy.AppProtocol(r.app); c.AppProtocol {
+	case proxy.AppAuto, proxy.AppHTTP1, proxy.AppH2C:
+	default:
+		fail("app-protocol", "%q is none; want auto, http1 or h2c", r.app)
+	}
 	c.Labels = parseLabels(r.labels, fail)
 	c.Fetch.AllowNets = prefixes("key-allow-nets", r.nets, fail)
 	c.TrustForwarded = prefixes("trust-forwarded", r.trust, fail)

@@ -87,6 +87,9 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 		return line, nil
 	}
 	line := []string{b.sidecar, "run", "--listen", listen, "--upstream", "http://" + upstream, "--policies", policies, "--admin", t.admin}
+	if k.h2Upstream {
+		line = append(line, "--app-protocol", "h2c")
+	}
 	if k.cacheBytes != "" {
 		line = append(line, "--token-cache-bytes", k.cacheBytes)
 	}

@@ -125,8 +125,8 @@ func bodyRows() []row {
 	return grouped(bodies, out)
 }
 
-// h2Rows speak HTTP/2 to the client. The app is spoken to over HTTP/1.1, or over HTTP/2 where the name ends with -h2:
-// Bearerguard speaks to the app what the client speaks.
+// h2Rows speak HTTP/2 to the client. The app is spoken to over HTTP/1.1, or over HTTP/2 where the name ends with -h2,
+// which Bearerguard does if it is told so.
 func h2Rows() []row {
 	l := load{alg: "RS256", tokens: 1, body: "small", h2: true}
 	up := func(k kind) kind { k.h2, k.h2Upstream = true, true; return k }
@@ -139,6 +139,7 @@ func h2Rows() []row {
 		{name: "nginx", proxy: down(nginx), load: l},
 		{name: "reverseproxy", proxy: down(peer), load: l},
 		{name: "reverseproxy-h2", proxy: up(peer), load: l},
+		{name: "bearerguard", proxy: down(bearerguard), load: l},
 		{name: "bearerguard-h2", proxy: up(bearerguard), load: l},
 	})
 }

@@ -50,8 +50,8 @@ func targets() []wanted {
 		{"64 KiB answers, CPU, to HAProxy plain", ratio(cpu, "bodies/64k-bearerguard", "bodies/64k-haproxy"), false, 1},
 		{"1 MiB answers, CPU, to a TCP splice", ratio(cpu, "bodies/1m-bearerguard", "bodies/1m-splice"), false, 1.1},
 		{"1 MiB sent, CPU, to a TCP splice", ratio(cpu, "bodies/upload-1m-bearerguard", "bodies/upload-1m-splice"), false, 1.1},
-		{"h2c, CPU, to ReverseProxy + gate", ratio(cpu, "h2c/bearerguard-h2", "h2c/reverseproxy-h2"), false, 0.6},
-		{"h2c, CPU, to HAProxy + jwt_verify RS256", ratio(cpu, "h2c/bearerguard-h2", "h2c/haproxy-RS256-h2"), false, 1},
+		{"h2c, CPU, to ReverseProxy + gate", ratio(cpu, "h2c/bearerguard", "h2c/reverseproxy-h2"), false, 0.6},
+		{"h2c, CPU, to HAProxy + jwt_verify RS256", ratio(cpu, "h2c/bearerguard", "h2c/haproxy-RS256"), false, 1},
 		{"resident MiB, idle", one(idle, "memory/bearerguard"), false, 15},
 		{"resident MiB, 9,500 idle connections", one(most, "memory/bearerguard"), false, 80},
 	}
