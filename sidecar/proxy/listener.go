@@ -182,7 +182,7 @@ func (s *sockets) startsPlain(c net.Conn) bool {
 
 // http2 gives the server a connection whose client speaks HTTP/2.
 func (s *sockets) http2(c net.Conn, info connInfo, release func()) {
-	s.hand(&infoConn{Conn: c, info: info, client: s.proxy.relay.NewHTTP2(info), release: release})
+	s.hand(&infoConn{Conn: newGathered(c), info: info, client: s.proxy.relay.NewHTTP2(info), release: release})
 }
 
 // hand gives the server a connection.
@@ -237,7 +237,7 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 	info.ClientCert = clientCert(&state)
 	below.info = info
 	if state.NegotiatedProtocol == "h2" {
-		below.client = s.proxy.relay.NewHTTP2(info)
+		below.client, below.Conn = s.proxy.relay.NewHTTP2(info), newGathered(c)
 		s.hand(t) // net/http takes it from here, and needs the type
 		return
 	}
