@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+)
+
+func TestWhatAppsAreSpokenToIn(t *testing.T) {
+	t.Parallel()
+	upstream := app(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }).URL
+	const one, two = "HTTP/1.1", "HTTP/2.0"
+	for name, tt := range map[string]struct {
+		app         AppProtocol
+		h2          bool
+		contentType string
+		want        string
+	}{
+		"an HTTP/2 client":                   {"", true, "", one},
+		"an HTTP/2 client, by name":          {AppAuto, true, "application/json", one},
+		"an HTTP/1.1 client":                 {AppAuto, false, "", one},
+		"gRPC":                               {AppAuto, true, "application/grpc", two},
+		"gRPC with its encoding":             {AppAuto, true, "application/grpc+proto", two},
+		"gRPC-Web":                           {AppAuto, true, "application/grpc-web+proto", one},
+		"Connect's streams":                  {AppAuto, true, "application/connect+proto", two},
+		"Connect's streams in capitals":      {AppAuto, true, "Application/Connect+JSON", two},
+		"Connect's unary calls":              {AppAuto, true, "application/proto", one},
+		"all in HTTP/1.1":                    {AppHTTP1, true, "application/grpc", one},
+		"all in h2c":                         {AppH2C, true, "", two},
+		"all in h2c, but an HTTP/1.1 client": {AppH2C, false, "", one},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, upstream, func(c *Config) { c.AppProtocol = tt.app })
+			r := request(t, "POST", "http://"+g.addr+"/docs/a", strings.NewReader("abc"))
+			if tt.contentType != "" {
+				r.Header.Set("Content-Type", tt.contentType)
+			}
+			if res, body := ask(t, client(t, tt.h2), r); res.StatusCode != 200 || body != tt.want {
+				t.Errorf("got %s %q, want %s", res.Status, body, tt.want)
+			}
+		})
+	}
+	_, err := New(t.Context(), Config{
+		Gate: gate.New(gate.Options{}), Listen: []Listen{{Address: "127.0.0.1:0", Upstream: upstream}}, Log: logr.Discard(), AppProtocol: "spdy",
+	})
+	if err == nil || !strings.Contains(err.Error(), "spdy") {
+		t.Errorf("an unknown protocol: %v", err)
+	}
+}
