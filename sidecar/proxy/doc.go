@@ -3,9 +3,8 @@
 //
 // The way of a request:
 //
-//	Accept -> original destination -> TLS -> strict head (HTTP/1) -> net/http -> gate.Judge -> refuse | forward
+//	Accept -> original destination -> TLS -> HTTP/1: relay | HTTP/2: net/http -> gate.Judge -> refuse | forward
 //
-// Forwarding keeps the client's protocol: HTTP/1.1 for HTTP/1.1, HTTP/2 without TLS (h2c) for HTTP/2, so that an app
-// sees what it would see without the sidecar. Behind TLS that the sidecar ends, where clients choose HTTP/2 without
-// asking the app, only gRPC stays HTTP/2. Bodies stream both ways; trailers, 1xx answers and upgrades pass.
+// Apps are spoken to in HTTP/1.1, whatever the client speaks, but for gRPC and Connect, which need HTTP/2 on the whole way:
+// see AppProtocol. Bodies stream both ways; trailers, 1xx answers and upgrades pass.
 package proxy

@@ -15,6 +15,12 @@
 // moment. No connection to the app ever serves two clients, so an app that answers more than it was asked can only
 // confuse the client that asked.
 //
+// # HTTP/2
+//
+// A client that speaks HTTP/2 has a server of HTTP/2 that reads its requests (net/http's) and calls HTTP2.Serve for each.
+// From there on it is the same: the same grammar, judge, head and reader of answers, and connections to the app that are
+// this client's alone, as many as it has requests at a time.
+//
 // # Time
 //
 // Timeouts are not timers: each connection notes what it does and since when, and one goroutine looks at all of them a
