@@ -77,15 +77,18 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ignore := cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes")
+			ignore := cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes", "AppProtocol")
 			if diff := cmp.Diff(test.want, got, ignore); diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}
 		})
 	}
-	got, err := parse(tests["standalone with labels and nets"].args, map[string]string{"BEARERGUARD_IDLE_TIMEOUT": "1m"})
+	got, err := parse(tests["standalone with labels and nets"].args, map[string]string{"BEARERGUARD_IDLE_TIMEOUT": "1m", "BEARERGUARD_APP_PROTOCOL": "h2c"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got.AppProtocol != proxy.AppH2C {
+		t.Errorf("app protocol %q", got.AppProtocol)
 	}
 	if !got.Fetch.AllowHTTP || got.Fetch.AllowNets[0] != netip.MustParsePrefix("127.0.0.0/8") || got.Limits.Idle != time.Minute {
 		t.Errorf("fetch %+v, idle %s", got.Fetch, got.Limits.Idle)
@@ -117,6 +120,7 @@ func TestConfigRefuses(t *testing.T) {
 		"half a pair":                 {args: []string{"--map", "8080"}, want: `--map: "8080" is no pair of ports`},
 		"a label without a value":     {args: []string{"--labels", "app"}, want: `--labels: "app" is no label; want key=value`},
 		"an address for a network":    {args: []string{"--key-allow-nets", "127.0.0.1"}, want: `--key-allow-nets: "127.0.0.1" is no network`},
+		"an unknown protocol":         {args: []string{"--app-protocol", "h3"}, want: `--app-protocol: "h3" is none; want auto, http1 or h2c`},
 		"a zero timeout":              {args: []string{"--read-header-timeout", "0s"}, want: "--read-header-timeout: is 0s; want more than 0"},
 		"a tiny head":                 {args: []string{"--max-header-bytes", "1"}, want: "--max-header-bytes: is 1; want 1024 to 1048576"},
 		"a negative cache":            {args: []string{"--token-cache-bytes", "-1"}, want: "--token-cache-bytes: is -1"},
