@@ -226,6 +226,12 @@ func TestLimitOfWriting(t *testing.T) {
 				}
 				fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
 				<-ended
+				begin := time.Now()
+				defer func() {
+					if d := time.Since(begin); d > 3*time.Second {
+						t.Errorf("closed %v later: a client that reads nothing was waited for", d)
+					}
+				}()
 				eventually(t, "the connection is closed", func() bool {
 					g.observer.mu.Lock()
 					defer g.observer.mu.Unlock()

@@ -48,6 +48,14 @@ func (c *infoConn) CloseWrite() error {
 	return c.Close()
 }
 
+// SetLinger has Close reset the connection if sec is 0.
+func (c *infoConn) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return nil
+}
+
 // sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to the server.
 type sockets struct {
 	proxy  *Proxy

@@ -8,7 +8,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -156,5 +158,22 @@ func TestCertificateReload(t *testing.T) {
 		if got := verdict(t, open, request(t, "GET", "https://"+g.addr+"/docs/a", nil)); got != "200" {
 			t.Errorf("an open connection: %s", got)
 		}
+	}
+}
+
+// An answer that breaks off is not closed in order under TLS, where an orderly close may be an answer's end.
+func TestTLSBrokenAnswerHasNoOrderlyEnd(t *testing.T) {
+	t.Parallel()
+	g := protect(t, script(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+	}), func(c *Config) { c.TLS = certificate(t) })
+	c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", g.addr) //nolint:gosec // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET /docs/a HTTP/1.0\r\nHost: a\r\n\r\n")
+	if b, err := io.ReadAll(c); err == nil {
+		t.Errorf("%q ends in order", b)
 	}
 }

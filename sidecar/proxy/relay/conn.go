@@ -261,5 +261,28 @@ func (c *conn) linger() {
 func (c *conn) abort() {
 	if c.tcp != nil {
 		_ = c.tcp.SetLinger(0) // a reset, not an end
+		return
 	}
+	c.cut()
+}
+
+// cut resets what is below TLS, without the alert that tells of an orderly end (RFC 8446 section 6.1), and does not wait
+// for a client that reads nothing to take it.
+func (c *conn) cut() {
+	t, ok := c.net.(interface{ NetConn() net.Conn })
+	if !ok {
+		return
+	}
+	below := t.NetConn()
+	if l, ok := below.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0)
+	}
+	_ = below.Close()
+}
+
+// stuck reports whether the connection was ended because the client takes nothing.
+func (c *conn) stuck() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end == endNow && c.phase == phaseWriting
 }

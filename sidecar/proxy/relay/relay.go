@@ -110,6 +110,9 @@ func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
 		r.HTTP2(&prefixed{Conn: nc, prefix: c.rest()}, info, release)
 		return
 	}
+	if c.stuck() {
+		c.cut()
+	}
 	_ = nc.Close()
 	release()
 	r.forget(c)
