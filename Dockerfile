@@ -11,7 +11,7 @@ COPY cmd cmd
 COPY controllers controllers
 COPY sidecar sidecar
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/controller ./cmd/sidecar
+    go build -tags grpcnotrace -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/controller ./cmd/sidecar
 
 FROM scratch
 LABEL org.opencontainers.image.source=https://github.com/bearerguard/bearerguard \
