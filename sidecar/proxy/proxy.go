@@ -165,7 +165,8 @@ func (p *Proxy) linger(ctx context.Context, failed <-chan error) {
 	defer cancel()
 	select {
 	case <-ctx.Done():
-	case <-failed:
+	case err := <-failed:
+		p.log.Error(err, "the server ended while it was to linger")
 	}
 }
 

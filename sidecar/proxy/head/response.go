@@ -91,6 +91,15 @@ func (r *Response) understand(minor int) error {
 		}
 	}
 	r.Chunked = n.codings > 0
+	if !n.upgrade || n.upgrades != 1 {
+		r.Upgrade = nil
+	}
+	r.KeepAlive = !n.close && (minor == 1 || n.keep)
+	return r.finish(&n, minor)
+}
+
+// finish checks what only all fields together show.
+func (r *Response) finish(n *counts, minor int) error {
 	switch {
 	case n.lengths > 1:
 		return ErrLength
@@ -101,9 +110,5 @@ func (r *Response) understand(minor int) error {
 	case n.codings > 0 && (r.Status < 200 || r.Status == 204): // RFC 9112 section 6.1
 		return ErrFraming
 	}
-	if !n.upgrade || n.upgrades != 1 {
-		r.Upgrade = nil
-	}
-	r.KeepAlive = !n.close && (minor == 1 || n.keep)
 	return nil
 }

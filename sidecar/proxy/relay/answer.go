@@ -112,28 +112,27 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 		return x.switchProtocols(u, n)
 	}
 	f := x.framing()
-	then := after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && (!b.running || b.ended.Load()))
-	whole := !b.running || b.ended.Load()
-	x.then = then
+	whole := !b.running || b.ended.Load() // the request; else its rest may be anything
+	x.then = after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && whole)
 	if x.out == nil {
 		x.out = grab(mediumBlock)
 	}
-	out := x.writeResponse(x.out[:0], f, then)
+	out := x.writeResponse(x.out[:0], f, x.then)
 	u.in.buf.take(n)
-	err := x.copyBody(u, f, out)
-	if err != nil || !whole || !u.done() || !x.res.KeepAlive || f == frameToChunk || f == frameClose {
+	if err := x.copyBody(u, f, out); err != nil {
+		x.discardUpstream()
+		x.stop()
+		c.abort()
+		return false
+	}
+	if !whole || !u.done() || !x.res.KeepAlive || f == frameToChunk || f == frameClose {
 		x.discardUpstream()
 	}
 	if !x.stop() || !whole {
-		if err == nil {
-			c.linger()
-		}
-		then = closeAfter
+		c.linger()
+		return false
 	}
-	if err != nil {
-		c.abort()
-	}
-	return err == nil && then == keepAlive
+	return x.then == keepAlive
 }
 
 // writeResponse makes the head that the client is to see.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"runtime/debug"
@@ -131,7 +132,7 @@ func (e connError) Error() string { return string(e) }
 const errHTTP2 connError = "the client speaks HTTP/2"
 
 // readHead reads until a head is complete and returns its length; 0 when there is none any more. An error is of package
-// head and says why the head is refused.
+// head and says why the head is refused, or errHTTP2.
 func (c *conn) readHead() (int, error) {
 	p := phaseIdle
 	if c.first || c.in.buf.len() > 0 {
@@ -142,23 +143,14 @@ func (c *conn) readHead() (int, error) {
 	}
 	scanned, blank := 0, false
 	for {
-		b := c.in.buf.bytes()
-		if !blank && len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
+		if b := c.in.buf.bytes(); !blank && len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
 			c.in.buf.take(2) // one empty line is ignored (RFC 9112 section 2.2)
 			blank, scanned = true, 0
 			continue
 		}
-		if len(b) > 0 {
-			if c.first && isPreface(b) {
-				if len(b) >= len(preface) {
-					return 0, errHTTP2
-				}
-			} else if end := head.End(b, scanned); end > 0 {
-				c.first = false
-				return end, nil
-			}
-			if err := head.Check(b, scanned, c.relay.Limits.Head); err != nil {
-				return 0, err
+		if b := c.in.buf.bytes(); len(b) > 0 {
+			if n, err := c.scan(b, scanned); n > 0 || err != nil {
+				return n, err
 			}
 			if scanned = len(b); p == phaseIdle {
 				if p = phaseHead; !c.enter(p) {
@@ -166,10 +158,23 @@ func (c *conn) readHead() (int, error) {
 				}
 			}
 		}
-		if c.in.fill() != nil {
+		if over := c.in.fill() != nil; over {
 			return 0, nil
 		}
 	}
+}
+
+// scan looks for the end of a head; the first scanned bytes have been looked at.
+func (c *conn) scan(b []byte, scanned int) (int, error) {
+	if c.first && isPreface(b) {
+		if len(b) >= len(preface) {
+			return 0, errHTTP2
+		}
+	} else if end := head.End(b, scanned); end > 0 {
+		c.first = false
+		return end, nil
+	}
+	return 0, head.Check(b, scanned, c.relay.Limits.Head)
 }
 
 // flush writes the end of an answer that has not been written yet.
@@ -197,19 +202,20 @@ func (c *conn) refuseHead(err error) {
 	x.reject(err)
 }
 
-// reasonOf maps what is wrong with a head to a reason.
+// reasons maps what is wrong with a message to a reason, where it is not BadRequest. It is read only.
+var reasons = map[head.Error]decision.Reason{
+	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong, head.ErrBody: decision.BodyTooLarge,
+	head.ErrHost: decision.BadHost, head.ErrHostMismatch: decision.BadHost,
+	head.ErrAuthorization: decision.DuplicateAuthorization,
+}
+
+// reasonOf maps what is wrong with a head or a body to a reason.
 func reasonOf(err error) decision.Reason {
-	switch err { //nolint:errorlint // package head returns its constants as they are
-	case head.ErrTooLarge:
-		return decision.TooLarge
-	case head.ErrHost, head.ErrHostMismatch:
-		return decision.BadHost
-	case head.ErrTarget:
-		return decision.URITooLong
-	case head.ErrBody:
-		return decision.BodyTooLarge
-	case head.ErrAuthorization:
-		return decision.DuplicateAuthorization
+	var bad head.Error
+	if errors.As(err, &bad) {
+		if r, ok := reasons[bad]; ok {
+			return r
+		}
 	}
 	return decision.BadRequest
 }

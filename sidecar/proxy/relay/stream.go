@@ -128,19 +128,20 @@ func (s *stream) once(fd uintptr) bool {
 	s.buf.reserve(s.want)
 	for {
 		n, errno := rawRead(fd, s.buf.free())
-		switch errno {
-		case 0:
-			s.drained = n < len(s.buf.free())
-			s.n, s.err = n, nil
-			s.buf.w += n
-			return true
-		case syscall.EINTR:
+		if errno == syscall.EINTR {
 			continue
-		case syscall.EAGAIN:
+		}
+		if errno == syscall.EAGAIN {
 			s.buf.release()
 			return false
 		}
-		s.n, s.err = 0, errno
+		if errno != 0 {
+			s.n, s.err = 0, errno
+			return true
+		}
+		s.drained = n < len(s.buf.free())
+		s.n, s.err = n, nil
+		s.buf.w += n
 		return true
 	}
 }
@@ -149,15 +150,16 @@ func (s *stream) once(fd uintptr) bool {
 func writeSome(fd uintptr, b []byte) (int, error) {
 	for {
 		n, errno := rawWrite(fd, b)
-		switch errno {
-		case 0:
-			return n, nil
-		case syscall.EINTR:
+		if errno == syscall.EINTR {
 			continue
-		case syscall.EAGAIN:
+		}
+		if errno == syscall.EAGAIN {
 			return 0, nil
 		}
-		return 0, errno
+		if errno != 0 {
+			return 0, errno
+		}
+		return n, nil
 	}
 }
 

@@ -117,6 +117,10 @@ func (c *conn) check(now int64, every time.Duration) {
 		c.expireStream()
 		return
 	}
+	if c.body.reading.Load() && c.slow(every) {
+		c.expire(endBodyRate)
+		return
+	}
 	l, age := &c.relay.Limits, time.Duration(now-c.since)
 	switch c.phase {
 	case phaseHead:
@@ -128,14 +132,7 @@ func (c *conn) check(now int64, every time.Duration) {
 		}
 		c.expireAfter(age, l.Idle)
 	case phaseWaiting:
-		if l.Response > 0 && age > l.Response {
-			c.expire(endAnswer)
-			return
-		}
-		if age > hesitation {
-			c.ask()
-		}
-		c.expireGone(now, age)
+		c.waits(now, age)
 	case phaseStream:
 		c.expireGone(now, age)
 	case phaseWriting, phaseSplice:
@@ -144,9 +141,18 @@ func (c *conn) check(now int64, every time.Duration) {
 		}
 	case phaseBusy, phaseUpgraded:
 	}
-	if c.body.reading.Load() && c.slow(every) {
-		c.expire(endBodyRate)
+}
+
+// waits checks a connection that has waited for the app's answer for a time. The lock is held.
+func (c *conn) waits(now int64, age time.Duration) {
+	if l := c.relay.Limits.Response; l > 0 && age > l {
+		c.expire(endAnswer)
+		return
 	}
+	if age > hesitation {
+		c.ask()
+	}
+	c.expireGone(now, age)
 }
 
 // slow reports whether a request's body comes too slowly. It is called once in every while the body is waited for; time in
