@@ -56,8 +56,8 @@ func fastApp(t testing.TB) *url.URL {
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
 }
 
-// guarded is a client connection whose requests carry a token and are checked, with identity headers.
-func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
+// guarding is a relay with a policy that a token satisfies; requests get identity headers.
+func guarding(t testing.TB) (r *relay.Relay, token string) {
 	t.Helper()
 	corp := gatetest.NewIssuer("https://login.example.com", "k1")
 	g := gate.New(gate.Options{})
@@ -70,7 +70,7 @@ func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
 		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}},
 	})))
 	forwarded := 0
-	r := relay.New(relay.Config{
+	r = relay.New(relay.Config{
 		Gate: g, Log: logr.Discard(), Now: time.Now,
 		Observe: func(rec *telemetry.Record) {
 			if rec.Forwarded {
@@ -83,15 +83,21 @@ func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
 		},
 	})
 	t.Cleanup(r.Close)
-	c, server := pair(t)
 	t.Cleanup(func() {
-		_ = c.Close()
 		if forwarded == 0 {
 			t.Error("no request was let through")
 		}
 	})
+	return r, corp.Token(time.Now(), map[string]any{"scope": "orders.read"})
+}
+
+// guarded is a client connection whose requests carry a token and are checked.
+func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
+	t.Helper()
+	r, token := guarding(t)
+	c, server := pair(t)
+	t.Cleanup(func() { _ = c.Close() })
 	go r.Serve(server, relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
-	token := corp.Token(time.Now(), map[string]any{"scope": "orders.read"})
 	return c, []byte("GET /orders/7 HTTP/1.1\r\nHost: orders.shop\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nAuthorization: Bearer " + token + "\r\n\r\n")
 }
 
