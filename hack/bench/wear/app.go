@@ -57,11 +57,6 @@ func serveApp() {
 	}
 	fmt.Println(l.Addr())
 	s := &http.Server{Handler: http.HandlerFunc(answer), Protocols: &http.Protocols{}} //nolint:gosec // the sidecar alone comes here
-	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		// What the kernel holds for the app is not the sidecar's to bound, and all of it can stop the machine's sockets.
-		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
-		return ctx
-	}
 	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1 << 20}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)

@@ -48,7 +48,6 @@ func newConn(r *Relay, nc net.Conn, info Info) *conn {
 	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
 	c.tcp, _ = nc.(*net.TCPConn)
 	c.in.init(nc, smallBlock/2)
-	boundUnsent(c.tcp)
 	c.step = c.served
 	c.peer = newPeer(info, r.Trusts != nil && r.Trusts(info.Remote))
 	return c

@@ -51,22 +51,6 @@ func sent(c *net.TCPConn) (acked uint64, waiting bool) {
 	return acked, waiting
 }
 
-// maxUnsent bounds what the kernel holds for a client beyond what is on the way to it, in bytes. Without a bound, clients
-// that read nothing take what memory the kernel has for all sockets.
-const maxUnsent = 128 << 10
-
-// boundUnsent sets that bound.
-func boundUnsent(c *net.TCPConn) {
-	if c == nil {
-		return
-	}
-	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent) // it goes without, too
-		})
-	}
-}
-
 // tell writes a few bytes if they can be written at once. It reports whether all were.
 func tell(c *net.TCPConn, b []byte) bool {
 	raw, err := c.SyscallConn()

@@ -10,9 +10,6 @@ func sideOf(*net.TCPConn) side { return sideOpen }
 // sent is not known here: whoever takes long takes nothing.
 func sent(*net.TCPConn) (acked uint64, waiting bool) { return 0, true }
 
-// boundUnsent is not known here.
-func boundUnsent(*net.TCPConn) {}
-
 // tell writes a few bytes.
 func tell(c *net.TCPConn, b []byte) bool { _, err := c.Write(b); return err == nil }
 
