@@ -46,12 +46,13 @@ func newForwarder(p *Proxy) *forwarder {
 	f.tls.Protocols.SetHTTP1(true)
 	f.tls.Protocols.SetHTTP2(true)
 	f.reverse = &httputil.ReverseProxy{
-		Rewrite:       f.rewrite,
-		Transport:     roundTripper(f.choose),
-		ErrorHandler:  f.fail,
-		FlushInterval: -1, // what the app has said, the client gets
-		BufferPool:    bufferPool{},
-		ErrorLog:      stdLog(p.log),
+		Rewrite:        f.rewrite,
+		Transport:      roundTripper(f.choose),
+		ModifyResponse: trailersOnly,
+		ErrorHandler:   f.fail,
+		FlushInterval:  -1, // what the app has said, the client gets
+		BufferPool:     bufferPool{},
+		ErrorLog:       stdLog(p.log),
 	}
 	return f
 }
@@ -122,6 +123,24 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Header[s.Name] = []string{s.Value}
 	}
 	forwardTrailers(pr, v.Edit)
+}
+
+// trailersOnly makes an answer of gRPC's trailers-only form one of headers and trailers, which says the same. ReverseProxy
+// flushes headers as soon as it has them, and then the stream would end without trailers: an error to gRPC's clients.
+func trailersOnly(res *http.Response) error {
+	if res.Header.Get("Grpc-Status") == "" || len(res.Trailer) > 0 {
+		return nil
+	}
+	res.Trailer = http.Header{}
+	for name, values := range res.Header {
+		switch name {
+		case "Content-Type", "Date", "Server", "Content-Length":
+		default:
+			res.Trailer[name] = values
+			delete(res.Header, name)
+		}
+	}
+	return nil
 }
 
 // targetURL makes a URL that is written as exactly the target.
