@@ -9,7 +9,7 @@ trap 'rm -f "$out"' EXIT
 # fuzz PACKAGE TARGET: a run that finds nothing but is cut off at its deadline is no failure, although go test calls it one
 # now and then (golang.org/issue/56238); a real finding names its input.
 fuzz() {
-  go test -run '^$' -fuzz "^$2\$" -fuzztime "$time" "$1" >"$out" 2>&1 && { tail -n 1 "$out"; return; }
+  go test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 10x "$1" >"$out" 2>&1 && { tail -n 1 "$out"; return; }
   if grep -q 'context deadline exceeded' "$out" && ! grep -q 'Failing input written' "$out"; then
     echo "ok  	$1 $2, cut off at its deadline"
     return
