@@ -30,13 +30,14 @@ type exchange struct {
 	both     net.Buffers
 	request  gate.Request
 
-	isHead  bool   // the method is HEAD
-	upgrade string // the protocol that the app may switch to; empty: none
-	answer  string // gate.Edit.AnswerProtocol
-	then    after  // what becomes of the connection
-	safe    bool   // the request may be sent twice (RFC 9110 section 9.2.2)
-	http2   bool   // the client speaks HTTP/2
-	names   gate.Edit
+	headBytes int    // of the request
+	isHead    bool   // the method is HEAD
+	upgrade   string // the protocol that the app may switch to; empty: none
+	answer    string // gate.Edit.AnswerProtocol
+	then      after  // what becomes of the connection
+	safe      bool   // the request may be sent twice (RFC 9110 section 9.2.2)
+	http2     bool   // the client speaks HTTP/2
+	names     gate.Edit
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -61,7 +62,9 @@ func (x *exchange) release() {
 	clear(res[:cap(res)])
 	clear(values[:cap(values)])
 	*x = exchange{req: head.Request{Fields: req[:0]}, res: head.Response{Fields: res[:0]}, values: values[:0]}
-	exchanges.Put(x)
+	if cap(req) > 0 {
+		exchanges.Put(x)
+	}
 }
 
 // serve serves the request whose head is the first n bytes read. It reports whether the connection can take another.
@@ -85,6 +88,7 @@ func (x *exchange) run(n int) (again bool) {
 	}
 	x.start = c.relay.Now()
 	c.in.buf.take(n)
+	x.headBytes = n
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"
 	v := x.judge()

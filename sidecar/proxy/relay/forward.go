@@ -23,7 +23,7 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	if !v.Until.IsZero() {
 		x.c.endAt(v.Until)
 	}
-	x.out = grab(mediumBlock)
+	x.out = grab(x.headBytes + x.c.in.buf.len() + added)
 	out, err := x.body.take(&x.c.in.buf, x.c.relay.Limits.Head, &v.Edit, x.writeRequest(x.out[:0], v))
 	if err != nil {
 		return x.fail(reasonOf(err), nil)
@@ -38,6 +38,9 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	}
 	return x.reply(u, n)
 }
+
+// added is about how much longer a head is when the app gets it, in bytes.
+const added = 1 << 10
 
 // safe says that a request may be sent again if it is not known whether the app got it (RFC 9110 section 9.2.2).
 func safe(method string) bool {

@@ -28,6 +28,8 @@ func (t *trim) look(idle int, now time.Time) {
 		return
 	}
 	t.idle, t.last = idle, now
-	runtime.GC() // each halves a stack
+	for range 2 {
+		runtime.GC() // each halves a stack, and empties the pools of what was not used since the one before
+	}
 	debug.FreeOSMemory()
 }

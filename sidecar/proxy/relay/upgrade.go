@@ -54,7 +54,7 @@ func (x *exchange) names101() bool {
 // tunnel copies both ways. Each direction ends by itself, so that an end may close its side and still listen.
 func (x *exchange) tunnel(t *upgraded, u *upstream) {
 	drop(x.out)
-	x.out = nil
+	x.out, x.req.Fields, x.res.Fields = nil, nil, nil // a tunnel may last
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
