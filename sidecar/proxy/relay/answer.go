@@ -79,6 +79,12 @@ const (
 	frameClose                // by closing
 )
 
+// closesClient holds for framings whose end a client knows by the connection's.
+func (f frame) closesClient() bool { return f == frameUnchunk || f == frameClose }
+
+// closesApp holds for framings whose end is that of the app's connection.
+func (f frame) closesApp() bool { return f == frameToChunk || f == frameClose }
+
 // framing says how the answer's body comes and goes (RFC 9112 section 6.3).
 func (x *exchange) framing() frame {
 	r := &x.res
@@ -113,7 +119,7 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 	}
 	f := x.framing()
 	whole := !b.running || b.ended.Load() // the request; else its rest may be anything
-	x.then = after(x.req.KeepAlive && !c.relay.draining.Load() && f != frameUnchunk && f != frameClose && whole)
+	x.then = after(x.req.KeepAlive && !c.relay.draining.Load() && !f.closesClient() && whole)
 	if x.out == nil {
 		x.out = grab(mediumBlock)
 	}
@@ -125,7 +131,7 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 		c.abort()
 		return false
 	}
-	if !whole || !u.done() || !x.res.KeepAlive || f == frameToChunk || f == frameClose {
+	if !whole || !u.done() || !x.res.KeepAlive || f.closesApp() {
 		x.discardUpstream()
 	}
 	if !x.stop() || !whole {

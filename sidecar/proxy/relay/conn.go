@@ -142,29 +142,30 @@ func (c *conn) readHead() (int, error) {
 	}
 	scanned, blank := 0, false
 	for {
-		if b := c.in.buf.bytes(); !blank && len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
+		b := c.in.buf.bytes()
+		if !blank && len(b) >= 2 && string(b[:2]) == "\r\n" {
 			c.in.buf.take(2) // one empty line is ignored (RFC 9112 section 2.2)
 			blank, scanned = true, 0
 			continue
 		}
-		if b := c.in.buf.bytes(); len(b) > 0 {
-			if n, err := c.scan(b, scanned); n > 0 || err != nil {
-				return n, err
-			}
-			if scanned = len(b); p == phaseIdle {
-				if p = phaseHead; !c.enter(p) {
-					return 0, nil
-				}
-			}
+		if n, err := c.scan(b, scanned); n > 0 || err != nil {
+			return n, err
 		}
-		if over := c.in.fill() != nil; over {
-			return 0, nil
+		if scanned = len(b); scanned > 0 && p == phaseIdle {
+			p = phaseHead
+			c.enter(p) // if it has been ended, fill says so
+		}
+		if c.in.fill() != nil {
+			return 0, nil //nolint:nilerr // documented
 		}
 	}
 }
 
 // scan looks for the end of a head; the first scanned bytes have been looked at.
 func (c *conn) scan(b []byte, scanned int) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	if c.first && isPreface(b) {
 		if len(b) >= len(preface) {
 			return 0, errHTTP2

@@ -113,15 +113,19 @@ func (c *conn) look(now int64, every time.Duration) (idle bool) {
 
 // check ends the connection if it has to. The lock is held.
 func (c *conn) check(now int64, every time.Duration) {
-	if c.until != 0 && now > c.until && c.phase != phaseIdle && c.phase != phaseHead {
+	switch {
+	case c.until != 0 && now > c.until && c.phase != phaseIdle && c.phase != phaseHead:
 		c.expireStream()
-		return
-	}
-	if c.body.reading.Load() && c.slow(every) {
+	case c.body.reading.Load() && c.slow(every):
 		c.expire(endBodyRate)
-		return
+	default:
+		c.checkPhase(now, time.Duration(now-c.since))
 	}
-	l, age := &c.relay.Limits, time.Duration(now-c.since)
+}
+
+// checkPhase ends the connection if what it does has taken too long, age so far. The lock is held.
+func (c *conn) checkPhase(now int64, age time.Duration) {
+	l := &c.relay.Limits
 	switch c.phase {
 	case phaseHead:
 		c.expireAfter(age, l.ReadHead)
