@@ -53,3 +53,37 @@ func TestWhatAppsAreSpokenToIn(t *testing.T) {
 		t.Errorf("an unknown protocol: %v", err)
 	}
 }
+
+// Whatever way a request takes, the app gets neither what a client says of itself, in any spelling, nor trailers that only a
+// head may have.
+func TestWhatAClientSaysOfItself(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, nil)
+	for name, tt := range map[string]struct {
+		h2          bool
+		contentType string
+	}{
+		"HTTP/1.1": {false, "text/plain"},
+		"HTTP/2":   {true, "text/plain"},
+		"gRPC":     {true, "application/grpc"},
+	} {
+		r := request(t, "POST", "http://"+g.addr+"/docs/a", io.MultiReader(strings.NewReader("abc")), "Content-Type", tt.contentType,
+			"X-Forwarded-For", "stranger", "X_Forwarded_For", "stranger", "X.Forwarded.For", "stranger", "X-Real-Ip", "stranger",
+			"Forwarded", "for=stranger", "X-Kept", "yes")
+		r.Trailer = http.Header{
+			"X-Sum": {"yes"}, "Cookie": {"stranger"}, "X-Real-Ip": {"stranger"}, "X-User": {"stranger"}, "Via": {"stranger"},
+		}
+		if !tt.h2 { // net/http's server refuses it over HTTP/2
+			r.Trailer.Set("Authorization", "stranger")
+		}
+		res, body := ask(t, client(t, tt.h2), r)
+		if res.StatusCode != 200 || strings.Contains(body, "stranger") {
+			t.Errorf("%s: %s %s", name, res.Status, body)
+		}
+		for _, want := range []string{"X-Kept: yes\n", "trailer X-Sum: yes\n", "X-Forwarded-For: 127.0.0.1\n", "X-Request-Id: ", "Via: "} {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: no %q in %s", name, want, body)
+			}
+		}
+	}
+}

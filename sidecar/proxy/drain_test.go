@@ -41,6 +41,33 @@ func TestDrainWait(t *testing.T) {
 	g.stopped <- nil
 }
 
+// Connections on which nothing has come, and idle ones, do not hold the drain up.
+func TestDrainDoesNotWaitForSilence(t *testing.T) {
+	t.Parallel()
+	url, _ := counting(t)
+	g := protect(t, url, func(c *Config) { c.Limits = Limits{Drain: time.Minute, ReadHead: time.Minute, Idle: time.Minute} })
+	silent, idle := dial(t, g.addr), dial(t, g.addr)
+	fmt.Fprint(idle, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both are open", func() bool {
+		g.observer.mu.Lock()
+		defer g.observer.mu.Unlock()
+		return g.observer.conns == 2
+	})
+	g.stop()
+	for name, c := range map[string]io.Reader{"silent": silent, "idle": idle} {
+		if b, err := io.ReadAll(c); err != nil || len(b) > 0 && name == "silent" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	if err := <-g.stopped; err != nil {
+		t.Error(err)
+	}
+	g.stopped <- nil
+}
+
 // What does not end is ended after --drain.
 func TestDrainEnds(t *testing.T) {
 	t.Parallel()

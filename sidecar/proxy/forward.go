@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
@@ -159,7 +160,7 @@ func targetURL(upstream *url.URL, target string) *url.URL {
 	return u
 }
 
-// forwardTrailers lets the client's trailers through but for those that Edit removes. The transport sends Out.Trailer
+// forwardTrailers lets the client's trailers through but for those that Edit removes, and what only a head may say. The transport sends Out.Trailer
 // once the body has ended, which is when the server knows the values.
 func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	pr.Out.Trailer = nil
@@ -168,7 +169,7 @@ func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	}
 	out := http.Header{}
 	for name := range pr.In.Trailer {
-		if !e.Remove(name) && !forwardedName(name) && name != "Authorization" && name != "Cookie" {
+		if head.KindOf(name) == head.Other && !e.Remove(name) {
 			out[name] = nil
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
 // setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
@@ -12,13 +14,13 @@ import (
 func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	trusted := f.proxy.trusts(info.Remote)
 	for name := range pr.Out.Header {
-		if forwardedName(name) {
+		if head.KindOf(name) == head.Forwarded {
 			delete(pr.Out.Header, name)
 		}
 	}
 	if trusted {
 		for name, values := range pr.In.Header {
-			if forwardedName(name) && !strings.Contains(name, "_") {
+			if head.KindOf(name) == head.Forwarded && !strings.ContainsAny(name, "_.") {
 				pr.Out.Header[name] = values
 			}
 		}
@@ -46,15 +48,6 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 		add("X-Forwarded-For", info.Remote.String())
 		add("Forwarded", "for="+node(info.Remote)+";host="+quoted(pr.Out.Host)+";proto="+proto)
 	}
-}
-
-// forwardedName holds for every spelling of Forwarded and X-Forwarded-*.
-func forwardedName(name string) bool {
-	if strings.EqualFold(name, "Forwarded") {
-		return true
-	}
-	const prefix = "x-forwarded-"
-	return len(name) > len(prefix) && strings.EqualFold(strings.ReplaceAll(name[:len(prefix)], "_", "-"), prefix)
 }
 
 // node is a node of RFC 7239 section 6.

@@ -57,7 +57,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext || c.TLS == nil,
+		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
 		observer: c.Observer, log: c.Log, now: c.Now, app: c.AppProtocol,
 	}
 	switch p.app {

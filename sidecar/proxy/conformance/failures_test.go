@@ -324,6 +324,8 @@ func TestStaleConnections(t *testing.T) {
 		"POST is not":                     {"POST /open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "502", 2},
 		"POST in chunks is not":           {"POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "502", 2},
 		"POST without a body is not":      {"POST /open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "502", 2},
+		"PUT is not":                      {"PUT /open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "502", 2},
+		"DELETE is not":                   {"DELETE /open/a HTTP/1.1\r\nHost: a\r\n\r\n", "502", 2},
 		"PATCH is not":                    {"PATCH /open/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "502", 2},
 		"a method that nobody knows, not": {"FROB /open/a HTTP/1.1\r\nHost: a\r\n\r\n", "502", 2},
 	} {

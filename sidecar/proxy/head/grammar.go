@@ -85,8 +85,8 @@ func equal(b []byte, lower string) bool {
 	return true
 }
 
-// Lists reports whether a comma-separated list has the element, which is given in lower case.
-func Lists(list []byte, lower string) bool {
+// lists reports whether a comma-separated list has the element, which is given in lower case.
+func lists(list []byte, lower string) bool {
 	for len(list) > 0 {
 		var element []byte
 		element, list, _ = bytes.Cut(list, comma)

@@ -108,7 +108,7 @@ func (r *Request) understand() error {
 		case Expect:
 			r.Expect = equal(f.Value, "100-continue")
 		case TE:
-			r.Trailers = r.Trailers || Lists(f.Value, "trailers")
+			r.Trailers = r.Trailers || lists(f.Value, "trailers")
 		default:
 		}
 	}

@@ -134,8 +134,11 @@ const errHTTP2 connError = "the client speaks HTTP/2"
 // head and says why the head is refused, or errHTTP2.
 func (c *conn) readHead() (int, error) {
 	p := phaseIdle
-	if c.first || c.in.buf.len() > 0 {
+	switch {
+	case c.in.buf.len() > 0:
 		p = phaseHead
+	case c.first:
+		p = phaseFresh
 	}
 	if !c.flush() || !c.enter(p) {
 		return 0, nil
@@ -151,7 +154,7 @@ func (c *conn) readHead() (int, error) {
 		if n, err := c.scan(b, scanned); n > 0 || err != nil {
 			return n, err
 		}
-		if scanned = len(b); scanned > 0 && p == phaseIdle {
+		if scanned = len(b); scanned > 0 && p.silent() {
 			p = phaseHead
 			c.enter(p) // if it has been ended, fill says so
 		}
@@ -198,7 +201,6 @@ func isPreface(b []byte) bool {
 func (c *conn) refuseHead(err error) {
 	x := newExchange(c)
 	defer x.release()
-	x.start = c.relay.Now()
 	x.reject(err)
 }
 

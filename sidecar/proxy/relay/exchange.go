@@ -35,7 +35,7 @@ type exchange struct {
 	upgrade   string // the protocol that the app may switch to; empty: none
 	answer    string // gate.Edit.AnswerProtocol
 	then      after  // what becomes of the connection
-	safe      bool   // the request may be sent twice (RFC 9110 section 9.2.2)
+	safe      bool   // the method is safe (RFC 9110 section 9.2.1)
 	http2     bool   // the client speaks HTTP/2
 	names     gate.Edit
 }
@@ -70,7 +70,6 @@ func (x *exchange) release() {
 // serve serves the request whose head is the first n bytes read. It reports whether the connection can take another.
 func (x *exchange) serve(n int) (again bool) {
 	c := x.c
-	x.start = c.relay.Now()
 	if err := head.ParseRequest(c.in.buf.bytes()[:n], c.relay.Limits.Head, &x.req); err != nil {
 		return x.reject(err)
 	}

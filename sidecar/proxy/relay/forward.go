@@ -42,10 +42,11 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 // added is about how much longer a head is when the app gets it, in bytes.
 const added = 1 << 10
 
-// safe says that a request may be sent again if it is not known whether the app got it (RFC 9110 section 9.2.2).
+// safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
+// if it is not known whether the app got it.
 func safe(method string) bool {
 	switch method {
-	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+	case "GET", "HEAD", "OPTIONS":
 		return true
 	}
 	return false
@@ -80,9 +81,6 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 
 // try sends the request on a connection and reads the head of the answer.
 func (x *exchange) try(u *upstream) (int, error) {
-	if !x.c.enter(phaseBusy) {
-		return 0, net.ErrClosed
-	}
 	if x.body.done {
 		if !x.c.enter(phaseWaiting) {
 			return 0, net.ErrClosed
@@ -91,6 +89,9 @@ func (x *exchange) try(u *upstream) (int, error) {
 			return 0, err
 		}
 		return x.answerHead(u)
+	}
+	if !x.c.enter(phaseBusy) {
+		return 0, net.ErrClosed
 	}
 	if err := u.in.silent(); err != nil {
 		return 0, err

@@ -174,25 +174,12 @@ func (c *call) copyChunks(u *upstream) error {
 
 // copyTrailers copies the trailer section but for fields that frame or route a message (RFC 9110 section 6.5.1).
 func (c *call) copyTrailers(u *upstream) error {
-	end := 0
-	for {
-		if end = head.TrailerEnd(u.in.buf.bytes()); end > 0 {
-			break
-		}
-		if u.in.buf.len() > maxTrailers {
-			return head.ErrTooLarge
-		}
-		if err := c.more(u, 0); err != nil {
-			return err
-		}
-	}
-	fields, err := head.ParseTrailers(u.in.buf.bytes()[:end], answerLimits, c.x.res.Fields[:0])
+	end, err := c.x.trailers(u, func() error { return c.more(u, 0) })
 	if err != nil {
 		return err
 	}
-	c.x.res.Fields = fields // the head has been written
-	for i := range fields {
-		if f := &fields[i]; trails(f.Kind) {
+	for i := range c.x.res.Fields {
+		if f := &c.x.res.Fields[i]; trails(f.Kind) {
 			name := http.TrailerPrefix + canonical(f.Name)
 			c.w.Header()[name] = append(c.w.Header()[name], string(f.Value))
 		}

@@ -13,6 +13,9 @@ import (
 func (x *exchange) reject(err error) (again bool) {
 	x.req.Method, x.req.Host, x.req.Fields = nil, nil, x.req.Fields[:0]
 	reason := reasonOf(err)
+	if x.start.IsZero() {
+		x.start = x.c.relay.Now()
+	}
 	x.observe(&gate.Verdict{Reason: reason})
 	x.refuse(reason, nil, closeAfter)
 	x.c.linger()

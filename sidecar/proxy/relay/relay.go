@@ -75,11 +75,13 @@ type Relay struct {
 
 	ctx      context.Context //nolint:containedctx // ends waits for keys and dials; Serve has many callers and one life
 	stop     context.CancelFunc
+	every    time.Duration          // how often the sweep looks
 	tick     atomic.Int64           // now, to the last sweep, in Unix nanoseconds
 	date     atomic.Pointer[[]byte] // the Date field of this second
-	draining atomic.Bool
-	long     atomic.Int64 // long answers under way
-	endLong  func()       // counts one less, made once
+	draining atomic.Bool            // connections end with their next answer
+	closing  atomic.Bool            // those without a request end at once
+	long     atomic.Int64           // long answers under way
+	endLong  func()                 // counts one less, made once
 	upgrades upgrades
 	trim     trim          // of the sweep alone
 	gone     chan struct{} // holds one while a connection has ended since Wait looked
@@ -92,6 +94,7 @@ type Relay struct {
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
+	r.every = r.Limits.every()
 	r.endLong = func() { r.long.Add(-1) }
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.look(time.Now())
@@ -134,6 +137,7 @@ func (r *Relay) Retire() { r.draining.Store(true) }
 // Drain ends idle connections, and others after the request that they are at. WebSockets get a close frame.
 func (r *Relay) Drain() {
 	r.draining.Store(true)
+	r.closing.Store(true)
 	r.upgrades.goAway()
 	for _, c := range r.all() {
 		c.retire()

@@ -9,7 +9,8 @@ import (
 type phase uint8
 
 const (
-	phaseHead    phase = iota // waits for the rest of a head, or for a first one
+	phaseFresh   phase = iota // waits for the first byte
+	phaseHead                 // waits for the rest of a head
 	phaseIdle                 // waits for the next request
 	phaseBusy                 // judges, dials, writes to the app
 	phaseWaiting              // waits for the head of the app's answer
@@ -18,6 +19,12 @@ const (
 	phaseSplice               // the kernel copies from the app to the client
 	phaseUpgraded
 )
+
+// silent holds while nothing of a request has come.
+func (p phase) silent() bool { return p == phaseFresh || p == phaseIdle }
+
+// between holds while no request is being served.
+func (p phase) between() bool { return p.silent() || p == phaseHead }
 
 // ending says why a connection was ended by another goroutine than its own.
 type ending uint8
@@ -52,7 +59,7 @@ const (
 
 // sweep looks at all connections again and again until ctx ends.
 func (r *Relay) sweep(ctx context.Context) {
-	t := time.NewTicker(r.every())
+	t := time.NewTicker(r.every)
 	defer t.Stop()
 	for {
 		select {
@@ -65,9 +72,9 @@ func (r *Relay) sweep(ctx context.Context) {
 }
 
 // every is how often the sweep looks: four times in the shortest limit.
-func (r *Relay) every() time.Duration {
+func (l *Limits) every() time.Duration {
 	every := 2 * time.Second
-	for _, d := range []time.Duration{r.Limits.ReadHead, r.Limits.Idle, r.Limits.Response, r.Limits.Write} {
+	for _, d := range []time.Duration{l.ReadHead, l.Idle, l.Response, l.Write} {
 		if d > 0 {
 			every = min(every, d)
 		}
@@ -83,12 +90,12 @@ func (r *Relay) look(now time.Time) {
 	}
 	idle := 0
 	for _, c := range r.all() {
-		if c.look(now.UnixNano(), r.every()) {
+		if c.look(now.UnixNano(), r.every) {
 			idle++
 		}
 	}
 	for _, h := range r.allHTTP2() {
-		h.look(now.UnixNano(), r.every())
+		h.look(now.UnixNano(), r.every)
 	}
 	r.trim.look(idle, now)
 }
@@ -114,7 +121,7 @@ func (c *conn) look(now int64, every time.Duration) (idle bool) {
 // check ends the connection if it has to. The lock is held.
 func (c *conn) check(now int64, every time.Duration) {
 	switch {
-	case c.until != 0 && now > c.until && c.phase != phaseIdle && c.phase != phaseHead:
+	case c.until != 0 && now > c.until && !c.phase.between():
 		c.expireStream()
 	case c.body.reading.Load() && c.slow(every):
 		c.expire(endBodyRate)
@@ -127,7 +134,7 @@ func (c *conn) check(now int64, every time.Duration) {
 func (c *conn) checkPhase(now int64, age time.Duration) {
 	l := &c.relay.Limits
 	switch c.phase {
-	case phaseHead:
+	case phaseFresh, phaseHead:
 		c.expireAfter(age, l.ReadHead)
 	case phaseIdle:
 		if c.up != nil && age > upstreamIdle {
@@ -272,10 +279,10 @@ func (c *conn) ask() {
 func (c *conn) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase, c.since = p, c.relay.tick.Load(); p == phaseIdle && c.end == endNot && c.relay.draining.Load() {
+	if c.phase, c.since = p, c.relay.tick.Load(); p.silent() && c.end == endNot && c.relay.closing.Load() {
 		c.expire(endNow)
 	}
-	if p == phaseIdle || p == phaseHead {
+	if p.between() {
 		c.goneSince, c.expects, c.until = 0, false, 0
 		return c.end == endNot
 	}
@@ -289,11 +296,11 @@ func (c *conn) expect() {
 	c.expects = true
 }
 
-// retire ends the connection if it is idle.
+// retire ends the connection if nothing of a request has come.
 func (c *conn) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == phaseIdle && c.end == endNot {
+	if c.phase.silent() && c.end == endNot {
 		c.expire(endNow)
 	}
 }
