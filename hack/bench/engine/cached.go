@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,8 @@ func cached(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ns := fastest(append(judged, cel)...)
+	text := []byte(signed)
+	ns := fastest(append(judged, cel, func() { sum = sha256.Sum256(text) })...)
 	for i, n := range []int{1, 10, 1000} {
 		allocs := allocations(judged[i])
 		aim := target("< 400 ns, 0 allocations", ns[i] < 400 && allocs == 0)
@@ -48,8 +50,12 @@ func cached(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "rules: 1, with a CEL condition on the request\t%.0f\t%.0f\tthe condition alone: %.0f ns\t\n",
 		ns[3], allocations(cel), ns[3]-ns[0])
+	fmt.Fprintf(out, "SHA-256 of the token, which nothing needs\t%.0f\t\t\t\n", ns[4])
 	return nil
 }
+
+// sum keeps the compiler from leaving the hash out.
+var sum [sha256.Size]byte
 
 // corp is the issuer entry that takes the key's tokens.
 func corp(k key) policy.Issuer {

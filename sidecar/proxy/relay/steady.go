@@ -7,9 +7,9 @@ import "github.com/bearerguard/bearerguard/sidecar/proxy/head"
 // then in the buffer.
 //
 // All of that happens within one wait for the client's bytes. The runtime learns of bytes by edges, and a new wait would
-// forget those that came before; so a wait has to begin with a try to read, which finds nothing and costs as much as
-// a tenth of a request. Within one wait nothing is forgotten, and a request costs five system calls: a read and a write
-// on each side, and a look at whether the app has said something unasked.
+// forget those that came before; so a wait has to begin with a try to read, which mostly finds nothing. Within one wait
+// nothing is forgotten, and a request costs five system calls: a read and a write on each side, and a look at whether the
+// app has said something unasked.
 func (c *conn) steady() (again bool) {
 	if !c.enter(phaseIdle) {
 		return false
