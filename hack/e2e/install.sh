@@ -13,7 +13,7 @@ k create secret generic corp-ca --from-file=ca.crt="$(hack/e2e/idp/idp.sh dir)/c
 check "an app is deployed" "created" k apply -f hack/e2e/manifests/orders.yaml
 check "it rolls out" "successfully rolled out" k rollout status deploy/orders --timeout=60s
 url=http://$(k get svc orders -o "jsonpath={.spec.clusterIP}")
-until_ok 10 kn curl -sf -m 2 "$url/orders" # kube-proxy follows the pods' readiness
+reachable "$url"
 check "without a sidecar everybody gets in" "^200" ask "$url/orders"
 
 until_ok 20 k apply --dry-run=server -f hack/e2e/manifests/policy.yaml # as above, for the webhook
@@ -28,6 +28,7 @@ spec:
 BAD
 check "the annotation is taken" "annotated" k annotate deployment orders bearerguard.dev/inject=enabled
 check "and rolls out" "successfully rolled out" k rollout status deploy/orders --timeout=90s
+reachable "$url"
 until_ok 30 bash -c '[ "$(hack/cluster/kn kubectl -n shop get pods -l app=orders -o name | wc -l)" = 2 ]'
 native='{range .spec.initContainers[*]}{.name}={.restartPolicy} {end}'
 check "the sidecar is a native one" "bearerguard=Always" k get pod "$(pod_of orders metadata.name)" -o "jsonpath=$native"

@@ -53,5 +53,8 @@ ask() {
   echo
 }
 
+# reachable URL: waits until it answers at all; kube-proxy follows the pods' readiness, some moments behind.
+reachable() { until_ok 30 kn curl -s -m 2 -o /dev/null "$1"; }
+
 token() { hack/e2e/idp/idp.sh token "$@"; }
 pod_of() { k get pods -l "app=$1" --field-selector=status.phase=Running -o "jsonpath={.items[0].$2}"; }

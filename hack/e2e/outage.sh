@@ -10,6 +10,7 @@ kn pkill -9 -f '^/sidecar run'
 until_ok 60 bash -c "[[ \"\$(hack/cluster/kn kubectl -n shop get pods -l app=orders -o 'jsonpath={range .items[*]}{.status.initContainerStatuses[?(@.name==\"bearerguard\")].restartCount} {end}')\" != *0* ]]"
 check "every sidecar was restarted" "^[1-9] [1-9] $" restarts
 until_ok 30 k wait --for=condition=Ready pod -l app=orders --timeout=1s
+reachable "$url"
 check "a restarted sidecar decides from its last good copy: 200" "^200" ask "$url/orders" "$t"
 check "and 401" "^401" ask "$url/orders"
 check "and what was revoked stays so" "^401.*Revoked" ask "$url/orders" "$fresh"
