@@ -2,46 +2,45 @@ package proxy
 
 import (
 	"log"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-// handle settles one request of an HTTP/2 client.
-func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
-	start := p.now()
-	conn, ok := r.Context().Value(infoKey{}).(*http2Conn)
-	if !ok || conn.client == nil || conn.Upstream == nil {
-		p.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
-		return
+// ServeHTTP settles one request.
+func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case c.info.Upstream == nil:
+		c.proxy.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
+	case c.proxy.overHTTP2(r):
+		c.forward(w, r)
+	default:
+		c.client.Serve(w, r)
 	}
+}
+
+// forward settles a request that goes to the app in HTTP/2, if it does.
+func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
+	p, start := c.proxy, c.proxy.now()
 	defer func() {
 		if r.Context().Err() != nil {
-			p.givenUp(conn, start)
+			c.givenUp(start)
 		}
 	}()
-	if !p.overHTTP2(r) {
-		conn.client.Serve(w, r)
-		return
-	}
-	info := conn.connInfo
-	v := p.judge(r, info)
-	p.observe(r, info, &v, start)
+	v := p.judge(r, &c.info)
+	p.observe(r, &c.info, &v, start)
 	if !v.Forward {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes})
 		return
 	}
-	p.forwarder.forward(w, r, info, &v)
+	p.forwarder.forward(w, r, &c.info, &v)
 }
 
 // overHTTP2 reports whether a request of an HTTP/2 client goes to the app in HTTP/2 as well. gRPC and Connect need what
@@ -95,28 +94,17 @@ func (p *Proxy) mostBody(v *gate.Verdict) int64 {
 	return v.MaxBody
 }
 
-// http2Conn is what the handler knows of the connection of a request.
-type http2Conn struct {
-	*connInfo
-	client *relay.HTTP2
-	conn   net.Conn
-
-	mu     sync.Mutex
-	second int64 // guarded by mu: of the time that resets are counted in, Unix
-	resets int   // guarded by mu
-}
-
 // givenUp counts a request that the client gave up, and ends the connection of a client that gives up too many: opening
 // streams and resetting them costs it next to nothing (CVE-2023-44487).
-func (p *Proxy) givenUp(c *http2Conn, at time.Time) {
+func (c *http2Conn) givenUp(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := at.Unix(); s != c.second {
 		c.second, c.resets = s, 0
 	}
-	if c.resets++; c.resets == p.limits.Resets+1 {
-		p.log.V(1).Info("connection ended", "cause", "the client gives up too many requests")
-		_ = c.conn.Close()
+	if c.resets++; c.resets == c.proxy.limits.Resets+1 {
+		c.proxy.log.V(1).Info("connection ended", "cause", "the client gives up too many requests")
+		_ = c.net.Close()
 	}
 }
 

@@ -142,7 +142,7 @@ func TestHTTP2RapidReset(t *testing.T) {
 func TestHTTP2Heads(t *testing.T) {
 	t.Parallel()
 	url, requests := counting(t)
-	g := protect(t, url, func(c *Config) { c.Limits = Limits{HeadBytes: 4096, Fields: 20, URL: 100, Drain: time.Second} })
+	g := protect(t, url, func(c *Config) { c.Limits = Limits{HeadBytes: 2048, Fields: 20, URL: 100, Drain: time.Second} })
 	heads := func(more ...string) string {
 		w := preface(t, g.addr)
 		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a", more...), EndHeaders: true, EndStream: true})
@@ -151,7 +151,7 @@ func TestHTTP2Heads(t *testing.T) {
 	if got := heads("x", "y"); got != "200" {
 		t.Fatalf("a small head: %s", got)
 	}
-	if got := heads("x", strings.Repeat("y", 3000), "z", strings.Repeat("y", 3000)); got != "431" {
+	if got := heads("x", strings.Repeat("y", 1500), "z", strings.Repeat("y", 1500)); got != "431" {
 		t.Errorf("large fields: %s", got)
 	}
 	if got := heads(strings.Split(strings.Repeat("x,y,", 21)+"x,y", ",")...); got != "431" {

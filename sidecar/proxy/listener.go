@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
@@ -19,51 +18,26 @@ import (
 // connInfo is what is known of a client connection before its first byte.
 type connInfo = relay.Info
 
-// infoConn carries connInfo below a TLS connection.
-type infoConn struct {
+// belowTLS is what TLS reads from and writes to, which changes once it is known that the client speaks HTTP/2.
+type belowTLS struct {
 	net.Conn
-	info    connInfo
-	client  *relay.HTTP2 // nil if it does not speak HTTP/2
-	release func()
-	once    sync.Once
-}
-
-// Close closes the connection and gives its place to another.
-func (c *infoConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		if c.client != nil {
-			c.client.Close()
-		}
-		c.release()
-	})
-	return err
-}
-
-// CloseWrite shuts down the writing side.
-func (c *infoConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return c.Close()
 }
 
 // SetLinger has Close reset the connection if sec is 0.
-func (c *infoConn) SetLinger(sec int) error {
-	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+func (b *belowTLS) SetLinger(sec int) error {
+	if l, ok := b.Conn.(interface{ SetLinger(sec int) error }); ok {
 		return l.SetLinger(sec)
 	}
 	return nil
 }
 
-// sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to the server.
+// sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to http2Server.
 type sockets struct {
 	proxy  *Proxy
 	list   []net.Listener
 	ports  []int // our own, which must not be forwarded to
 	places chan struct{}
-	conns  chan net.Conn
-	ctx    context.Context //nolint:containedctx // ends the goroutines of Accept, whose signature has none
+	ctx    context.Context //nolint:containedctx // ends the goroutines that accept
 	stop   context.CancelFunc
 
 	clients clients
@@ -73,7 +47,7 @@ type sockets struct {
 func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // Run says when it is over
 	s := &sockets{
-		proxy: p, places: make(chan struct{}, p.limits.Connections), conns: make(chan net.Conn), ctx: ctx, stop: stop,
+		proxy: p, places: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
 		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
 	}
 	var lc net.ListenConfig
@@ -99,26 +73,12 @@ func (s *sockets) serve() {
 	}
 }
 
-// Accept implements net.Listener.
-func (s *sockets) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.conns:
-		return c, nil
-	case <-s.ctx.Done():
-		return nil, net.ErrClosed
-	}
-}
-
-// Addr implements net.Listener.
-func (s *sockets) Addr() net.Addr { return s.list[0].Addr() }
-
-// Close implements net.Listener: it closes all sockets, and connections that no server has got yet.
-func (s *sockets) Close() error {
+// close closes all sockets.
+func (s *sockets) close() {
 	s.stop()
 	for _, l := range s.list {
-		_ = l.Close() // closing twice is no harm
+		_ = l.Close()
 	}
-	return nil
 }
 
 func (s *sockets) acceptAll(l net.Listener, listen target) {
@@ -149,7 +109,7 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 	}
 }
 
-// welcome makes a connection ready for the server.
+// welcome makes a connection ready to be served.
 func (s *sockets) welcome(c net.Conn, listen target) {
 	if s.proxy.observer != nil {
 		s.proxy.observer.Connection(+1)
@@ -188,20 +148,6 @@ func (s *sockets) startsPlain(c net.Conn) bool {
 	return err == nil && b != handshake
 }
 
-// http2 gives the server a connection whose client speaks HTTP/2.
-func (s *sockets) http2(c net.Conn, info connInfo, release func()) {
-	s.hand(&infoConn{Conn: newGathered(c), info: info, client: s.proxy.relay.NewHTTP2(info), release: release})
-}
-
-// hand gives the server a connection.
-func (s *sockets) hand(c net.Conn) {
-	select {
-	case s.conns <- c:
-	case <-s.ctx.Done():
-		_ = c.Close()
-	}
-}
-
 // describe finds out where a connection goes.
 func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 	info := connInfo{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.tls != nil}
@@ -232,35 +178,22 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301).
 func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
-	below := &infoConn{Conn: c, info: info, release: release}
+	below := &belowTLS{Conn: c}
 	t := tls.Server(below, s.proxy.tls)
 	ctx, cancel := context.WithTimeout(s.ctx, s.proxy.limits.ReadHead)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		s.proxy.log.V(1).Info("TLS handshake failed", "cause", err.Error())
-		_ = below.Close()
+		_ = c.Close()
+		release()
 		return
 	}
 	state := t.ConnectionState()
 	info.ClientCert = clientCert(&state)
-	below.info = info
-	if state.NegotiatedProtocol == "h2" {
-		below.client, below.Conn = s.proxy.relay.NewHTTP2(info), newGathered(c)
-		s.hand(t) // net/http takes it from here, and needs the type
+	if state.NegotiatedProtocol != "h2" {
+		s.proxy.relay.Serve(t, info, release)
 		return
 	}
-	s.proxy.relay.Serve(t, info, func() {}) // below gives the place back when it is closed
-}
-
-// infoOf finds what carries the connInfo of a connection that the server was given.
-func infoOf(c net.Conn) *infoConn {
-	switch c := c.(type) {
-	case *infoConn:
-		return c
-	case *tls.Conn:
-		if below, ok := c.NetConn().(*infoConn); ok {
-			return below
-		}
-	}
-	return &infoConn{}
+	below.Conn = newGathered(c)
+	s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"sync/atomic"
@@ -35,6 +34,7 @@ type Proxy struct {
 	sockets   *sockets
 	forwarder *forwarder
 	relay     *relay.Relay
+	http2     *http2Server
 	draining  atomic.Bool
 }
 
@@ -83,6 +83,9 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p.forwarder = newForwarder(p)
 	var err error
+	if p.http2, err = newHTTP2Server(p); err != nil {
+		return nil, fmt.Errorf("set HTTP/2 up: %w", err)
+	}
 	if p.sockets, err = p.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -123,31 +126,23 @@ func (p *Proxy) newRelay() *relay.Relay {
 // WebSockets a close frame (1001); requests that run may finish for as long as Limits.Drain allows. It returns nil
 // after an orderly end.
 func (p *Proxy) Run(ctx context.Context) error {
-	server := p.server()
 	p.sockets.serve()
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(p.sockets) }()
-	select {
-	case err := <-failed:
-		_ = p.sockets.Close()
-		return err
-	case <-ctx.Done():
-	}
+	<-ctx.Done()
 	p.draining.Store(true)
-	p.linger(context.WithoutCancel(ctx), failed)
+	p.linger(context.WithoutCancel(ctx))
 	p.log.Info("draining", "atMost", p.limits.Drain.String())
 	// The context has ended; what drains needs one of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
 	defer cancel()
-	_ = p.sockets.Close()
+	p.sockets.close()
 	p.relay.Drain()
-	err := server.Shutdown(drain)
+	err := p.http2.drain(drain)
 	if waitErr := p.relay.Wait(drain); err == nil {
 		err = waitErr
 	}
 	if err != nil {
 		p.log.Info("drain ended before all connections did")
-		_ = server.Close()
+		p.http2.close()
 	}
 	p.relay.Close()
 	p.forwarder.close()
@@ -155,7 +150,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 }
 
 // linger goes on serving for as long as Limits.Linger, while whoever sends requests here learns that this is to end.
-func (p *Proxy) linger(ctx context.Context, failed <-chan error) {
+func (p *Proxy) linger(ctx context.Context) {
 	if p.limits.Linger == 0 {
 		return
 	}
@@ -163,33 +158,5 @@ func (p *Proxy) linger(ctx context.Context, failed <-chan error) {
 	p.relay.Retire()
 	ctx, cancel := context.WithTimeout(ctx, p.limits.Linger)
 	defer cancel()
-	select {
-	case <-ctx.Done():
-	case err := <-failed:
-		p.log.Error(err, "the server ended while it was to linger")
-	}
+	<-ctx.Done()
 }
-
-// server is net/http's, for HTTP/2 with and without TLS.
-func (p *Proxy) server() *http.Server {
-	s := &http.Server{
-		Handler:                      http.HandlerFunc(p.handle),
-		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other
-		ReadHeaderTimeout:            p.limits.ReadHead,
-		IdleTimeout:                  p.limits.Idle,
-		MaxHeaderBytes:               p.limits.HeadBytes,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: p.limits.Streams, WriteByteTimeout: p.limits.Write},
-		Protocols:                    &http.Protocols{},
-		ErrorLog:                     stdLog(p.log),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			i := infoOf(c)
-			return context.WithValue(ctx, infoKey{}, &http2Conn{connInfo: &i.info, client: i.client, conn: c})
-		},
-	}
-	s.Protocols.SetHTTP2(true)
-	s.Protocols.SetUnencryptedHTTP2(true)
-	return s
-}
-
-// infoKey is the context key of a *http2Conn.
-type infoKey struct{}

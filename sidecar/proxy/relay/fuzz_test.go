@@ -159,7 +159,7 @@ func newRelay(t testing.TB, observe func(*telemetry.Record)) *relay.Relay {
 	})))
 	r := relay.New(relay.Config{
 		Gate: g, Observe: observe, Log: logr.Discard(), Now: time.Now,
-		HTTP2: func(c net.Conn, _ relay.Info, release func()) { _ = c.Close(); release() },
+		HTTP2: func(c net.Conn, _ []byte, _ relay.Info, release func()) { _ = c.Close(); release() },
 		Limits: relay.Limits{
 			Head: head.Limits{Bytes: 64 << 10, Fields: 100}, ReadHead: time.Second, Idle: time.Second, Dial: time.Second,
 			Response: time.Second, Write: time.Second,

@@ -10,9 +10,12 @@ import (
 // the app over HTTP/1.1, on connections that serve no other client: as many as it has requests at a time, kept for a
 // moment each.
 type HTTP2 struct {
-	conn *conn // what is known of the client; it is not served
+	relay   *Relay
+	info    Info
+	givenUp func(at time.Time)
 
 	mu     sync.Mutex
+	conn   *conn              // guarded by mu: what is known of the client, since its first request; it is not served
 	closed bool               // guarded by mu
 	idle   []kept             // guarded by mu; what was used last is the last
 	calls  map[*call]struct{} // guarded by mu
@@ -24,9 +27,10 @@ type kept struct {
 	since int64 // by the sweep's clock
 }
 
-// NewHTTP2 takes in a client connection that speaks HTTP/2. Close must be called when it ends.
-func (r *Relay) NewHTTP2(info Info) *HTTP2 {
-	h := &HTTP2{conn: newConn(r, nil, info), calls: map[*call]struct{}{}}
+// NewHTTP2 takes in a client connection that speaks HTTP/2. givenUp is called after each request that the client has not
+// waited for, with the time it came at. Close must be called when the connection ends.
+func (r *Relay) NewHTTP2(info Info, givenUp func(at time.Time)) *HTTP2 {
+	h := &HTTP2{relay: r, info: info, givenUp: givenUp}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.http2[h] = struct{}{}
@@ -35,7 +39,7 @@ func (r *Relay) NewHTTP2(info Info) *HTTP2 {
 
 // Close ends all connections to the app, and what still runs.
 func (h *HTTP2) Close() {
-	r := h.conn.relay
+	r := h.relay
 	r.mu.Lock()
 	delete(r.http2, h)
 	r.mu.Unlock()
@@ -55,13 +59,28 @@ func (h *HTTP2) Close() {
 // request's body, nor the other way round. Where an answer cannot be finished, it panics with http.ErrAbortHandler.
 func (h *HTTP2) Serve(w http.ResponseWriter, r *http.Request) {
 	c := newCall(h, w, r)
-	h.mu.Lock()
-	h.calls[c] = struct{}{}
-	h.mu.Unlock()
 	defer c.finish()
 	if !c.serve() {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// begin takes in a call, and returns what is known of the client.
+func (h *HTTP2) begin(c *call) *conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conn == nil {
+		h.conn, h.calls = newConn(h.relay, nil, h.info), map[*call]struct{}{}
+	}
+	h.calls[c] = struct{}{}
+	return h.conn
+}
+
+// end forgets a call.
+func (h *HTTP2) end(c *call) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.calls, c)
 }
 
 // take returns a connection that was kept; nil if there is none.
@@ -86,11 +105,11 @@ func (h *HTTP2) keep(u *upstream) {
 		u.close()
 		return
 	}
-	h.idle = append(h.idle, kept{u, h.conn.relay.tick.Load()})
+	h.idle = append(h.idle, kept{u, h.relay.tick.Load()})
 }
 
-// look is the sweep's: it ends what has been idle or waited for too long.
-func (h *HTTP2) look(now int64, every time.Duration) {
+// look is the sweep's: it ends what has been idle or waited for too long. It returns how many goroutines have nothing to do.
+func (h *HTTP2) look(now int64, every time.Duration) (idle int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := 0
@@ -100,8 +119,14 @@ func (h *HTTP2) look(now int64, every time.Duration) {
 	}
 	h.idle = h.idle[:copy(h.idle, h.idle[n:])]
 	for c := range h.calls {
-		c.look(now, every)
+		if c.look(now, every) {
+			idle++
+		}
 	}
+	if len(h.calls) == 0 {
+		idle++
+	}
+	return idle
 }
 
 func (r *Relay) allHTTP2() []*HTTP2 {

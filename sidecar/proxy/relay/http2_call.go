@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"slices"
@@ -22,9 +21,7 @@ type call struct {
 	w http.ResponseWriter
 	r *http.Request
 
-	body    upload
-	disarm  func() bool // has the end of r's context be no end of the call any more; nil: it is none
-	expired func()      // c.cancel, made once
+	body upload
 
 	mu    sync.Mutex
 	phase phase     // guarded by mu
@@ -34,39 +31,43 @@ type call struct {
 	up    *upstream // guarded by mu
 }
 
-var calls = sync.Pool{New: func() any {
-	c := &call{}
-	c.expired = c.cancel
-	return c
-}}
+var calls = sync.Pool{New: func() any { return &call{} }}
 
 func newCall(h *HTTP2, w http.ResponseWriter, r *http.Request) *call {
 	c := calls.Get().(*call)
-	c.h, c.w, c.r, c.x = h, w, r, newExchange(h.conn)
+	c.h, c.w, c.r = h, w, r
+	c.phase, c.since, c.until, c.end = phaseBusy, h.relay.tick.Load(), 0, endNot
+	c.x = newExchange(h.begin(c))
 	c.x.http2 = true
-	c.phase, c.since, c.until, c.end = phaseBusy, h.conn.relay.tick.Load(), 0, endNot
 	return c
 }
 
 // finish gives everything back.
 func (c *call) finish() {
-	late := c.disarm != nil && !c.disarm() // the context has ended, and cancel may run yet
 	c.discard()
 	c.body.stop(c)
-	c.h.mu.Lock()
-	delete(c.h.calls, c)
-	c.h.mu.Unlock()
-	c.x.release()
-	if late {
-		return
+	c.h.end(c)
+	if c.r.Context().Err() != nil {
+		c.h.givenUp(c.x.start)
 	}
-	c.h, c.x, c.w, c.r, c.body, c.disarm = nil, nil, nil, nil, upload{}, nil
+	takeFields(&c.x.req.Fields)
+	takeFields(&c.x.res.Fields)
+	c.x.release()
+	c.h, c.x, c.w, c.r, c.body = nil, nil, nil, nil, upload{}
 	calls.Put(c)
 }
 
 // serve serves the request. It returns false if the answer cannot be finished.
 func (c *call) serve() bool {
-	x, relay := c.x, c.h.conn.relay
+	return !c.settle() || c.forward()
+}
+
+// settle judges the request, and refuses it or makes what the app is sent of it. It reports whether the request is to be
+// forwarded. What it needs of the stack is free again while the app is waited for.
+//
+//go:noinline
+func (c *call) settle() bool {
+	x, relay := c.x, c.h.relay
 	x.start = relay.Now()
 	parts := head.Parts{Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: c.r.Header, Length: c.r.ContentLength}
 	err := head.Assemble(&parts, relay.Limits.Head, &x.req)
@@ -77,7 +78,8 @@ func (c *call) serve() bool {
 		reason := reasonOf(err)
 		x.req.Method, x.req.Host = nil, nil
 		x.observe(&gate.Verdict{Reason: reason})
-		return c.refuse(reason, nil)
+		c.refuse(reason, nil)
+		return false
 	}
 	x.isHead = c.r.Method == http.MethodHead
 	v := c.judge()
@@ -86,22 +88,29 @@ func (c *call) serve() bool {
 	}
 	x.observe(&v)
 	if !v.Forward {
-		return c.refuse(v.Reason, v.Scopes)
+		c.refuse(v.Reason, v.Scopes)
+		return false
 	}
-	return c.forward(&v)
+	x.names, x.safe = v.Edit, safe(c.r.Method)
+	if !v.Until.IsZero() {
+		c.endAt(v.Until)
+	}
+	c.frame(&v.Edit)
+	x.out = x.writeRequest(grab(mediumBlock)[:0], &v)
+	return true
 }
 
 // judge asks the gate.
 func (c *call) judge() gate.Verdict {
-	x, i := c.x, &c.h.conn.info
+	x, i := c.x, &c.h.info
 	x.request = gate.Request{
 		Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: x, Port: i.Port, Remote: i.Remote,
 		ClientCert: i.ClientCert, Time: x.start,
 	}
-	return c.h.conn.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
+	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
 }
 
-// refuse answers in place of the app.
+// refuse answers in place of the app. It returns true.
 func (c *call) refuse(reason decision.Reason, scopes []string) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
@@ -110,20 +119,12 @@ func (c *call) refuse(reason decision.Reason, scopes []string) bool {
 }
 
 // forward sends the request to the app and the answer to the client.
-func (c *call) forward(v *gate.Verdict) bool {
-	x := c.x
-	x.names, x.safe = v.Edit, safe(c.r.Method)
-	if !v.Until.IsZero() {
-		c.endAt(v.Until)
-	}
-	c.disarm = context.AfterFunc(c.r.Context(), c.expired)
-	c.frame(&v.Edit)
-	x.out = x.writeRequest(grab(mediumBlock)[:0], v)
+func (c *call) forward() bool {
 	u, n, err := c.ask()
 	if err != nil {
 		return c.fail("", err)
 	}
-	if x.res.Status == 101 { // nobody asked for that
+	if c.x.res.Status == 101 { // nobody asked for that
 		return c.fail(decision.UpstreamMalformed, nil)
 	}
 	return c.reply(u, n)
@@ -172,8 +173,8 @@ func (c *call) connect(fresh bool) (*upstream, error) {
 			return u, c.hold(u)
 		}
 	}
-	to := c.h.conn.info.Upstream
-	nc, err := c.h.conn.relay.dial(to.Scheme, to.Host)
+	to := c.h.info.Upstream
+	nc, err := c.h.relay.dial(to.Scheme, to.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -201,9 +202,19 @@ func (c *call) try(u *upstream) (int, error) {
 		return 0, err
 	}
 	if !c.body.running {
+		c.lighten() // the body may take long, and nothing is sent again
 		c.body.start(c, u)
 	}
 	return c.answerHead(u)
+}
+
+// lighten gives back what is not needed before there is an answer.
+func (c *call) lighten() {
+	x := c.x
+	drop(x.out)
+	x.out = nil
+	giveFields(&x.req.Fields)
+	giveFields(&x.res.Fields)
 }
 
 // answerHead reads heads until there is a final one, and returns its length. Interim answers are passed on (RFC 9110
@@ -214,10 +225,16 @@ func (c *call) answerHead(u *upstream) (int, error) {
 		if u.in.buf.len() == 0 && !c.enter(phaseWaiting) {
 			return 0, net.ErrClosed
 		}
+		if u.in.buf.len() == 0 { // most waiting is done here, where little is held
+			if err := u.in.fill(); err != nil {
+				return 0, err
+			}
+		}
 		n, err := readAnswerHead(u)
 		if err != nil {
 			return 0, err
 		}
+		takeFields(&x.res.Fields)
 		if err := head.ParseResponse(u.in.buf.bytes()[:n], answerLimits, &x.res); err != nil {
 			return 0, err
 		}
@@ -253,7 +270,7 @@ func (c *call) fail(reason decision.Reason, err error) bool {
 	case reason == "":
 		reason = failure(err)
 	}
-	c.h.conn.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
+	c.h.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
 	c.x.observeFailure(reason)
 	return c.refuse(reason, nil)
 }
@@ -262,7 +279,7 @@ func (c *call) fail(reason decision.Reason, err error) bool {
 func (c *call) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.since = p, c.h.conn.relay.tick.Load()
+	c.phase, c.since = p, c.h.relay.tick.Load()
 	return c.end == endNot
 }
 
@@ -320,22 +337,23 @@ func (c *call) cancel() {
 	c.expire(endNow)
 }
 
-// look is the sweep's.
-func (c *call) look(now int64, every time.Duration) {
+// look is the sweep's. It reports whether nothing happens.
+func (c *call) look(now int64, every time.Duration) (idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != endNot {
-		return
+		return false
 	}
-	l, age := &c.h.conn.relay.Limits, time.Duration(now-c.since)
+	l, age := &c.h.relay.Limits, time.Duration(now-c.since)
 	switch {
-	case c.until != 0 && now > c.until, c.phase == phaseWriting && l.Write > 0 && age > l.Write:
+	case c.r.Context().Err() != nil, c.until != 0 && now > c.until, c.phase == phaseWriting && l.Write > 0 && age > l.Write:
 		c.expire(endNow)
 	case c.phase == phaseWaiting && l.Response > 0 && age > l.Response:
 		c.expire(endAnswer)
 	case c.body.slow(l, every):
 		c.expire(endBodyRate)
 	}
+	return c.end == endNot && c.phase != phaseBusy && age > time.Second
 }
 
 // expire ends what the call waits for. The lock is held.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
@@ -26,7 +27,7 @@ func (s *sink) Write(b []byte) (int, error) { s.bytes += len(b); return len(b), 
 func calling(t testing.TB) func() {
 	t.Helper()
 	r, token := guarding(t)
-	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")})
+	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
 	t.Cleanup(h.Close)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)

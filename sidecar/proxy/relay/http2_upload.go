@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +59,7 @@ func (b *upload) start(c *call, u *upstream) {
 	go func() {
 		defer close(b.result)
 		defer func() {
-			if c.h.conn.relay.recovered(recover()) {
+			if c.h.relay.recovered(recover()) {
 				b.reason = decision.InternalError
 				u.abort()
 			}
@@ -105,41 +106,67 @@ func (b *upload) stop(c *call) bool {
 // chunkRoom is for the size of a chunk and the ends of its lines, in bytes.
 const chunkRoom = 8
 
+// waitBlock is the size of a block in which a body is waited for, in bytes. Once it fills, the body comes fast, and a larger
+// one is taken.
+const waitBlock = 512
+
+var waitBlocks = sync.Pool{New: func() any { return new([waitBlock]byte) }}
+
 // send sends the body. The reason is empty when all has been sent, or the app takes no more.
 func (b *upload) send(r *http.Request, u *upstream, chunked bool) decision.Reason {
-	block := grab(mediumBlock)
-	defer drop(block)
-	for total := int64(0); ; {
-		b.reading.Store(true)
-		n, err := r.Body.Read(block[chunkRoom : len(block)-chunkRoom])
-		b.reading.Store(false)
-		total = b.bytes.Add(int64(n))
-		if b.most > 0 && total > b.most {
-			u.abort()
-			return decision.BodyTooLarge
+	wait := waitBlocks.Get().(*[waitBlock]byte)
+	defer waitBlocks.Put(wait)
+	var fast []byte
+	for {
+		block := wait[:]
+		if fast != nil {
+			block = fast
 		}
-		if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
-			u.abort()
-			return decision.BadRequest // the body is cut off
+		n, goOn, reason := b.pass(r, u, chunked, block)
+		if !goOn {
+			drop(fast)
+			return reason
 		}
-		end := err != nil || !chunked && total == r.ContentLength
-		if end && !chunked && total != r.ContentLength {
-			u.abort()
-			return decision.BadRequest
-		}
-		b.last.Store(end)
-		out := block[chunkRoom : chunkRoom+n]
-		if chunked {
-			out = b.chunk(block, n, end, r.Trailer)
-		}
-		if _, err := u.conn.Write(out); err != nil {
-			return ""
-		}
-		if end {
-			b.whole = true
-			return ""
+		switch {
+		case n == len(block)-2*chunkRoom && fast == nil:
+			fast = grab(mediumBlock)
+		case n < len(block)-2*chunkRoom:
+			drop(fast)
+			fast = nil
 		}
 	}
+}
+
+// pass waits for a piece of the body, which is at most as large as block, and sends it on. It returns the size of the piece,
+// and whether there may be more.
+func (b *upload) pass(r *http.Request, u *upstream, chunked bool, block []byte) (n int, goOn bool, _ decision.Reason) {
+	b.reading.Store(true)
+	n, err := r.Body.Read(block[chunkRoom : len(block)-chunkRoom])
+	b.reading.Store(false)
+	total := b.bytes.Add(int64(n))
+	if b.most > 0 && total > b.most {
+		u.abort()
+		return n, false, decision.BodyTooLarge
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		u.abort()
+		return n, false, decision.BadRequest // the body is cut off
+	}
+	end := err != nil || !chunked && total == r.ContentLength
+	if end && !chunked && total != r.ContentLength {
+		u.abort()
+		return n, false, decision.BadRequest
+	}
+	b.last.Store(end)
+	out := block[chunkRoom : chunkRoom+n]
+	if chunked {
+		out = b.chunk(block, n, end, r.Trailer)
+	}
+	if _, err := u.conn.Write(out); err != nil {
+		return n, false, ""
+	}
+	b.whole = end
+	return n, !end, ""
 }
 
 // chunk makes a chunk (RFC 9112 section 7.1) of the n bytes that block has after chunkRoom, and the end of the body.

@@ -27,9 +27,9 @@ type Config struct {
 	Trusts func(netip.Addr) bool
 	// Observe is told of every request; nil means nobody. The record and its strings are valid during the call only.
 	Observe func(*telemetry.Record)
-	// HTTP2 takes over a connection whose client speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3). The bytes that
-	// were read are read again from c. It must not block; release is then called by whoever closes c.
-	HTTP2 func(c net.Conn, info Info, release func())
+	// HTTP2 takes over a connection whose client speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read
+	// has been read: the preface, and what came with it. It must not block; release is then called by whoever closes c.
+	HTTP2 func(c net.Conn, read []byte, info Info, release func())
 	// Log gets what goes wrong with connections.
 	Log logr.Logger
 	// Now is the clock.
@@ -109,8 +109,8 @@ func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
 	r.conns[c] = struct{}{}
 	r.mu.Unlock()
 	if c.serve() {
+		r.HTTP2(nc, c.rest(), info, release)
 		r.forget(c)
-		r.HTTP2(&prefixed{Conn: nc, prefix: c.rest()}, info, release)
 		return
 	}
 	if c.stuck() {
@@ -178,20 +178,4 @@ func (r *Relay) all() []*conn {
 		out = append(out, c)
 	}
 	return out
-}
-
-// prefixed is a connection of which the first bytes have been read already.
-type prefixed struct {
-	net.Conn
-	prefix []byte
-}
-
-// Read reads the first bytes again.
-func (p *prefixed) Read(b []byte) (int, error) {
-	if len(p.prefix) > 0 {
-		n := copy(b, p.prefix)
-		p.prefix = p.prefix[n:]
-		return n, nil
-	}
-	return p.Conn.Read(b)
 }

@@ -95,7 +95,7 @@ func (r *Relay) look(now time.Time) {
 		}
 	}
 	for _, h := range r.allHTTP2() {
-		h.look(now.UnixNano(), r.every)
+		idle += h.look(now.UnixNano(), r.every)
 	}
 	r.trim.look(idle, now)
 }

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+)
+
+// http2Server serves connections of HTTP/2 with Go's server. They are given to it one by one, since net/http's own way to
+// it keeps 8 KiB of buffers for each that HTTP/2 makes no use of.
+type http2Server struct {
+	proxy *Proxy
+	base  *http.Server
+	http2 *http2.Server //nolint:staticcheck // deprecated, but nothing else serves a connection of ours
+	gone  chan struct{} // holds one while a connection has ended since drain looked
+
+	mu       sync.Mutex
+	draining bool                    // guarded by mu
+	conns    map[*http2Conn]struct{} // guarded by mu
+}
+
+// Sizes of what a client may send at once, in bytes.
+const (
+	frameBytes  = 16 << 10 // a frame, the least there may be (RFC 9113 section 4.2): a connection keeps room for the largest it got
+	uploadBytes = 1 << 20  // a body, before the app takes it
+)
+
+// goAwayEvery is how often new connections are looked for that have to be told of a drain.
+const goAwayEvery = 250 * time.Millisecond
+
+func newHTTP2Server(p *Proxy) (*http2Server, error) {
+	s := &http2Server{
+		proxy: p,
+		base: &http.Server{
+			ReadHeaderTimeout: p.limits.ReadHead,
+			IdleTimeout:       p.limits.Idle,
+			MaxHeaderBytes:    p.limits.HeadBytes,
+			ErrorLog:          stdLog(p.log),
+			HTTP2: &http.HTTP2Config{
+				MaxConcurrentStreams:      p.limits.Streams,
+				MaxReadFrameSize:          frameBytes,
+				MaxReceiveBufferPerStream: uploadBytes, MaxReceiveBufferPerConnection: uploadBytes,
+				WriteByteTimeout: p.limits.Write,
+			},
+		},
+		http2: &http2.Server{}, //nolint:staticcheck // as above
+		conns: map[*http2Conn]struct{}{},
+		gone:  make(chan struct{}, 1),
+	}
+	// It has base.Shutdown send GOAWAY.
+	return s, http2.ConfigureServer(s.base, s.http2) //nolint:staticcheck // as above
+}
+
+// http2Conn is a client connection that speaks HTTP/2.
+type http2Conn struct {
+	proxy   *Proxy
+	info    connInfo
+	client  *relay.HTTP2
+	net     net.Conn // a *gathered, or TLS above one
+	preface bool     // has been read
+	release func()
+
+	mu     sync.Mutex
+	second int64 // guarded by mu: of the time that resets are counted in, Unix
+	resets int   // guarded by mu
+}
+
+// serve serves a connection from now on, and closes it. It does not wait for that.
+func (s *http2Server) serve(c *http2Conn) {
+	s.mu.Lock()
+	if !s.draining {
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		go s.run(c)
+		return
+	}
+	s.mu.Unlock()
+	_ = c.net.Close()
+	c.release()
+}
+
+func (s *http2Server) run(c *http2Conn) {
+	c.client = s.proxy.relay.NewHTTP2(c.info, c.givenUp)
+	defer s.end(c)
+	s.http2.ServeConn(c.net, &http2.ServeConnOpts{ //nolint:staticcheck // as above
+		BaseConfig: s.base, Handler: c, SawClientPreface: c.preface,
+	})
+}
+
+// end gives back what a connection had.
+func (s *http2Server) end(c *http2Conn) {
+	if recover() != nil { // what it says may quote a request
+		s.proxy.log.Error(nil, "panic while serving a connection, which is closed", "stack", string(debug.Stack()))
+	}
+	_ = c.net.Close()
+	c.client.Close()
+	c.release()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	select {
+	case s.gone <- struct{}{}:
+	default:
+	}
+}
+
+// drain takes no more connections, tells clients to go away, and returns when they have, or with the context's error.
+func (s *http2Server) drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	again := time.NewTicker(goAwayEvery)
+	defer again.Stop()
+	_ = s.base.Shutdown(ctx) // which has no connections of its own to wait for
+	for s.open() > 0 {
+		select {
+		case <-s.gone:
+		case <-again.C: // a connection that had just begun does not know yet
+			_ = s.base.Shutdown(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *http2Server) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// close ends all connections at once.
+func (s *http2Server) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.net.Close()
+	}
+}
+
+// http2 takes over a connection whose client speaks HTTP/2 without TLS; read is what has been read of it, the preface
+// first.
+func (s *sockets) http2(c net.Conn, read []byte, info connInfo, release func()) {
+	s.proxy.http2.serve(&http2Conn{
+		proxy: s.proxy, info: info, release: release,
+		net: newGathered(relay.NewHTTP2Conn(c, read[len(http2.ClientPreface):])), preface: true,
+	})
+}
