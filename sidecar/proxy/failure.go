@@ -21,6 +21,9 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler) // the client is gone: nobody reads an answer
 	}
 	reason := failure(err, x.answered.Load())
+	if x.watch.Slow() {
+		reason = decision.RequestTimeout
+	}
 	f.proxy.log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
 	if o := f.proxy.observer; o != nil {
 		info := x.info

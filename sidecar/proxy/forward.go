@@ -30,6 +30,7 @@ type forwarder struct {
 type exchange struct {
 	info     *connInfo
 	verdict  *gate.Verdict
+	watch    *relay.Watched
 	answered atomic.Bool // the app has sent something
 }
 
@@ -78,13 +79,13 @@ func (f *forwarder) close() {
 }
 
 // forward sends the request on and the answer back.
-func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, info *connInfo, v *gate.Verdict) {
+func (f *forwarder) forward(w *relay.Watched, r *http.Request, info *connInfo, v *gate.Verdict) {
 	r.Header.Del("Upgrade") // HTTP/2 has none (RFC 9113 section 8.2.2)
 	r.Header.Del("Http2-Settings")
 	if most := f.proxy.mostBody(v); most > 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
-	x := &exchange{info: info, verdict: v}
+	x := &exchange{info: info, verdict: v, watch: w}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if !v.Until.IsZero() {
 		var cancel context.CancelFunc

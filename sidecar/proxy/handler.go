@@ -40,7 +40,9 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes})
 		return
 	}
-	p.forwarder.forward(w, r, &c.info, &v)
+	watch := c.client.Watch(w, r, !streams(r))
+	defer watch.Done()
+	p.forwarder.forward(watch, r, &c.info, &v)
 }
 
 // overHTTP2 reports whether a request of an HTTP/2 client goes to the app in HTTP/2 as well. gRPC and Connect need what
@@ -53,6 +55,11 @@ func (p *Proxy) overHTTP2(r *http.Request) bool {
 		return true
 	case AppAuto:
 	}
+	return streams(r)
+}
+
+// streams reports whether a request may be a stream of messages, of gRPC or Connect.
+func streams(r *http.Request) bool {
 	const connect = "application/connect+"
 	t := r.Header.Get("Content-Type")
 	return refuse.FormOf(r.ProtoMajor, t) == refuse.GRPC || len(t) >= len(connect) && strings.EqualFold(t[:len(connect)], connect)

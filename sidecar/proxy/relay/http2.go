@@ -15,10 +15,16 @@ type HTTP2 struct {
 	givenUp func(at time.Time)
 
 	mu     sync.Mutex
-	conn   *conn              // guarded by mu: what is known of the client, since its first request; it is not served
-	closed bool               // guarded by mu
-	idle   []kept             // guarded by mu; what was used last is the last
-	calls  map[*call]struct{} // guarded by mu
+	conn   *conn                // guarded by mu: what is known of the client, since its first request; it is not served
+	closed bool                 // guarded by mu
+	idle   []kept               // guarded by mu; what was used last is the last
+	calls  map[watched]struct{} // guarded by mu
+}
+
+// watched is a request that the sweep looks at.
+type watched interface {
+	look(now int64, every time.Duration) (idle bool)
+	cancel()
 }
 
 // kept is an idle connection to the app.
@@ -65,19 +71,19 @@ func (h *HTTP2) Serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// begin takes in a call, and returns what is known of the client.
-func (h *HTTP2) begin(c *call) *conn {
+// begin takes in a request, and returns what is known of the client.
+func (h *HTTP2) begin(c watched) *conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.conn == nil {
-		h.conn, h.calls = newConn(h.relay, nil, h.info), map[*call]struct{}{}
+		h.conn, h.calls = newConn(h.relay, nil, h.info), map[watched]struct{}{}
 	}
 	h.calls[c] = struct{}{}
 	return h.conn
 }
 
-// end forgets a call.
-func (h *HTTP2) end(c *call) {
+// end forgets a request.
+func (h *HTTP2) end(c watched) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.calls, c)
