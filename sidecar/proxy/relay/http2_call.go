@@ -37,8 +37,7 @@ func newCall(h *HTTP2, w http.ResponseWriter, r *http.Request) *call {
 	c := calls.Get().(*call)
 	c.h, c.w, c.r = h, w, r
 	c.phase, c.since, c.until, c.end = phaseBusy, h.relay.tick.Load(), 0, endNot
-	c.x = newExchange(h.begin(c))
-	c.x.http2 = true
+	c.x = newLightExchange(h.begin(c))
 	return c
 }
 
@@ -50,9 +49,7 @@ func (c *call) finish() {
 	if c.r.Context().Err() != nil {
 		c.h.givenUp(c.x.start)
 	}
-	takeFields(&c.x.req.Fields)
-	takeFields(&c.x.res.Fields)
-	c.x.release()
+	c.x.releaseLight()
 	c.h, c.x, c.w, c.r, c.body = nil, nil, nil, nil, upload{}
 	calls.Put(c)
 }
@@ -96,7 +93,7 @@ func (c *call) settle() bool {
 		c.endAt(v.Until)
 	}
 	c.frame(&v.Edit)
-	x.out = x.writeRequest(grab(mediumBlock)[:0], &v)
+	x.out = x.writeRequest(grab(x.headSize())[:0], &v)
 	return true
 }
 
@@ -202,19 +199,10 @@ func (c *call) try(u *upstream) (int, error) {
 		return 0, err
 	}
 	if !c.body.running {
-		c.lighten() // the body may take long, and nothing is sent again
+		c.x.lighten() // the body may take long, and nothing is sent again
 		c.body.start(c, u)
 	}
 	return c.answerHead(u)
-}
-
-// lighten gives back what is not needed before there is an answer.
-func (c *call) lighten() {
-	x := c.x
-	drop(x.out)
-	x.out = nil
-	giveFields(&x.req.Fields)
-	giveFields(&x.res.Fields)
 }
 
 // answerHead reads heads until there is a final one, and returns its length. Interim answers are passed on (RFC 9110
