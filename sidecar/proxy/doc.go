@@ -3,7 +3,7 @@
 //
 // The way of a request:
 //
-//	Accept -> original destination -> TLS -> HTTP/1: relay | HTTP/2: net/http -> gate.Judge -> refuse | forward
+//	Accept -> original destination -> TLS -> HTTP/1: relay | HTTP/2: Go's server -> gate.Judge -> refuse | forward
 //
 // Apps are spoken to in HTTP/1.1, whatever the client speaks, but for gRPC and Connect, which need HTTP/2 on the whole way:
 // see AppProtocol. Bodies stream both ways; trailers, 1xx answers and upgrades pass.

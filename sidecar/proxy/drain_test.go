@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // While the proxy lingers, every answer asks for the connection's end, and a client that does as it is asked loses
@@ -123,4 +125,29 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		b, _ := io.ReadAll(c)
 		return strings.HasPrefix(string(b), "HTTP/1.1 200")
 	})
+}
+
+// Clients of HTTP/2 are told of a drain, and what they are at may end. Those that are at nothing do not hold it up.
+func TestDrainTellsHTTP2Clients(t *testing.T) {
+	t.Parallel()
+	asked, release := make(chan struct{}), make(chan struct{})
+	url := app(t, func(http.ResponseWriter, *http.Request) { close(asked); <-release }).URL
+	g := protect(t, url, func(c *Config) { c.Limits = Limits{Drain: time.Minute, Idle: time.Minute} })
+	busy, idle := preface(t, g.addr), preface(t, g.addr)
+	_ = busy.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: busy.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+	<-asked
+	g.stop()
+	for name, w := range map[string]*wire2{"idle": idle, "busy": busy} {
+		if got := w.end(); got != "GOAWAY NO_ERROR" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	close(release)
+	if got := busy.end(); got != "200" {
+		t.Errorf("the request that ran: %s", got)
+	}
+	if err := <-g.stopped; err != nil {
+		t.Error(err)
+	}
+	g.stopped <- nil
 }

@@ -12,7 +12,7 @@ import (
 // for all that are about to be written. The moment is as long as other goroutines need that can run already: nothing waits
 // for a clock.
 //
-// An error is returned by a later Write. Close lets what was given be written, for a second at most.
+// An error is returned by a later Write, and ends a Read. Close lets what was given be written, for a second at most.
 type gathered struct {
 	net.Conn
 
@@ -96,7 +96,9 @@ func (g *gathered) send(b []byte) {
 	g.mu.Unlock()
 	_, err := g.Conn.Write(b)
 	g.mu.Lock()
-	g.err = err
+	if g.err = err; err != nil {
+		_ = g.SetReadDeadline(time.Unix(1, 0)) // nothing may be written any more that would tell of it
+	}
 	g.written.Broadcast()
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // http2Server serves connections of HTTP/2 with Go's server. They are given to it one by one, since net/http's own way to
-// it keeps 8 KiB of buffers for each that HTTP/2 makes no use of.
+// it keeps 8 KiB of buffers for each that HTTP/2 makes no use of. From Go 1.27 on, golang.org/x/net/http2 hands them to
+// net/http in turn: what tells clients of a drain has to be looked at anew then.
 type http2Server struct {
 	proxy *Proxy
 	base  *http.Server
@@ -47,7 +48,6 @@ func newHTTP2Server(p *Proxy) (*http2Server, error) {
 				MaxConcurrentStreams:      p.limits.Streams,
 				MaxReadFrameSize:          frameBytes,
 				MaxReceiveBufferPerStream: uploadBytes, MaxReceiveBufferPerConnection: uploadBytes,
-				WriteByteTimeout: p.limits.Write,
 			},
 		},
 		http2: &http2.Server{}, //nolint:staticcheck // as above
@@ -151,6 +151,6 @@ func (s *http2Server) close() {
 func (s *sockets) http2(c net.Conn, read []byte, info connInfo, release func()) {
 	s.proxy.http2.serve(&http2Conn{
 		proxy: s.proxy, info: info, release: release,
-		net: newGathered(relay.NewHTTP2Conn(c, read[len(http2.ClientPreface):])), preface: true,
+		net: newGathered(relay.NewHTTP2Conn(c, read[len(http2.ClientPreface):], s.proxy.limits.Write)), preface: true,
 	})
 }

@@ -212,14 +212,16 @@ func TestHTTP2TinyWindows(t *testing.T) {
 	}
 }
 
-// A client that reads nothing from its socket is cut off after --write-timeout.
+// A client that reads nothing from its socket is cut off after --write-timeout. It asks again and again, as a single answer
+// may be given up before the kernel has no room for it.
 func TestHTTP2LimitOfWriting(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{})
+	next := make(chan struct{}, 1)
+	next <- struct{}{}
 	a := app(t, func(w http.ResponseWriter, _ *http.Request) {
-		defer close(ended)
 		for {
 			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				next <- struct{}{}
 				return
 			}
 		}
@@ -228,8 +230,16 @@ func TestHTTP2LimitOfWriting(t *testing.T) {
 	w := preface(t, g.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
 	_ = w.conn.(*net.TCPConn).SetReadBuffer(4096)
 	_ = w.WriteWindowUpdate(0, 1<<30)
-	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
-	<-ended
+	go func() {
+		for id := uint32(1); ; id += 2 {
+			select {
+			case <-next:
+				_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
 	eventually(t, "the connection is closed", func() bool {
 		g.observer.mu.Lock()
 		defer g.observer.mu.Unlock()
