@@ -118,18 +118,21 @@ func (s *http2Server) drain(ctx context.Context) error {
 	s.mu.Unlock()
 	again := time.NewTicker(goAwayEvery)
 	defer again.Stop()
-	_ = s.base.Shutdown(ctx) // which has no connections of its own to wait for
+	s.goAway(ctx)
 	for s.open() > 0 {
 		select {
 		case <-s.gone:
 		case <-again.C: // a connection that had just begun does not know yet
-			_ = s.base.Shutdown(ctx)
+			s.goAway(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
 }
+
+// goAway tells the clients that are there to go away. It does not wait: base has no connections of its own to wait for.
+func (s *http2Server) goAway(ctx context.Context) { _ = s.base.Shutdown(ctx) }
 
 func (s *http2Server) open() int {
 	s.mu.Lock()

@@ -36,6 +36,7 @@ type Proxy struct {
 	relay     *relay.Relay
 	http2     *http2Server
 	draining  atomic.Bool
+	leaving   chan struct{} // holds one once Leave was called
 }
 
 // target is a Listen with its upstream parsed; url is nil with Redirect.
@@ -58,7 +59,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, log: c.Log, now: c.Now, app: c.AppProtocol,
+		observer: c.Observer, log: c.Log, now: c.Now, app: c.AppProtocol, leaving: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
@@ -127,9 +128,14 @@ func (p *Proxy) newRelay() *relay.Relay {
 // after an orderly end.
 func (p *Proxy) Run(ctx context.Context) error {
 	p.sockets.serve()
-	<-ctx.Done()
-	p.draining.Store(true)
-	p.linger(context.WithoutCancel(ctx))
+	select {
+	case <-ctx.Done():
+		p.draining.Store(true)
+		p.linger(context.WithoutCancel(ctx))
+	case <-p.leaving:
+		p.leave(ctx)
+		p.draining.Store(true)
+	}
 	p.log.Info("draining", "atMost", p.limits.Drain.String())
 	// The context has ended; what drains needs one of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
@@ -147,6 +153,34 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.relay.Close()
 	p.forwarder.close()
 	return nil
+}
+
+// Leave tells the proxy that it is to stop later, after the app, so that clients can be sent elsewhere while the app still
+// answers them. Every answer asks for its connection's end from now on; after Limits.Linger idle connections are closed,
+// HTTP/2 clients get GOAWAY and WebSockets a close frame. New connections are taken until Run's context ends.
+func (p *Proxy) Leave() {
+	select {
+	case p.leaving <- struct{}{}:
+	default:
+	}
+}
+
+// leave does what Leave says, until ctx ends.
+func (p *Proxy) leave(ctx context.Context) {
+	p.log.Info("about to leave", "in", p.limits.Linger.String())
+	p.relay.Retire()
+	next := time.NewTimer(p.limits.Linger)
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+			p.relay.Clear()
+			p.http2.goAway(ctx)
+			next.Reset(goAwayEvery) // for those that have come since
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // linger goes on serving for as long as Limits.Linger, while whoever sends requests here learns that this is to end.

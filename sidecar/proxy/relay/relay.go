@@ -134,6 +134,14 @@ func (r *Relay) forget(c *conn) {
 // Retire has every connection end after its next answer.
 func (r *Relay) Retire() { r.draining.Store(true) }
 
+// Clear ends the connections that wait for a next request, and asks WebSockets to go; it takes new ones still.
+func (r *Relay) Clear() {
+	r.upgrades.goAway()
+	for _, c := range r.all() {
+		c.clear()
+	}
+}
+
 // Drain ends idle connections, and others after the request that they are at. WebSockets get a close frame.
 func (r *Relay) Drain() {
 	r.draining.Store(true)

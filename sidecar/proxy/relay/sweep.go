@@ -305,6 +305,15 @@ func (c *conn) retire() {
 	}
 }
 
+// clear ends the connection if it waits for a next request.
+func (c *conn) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseIdle && c.end == endNot {
+		c.expire(endNow)
+	}
+}
+
 // ending returns why the connection was ended. With endAnswer, only the connection to the app was, and the client's goes
 // on.
 func (c *conn) ending() ending {
