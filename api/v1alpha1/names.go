@@ -20,6 +20,8 @@ const (
 	AnnotationMemory = Prefix + "memory"
 	// AnnotationLogLevel is the sidecar's log level: error, info or debug.
 	AnnotationLogLevel = Prefix + "log-level"
+	// AnnotationDrainWait is how long requests are still taken once the pod is told to stop: whole seconds, "5s".
+	AnnotationDrainWait = Prefix + "drain-wait"
 	// AnnotationInjected is set by the webhook: the release of the sidecar that was injected.
 	AnnotationInjected = Prefix + "injected"
 )

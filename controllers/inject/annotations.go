@@ -36,6 +36,7 @@ type settings struct {
 	exclude             []int32
 	cpu, memory, memMax resource.Quantity
 	logLevel            string
+	drainWait           *int64 // seconds; nil: the default
 }
 
 // annotation returns the field path of an annotation.
@@ -100,6 +101,8 @@ func (s *settings) set(name, value string) (err error) {
 		if !slices.Contains(logLevels(), value) {
 			err = refuse(field, "one of "+strings.Join(logLevels(), ", "), "%q is not a log level", value)
 		}
+	case v1alpha1.AnnotationDrainWait:
+		s.drainWait, err = parseDrainWait(field, value)
 	default:
 		err = refuse(field, "one of "+strings.Join(Annotations(), ", "), "is not known")
 	}
@@ -109,8 +112,8 @@ func (s *settings) set(name, value string) (err error) {
 // Annotations returns the names that a pod may carry, sorted.
 func Annotations() []string {
 	return []string{
-		v1alpha1.AnnotationCapture, v1alpha1.AnnotationCPU, v1alpha1.AnnotationExcludePorts, v1alpha1.AnnotationInject,
-		v1alpha1.AnnotationLogLevel, v1alpha1.AnnotationMemory, v1alpha1.AnnotationPorts,
+		v1alpha1.AnnotationCapture, v1alpha1.AnnotationCPU, v1alpha1.AnnotationDrainWait, v1alpha1.AnnotationExcludePorts,
+		v1alpha1.AnnotationInject, v1alpha1.AnnotationLogLevel, v1alpha1.AnnotationMemory, v1alpha1.AnnotationPorts,
 	}
 }
 

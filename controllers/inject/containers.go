@@ -30,6 +30,7 @@ func (s *settings) sidecar(cfg Config, probes string) corev1.Container {
 	c := s.base(cfg, SidecarName, s.runArgs(cfg))
 	always := corev1.ContainerRestartPolicyAlways
 	c.RestartPolicy = &always
+	c.Lifecycle = s.leaveHook()
 	c.Env = []corev1.EnvVar{
 		{Name: probe.Env, Value: probes},
 		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(s.memMax.Value()/10*9, 10)},
@@ -91,6 +92,7 @@ func (s *settings) runArgs(cfg Config) []string {
 	for _, p := range s.ports {
 		args = append(args, "--map", p.String())
 	}
+	args = append(args, s.drainArgs()...)
 	return append(args,
 		"--admin", fmt.Sprintf(":%d", AdminPort),
 		"--push", cfg.PushAddress, "--push-server-name", cfg.PushServerName,

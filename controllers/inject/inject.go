@@ -114,7 +114,7 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	if err := restore(out); err != nil {
 		return Result{}, err
 	}
-	if err := errors.Join(checkNames(out), s.checkPorts(out)); err != nil {
+	if err := errors.Join(checkNames(out), s.checkPorts(out), s.resolveDrainWait(out)); err != nil {
 		return Result{}, err
 	}
 	originals, warnings := s.rewriteProbes(out)
@@ -122,6 +122,7 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	s.hold(out)
 	var added []corev1.Container
 	if s.capture == Redirect {
 		added = append(added, s.captureContainer(cfg))

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
-// restore takes out of pod what an earlier injection put in: containers, volumes, rewritten probes. A pod without the
+// restore takes out of pod what an earlier injection put in: containers, volumes, preStop hooks, rewritten probes. A pod without the
 // mark of an injection stays as it is.
 func restore(pod *corev1.Pod) error {
 	if _, ok := pod.Annotations[v1alpha1.AnnotationInjected]; !ok {
@@ -35,6 +35,7 @@ func restore(pod *corev1.Pod) error {
 			}
 		}
 	}
+	release(pod, pod.Spec.InitContainers[i].Args)
 	pod.Spec.InitContainers = slices.DeleteFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return ours(c.Name) })
 	pod.Spec.Volumes = slices.DeleteFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return ourVolume(v.Name) })
 	return nil

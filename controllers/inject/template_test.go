@@ -111,7 +111,7 @@ func TestCopyToTemplateRefuses(t *testing.T) {
 		want string
 	}{
 		"a name that is not known": {annotations{"bearerguard.dev/injcet": "enabled"},
-			"metadata.annotations[bearerguard.dev/injcet]: is not known; want one of bearerguard.dev/capture, bearerguard.dev/cpu, bearerguard.dev/exclude-ports, bearerguard.dev/inject, bearerguard.dev/log-level, bearerguard.dev/memory, bearerguard.dev/ports"},
+			"metadata.annotations[bearerguard.dev/injcet]: is not known; want one of bearerguard.dev/capture, bearerguard.dev/cpu, bearerguard.dev/drain-wait, bearerguard.dev/exclude-ports, bearerguard.dev/inject, bearerguard.dev/log-level, bearerguard.dev/memory, bearerguard.dev/ports"},
 		"a malformed value": {annotations{injectKey: "yes"},
 			`metadata.annotations[bearerguard.dev/inject]: "yes" is neither; want enabled or disabled`},
 		"the mark of an injected pod": {annotations{"bearerguard.dev/injected": "v1"},

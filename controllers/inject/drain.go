@@ -1,0 +1,109 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// Seconds of a pod's end. Kubernetes takes a pod out of its Services at the same time as it tells the app to stop, so for
+// a moment requests come to an app that is gone. Where the app's containers say nothing of that themselves, in a preStop
+// hook, injection has them stay for the sidecar's --drain-wait, in which clients learn to go, and holdMore.
+const (
+	drainWait = 5 // how long the endpoints' news takes to reach every node, amply
+	holdMore  = 1 // for what was asked last
+)
+
+// defaultGrace is what a pod has whose terminationGracePeriodSeconds is not set.
+const defaultGrace = 30
+
+// parseDrainWait reads "5s".
+func parseDrainWait(field, value string) (*int64, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 || d > time.Hour || d%time.Second != 0 {
+		return nil, refuse(field, `whole seconds such as "5s", at most "1h"; "0s" for none`, "%q is not that", value)
+	}
+	return new(int64(d / time.Second)), nil
+}
+
+// resolveDrainWait sets how long pod's sidecar waits: what its annotation says, else drainWait or what fits into half of
+// its grace period, and nothing for a pod that ends by itself, as those of Jobs do: it serves nobody.
+func (s *settings) resolveDrainWait(pod *corev1.Pod) error {
+	grace := int64(defaultGrace)
+	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
+		grace = *g
+	}
+	switch {
+	case s.drainWait == nil && pod.Spec.RestartPolicy != "" && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways:
+		s.drainWait = new(int64(0))
+	case s.drainWait == nil:
+		s.drainWait = new(max(0, min(drainWait, grace/2-holdMore)))
+	case *s.drainWait > 0 && *s.drainWait+holdMore >= grace:
+		return refuse(annotation(v1alpha1.AnnotationDrainWait), fmt.Sprintf("at least %d s less", *s.drainWait+holdMore-grace+1),
+			"%d s and %d more do not fit into spec.terminationGracePeriodSeconds, which is %d", *s.drainWait, holdMore, grace)
+	}
+	return nil
+}
+
+// hold has the app's containers stay while clients leave. One that has a preStop hook is left to it.
+func (s *settings) hold(pod *corev1.Pod) {
+	if *s.drainWait == 0 {
+		return
+	}
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		if c.Lifecycle == nil {
+			c.Lifecycle = &corev1.Lifecycle{}
+		}
+		if c.Lifecycle.PreStop == nil {
+			c.Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: *s.drainWait + holdMore}}
+		}
+	}
+}
+
+// release takes out what hold put in, by the arguments of the sidecar that it was put in for.
+func release(pod *corev1.Pod, sidecar []string) {
+	i := slices.Index(sidecar, drainWaitFlag)
+	if i < 0 || i+1 == len(sidecar) {
+		return
+	}
+	d, err := time.ParseDuration(sidecar[i+1])
+	if err != nil {
+		return
+	}
+	for i := range pod.Spec.Containers {
+		l := pod.Spec.Containers[i].Lifecycle
+		if l == nil || l.PreStop == nil || l.PreStop.Sleep == nil || l.PreStop.Sleep.Seconds != int64(d/time.Second)+holdMore {
+			continue
+		}
+		l.PreStop = nil
+		if *l == (corev1.Lifecycle{}) {
+			pod.Spec.Containers[i].Lifecycle = nil
+		}
+	}
+}
+
+// drainWaitFlag is the sidecar's.
+const drainWaitFlag = "--drain-wait"
+
+// drainArgs returns what the sidecar is told of it.
+func (s *settings) drainArgs() []string {
+	if *s.drainWait == 0 {
+		return nil
+	}
+	return []string{drainWaitFlag, fmt.Sprintf("%ds", *s.drainWait)}
+}
+
+// leaveHook tells the sidecar that its pod is to stop, when the app's containers are told too.
+func (s *settings) leaveHook() *corev1.Lifecycle {
+	if *s.drainWait == 0 {
+		return nil
+	}
+	return &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{
+		Command: []string{"/sidecar", "leave", "--state-dir", stateDir},
+	}}}
+}
