@@ -19,7 +19,7 @@ prepare() {
 }
 
 prepare || { echo "FAIL preparation"; exit 1; }
-for part in install decide change outage jobs; do
+for part in ${PARTS:-install decide change rollout outage jobs}; do
   echo "--- $part"
   # shellcheck source=/dev/null
   . "hack/e2e/$part.sh"

@@ -2,6 +2,7 @@
 //
 //	app serve ADDR         answers every request with its method, path and identity headers
 //	app get URL [TOKEN]    prints the status code and the body
+//	app load URL TOKEN     sends requests of every kind until its input ends, then tells how many failed
 //	app once URL           asks URL until it answers, then ends: a Job's main container
 //	app hold               does nothing, until it is told to stop
 package main
@@ -34,6 +35,8 @@ func run(args []string) error {
 		return serve(args[1])
 	case "get":
 		return get(args[1], args[2])
+	case "load":
+		return runLoad(args[1], args[2])
 	case "once":
 		return once(args[1])
 	case "hold":
@@ -50,8 +53,20 @@ func serve(addr string) error {
 	return server.ListenAndServe()
 }
 
-// tell answers with what the app saw of the request: "GET /orders user=alice roles=reader token=yes".
+// tell answers with what the app saw of the request: "GET /orders user=alice roles=reader token=yes". A WebSocket is
+// echoed; ?after=300ms has the answer wait.
 func tell(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") == "websocket" {
+		echo(w, r)
+		return
+	}
+	if d, err := time.ParseDuration(r.URL.Query().Get("after")); err == nil {
+		select {
+		case <-time.After(d):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	fmt.Fprintf(w, "%s %s", r.Method, r.URL.RequestURI())
 	for _, name := range []string{"X-User", "X-Client", "X-Roles"} {
 		if v := r.Header.Values(name); len(v) > 0 {
