@@ -15,7 +15,7 @@ import (
 // hook, injection has them stay for the sidecar's --drain-wait, in which clients learn to go, and holdMore.
 const (
 	drainWait = 5 // how long the endpoints' news takes to reach every node, amply
-	holdMore  = 1 // for what was asked last
+	holdMore  = 3 // for what was asked last, and since the sidecar's hook takes its time to start on a busy node
 )
 
 // defaultGrace is what a pod has whose terminationGracePeriodSeconds is not set.

@@ -20,13 +20,13 @@ func add(path string, value any) operation {
 func remove(path string) operation { return operation{Operation: "remove", Path: path} }
 
 // podPatch returns what leads from before to after, as far as injection changes pods: annotations, labels, the sidecar's
-// containers and volumes, and probes. Containers are told apart by name, so that none takes over a field of another.
+// containers and volumes, probes and lifecycle hooks. Containers are told apart by name, so that none takes over a field of another.
 func podPatch(before, after *corev1.Pod) []operation {
 	var out []operation
 	out = append(out, mapPatch("/metadata/annotations", before.Annotations, after.Annotations)...)
 	out = append(out, mapPatch("/metadata/labels", before.Labels, after.Labels)...)
-	out = append(out, probePatch("/spec/containers", before.Spec.Containers, after.Spec.Containers)...)
-	out = append(out, probePatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers)...)
+	out = append(out, containerPatch("/spec/containers", before.Spec.Containers, after.Spec.Containers)...)
+	out = append(out, containerPatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers)...)
 	out = append(out, listPatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers,
 		func(c corev1.Container) string { return c.Name })...)
 	return append(out, listPatch("/spec/volumes", before.Spec.Volumes, after.Spec.Volumes,
@@ -40,28 +40,33 @@ func mapPatch(path string, before, after map[string]string) []operation {
 	return []operation{add(path, after)}
 }
 
-// probePatch replaces probes that differ, at the index that the container has before anything is added or removed.
-func probePatch(path string, before, after []corev1.Container) []operation {
+// containerPatch replaces probes and hooks that differ, at the index that the container has before anything is added or
+// removed.
+func containerPatch(path string, before, after []corev1.Container) []operation {
 	var out []operation
 	for i, b := range before {
 		j := slices.IndexFunc(after, func(a corev1.Container) bool { return a.Name == b.Name })
 		if j < 0 || sidecarItem(b.Name) {
 			continue
 		}
-		for _, p := range []struct {
-			name          string
-			before, after *corev1.Probe
-		}{
-			{"startupProbe", b.StartupProbe, after[j].StartupProbe},
-			{"readinessProbe", b.ReadinessProbe, after[j].ReadinessProbe},
-			{"livenessProbe", b.LivenessProbe, after[j].LivenessProbe},
-		} {
-			if p.after != nil && !equality.Semantic.DeepEqual(p.before, p.after) {
-				out = append(out, add(fmt.Sprintf("%s/%d/%s", path, i, p.name), p.after))
-			}
-		}
+		a, at := after[j], fmt.Sprintf("%s/%d", path, i)
+		out = fieldPatch(out, at+"/startupProbe", b.StartupProbe, a.StartupProbe)
+		out = fieldPatch(out, at+"/readinessProbe", b.ReadinessProbe, a.ReadinessProbe)
+		out = fieldPatch(out, at+"/livenessProbe", b.LivenessProbe, a.LivenessProbe)
+		out = fieldPatch(out, at+"/lifecycle", b.Lifecycle, a.Lifecycle)
 	}
 	return out
+}
+
+// fieldPatch appends what leads from before to after.
+func fieldPatch[T any](out []operation, path string, before, after *T) []operation {
+	switch {
+	case equality.Semantic.DeepEqual(before, after):
+		return out
+	case after == nil:
+		return append(out, remove(path))
+	}
+	return append(out, add(path, after))
 }
 
 // listPatch removes and adds items, told apart by name. Items that are in both lists keep their order; one of the
