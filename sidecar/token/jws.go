@@ -37,7 +37,7 @@ type verifier interface {
 type scheme struct{ verifier verifier }
 
 // newScheme prepares an algorithm that knownJWS knows. jwx v2 takes PSS salts of any length, RFC 7518 section 3.5 only
-// of the hash's: so PSS goes to crypto/rsa directly.
+// of the hash's: so PSS goes to crypto/rsa directly. PKCS #1 v1.5 is done here, with prepared keys.
 func newScheme(alg string) scheme {
 	switch alg {
 	case "PS256":
@@ -52,6 +52,14 @@ func newScheme(alg string) scheme {
 	v, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
 	if err != nil {
 		return scheme{}
+	}
+	switch alg {
+	case "RS256":
+		v = pkcs1{crypto.SHA256, v}
+	case "RS384":
+		v = pkcs1{crypto.SHA384, v}
+	case "RS512":
+		v = pkcs1{crypto.SHA512, v}
 	}
 	return scheme{v}
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"time"
@@ -183,7 +184,7 @@ func (v *Verifier) signedBy(t *Token) (string, decision.Reason) {
 		return "", reason
 	}
 	for _, k := range keys {
-		if t.jws.verified.do(k, func() bool { return scheme.verify(t.jws.input, t.jws.signature, k.Raw()) }) {
+		if t.jws.verified.do(k, func() bool { return scheme.verify(t.jws.input, t.jws.signature, v.keys.material(k, scheme)) }) {
 			return k.ID, ""
 		}
 	}
@@ -223,14 +224,20 @@ type choice struct {
 	all      []keyset.Key
 	byID     map[string][]keyset.Key
 	nameless []keyset.Key
+	prepared map[*rsa.PublicKey]*rsaKey // for pkcs1; what is not here goes as it is
 }
 
 func newChoice(s *keyset.Set) *choice {
 	if s == nil {
 		return nil
 	}
-	c := &choice{all: s.Keys(), byID: map[string][]keyset.Key{}}
+	c := &choice{all: s.Keys(), byID: map[string][]keyset.Key{}, prepared: map[*rsa.PublicKey]*rsaKey{}}
 	for _, k := range c.all {
+		if public, ok := k.Raw().(*rsa.PublicKey); ok {
+			if prepared := newRSAKey(public); prepared != nil {
+				c.prepared[public] = prepared
+			}
+		}
 		if k.ID == "" {
 			c.nameless = append(c.nameless, k)
 		} else {
@@ -238,6 +245,16 @@ func newChoice(s *keyset.Set) *choice {
 		}
 	}
 	return c
+}
+
+// material returns a key of this choice as the scheme wants it.
+func (c *choice) material(k keyset.Key, s scheme) any {
+	if _, ok := s.verifier.(pkcs1); ok {
+		if public, ok := k.Raw().(*rsa.PublicKey); ok && c.prepared[public] != nil {
+			return c.prepared[public]
+		}
+	}
+	return k.Raw()
 }
 
 // pick returns the keys to try. A kid picks the keys that have it; where none has, the keys without a kid (PEM has
