@@ -8,7 +8,8 @@
 //
 // jwx never decides: it is not asked to parse a JWS at all, it gets the signing input, the signature, and a key that
 // was prepared at load. What it leaves open (algorithm against header, crit, typ, duplicate members, spellings, claims)
-// is decided here. RFC 8725 is the checklist.
+// is decided here. RFC 8725 is the checklist. RSA signatures do not go to it: PSS is crypto/rsa's, and PKCS #1 v1.5 is
+// compared here, on filippo.io/bigmod, the arithmetic of crypto/rsa (rsa.go says why).
 //
 // Everything is immutable or safe for concurrent use, nothing reads a clock, and no error or String form holds a token,
 // a key or a claim.
