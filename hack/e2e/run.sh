@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs Bearerguard into a real cluster and uses it as a user would: helm, kubectl, a real identity provider, curl.
-# Starts the cluster (hack/cluster) and ends it; with KEEP=1 both stay for a look. Prints a line per check and a count.
+# Starts the cluster (hack/cluster) and ends it; with KEEP=1 both stay for a look. PARTS='install rollout' runs
+# these alone; all need install. Prints a line per check and a count.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 . hack/e2e/lib.sh
