@@ -15,14 +15,19 @@ const (
 
 var answerLimits = head.Limits{Bytes: maxAnswerHead, Fields: maxAnswerFields}
 
-// answerHead reads heads until there is a final one, or a switch of protocols, and returns its length. Interim answers
-// are passed on (RFC 9110 section 15.2).
+// answerHead reads heads until there is a final one, or a switch of protocols, and returns its length, or errParked, after
+// which finalHead goes on.
 func (x *exchange) answerHead(u *upstream) (int, error) {
-	for interim := 0; ; interim++ {
-		if u.in.buf.len() == 0 && !x.c.enter(phaseWaiting) {
-			return 0, io.ErrUnexpectedEOF
-		}
-		n, err := readAnswerHead(u)
+	if u.in.buf.len() == 0 && !x.c.enter(phaseWaiting) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return x.finalHead(u)
+}
+
+// finalHead is answerHead once it has begun. Interim answers are passed on (RFC 9110 section 15.2).
+func (x *exchange) finalHead(u *upstream) (int, error) {
+	for {
+		n, err := readAnswerHead(u, x.body.running && !x.body.ended.Load())
 		if err != nil {
 			return 0, err
 		}
@@ -32,7 +37,7 @@ func (x *exchange) answerHead(u *upstream) (int, error) {
 		if x.res.Status >= 200 || x.res.Status == 101 {
 			return n, nil
 		}
-		if interim == maxInterim {
+		if x.interim++; x.interim > maxInterim {
 			return 0, head.ErrTooLarge
 		}
 		if x.req.Minor == 1 {
@@ -41,11 +46,15 @@ func (x *exchange) answerHead(u *upstream) (int, error) {
 			}
 		}
 		u.in.buf.take(n)
+		if u.in.buf.len() == 0 && !x.c.enter(phaseWaiting) {
+			return 0, io.ErrUnexpectedEOF
+		}
 	}
 }
 
-// readAnswerHead reads until a head is complete and returns its length.
-func readAnswerHead(u *upstream) (int, error) {
+// readAnswerHead reads until a head is complete and returns its length, or errParked. The wait is likely to be long if the
+// app has not got all of the request yet.
+func readAnswerHead(u *upstream, long bool) (int, error) {
 	scanned := 0
 	for {
 		if b := u.in.buf.bytes(); len(b) > 0 {
@@ -57,7 +66,11 @@ func readAnswerHead(u *upstream) (int, error) {
 			}
 			scanned = len(b)
 		}
-		if err := u.in.fill(); err != nil {
+		wait := u.in.await
+		if long {
+			wait = u.in.awaitLong
+		}
+		if err := wait(); err != nil {
 			if u.in.buf.len() > 0 && err == io.EOF { //nolint:errorlint // stream returns it as it is
 				return 0, io.ErrUnexpectedEOF
 			}
@@ -122,18 +135,30 @@ func (x *exchange) reply(u *upstream, n int) (again bool) {
 	if x.out == nil {
 		x.out = grab(mediumBlock)
 	}
-	out := x.writeResponse(x.out[:0], f, x.then)
+	x.out = x.writeResponse(x.out[:0], f, x.then)
 	u.in.buf.take(n)
-	if err := x.copyBody(u, f, out); err != nil {
+	x.copying = copying{begun: true, frame: f, whole: whole, left: x.res.Length}
+	return x.copyOn(u)
+}
+
+// copyOn copies the answer to the client, from where it was.
+func (x *exchange) copyOn(u *upstream) (again bool) {
+	c, k := x.c, &x.copying
+	err := x.copyBody(u)
+	if err == errParked { //nolint:errorlint // our own
+		return x.restCopying(u)
+	}
+	x.endLong()
+	if err != nil {
 		x.discardUpstream()
 		x.stop()
 		c.abort()
 		return false
 	}
-	if !whole || !u.done() || !x.res.KeepAlive || f.closesApp() {
+	if !k.whole || !u.done() || !x.res.KeepAlive || k.frame.closesApp() {
 		x.discardUpstream()
 	}
-	if !x.stop() || !whole {
+	if !x.stop() || !k.whole {
 		c.linger()
 		return false
 	}

@@ -2,83 +2,277 @@ package relay
 
 import (
 	"io"
+	"net"
 	"strconv"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// copyBody writes the head in out and then the body.
-func (x *exchange) copyBody(u *upstream, f frame, out []byte) error {
-	switch f {
-	case frameNone:
-	case frameLength:
-		return x.copyLength(u, out)
-	case frameChunked, frameUnchunk:
-		return x.copyChunks(u, f, out)
-	case frameToChunk, frameClose:
-		return x.copyToEnd(u, f, out)
-	}
-	return x.finish(out)
+// copying is an answer on its way to the client. Its state is all here, so that it can go on after a wait without a
+// goroutine.
+type copying struct {
+	begun bool
+	frame frame
+	whole bool        // all of the request had been sent on when the answer began
+	left  int64       // bytes to come of a body of known length
+	parts head.Chunks // of a body in chunks
+	last  bool        // the last chunk has come; the trailers are to
+	done  bool        // nothing is to come
+	long  bool        // it is counted as one that takes long
+
+	pieces [2][]byte   // storage for rest
+	rest   net.Buffers // to be written before anything else
+	pipe   *pipe       // what the kernel holds; nil: it has nothing
 }
 
-// finish writes the end of an answer, which may be all of it. If the connection goes on, that is done together with the
-// wait for the next request.
+// copyBody writes the head in x.out and then the body, or returns errParked.
+func (x *exchange) copyBody(u *upstream) error {
+	k := &x.copying
+	if x.out != nil && !k.long {
+		if err := x.beginBody(u); err != nil {
+			return err
+		}
+	}
+	for {
+		if err := x.writeRest(); err != nil {
+			return err
+		}
+		if k.done {
+			return nil
+		}
+		if err := x.copyMore(u); err != nil {
+			return err
+		}
+	}
+}
+
+// beginBody has the head be written, together with as much of the body as there is. If that is all, and not too long to be
+// worth a copy, it is written together with the wait for the next request.
+func (x *exchange) beginBody(u *upstream) error {
+	k, out := &x.copying, x.out
+	if k.frame == frameToChunk {
+		x.out = nil // take needs it for chunks
+	}
+	piece, err := x.take(u)
+	if err != nil {
+		return err
+	}
+	short := len(piece) <= cap(out)-len(out) && len(piece) <= smallBlock
+	if short {
+		out, piece = append(out, piece...), nil
+	}
+	if k.done && short {
+		return x.finish(out)
+	}
+	x.queue(out, piece)
+	return nil
+}
+
+// finish writes the end of an answer, which is all of it, with what comes next if the connection goes on.
 func (x *exchange) finish(b []byte) error {
 	c := x.c
-	if x.then == closeAfter || c.in.raw == nil || len(x.out) == 0 || len(b) == 0 || &b[0] != &x.out[0] {
+	if x.then == closeAfter || c.in.raw == nil {
 		return c.write(b)
 	}
 	c.answer, x.out = b, nil
 	return nil
 }
 
-// copyLength copies a body of known length.
-func (x *exchange) copyLength(u *upstream, out []byte) error {
-	left := x.res.Length
-	n := int(min(left, int64(u.in.buf.len())))
-	left -= int64(n)
-	if err := x.writeBoth(out, u.in.buf.bytes()[:n], left == 0); err != nil {
+// copyMore reads more and has it be written.
+func (x *exchange) copyMore(u *upstream) error {
+	k := &x.copying
+	x.beginLong()
+	switch {
+	case k.last:
+		return x.copyTrailers(u)
+	case k.frame == frameLength && x.splices(u):
+		return x.splice(u)
+	}
+	if err := x.more(u); err != nil {
+		if err == io.ErrUnexpectedEOF && k.frame.closesApp() && x.c.ending() == endNot { //nolint:errorlint // more returns it as it is
+			return x.end()
+		}
 		return err
 	}
-	u.in.buf.take(n)
-	if u.in.want = mediumBlock; left == 0 {
-		return nil
+	piece, err := x.take(u)
+	if err != nil {
+		return err
 	}
-	defer x.long()()
-	for left > 0 {
-		if x.res.Length > mediumBlock {
-			u.in.want = x.c.relay.block()
-		}
-		if u.in.buf.len() == 0 {
-			if left >= spliceFrom && x.c.tcp != nil && u.tcp != nil {
-				return x.splice(u, left)
-			}
-			if err := x.more(u); err != nil {
-				return err
-			}
-		}
-		n := int(min(left, int64(u.in.buf.len())))
-		if err := x.c.write(u.in.buf.bytes()[:n]); err != nil {
-			return err
-		}
-		u.in.buf.take(n)
-		left -= int64(n)
+	x.queue(piece, nil)
+	return nil
+}
+
+// end ends a body that the app has ended by closing.
+func (x *exchange) end() error {
+	k := &x.copying
+	if k.done = true; k.frame == frameToChunk {
+		x.queue([]byte("0\r\n\r\n"), nil)
 	}
 	return nil
 }
 
-// long notes that a long answer is under way, which may take long, until the function that it returns is called.
-func (x *exchange) long() (end func()) {
-	drop(x.out)
-	x.out = nil
-	x.c.relay.long.Add(1)
-	return x.c.relay.endLong
+// take takes what u holds of the body, as the client is to get it. It stays readable until u is read from again.
+func (x *exchange) take(u *upstream) ([]byte, error) {
+	k, held := &x.copying, u.in.buf.bytes()
+	switch k.frame {
+	case frameLength:
+		n := int(min(k.left, int64(len(held))))
+		k.left -= int64(n)
+		k.done = k.left == 0
+		u.in.buf.take(n)
+		return held[:n], nil
+	case frameChunked, frameUnchunk:
+		return x.takeChunks(u, held)
+	case frameToChunk:
+		if len(held) == 0 {
+			return nil, nil
+		}
+		u.in.buf.take(len(held))
+		drop(x.out)
+		x.out = appendChunk(grab(len(held) + chunkRoom + 4)[:0], held)
+		return x.out, nil
+	case frameClose:
+		u.in.buf.take(len(held))
+		return held, nil
+	case frameNone:
+	}
+	k.done = true
+	return nil, nil
 }
 
-// block is how much of a long answer is held at a time, in bytes: less, the more of them are under way, so that many
-// clients that read nothing hold little.
-func (r *Relay) block() int {
-	switch n := r.long.Load(); {
+// takeChunks takes what there is of a body in chunks, or the data of one.
+func (x *exchange) takeChunks(u *upstream, held []byte) ([]byte, error) {
+	k := &x.copying
+	k.parts.DataOnly = k.frame == frameUnchunk
+	kept, used, err := k.parts.Take(held)
+	if err != nil {
+		return nil, err
+	}
+	k.last = k.parts.Ended()
+	if k.last && used < len(held) && k.frame == frameChunked && string(held[used:]) == "\r\n" {
+		kept += copy(held[kept:], "\r\n") // no trailers: the end goes with the last chunk
+		used, k.done = len(held), true
+	}
+	u.in.buf.take(used)
+	return held[:kept], nil
+}
+
+// queue has two pieces be written.
+func (x *exchange) queue(first, second []byte) {
+	k := &x.copying
+	k.pieces = [2][]byte{first, second}
+	switch {
+	case len(second) == 0:
+		k.rest = k.pieces[:1]
+	case len(first) == 0:
+		k.rest = k.pieces[1:]
+	default:
+		k.rest = k.pieces[:]
+	}
+}
+
+// writeRest writes what is to be written, or returns errParked; then the rest is still to be.
+func (x *exchange) writeRest() error {
+	k, c := &x.copying, x.c
+	if len(k.rest) == 0 || len(k.rest[0]) == 0 {
+		k.rest = nil
+		return nil
+	}
+	if !c.enter(phaseWriting) {
+		return net.ErrClosed
+	}
+	if c.out.crowded() {
+		return x.writeNow()
+	}
+	c.out.begin()
+	var err error
+	if c.tcp != nil && len(k.rest) > 1 {
+		_, err = k.rest.WriteTo(c.tcp)
+		return c.out.settle(err)
+	}
+	for err == nil && len(k.rest) > 0 {
+		var n int
+		n, err = c.net.Write(k.rest[0])
+		if k.rest[0] = k.rest[0][n:]; len(k.rest[0]) == 0 {
+			k.rest = k.rest[1:]
+		}
+	}
+	return c.out.settle(err)
+}
+
+// writeNow is writeRest in a crowd: what cannot be written at once is parked at once.
+func (x *exchange) writeNow() error {
+	k, c := &x.copying, x.c
+	for len(k.rest) > 0 {
+		var n int
+		var err error
+		callErr := c.out.raw.Write(func(fd uintptr) bool { n, err = writeSome(fd, k.rest[0]); return true })
+		if callErr != nil {
+			return callErr
+		}
+		if err != nil {
+			return err
+		}
+		if k.rest[0] = k.rest[0][n:]; len(k.rest[0]) > 0 {
+			return errParked
+		}
+		k.rest = k.rest[1:]
+	}
+	return nil
+}
+
+// restCopying has the exchange hold little while the client or the app is waited for, for long.
+func (x *exchange) restCopying(u *upstream) (again bool) {
+	k := &x.copying
+	if len(k.rest) == 0 && (k.pipe == nil || k.pipe.held == 0) {
+		return x.rest(nextApp)
+	}
+	n := 0
+	for _, piece := range k.rest {
+		n += len(piece)
+	}
+	if n > 0 {
+		all := make([]byte, 0, n)
+		for _, piece := range k.rest {
+			all = append(all, piece...)
+		}
+		x.queue(all, nil)
+	}
+	u.in.buf.shrink()
+	return x.rest(nextWrite)
+}
+
+// beginLong notes that the answer may take long.
+func (x *exchange) beginLong() {
+	if k := &x.copying; !k.long {
+		k.long = true
+		x.c.relay.long.Add(1)
+		drop(x.out)
+		x.out = nil
+	}
+}
+
+// endLong notes that it has ended.
+func (x *exchange) endLong() {
+	k := &x.copying
+	if k.long {
+		x.c.relay.long.Add(-1)
+	}
+	if k.pipe != nil {
+		k.pipe.release()
+		k.pipe = nil
+	}
+}
+
+// block is how much of an answer is held at a time, in bytes: less, the more long ones are under way, so that many clients
+// that read nothing hold little.
+func (r *Relay) block(long bool) int {
+	n := r.long.Load()
+	switch {
+	case r.crowded.Load():
+		return smallBlock
+	case !long:
+		return mediumBlock
 	case n < 256:
 		return largeBlock
 	case n < 1024:
@@ -87,89 +281,43 @@ func (r *Relay) block() int {
 	return smallBlock
 }
 
-// writeBoth writes a head and the first piece of a body, which may be its end: at once, if they are not too long to be
-// worth a copy.
-func (x *exchange) writeBoth(out, piece []byte, end bool) error {
-	if len(piece) <= cap(out)-len(out) && len(piece) <= smallBlock {
-		if out = append(out, piece...); end {
-			return x.finish(out)
-		}
-		return x.c.write(out)
-	}
-	return x.c.writeBoth(x, out, piece)
-}
-
-// more reads more of the app's answer; the end is an error.
+// more reads more of the app's answer, or returns errParked; the end is an error.
 func (x *exchange) more(u *upstream) error {
 	if !x.c.enter(phaseStream) {
 		return io.ErrUnexpectedEOF
 	}
+	u.in.want = x.c.relay.block(x.copying.left > mediumBlock || x.copying.parts.Data > mediumBlock)
 	if len(u.in.buf.block) > u.in.want {
 		u.in.buf.release()
 	}
-	err := u.in.fill()
+	err := u.in.await()
 	if err == io.EOF { //nolint:errorlint // stream returns it as it is
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// copyChunks copies a body in chunks, or the data of one.
-func (x *exchange) copyChunks(u *upstream, f frame, out []byte) error {
-	chunks := head.Chunks{DataOnly: f == frameUnchunk}
-	for {
-		held := u.in.buf.bytes()
-		kept, used, err := chunks.Take(held)
-		if err != nil {
-			return err
-		}
-		if chunks.Ended() && used < len(held) && f == frameChunked && string(held[used:]) == "\r\n" {
-			kept += copy(held[kept:], "\r\n") // no trailers: the end goes with the last chunk
-			used = len(held)
-			err = x.writeBoth(out, held[:kept], true)
-			u.in.buf.take(used)
-			return err
-		}
-		if err := x.writeBoth(out, held[:kept], false); err != nil {
-			return err
-		}
-		if out != nil {
-			defer x.long()()
-			out = nil
-		}
-		u.in.buf.take(used)
-		if chunks.Ended() {
-			return x.copyTrailers(u, f)
-		}
-		if u.in.want = mediumBlock; chunks.Data > mediumBlock {
-			u.in.want = x.c.relay.block()
-		}
-		if err := x.more(u); err != nil {
-			return err
-		}
-	}
-}
-
-// copyTrailers copies the trailer section but for fields that frame or route a message (RFC 9110 section 6.5.1).
-func (x *exchange) copyTrailers(u *upstream, f frame) error {
+// copyTrailers has the trailer section be written but for fields that frame or route a message (RFC 9110 section 6.5.1).
+func (x *exchange) copyTrailers(u *upstream) error {
 	end, err := x.trailers(u, func() error { return x.more(u) })
 	if err != nil {
 		return err
 	}
-	if x.out == nil {
-		x.out = grab(smallBlock)
+	k := &x.copying
+	k.done = true
+	if k.frame == frameUnchunk {
+		u.in.buf.take(end)
+		return nil
 	}
-	out := x.out[:0]
+	var out []byte
 	for i := range x.res.Fields {
 		if f := &x.res.Fields[i]; trails(f.Kind) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}
 	u.in.buf.take(end)
-	if f == frameUnchunk {
-		return nil
-	}
-	return x.c.write(append(out, "\r\n"...))
+	x.queue(append(out, "\r\n"...), nil)
+	return nil
 }
 
 // trailers reads the trailer section of an answer into x.res.Fields, whose head has been written, and returns its length
@@ -200,57 +348,10 @@ func trails(k head.Kind) bool {
 	}
 }
 
-// copyToEnd copies a body that the app ends by closing. As chunks, its end is told apart from a failure.
-func (x *exchange) copyToEnd(u *upstream, f frame, out []byte) error {
-	if err := x.c.write(out); err != nil {
-		return err
-	}
-	for {
-		if held := u.in.buf.bytes(); len(held) > 0 {
-			piece := held
-			if f == frameToChunk {
-				piece = appendChunk(x.out[:0], held)
-				x.out = piece
-			}
-			if err := x.c.write(piece); err != nil {
-				return err
-			}
-			u.in.buf.take(len(held))
-		}
-		switch err := x.more(u); {
-		case err == io.ErrUnexpectedEOF && x.c.ending() == endNot: //nolint:errorlint // more returns it as it is
-			if f == frameToChunk {
-				return x.c.write([]byte("0\r\n\r\n"))
-			}
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-}
-
 // appendChunk writes one chunk (RFC 9112 section 7.1).
 func appendChunk(b, data []byte) []byte {
 	b = strconv.AppendInt(b, int64(len(data)), 16)
 	b = append(b, "\r\n"...)
 	b = append(b, data...)
 	return append(b, "\r\n"...)
-}
-
-// spliceFrom is from how many bytes on the kernel copies the rest of a body.
-const spliceFrom = 128 << 10
-
-// splice has the kernel copy the rest of a body.
-func (x *exchange) splice(u *upstream, left int64) error {
-	if !x.c.enter(phaseSplice) {
-		return io.ErrUnexpectedEOF
-	}
-	u.in.buf.release()
-	x.splicing = io.LimitedReader{R: u.tcp, N: left}
-	n, err := x.c.tcp.ReadFrom(&x.splicing)
-	x.splicing.R = nil
-	if err == nil && n < left {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -144,35 +144,56 @@ func (x *exchange) send(u *upstream) {
 	b.running, b.result = true, make(chan struct{})
 	x.c.beginBody()
 	edit := x.names
-	go func() {
-		defer close(b.result)
-		defer func() {
-			if x.c.relay.recovered(recover()) {
-				b.reason = decision.InternalError
-				u.abort()
-			}
-		}()
-		b.reason = x.pump(u, &edit)
-		b.ended.Store(b.reason == "")
+	go x.sendOn(u, &edit)
+}
+
+// sendOn sends on until the body ends or is waited for without a goroutine.
+func (x *exchange) sendOn(u *upstream, e *gate.Edit) {
+	b, in := &x.body, &x.c.in
+	in.want = mediumBlock
+	for x.pumpSafely(u, e) {
+		if in.park(func() { x.sendOn(u, e) }) {
+			return
+		}
+	}
+	in.want = smallBlock / 2
+	b.ended.Store(b.reason == "")
+	close(b.result)
+}
+
+// pumpSafely is pump, and survives a panic.
+func (x *exchange) pumpSafely(u *upstream, e *gate.Edit) (parked bool) {
+	defer func() {
+		if x.c.relay.recovered(recover()) {
+			x.body.reason = decision.InternalError
+			u.abort()
+		}
 	}()
+	reason, parked := x.pump(u, e)
+	if !parked {
+		x.body.reason = reason
+	}
+	return parked
 }
 
 // pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more. While the
-// client is waited for, nothing is held: no block, and no pipe of the kernel's, which only those get who send fast.
-func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
+// client is waited for, nothing is held: no block, and no pipe of the kernel's, which only those get who send fast; and if
+// that is long, no goroutine.
+func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, parked bool) {
 	b, c := &x.body, x.c
-	c.in.want = mediumBlock
-	defer func() { c.in.want = smallBlock / 2 }()
 	for !b.done {
 		if !b.chunked && b.left >= spliceFrom && b.most == 0 && c.tcp != nil && u.tcp != nil && !c.in.drained {
-			return x.pumpSplice(u)
+			return x.pumpSplice(u), false
 		}
 		c.body.reading.Store(true)
-		err := c.in.fill()
+		err := c.in.awaitLong()
+		if err == errParked { //nolint:errorlint // our own
+			return "", true
+		}
 		c.body.reading.Store(false)
 		if err != nil {
 			u.abort()
-			return decision.BadRequest // the body is cut off
+			return decision.BadRequest, false // the body is cut off
 		}
 		had := c.in.buf.len()
 		scratch := grab(mediumBlock)
@@ -181,16 +202,16 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) decision.Reason {
 		if err != nil {
 			drop(scratch)
 			u.abort()
-			return reasonOf(err)
+			return reasonOf(err), false
 		}
 		_, err = u.conn.Write(out)
 		drop(scratch)
 		if err != nil {
-			return ""
+			return "", false
 		}
 		c.in.buf.release()
 	}
-	return ""
+	return "", false
 }
 
 // pumpSplice has the kernel send the rest of a body on.
@@ -235,7 +256,7 @@ func (x *exchange) stop() bool {
 		return true
 	}
 	if !b.ended.Load() {
-		_ = x.c.net.SetReadDeadline(past)
+		x.c.in.end(past)
 	}
 	<-b.result
 	return b.done && b.reason == ""

@@ -1,6 +1,9 @@
 package relay
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // The sizes of pooled blocks, in bytes. Heads are small, bodies come in larger pieces.
 const (
@@ -71,6 +74,20 @@ func (b *buffer) reserve(n int) {
 	b.r = 0
 	drop(b.block)
 	b.block = block
+}
+
+// shrink has what is held take no more room than it needs, as it may be held for long.
+func (b *buffer) shrink() {
+	if b.len() == 0 {
+		b.release()
+		return
+	}
+	if len(b.block) < smallBlock {
+		return
+	}
+	block := bytes.Clone(b.bytes())
+	drop(b.block)
+	*b = buffer{block: block[:len(block):len(block)], w: len(block)}
 }
 
 // free is the room after what is held.

@@ -23,14 +23,18 @@ type conn struct {
 	net   net.Conn
 	tcp   *net.TCPConn // nil under TLS
 	in    stream       // from the client; a body that is being sent on has it while it runs
+	out   wait         // for writing to it
 	peer  peer         // what is said of the client to the app
 	body  bodyPace
 	first bool // no head has been read yet
 
-	answer []byte                // the end of an answer that is still to be written; a block
-	step   func(fd uintptr) bool // c.served, made once
-	inside bool                  // step runs: nothing else may read from the client
-	over   bool                  // no other request is to be served
+	answer  []byte                // the end of an answer that is still to be written; a block
+	step    func(fd uintptr) bool // c.served, made once
+	inside  bool                  // step runs: nothing else may read from the client
+	over    bool                  // no other request is to be served
+	seeking seeking               // how far the next head has been looked for
+	waiting *exchange             // what waits for the app without a goroutine
+	release func()                // gives back what the connection counts for
 
 	mu        sync.Mutex
 	phase     phase     // guarded by mu
@@ -39,7 +43,7 @@ type conn struct {
 	goneSince int64     // guarded by mu: when the client was first seen to have closed its side
 	expects   bool      // guarded by mu: the client waits to be asked for its body
 	until     int64     // guarded by mu: when what is going on ends, in Unix nanoseconds; 0: whenever
-	tunnel    *upgraded // guarded by mu: what the connection is once it has been upgraded
+	tunnel    *tunnel   // guarded by mu, the serving goroutine alone sets it: what the connection is once it has been upgraded
 	end       ending    // guarded by mu
 	up        *upstream // guarded by mu for the sweep; the serving goroutine alone sets it but for idle ones
 }
@@ -47,59 +51,151 @@ type conn struct {
 func newConn(r *Relay, nc net.Conn, info Info) *conn {
 	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
 	c.tcp, _ = nc.(*net.TCPConn)
-	c.in.init(nc, smallBlock/2)
+	c.in.init(nc, smallBlock/2, r.reads)
+	if c.out = (wait{conn: nc, raw: c.in.raw, writing: true}); c.in.lot != nil {
+		c.out.lot = r.writes
+	}
 	c.step = c.served
 	c.peer = newPeer(info, r.Trusts != nil && r.Trusts(info.Remote))
 	return c
 }
 
-// serve serves requests until the connection ends. It reports whether the connection is HTTP/2's from now on.
-func (c *conn) serve() (http2 bool) {
-	defer c.giveBack(&http2)
+// next is what becomes of a connection that its goroutine leaves.
+type next uint8
+
+const (
+	nextEnd    next = iota
+	nextHTTP2       // it is HTTP/2's
+	nextTunnel      // it has been upgraded
+	nextClient      // the client is waited for without a goroutine
+	nextApp         // so is the app's answer
+	nextWrite       // so is the client's taking what it is sent
+)
+
+// run serves the connection as long as there is something to do.
+func (c *conn) run() {
 	for {
-		n, err := c.readHead()
-		switch {
-		case err == errHTTP2: //nolint:errorlint // our own
-			return true
-		case err != nil:
-			c.refuseHead(err)
-			return false
-		case n == 0:
-			return false
-		}
-		x := newExchange(c)
-		again := x.serve(n)
-		x.release()
-		if !again {
-			c.flush()
-			return false
-		}
-		c.in.buf.release()
-		if c.in.raw != nil && c.in.buf.len() == 0 && !c.steady() {
-			return false
+		switch c.serve() {
+		case nextClient:
+			if c.in.park(c.run) {
+				return
+			}
+		case nextApp:
+			if c.up.in.park(c.run) {
+				return
+			}
+		case nextWrite:
+			if c.out.park(c.run) {
+				return
+			}
+		case nextTunnel:
+			c.tunnel.run()
+			return
+		case nextHTTP2:
+			c.leave()
+			c.relay.HTTP2(c.net, c.rest(), c.info, c.release)
+			c.relay.forget(c)
+			return
+		default:
+			c.close()
+			return
 		}
 	}
 }
 
-// giveBack gives back what the connection holds. After a panic that is nothing but the sockets, since a goroutine that sends
-// a body on may still use the buffers.
-func (c *conn) giveBack(http2 *bool) {
+// close closes the connection.
+func (c *conn) close() {
+	if c.stuck() {
+		c.cut()
+	}
+	c.leave()
+	_ = c.net.Close()
+	c.release()
+	c.relay.forget(c)
+}
+
+// leave has nothing be parked any more.
+func (c *conn) leave() {
+	c.relay.reads.leave(&c.in.wait)
+	c.relay.writes.leave(&c.out)
+}
+
+// serve serves requests until there is nothing to do.
+func (c *conn) serve() (then next) {
+	defer c.giveBack(&then)
+	for {
+		again, err := c.serveNext()
+		switch {
+		case err == errParked && c.waiting != nil: //nolint:errorlint // our own
+			return c.waiting.parked
+		case err == errParked: //nolint:errorlint // our own
+			return nextClient
+		case err == errHTTP2: //nolint:errorlint // our own
+			return nextHTTP2
+		case err != nil:
+			c.refuseHead(err)
+			return nextEnd
+		case c.tunnel != nil:
+			return nextTunnel
+		case !again:
+			c.flush()
+			return nextEnd
+		}
+	}
+}
+
+// serveNext serves the next request, and those after it that are simple. It reports whether there may be another. An error
+// is one of readHead.
+func (c *conn) serveNext() (again bool, err error) {
+	x := c.waiting
+	if c.waiting = nil; x != nil {
+		again = x.goOn()
+	} else {
+		n, err := c.readHead()
+		if err != nil || n == 0 {
+			return false, err
+		}
+		x = newExchange(c)
+		again = x.serve(n)
+	}
+	if x.parked != nextEnd {
+		c.waiting = x
+		return false, errParked
+	}
+	x.release()
+	if !again {
+		return false, nil
+	}
+	c.in.buf.release()
+	if c.in.raw != nil && c.in.buf.len() == 0 {
+		return c.steady()
+	}
+	return true, nil
+}
+
+// giveBack gives back what the connection holds, unless it goes on. After a panic that is nothing but the sockets, since a
+// goroutine that sends a body on may still use the buffers.
+func (c *conn) giveBack(then *next) {
+	p := recover()
+	if p == nil && *then > nextHTTP2 {
+		return
+	}
 	c.mu.Lock()
 	up := c.up
 	c.up = nil
 	c.mu.Unlock()
-	if c.relay.recovered(recover()) {
+	if c.relay.recovered(p) {
 		c.abort()
 		if up != nil {
 			up.close()
 		}
-		*http2 = false
+		*then = nextEnd
 		return
 	}
 	if up != nil {
 		up.discard()
 	}
-	if !*http2 {
+	if *then != nextHTTP2 {
 		c.in.buf.take(c.in.buf.len())
 		c.in.buf.release()
 	}
@@ -130,35 +226,59 @@ func (e connError) Error() string { return string(e) }
 
 const errHTTP2 connError = "the client speaks HTTP/2"
 
+// seeking is how far a head has been looked for.
+type seeking struct {
+	begun   bool
+	phase   phase
+	scanned int  // bytes that have been looked at
+	blank   bool // an empty line has been ignored
+}
+
 // readHead reads until a head is complete and returns its length; 0 when there is none any more. An error is of package
-// head and says why the head is refused, or errHTTP2.
+// head and says why the head is refused, or errHTTP2, or errParked.
 func (c *conn) readHead() (int, error) {
-	p := phaseIdle
-	switch {
-	case c.in.buf.len() > 0:
-		p = phaseHead
-	case c.first:
-		p = phaseFresh
+	if !c.seeking.begun {
+		p := phaseIdle
+		switch {
+		case c.in.buf.len() > 0:
+			p = phaseHead
+		case c.first:
+			p = phaseFresh
+		}
+		if !c.flush() || !c.enter(p) {
+			return 0, nil
+		}
+		c.seeking = seeking{begun: true, phase: p}
 	}
-	if !c.flush() || !c.enter(p) {
-		return 0, nil
+	n, err := c.seek()
+	if err == errParked { //nolint:errorlint // our own
+		c.in.buf.shrink()
+		return 0, err
 	}
-	scanned, blank := 0, false
+	c.seeking.begun = false
+	return n, err
+}
+
+// seek is readHead once it has begun.
+func (c *conn) seek() (int, error) {
+	k := &c.seeking
 	for {
 		b := c.in.buf.bytes()
-		if !blank && len(b) >= 2 && string(b[:2]) == "\r\n" {
+		if !k.blank && len(b) >= 2 && string(b[:2]) == "\r\n" {
 			c.in.buf.take(2) // one empty line is ignored (RFC 9112 section 2.2)
-			blank, scanned = true, 0
+			k.blank, k.scanned = true, 0
 			continue
 		}
-		if n, err := c.scan(b, scanned); n > 0 || err != nil {
+		if n, err := c.scan(b, k.scanned); n > 0 || err != nil {
 			return n, err
 		}
-		if scanned = len(b); scanned > 0 && p.silent() {
-			p = phaseHead
-			c.enter(p) // if it has been ended, fill says so
+		if k.scanned = len(b); k.scanned > 0 && k.phase.silent() {
+			k.phase = phaseHead
+			c.enter(k.phase) // if it has been ended, await says so
 		}
-		if c.in.fill() != nil {
+		if err := c.in.awaitLong(); err == errParked { //nolint:errorlint // our own
+			return 0, err
+		} else if err != nil {
 			return 0, nil //nolint:nilerr // documented
 		}
 	}
@@ -231,23 +351,6 @@ func (c *conn) write(b []byte) error {
 		return net.ErrClosed
 	}
 	_, err := c.net.Write(b)
-	return err
-}
-
-// writeBoth writes two pieces to the client, with one call where that is possible.
-func (c *conn) writeBoth(x *exchange, first, second []byte) error {
-	if c.tcp == nil || len(first) == 0 || len(second) == 0 {
-		if err := c.write(first); err != nil {
-			return err
-		}
-		return c.write(second)
-	}
-	if !c.enter(phaseWriting) {
-		return net.ErrClosed
-	}
-	x.pieces = [2][]byte{first, second}
-	x.both = x.pieces[:]
-	_, err := x.both.WriteTo(c.tcp)
 	return err
 }
 

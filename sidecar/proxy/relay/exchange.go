@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -24,11 +22,9 @@ type exchange struct {
 	out    []byte   // a head that is being made
 	body   body
 
-	splicing io.LimitedReader // storage for splice; the body's is in use at the same time
-	record   telemetry.Record
-	pieces   [2][]byte // storage for both
-	both     net.Buffers
-	request  gate.Request
+	copying copying // the answer's body
+	record  telemetry.Record
+	request gate.Request
 
 	headBytes int    // of the request
 	isHead    bool   // the method is HEAD
@@ -37,6 +33,8 @@ type exchange struct {
 	then      after  // what becomes of the connection
 	safe      bool   // the method is safe (RFC 9110 section 9.2.1)
 	http2     bool   // the client speaks HTTP/2
+	parked    next   // what is waited for without a goroutine; nextEnd: nothing
+	interim   int    // interim answers so far
 	names     gate.Edit
 }
 

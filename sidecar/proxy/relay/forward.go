@@ -30,9 +30,12 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	}
 	x.out = out
 	if !x.body.done {
-		x.detach(v)
+		x.detach()
 	}
 	u, n, err := x.ask()
+	if err == errParked { //nolint:errorlint // our own
+		return x.rest(nextApp)
+	}
 	if err != nil {
 		return x.fail("", err)
 	}
@@ -52,10 +55,39 @@ func safe(method string) bool {
 	return false
 }
 
-// detach copies what is needed of the request for a record of a failure: its bytes are overwritten by those of the body.
-func (x *exchange) detach(v *gate.Verdict) {
+// detach copies what is needed of the request for a record of a failure: its bytes will be overwritten.
+func (x *exchange) detach() {
 	r := &x.record
-	r.Method, r.Host, r.Path = strings.Clone(text(x.req.Method)), strings.Clone(text(x.req.Host)), strings.Clone(v.Path)
+	r.Method, r.Host, r.Path = strings.Clone(r.Method), strings.Clone(r.Host), strings.Clone(r.Path)
+}
+
+// rest has the exchange hold little while something is waited for, for long. Nothing is sent again after that.
+func (x *exchange) rest(then next) (again bool) {
+	if !x.body.running {
+		x.detach()
+		x.c.in.buf.release()
+	}
+	drop(x.out)
+	x.out, x.req.Fields, x.res.Fields = nil, nil, nil
+	x.parked = then
+	return false
+}
+
+// goOn goes on when the wait is over.
+func (x *exchange) goOn() (again bool) {
+	x.parked = nextEnd
+	u := x.c.up
+	if x.copying.begun {
+		return x.copyOn(u)
+	}
+	n, err := x.finalHead(u)
+	if err == errParked { //nolint:errorlint // our own
+		return x.rest(nextApp)
+	}
+	if err != nil {
+		return x.fail("", err)
+	}
+	return x.reply(u, n)
 }
 
 // ask sends the request and reads the head of the final answer, which is the first n bytes that u holds. A connection
@@ -67,11 +99,15 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 			return nil, 0, err
 		}
 		stale := u.used
+		u.in.want = x.c.relay.block(false)
 		if n, err = x.try(u); err == nil {
 			return u, n, nil
 		}
 		if stale && err == errStale { //nolint:errorlint // stream returns it as it is
 			continue // nothing was sent
+		}
+		if err == errParked { //nolint:errorlint // our own
+			return nil, 0, err
 		}
 		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || timedOut(err) {
 			return nil, 0, err

@@ -153,18 +153,22 @@ func FuzzRelay(f *testing.F) {
 // newRelay lets everything through that can be understood.
 func newRelay(t testing.TB, observe func(*telemetry.Record)) *relay.Relay {
 	t.Helper()
+	return startRelay(t, relay.Config{Observe: observe, Limits: relay.Limits{
+		ReadHead: time.Second, Idle: time.Second, Dial: time.Second, Response: time.Second, Write: time.Second,
+	}})
+}
+
+// startRelay starts a relay that lets everything through.
+func startRelay(t testing.TB, c relay.Config) *relay.Relay {
+	t.Helper()
 	g := gate.New(gate.Options{})
 	g.Swap(gatetest.Snapshot(t, time.Now, nil, gatetest.Policy("open", policy.Spec{
 		Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}},
 	})))
-	r := relay.New(relay.Config{
-		Gate: g, Observe: observe, Log: logr.Discard(), Now: time.Now,
-		HTTP2: func(c net.Conn, _ []byte, _ relay.Info, release func()) { _ = c.Close(); release() },
-		Limits: relay.Limits{
-			Head: head.Limits{Bytes: 64 << 10, Fields: 100}, ReadHead: time.Second, Idle: time.Second, Dial: time.Second,
-			Response: time.Second, Write: time.Second,
-		},
-	})
+	c.Gate, c.Log, c.Now = g, logr.Discard(), time.Now
+	c.HTTP2 = func(c net.Conn, _ []byte, _ relay.Info, release func()) { _ = c.Close(); release() }
+	c.Limits.Head = head.Limits{Bytes: 64 << 10, Fields: 100}
+	r := relay.New(c)
 	t.Cleanup(r.Close)
 	return r
 }

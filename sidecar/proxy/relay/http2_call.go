@@ -177,7 +177,7 @@ func (c *call) connect(fresh bool) (*upstream, error) {
 	}
 	u := &upstream{conn: nc}
 	u.tcp, _ = nc.(*net.TCPConn)
-	u.in.init(nc, mediumBlock)
+	u.in.init(nc, mediumBlock, nil)
 	return u, c.hold(u)
 }
 
@@ -218,7 +218,7 @@ func (c *call) answerHead(u *upstream) (int, error) {
 				return 0, err
 			}
 		}
-		n, err := readAnswerHead(u)
+		n, err := readAnswerHead(u, false)
 		if err != nil {
 			return 0, err
 		}

@@ -30,7 +30,7 @@ type HTTP2Conn struct {
 func NewHTTP2Conn(c net.Conn, read []byte, timeout time.Duration) *HTTP2Conn {
 	h := &HTTP2Conn{Conn: c, timeout: timeout}
 	h.step = h.some
-	h.in.init(c, smallBlock)
+	h.in.init(c, smallBlock, nil)
 	if len(read) > 0 {
 		h.in.buf.reserve(len(read))
 		h.in.buf.w = copy(h.in.buf.free(), read)

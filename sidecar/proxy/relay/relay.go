@@ -30,6 +30,9 @@ type Config struct {
 	// HTTP2 takes over a connection whose client speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read
 	// has been read: the preface, and what came with it. It must not block; release is then called by whoever closes c.
 	HTTP2 func(c net.Conn, read []byte, info Info, release func())
+	// Crowd is the number of connections from which on memory matters more than a moment's work: waits go on without a
+	// goroutine at once, and answers go in small pieces. 0 means 1000.
+	Crowd int
 	// Log gets what goes wrong with connections.
 	Log logr.Logger
 	// Now is the clock.
@@ -80,10 +83,12 @@ type Relay struct {
 	date     atomic.Pointer[[]byte] // the Date field of this second
 	draining atomic.Bool            // connections end with their next answer
 	closing  atomic.Bool            // those without a request end at once
+	crowded  atomic.Bool            // there are many connections
 	long     atomic.Int64           // long answers under way
-	endLong  func()                 // counts one less, made once
 	upgrades upgrades
 	trim     trim          // of the sweep alone
+	reads    *lot          // nil: nothing waits for reading without a goroutine
+	writes   *lot          // the same for writing
 	gone     chan struct{} // holds one while a connection has ended since Wait looked
 
 	mu    sync.Mutex
@@ -95,30 +100,28 @@ type Relay struct {
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
 	r.every = r.Limits.every()
-	r.endLong = func() { r.long.Add(-1) }
+	if r.Crowd == 0 {
+		r.Crowd = 1000
+	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.reads, r.writes = newLot(r, false), newLot(r, true)
 	r.look(time.Now())
 	go r.sweep(r.ctx)
 	return r
 }
 
-// Serve serves a connection until it ends, closes it, and calls release, unless HTTP2 has taken it over.
+// Serve serves a connection until it ends, closes it, and calls release, unless HTTP2 has taken it over. It may return
+// before that, when there is nothing to do.
 func (r *Relay) Serve(nc net.Conn, info Info, release func()) {
 	c := newConn(r, nc, info)
+	c.release = release
 	r.mu.Lock()
 	r.conns[c] = struct{}{}
+	if len(r.conns) >= r.Crowd {
+		r.crowded.Store(true)
+	}
 	r.mu.Unlock()
-	if c.serve() {
-		r.HTTP2(nc, c.rest(), info, release)
-		r.forget(c)
-		return
-	}
-	if c.stuck() {
-		c.cut()
-	}
-	_ = nc.Close()
-	release()
-	r.forget(c)
+	c.run()
 }
 
 func (r *Relay) forget(c *conn) {
@@ -176,6 +179,8 @@ func (r *Relay) Close() {
 	for _, h := range r.allHTTP2() {
 		h.Close()
 	}
+	r.reads.close()
+	r.writes.close()
 }
 
 func (r *Relay) all() []*conn {

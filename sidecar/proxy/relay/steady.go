@@ -4,20 +4,29 @@ import "github.com/bearerguard/bearerguard/sidecar/proxy/head"
 
 // steady serves requests as long as they are simple: complete with the bytes that have come, without anything that
 // makes the connection more than question and answer. It reports whether the connection goes on; what it is not for is
-// then in the buffer.
+// then in the buffer. The error is nil or errParked.
 //
 // All of that happens within one wait for the client's bytes. The runtime learns of bytes by edges, and a new wait would
 // forget those that came before; so a wait has to begin with a try to read, which mostly finds nothing. Within one wait
 // nothing is forgotten, and a request costs five system calls: a read and a write on each side, and a look at whether the
 // app has said something unasked.
-func (c *conn) steady() (again bool) {
-	if !c.enter(phaseIdle) {
-		return false
-	}
+func (c *conn) steady() (again bool, err error) {
 	c.inside = true
-	err := c.in.raw.Read(c.step)
+	if c.enter(phaseIdle) {
+		err = c.in.raw.Read(c.step)
+	} else {
+		c.over = true
+	}
 	c.inside = false
-	return err == nil && !c.over
+	err = c.in.settle(err)
+	switch {
+	case c.waiting != nil:
+		return false, errParked
+	case err == errParked && c.answer == nil: //nolint:errorlint // our own
+		c.seeking = seeking{begun: true, phase: phaseIdle}
+		return false, err
+	}
+	return (err == nil || err == errParked) && !c.over, nil //nolint:errorlint // our own
 }
 
 // served is called when bytes may have come. It returns false to wait for more.
@@ -74,12 +83,16 @@ func (c *conn) serveSimple() bool {
 		return false
 	}
 	x := newExchange(c)
-	defer x.release()
-	if !x.simple(n) {
+	simple := x.simple(n)
+	if simple {
+		c.over = !x.run(n)
+	}
+	if x.parked != nextEnd {
+		c.waiting, c.over = x, false
 		return false
 	}
-	c.over = !x.run(n)
-	return !c.over
+	x.release()
+	return simple && !c.over
 }
 
 // simple reports whether the request whose head is the first n bytes in the buffer is one that steady is for.

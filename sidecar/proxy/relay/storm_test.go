@@ -18,6 +18,12 @@ import (
 
 // Whatever clients begin and give up, no goroutine stays behind, and nobody gets another's bytes.
 func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // counts all goroutines of the process
+	for name, crowd := range map[string]int{"a few connections": 0, "a crowd": 1} {
+		t.Run(name, func(t *testing.T) { storm(t, crowd) }) //nolint:paralleltest // as above
+	}
+}
+
+func storm(t *testing.T, crowd int) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Of", r.Header.Get("X-From"))
 		w.Header().Set("Trailer", "X-End")
@@ -34,13 +40,15 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // co
 		w.Header().Set("X-End", r.Trailer.Get("X-End"))
 	}))
 	upstream, _ := url.Parse(app.URL)
-	r := newRelay(t, nil)
+	r := startRelay(t, relay.Config{Crowd: crowd, Limits: relay.Limits{ReadHead: time.Second, Idle: time.Second, Write: time.Second}})
 	before := runtime.NumGoroutine()
 	var all sync.WaitGroup
 	for i := range 200 {
 		client, server := pair(t)
 		all.Go(func() {
-			r.Serve(server, relay.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+			ended := make(chan struct{})
+			r.Serve(server, relay.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { close(ended) })
+			<-ended
 		})
 		all.Go(func() {
 			defer client.Close()

@@ -8,8 +8,7 @@ import (
 
 // stream reads from a connection into a buffer that has a block only while there is something in it.
 type stream struct {
-	conn net.Conn
-	raw  syscall.RawConn // nil: not a TCP connection, so it cannot be waited for without a buffer
+	wait
 	buf  buffer
 	want int // room to have when reading
 
@@ -21,12 +20,12 @@ type stream struct {
 	look    func(fd uintptr) bool // for silent
 }
 
-// init readies a stream for a connection. Each read has room for at least want bytes.
-func (s *stream) init(c net.Conn, want int) {
+// init readies a stream for a connection. Each read has room for at least want bytes. With a lot, waits can be parked.
+func (s *stream) init(c net.Conn, want int, l *lot) {
 	s.conn, s.want = c, want
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
-			s.raw = raw
+			s.raw, s.lot = raw, l
 			s.read = s.ready
 			s.look = func(fd uintptr) bool {
 				if s.once(fd) {
@@ -36,6 +35,23 @@ func (s *stream) init(c net.Conn, want int) {
 			}
 		}
 	}
+}
+
+// await is fill for those who can be parked: they get errParked when the sweep finds that they wait for long.
+func (s *stream) await() error {
+	s.begin()
+	return s.settle(s.fill())
+}
+
+// awaitLong is await for a wait that is likely to be long. In a crowd it is parked at once.
+func (s *stream) awaitLong() error {
+	if !s.crowded() {
+		return s.await()
+	}
+	if read, err := s.try(); read || err != nil {
+		return err
+	}
+	return errParked
 }
 
 // fill reads at least one more byte, or returns an error: io.EOF at the end.
@@ -66,8 +82,8 @@ func (s *stream) fill() error {
 // errStale says that a connection which should be silent has been closed or has something to say. Nothing has been written.
 const errStale connError = "the connection is not silent"
 
-// ask writes b and reads what is answered. If something has come before b is written, which nobody asked for, that is
-// errStale: it must not be taken for the answer.
+// ask writes b and reads what is answered, or returns errParked. If something has come before b is written, which nobody
+// asked for, that is errStale: it must not be taken for the answer.
 func (s *stream) ask(b []byte) error {
 	if s.raw == nil {
 		if _, err := s.conn.Write(b); err != nil {
@@ -76,7 +92,7 @@ func (s *stream) ask(b []byte) error {
 		return s.fill()
 	}
 	s.first = b
-	err := s.fill()
+	err := s.await()
 	rest := s.first
 	s.first = nil
 	if err != nil || len(rest) == 0 {
@@ -85,7 +101,7 @@ func (s *stream) ask(b []byte) error {
 	if _, err := s.conn.Write(rest); err != nil { // the kernel took a part
 		return err
 	}
-	return s.fill()
+	return s.await()
 }
 
 // ready is called when bytes may have come. It returns false if there are none, and then holds no more than before.
@@ -169,6 +185,11 @@ func (s *stream) poll() (bool, error) {
 	if s.raw == nil || s.drained {
 		return false, nil
 	}
+	return s.try()
+}
+
+// try is poll for a TCP connection, whatever the last read has found.
+func (s *stream) try() (bool, error) {
 	ready := false
 	if err := s.raw.Read(func(fd uintptr) bool { ready = s.once(fd); return true }); err != nil {
 		return false, err

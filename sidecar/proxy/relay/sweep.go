@@ -16,7 +16,6 @@ const (
 	phaseWaiting              // waits for the head of the app's answer
 	phaseStream               // waits for more of the app's answer
 	phaseWriting              // writes to the client
-	phaseSplice               // the kernel copies from the app to the client
 	phaseUpgraded
 )
 
@@ -88,16 +87,21 @@ func (r *Relay) look(now time.Time) {
 		b := now.UTC().AppendFormat([]byte("Date: "), "Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 		r.date.Store(&b)
 	}
-	idle := 0
-	for _, c := range r.all() {
-		if c.look(now.UnixNano(), r.every) {
-			idle++
-		}
+	conns := r.all()
+	patience := r.every + r.every/2 // what began before the last look
+	crowded := len(conns) >= r.Crowd
+	if crowded {
+		patience = r.every / 2 // what began before this one
 	}
+	r.crowded.Store(crowded)
+	for _, c := range conns {
+		c.look(now.UnixNano(), r.every, patience)
+	}
+	idle := 0
 	for _, h := range r.allHTTP2() {
 		idle += h.look(now.UnixNano(), r.every)
 	}
-	r.trim.look(idle, now)
+	r.trim.look(r.reads.count()+r.writes.count(), idle, now)
 }
 
 // isDate compares the seconds, which is what changes.
@@ -107,15 +111,31 @@ func isDate(d []byte, now time.Time) bool {
 	return d[at] == byte('0'+s/10) && d[at+1] == byte('0'+s%10)
 }
 
-// look checks one connection. It reports whether nothing happens on the connection.
-func (c *conn) look(now int64, every time.Duration) (idle bool) {
+// look checks one connection.
+func (c *conn) look(now int64, every, patience time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != endNot {
-		return false // a read that began meanwhile is ended by its deadline
+		return // a read that began meanwhile is ended by its deadline
 	}
 	c.check(now, every)
-	return c.phase == phaseIdle || c.phase != phaseBusy && time.Duration(now-c.since) > time.Second
+	c.nudge(now, patience)
+}
+
+// nudge has waits that have been as long as patience go on without a goroutine. The lock is held.
+func (c *conn) nudge(now int64, patience time.Duration) {
+	if c.phase.between() || c.phase == phaseUpgraded || c.body.reading.Load() {
+		c.in.nudge(now, patience)
+	}
+	switch c.phase {
+	case phaseWaiting, phaseStream, phaseUpgraded:
+		if c.up != nil {
+			c.up.in.nudge(now, patience)
+		}
+	case phaseWriting:
+		c.out.nudge(now, patience)
+	default:
+	}
 }
 
 // check ends the connection if it has to. The lock is held.
@@ -146,7 +166,7 @@ func (c *conn) checkPhase(now int64, age time.Duration) {
 		c.waits(now, age)
 	case phaseStream:
 		c.expireGone(now, age)
-	case phaseWriting, phaseSplice:
+	case phaseWriting:
 		if l.Write > 0 && age > l.Write && !c.takes(now) {
 			c.expire(endNow)
 		}
@@ -192,14 +212,16 @@ func (c *conn) expireAfter(age, limit time.Duration) {
 func (c *conn) expire(why ending) {
 	c.end = why
 	if c.up != nil {
-		_ = c.up.conn.SetDeadline(past) // closed already, if it fails
+		c.up.abort()
 	}
 	switch why {
 	case endNow:
 		_ = c.net.SetDeadline(past)
+		c.in.end(past)
+		c.out.end(past)
 	case endBodyRate:
-		_ = c.net.SetReadDeadline(past)
-		_ = c.net.SetWriteDeadline(time.Now().Add(toTell))
+		c.in.end(past)
+		c.out.end(time.Now().Add(toTell))
 	case endAnswer, endNot: // the client's side is as it was
 	}
 }
@@ -248,7 +270,7 @@ func (c *conn) expireStream() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.expire(endNow)
-		}(c.tunnel)
+		}(c.tunnel.client)
 		c.until = 0
 		return
 	}
@@ -279,7 +301,10 @@ func (c *conn) ask() {
 func (c *conn) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase, c.since = p, c.relay.tick.Load(); p.silent() && c.end == endNot && c.relay.closing.Load() {
+	if c.phase, c.since = p, c.relay.tick.Load(); c.inside && p == phaseIdle && c.in.lot != nil {
+		c.in.since.Store(c.since)
+	}
+	if p.silent() && c.end == endNot && c.relay.closing.Load() {
 		c.expire(endNow)
 	}
 	if p.between() {

@@ -10,8 +10,8 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// switchProtocols passes on the app's 101 answer, whose head is the first n bytes that u holds, and then copies both
-// ways until an end closes or the relay drains. It ends the connection.
+// switchProtocols passes on the app's 101 answer, whose head is the first n bytes that u holds. The connection is a tunnel
+// from then on.
 func (x *exchange) switchProtocols(u *upstream, n int) (again bool) {
 	c := x.c
 	if x.upgrade == "" || !strings.EqualFold(string(x.res.Upgrade), x.upgrade) {
@@ -28,16 +28,14 @@ func (x *exchange) switchProtocols(u *upstream, n int) (again bool) {
 	}
 	out = x.writeResponse(out, frameNone, keepAlive)
 	u.in.buf.take(n)
-	t := &upgraded{Conn: c.net, websocket: strings.EqualFold(x.upgrade, "websocket")}
-	c.relay.upgrades.add(t)
-	defer t.Close() //nolint:errcheck // closing twice is no harm
+	t := &tunnel{conn: c, app: u, client: &upgraded{Conn: c.net, in: &c.in, websocket: strings.EqualFold(x.upgrade, "websocket")}}
+	c.relay.upgrades.add(t.client)
 	c.mu.Lock()
 	c.tunnel = t
 	c.mu.Unlock()
-	if !c.enter(phaseUpgraded) || !t.answer(out) {
-		return false
+	if !c.enter(phaseUpgraded) || !t.client.answer(out) {
+		t.fail()
 	}
-	x.tunnel(t, u)
 	return false
 }
 
@@ -51,34 +49,83 @@ func (x *exchange) names101() bool {
 	return false
 }
 
-// tunnel copies both ways. Each direction ends by itself, so that an end may close its side and still listen.
-func (x *exchange) tunnel(t *upgraded, u *upstream) {
-	drop(x.out)
-	x.out, x.req.Fields, x.res.Fields = nil, nil, nil // a tunnel may last
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if x.c.relay.recovered(recover()) {
-				_ = t.Close()
-				u.abort()
-			}
-		}()
-		err := pour(u.conn, &x.c.in)
-		if w, ok := u.conn.(interface{ CloseWrite() error }); ok && err == nil {
-			_ = w.CloseWrite() // closed already, if it fails
-			return
-		}
-		u.abort()
-	}()
-	if err := pour(t, &u.in); err != nil || t.CloseWrite() != nil {
-		_ = t.Close()
-		u.abort()
-	}
-	<-done
+// tunnel copies both ways until both ends have closed their sides. Each direction ends by itself, so that an end may close
+// its side and still listen.
+type tunnel struct {
+	conn   *conn
+	client *upgraded
+	app    *upstream
+	ended  atomic.Int32 // directions
 }
 
-// pour writes what a stream holds and reads until its end. It holds no buffer while nothing comes.
+// run copies until there is nothing to do.
+func (t *tunnel) run() {
+	go t.upload()
+	t.download()
+}
+
+func (t *tunnel) upload()   { t.carry(t.app.conn, &t.conn.in, t.upload, t.closeApp) }
+func (t *tunnel) download() { t.carry(t.client, &t.app.in, t.download, t.client.CloseWrite) }
+
+// carry copies in one direction. After the end of what is read it calls close; again is carry itself, for when there is
+// something after a long wait.
+func (t *tunnel) carry(to io.Writer, from *stream, again func(), end func() error) {
+	for {
+		err := t.pour(to, from)
+		if err == errParked { //nolint:errorlint // our own
+			if from.park(again) {
+				return
+			}
+			continue
+		}
+		if err != nil || end() != nil {
+			t.fail()
+		}
+		break
+	}
+	if t.ended.Add(1) == 2 {
+		t.close()
+	}
+}
+
+// pour is the function of that name, and survives a panic.
+func (t *tunnel) pour(to io.Writer, from *stream) (err error) {
+	defer func() {
+		if t.conn.relay.recovered(recover()) {
+			err = io.ErrClosedPipe
+		}
+	}()
+	return pour(to, from)
+}
+
+// closeApp tells the app that no more comes.
+func (t *tunnel) closeApp() error {
+	w, ok := t.app.conn.(interface{ CloseWrite() error })
+	if !ok {
+		return net.ErrClosed
+	}
+	_ = w.CloseWrite() // closed already, if it fails
+	return nil
+}
+
+// fail ends both directions.
+func (t *tunnel) fail() {
+	_ = t.client.Close()
+	t.app.abort()
+}
+
+// close closes everything. Nothing reads or writes any more.
+func (t *tunnel) close() {
+	c := t.conn
+	_ = t.client.Close()
+	c.setUpstream(nil)
+	t.app.discard()
+	c.in.buf.take(c.in.buf.len())
+	c.in.buf.release()
+	c.close()
+}
+
+// pour writes what a stream holds and reads until its end, or returns errParked. It holds no buffer while nothing comes.
 func pour(to io.Writer, from *stream) error {
 	from.want = mediumBlock
 	for {
@@ -89,7 +136,7 @@ func pour(to io.Writer, from *stream) error {
 			from.buf.take(len(b))
 			from.buf.release()
 		}
-		if err := from.fill(); err != nil {
+		if err := from.await(); err != nil {
 			if err == io.EOF { //nolint:errorlint // fill returns it as it is
 				return nil
 			}
@@ -101,6 +148,7 @@ func pour(to io.Writer, from *stream) error {
 // upgraded is a client connection after the switch of protocols.
 type upgraded struct {
 	net.Conn
+	in        *stream // what reads from it
 	websocket bool
 	owner     *upgrades
 	once      sync.Once
@@ -196,6 +244,7 @@ func (u *upgraded) CloseWrite() error {
 func (u *upgraded) Close() error {
 	u.once.Do(func() {
 		u.owner.remove(u)
+		u.in.end(past)
 	})
 	return u.Conn.Close()
 }

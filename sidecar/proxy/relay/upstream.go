@@ -29,7 +29,7 @@ func (x *exchange) connect(fresh bool) (*upstream, error) {
 	}
 	u := &upstream{conn: nc}
 	u.tcp, _ = nc.(*net.TCPConn)
-	u.in.init(nc, mediumBlock)
+	u.in.init(nc, mediumBlock, c.relay.reads)
 	if !c.setUpstream(u) {
 		return nil, net.ErrClosed
 	}
@@ -70,10 +70,16 @@ func (u *upstream) done() bool {
 }
 
 // abort ends what another goroutine reads from or writes to the app.
-func (u *upstream) abort() { _ = u.conn.SetDeadline(past) }
+func (u *upstream) abort() {
+	_ = u.conn.SetDeadline(past)
+	u.in.end(past)
+}
 
 // close closes the connection; its buffer is empty, or somebody else's to give back.
-func (u *upstream) close() { _ = u.conn.Close() }
+func (u *upstream) close() {
+	u.in.lot.leave(&u.in.wait)
+	_ = u.conn.Close()
+}
 
 // discard closes the connection and drops what it holds.
 func (u *upstream) discard() {
