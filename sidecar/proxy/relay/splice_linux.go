@@ -48,8 +48,8 @@ func newPipe() (*pipe, error) {
 func (p *pipe) move(from, to, most int) bool {
 	for {
 		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
-		switch err { //nolint:errorlint // an errno
-		case unix.EINTR:
+		switch err {
+		case unix.EINTR: //nolint:errorlint // an errno
 			continue
 		case unix.EAGAIN:
 			return false
