@@ -9,6 +9,12 @@
 // In the steady state a request allocates nothing. Buffers come from pools when bytes arrive, and go back when there are
 // none: an idle connection, and one that waits, hold no buffer. What belongs to one request (exchange) is pooled too.
 //
+// What is waited for long is waited for without a goroutine (park.go): for a client's next request or the rest of one, for
+// the app's answer, for more of it, for a client that takes nothing of it, for either end of a tunnel. The sweep finds such
+// waits; the goroutine that waits leaves everything in its conn, its exchange or its tunnel, and ends. One epoll instance
+// for reading and one for writing wait for all of them (lot_linux.go), and another goroutine goes on where the first has
+// stopped. In a crowd (Config.Crowd), waits that are likely to be long are parked at once, and answers go in small pieces.
+//
 // # Connections to the app
 //
 // A client connection has a connection to the app of its own, which is closed once the client has been idle for a

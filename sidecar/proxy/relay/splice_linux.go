@@ -16,6 +16,7 @@ type pipe struct {
 	want int   // bytes to read, at most
 	n    int   // of the last call
 	err  error // of the last call
+	rush bool  // a wait is parked at once
 
 	fill, drain func(fd uintptr) bool // made once
 }
@@ -52,7 +53,8 @@ func (p *pipe) move(from, to, most int) bool {
 		case unix.EINTR: //nolint:errorlint // an errno
 			continue
 		case unix.EAGAIN:
-			return false
+			p.err = errParked
+			return p.rush
 		}
 		p.n, p.err = int(n), err
 		return true
@@ -107,7 +109,9 @@ func (x *exchange) splice(u *upstream) error {
 		if !c.enter(phaseWriting) {
 			return io.ErrUnexpectedEOF
 		}
-		if err := p.call(&c.out, c.out.raw.Write, p.drain); err != nil {
+		p.rush = c.out.crowded()
+		err := p.call(&c.out, c.out.raw.Write, p.drain)
+		if p.rush = false; err != nil {
 			return err
 		}
 		p.held -= p.n
