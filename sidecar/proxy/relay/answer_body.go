@@ -11,14 +11,15 @@ import (
 // copying is an answer on its way to the client. Its state is all here, so that it can go on after a wait without a
 // goroutine.
 type copying struct {
-	begun bool
-	frame frame
-	whole bool        // all of the request had been sent on when the answer began
-	left  int64       // bytes to come of a body of known length
-	parts head.Chunks // of a body in chunks
-	last  bool        // the last chunk has come; the trailers are to
-	done  bool        // nothing is to come
-	long  bool        // it is counted as one that takes long
+	begun   bool
+	frame   frame
+	whole   bool        // all of the request had been sent on when the answer began
+	left    int64       // bytes to come of a body of known length
+	parts   head.Chunks // of a body in chunks
+	last    bool        // the last chunk has come; the trailers are to
+	done    bool        // nothing is to come
+	long    bool        // it is counted as one that takes long
+	stalled bool        // it is counted as one that the client does not take
 
 	pieces [2][]byte   // storage for rest
 	rest   net.Buffers // to be written before anything else
@@ -239,6 +240,8 @@ func (x *exchange) restCopying(u *upstream) (again bool) {
 		x.queue(all, nil)
 	}
 	u.in.buf.shrink()
+	k.stalled = true
+	x.c.relay.stalled.Add(1)
 	return x.rest(nextWrite)
 }
 
@@ -264,12 +267,12 @@ func (x *exchange) endLong() {
 	}
 }
 
-// block is how much of an answer is held at a time, in bytes: less, the more long ones are under way, so that many clients
-// that read nothing hold little.
+// block is how much of an answer is held at a time, in bytes: less, the more long ones are under way, and little where many
+// clients read nothing.
 func (r *Relay) block(long bool) int {
 	n := r.long.Load()
 	switch {
-	case r.crowded.Load():
+	case r.stalled.Load() >= 64:
 		return smallBlock
 	case !long:
 		return mediumBlock

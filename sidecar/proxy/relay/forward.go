@@ -77,6 +77,10 @@ func (x *exchange) rest(then next) (again bool) {
 func (x *exchange) goOn() (again bool) {
 	x.parked = nextEnd
 	u := x.c.up
+	if x.copying.stalled {
+		x.copying.stalled = false
+		x.c.relay.stalled.Add(-1)
+	}
 	if x.copying.begun {
 		return x.copyOn(u)
 	}

@@ -204,18 +204,16 @@ func TestLongWaitsAreParked(t *testing.T) {
 			p.wait(2)
 			p.send("cd")
 			p.wait(3)
-			p.send("ef" + getEcho)
+			p.send("ef")
 			p.read("\r\n\r\nabcdef")
-			p.read("Content-Length: 0\r\n\r\n")
 		},
 		"for a request's body in chunks": func(p *parking) {
 			p.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n3\r\nab")
 			p.wait(2)
 			p.send("c\r\n0\r\nX-En")
 			p.wait(3)
-			p.send("d: z\r\n\r\n" + getEcho)
+			p.send("d: z\r\n\r\n")
 			p.read("\r\n\r\nabcz")
-			p.read("Content-Length: 0\r\n\r\n")
 		},
 		"for more of an answer": func(p *parking) {
 			p.send("GET /say HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -30,8 +30,8 @@ type Config struct {
 	// HTTP2 takes over a connection whose client speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read
 	// has been read: the preface, and what came with it. It must not block; release is then called by whoever closes c.
 	HTTP2 func(c net.Conn, read []byte, info Info, release func())
-	// Crowd is the number of connections from which on memory matters more than a moment's work: waits go on without a
-	// goroutine at once, and answers go in small pieces. 0 means 1000.
+	// Crowd is the number of connections from which on memory matters more than a moment's work: waits that are
+	// likely to be long go on without a goroutine at once. 0 means 1000.
 	Crowd int
 	// Log gets what goes wrong with connections.
 	Log logr.Logger
@@ -84,6 +84,7 @@ type Relay struct {
 	draining atomic.Bool            // connections end with their next answer
 	closing  atomic.Bool            // those without a request end at once
 	crowded  atomic.Bool            // there are many connections
+	stalled  atomic.Int64           // answers that clients do not take
 	long     atomic.Int64           // long answers under way
 	upgrades upgrades
 	trim     trim          // of the sweep alone
