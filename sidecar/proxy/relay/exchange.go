@@ -40,8 +40,8 @@ type exchange struct {
 
 var exchanges = sync.Pool{New: func() any {
 	return &exchange{
-		req:    head.Request{Fields: make([]head.Field, 0, 24)},
-		res:    head.Response{Fields: make([]head.Field, 0, 24)},
+		req:    head.Request{Fields: make([]head.Field, 0, fieldRoom)},
+		res:    head.Response{Fields: make([]head.Field, 0, fieldRoom)},
 		values: make([]string, 0, 8),
 	}
 }}

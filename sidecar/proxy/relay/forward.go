@@ -67,8 +67,7 @@ func (x *exchange) rest(then next) (again bool) {
 		x.detach()
 		x.c.in.buf.release()
 	}
-	drop(x.out)
-	x.out, x.req.Fields, x.res.Fields = nil, nil, nil
+	x.lighten()
 	x.parked = then
 	return false
 }
@@ -76,6 +75,7 @@ func (x *exchange) rest(then next) (again bool) {
 // goOn goes on when the wait is over.
 func (x *exchange) goOn() (again bool) {
 	x.parked = nextEnd
+	takeFields(&x.res.Fields)
 	u := x.c.up
 	if x.copying.stalled {
 		x.copying.stalled = false

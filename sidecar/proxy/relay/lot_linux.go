@@ -17,8 +17,7 @@ type lot struct {
 	events uint32        // what is waited for
 	file   *os.File      // the epoll instance, which the runtime's own waits for
 	raw    syscall.RawConn
-	fd     int
-	done   atomic.Uint64 // waits that have been parked
+	done   atomic.Uint64 // waits that have been parked, for tests
 
 	mu    sync.Mutex
 	waits map[uint64]*wait // guarded by mu
@@ -32,7 +31,7 @@ func newLot(r *Relay, writing bool) *lot {
 		return nil
 	}
 	_ = unix.SetNonblock(fd, true) // so that the runtime waits for it
-	l := &lot{clock: &r.tick, crowd: &r.crowded, file: os.NewFile(uintptr(fd), "epoll"), fd: fd, waits: map[uint64]*wait{}}
+	l := &lot{clock: &r.tick, crowd: &r.crowded, file: os.NewFile(uintptr(fd), "epoll"), waits: map[uint64]*wait{}}
 	if l.events = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT; writing {
 		l.events = unix.EPOLLOUT | unix.EPOLLONESHOT
 	}
@@ -87,20 +86,16 @@ func (l *lot) watch(w *wait) bool {
 	}
 	e := unix.EpollEvent{Events: l.events, Fd: int32(w.id), Pad: int32(w.id >> 32)} //nolint:gosec // bits
 	var err error
-	ctlErr := w.raw.Control(func(fd uintptr) { err = unix.EpollCtl(l.fd, op, int(fd), &e) })
+	ctlErr := l.raw.Control(func(epoll uintptr) { // neither number is another file's meanwhile
+		if closed := w.raw.Control(func(fd uintptr) { err = unix.EpollCtl(int(epoll), op, int(fd), &e) }); closed != nil {
+			err = closed
+		}
+	})
 	if ctlErr != nil || err != nil {
 		return false
 	}
 	l.done.Add(1)
 	return true
-}
-
-// count is how many waits have been parked so far.
-func (l *lot) count() uint64 {
-	if l == nil {
-		return 0
-	}
-	return l.done.Load()
 }
 
 // leave is for a wait whose connection is closed.

@@ -20,6 +20,7 @@ type wait struct {
 	lot  *lot            // nil: only a goroutine can wait
 
 	writing bool         // which side it is
+	stays   bool         // with its goroutine, as it could not be parked
 	since   atomic.Int64 // when a wait that may be parked began, by the sweep's clock; 0: there is none
 
 	mu     sync.Mutex
@@ -30,11 +31,11 @@ type wait struct {
 }
 
 // crowded says that there are so many connections that waits which are likely to be long are parked at once.
-func (w *wait) crowded() bool { return w.lot != nil && w.lot.crowd.Load() }
+func (w *wait) crowded() bool { return w.lot != nil && !w.stays && w.lot.crowd.Load() }
 
 // begin begins a wait that may be parked.
 func (w *wait) begin() {
-	if w.lot != nil {
+	if w.lot != nil && !w.stays {
 		w.since.Store(w.lot.clock.Load())
 	}
 }
@@ -89,7 +90,7 @@ func (w *wait) park(resume func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended || !w.lot.watch(w) {
-		w.lot = nil
+		w.stays = true
 		return false
 	}
 	w.resume = resume

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"runtime"
 	"time"
 )
 
@@ -101,7 +102,7 @@ func (r *Relay) look(now time.Time) {
 	for _, h := range r.allHTTP2() {
 		idle += h.look(now.UnixNano(), r.every)
 	}
-	r.trim.look(r.reads.count()+r.writes.count(), idle, now)
+	r.trim.look(runtime.NumGoroutine(), idle, now)
 }
 
 // isDate compares the seconds, which is what changes.
@@ -301,8 +302,8 @@ func (c *conn) ask() {
 func (c *conn) enter(p phase) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase, c.since = p, c.relay.tick.Load(); c.inside && p == phaseIdle && c.in.lot != nil {
-		c.in.since.Store(c.since)
+	if c.phase, c.since = p, c.relay.tick.Load(); c.inside && p == phaseIdle {
+		c.in.begin()
 	}
 	if p.silent() && c.end == endNot && c.relay.closing.Load() {
 		c.expire(endNow)

@@ -1,5 +1,3 @@
-//go:build linux
-
 package relay_test
 
 import (
@@ -306,6 +304,9 @@ func TestParkedWaitsEnd(t *testing.T) {
 				_ = p.client.Close()
 			}
 			<-p.ended
+			if n := p.relay.Watched(); n > 0 {
+				t.Errorf("%d waits are remembered", n)
+			}
 			got, err := io.ReadAll(p.client)
 			if c.want == "" && len(got) > 0 || !strings.HasPrefix(string(got), c.want) || (err != nil) != c.reset {
 				t.Errorf("got %.80q, %v; want %q, reset %v", got, err, c.want, c.reset)
