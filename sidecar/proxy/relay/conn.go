@@ -33,7 +33,7 @@ type conn struct {
 	inside  bool                  // step runs: nothing else may read from the client
 	over    bool                  // no other request is to be served
 	seeking seeking               // how far the next head has been looked for
-	waiting *exchange             // what waits for the app without a goroutine
+	waiting *exchange             // what waits without a goroutine for the app, or for the client to take its answer
 	release func()                // gives back what the connection counts for
 
 	mu        sync.Mutex
