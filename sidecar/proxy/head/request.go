@@ -76,6 +76,7 @@ func (r *Request) requestLine(line []byte) error {
 type counts struct {
 	hosts, lengths, codings, auths, upgrades int
 	close, keep, upgrade                     bool // options of Connection
+	framing                                  bool // is to come in trailers
 }
 
 // understand reads from the fields what framing and forwarding need.
@@ -109,6 +110,8 @@ func (r *Request) understand() error {
 			r.Expect = equal(f.Value, "100-continue")
 		case TE:
 			r.Trailers = r.Trailers || lists(f.Value, "trailers")
+		case Trailer:
+			n.trailer(f.Value)
 		default:
 		}
 	}
@@ -134,6 +137,26 @@ func (n *counts) connection(list []byte) (others bool) {
 	return others
 }
 
+// trailer notes trailers that a sender must not announce (RFC 9110 section 6.5.1).
+func (n *counts) trailer(list []byte) {
+	n.framing = n.framing || lists(list, "content-length") || lists(list, "transfer-encoding") || lists(list, "trailer")
+}
+
+// check refuses what frames a message in two ways.
+func (n *counts) check(minor int) error {
+	switch {
+	case n.lengths > 1:
+		return ErrLength
+	case n.codings > 1:
+		return ErrCoding
+	case n.codings > 0 && (n.lengths > 0 || minor == 0): // RFC 9112 section 6.1
+		return ErrFraming
+	case n.codings > 0 && n.framing:
+		return ErrTrailer
+	}
+	return nil
+}
+
 // finish checks what only all fields together show.
 func (r *Request) finish(n *counts) error {
 	r.HasLength, r.Chunked = n.lengths > 0, n.codings > 0
@@ -142,12 +165,9 @@ func (r *Request) finish(n *counts) error {
 		return ErrHost
 	case n.auths > 1:
 		return ErrAuthorization
-	case n.lengths > 1:
-		return ErrLength
-	case n.codings > 1:
-		return ErrCoding
-	case n.codings > 0 && (n.lengths > 0 || r.Minor == 0): // RFC 9112 section 6.1
-		return ErrFraming
+	}
+	if err := n.check(r.Minor); err != nil {
+		return err
 	}
 	if !n.upgrade || n.upgrades != 1 || r.Minor == 0 {
 		r.Upgrade = nil

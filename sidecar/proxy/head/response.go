@@ -87,6 +87,8 @@ func (r *Response) understand(minor int) error {
 		case Upgrade:
 			n.upgrades++
 			r.Upgrade = f.Value
+		case Trailer:
+			n.trailer(f.Value)
 		default:
 		}
 	}
@@ -100,15 +102,8 @@ func (r *Response) understand(minor int) error {
 
 // finish checks what only all fields together show.
 func (r *Response) finish(n *counts, minor int) error {
-	switch {
-	case n.lengths > 1:
-		return ErrLength
-	case n.codings > 1:
-		return ErrCoding
-	case n.codings > 0 && (n.lengths > 0 || minor == 0): // RFC 9112 section 6.1
-		return ErrFraming
-	case n.codings > 0 && (r.Status < 200 || r.Status == 204): // RFC 9112 section 6.1
+	if n.codings > 0 && (r.Status < 200 || r.Status == 204) { // RFC 9112 section 6.1
 		return ErrFraming
 	}
-	return nil
+	return n.check(minor)
 }
