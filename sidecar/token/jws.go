@@ -37,7 +37,7 @@ type verifier interface {
 type scheme struct{ verifier verifier }
 
 // newScheme prepares an algorithm that knownJWS knows. jwx v2 takes PSS salts of any length, RFC 7518 section 3.5 only
-// of the hash's: so PSS goes to crypto/rsa directly. PKCS #1 v1.5 is done here, with prepared keys.
+// of the hash's: so PSS goes to crypto/rsa directly. PKCS #1 v1.5 and ES256 are done here, with prepared keys.
 func newScheme(alg string) scheme {
 	switch alg {
 	case "PS256":
@@ -60,6 +60,8 @@ func newScheme(alg string) scheme {
 		v = pkcs1{crypto.SHA384, v}
 	case "RS512":
 		v = pkcs1{crypto.SHA512, v}
+	case "ES256":
+		v = es256{v}
 	}
 	return scheme{v}
 }

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"time"
@@ -217,74 +216,4 @@ func (v *Verifier) verified(r *registered, keyID string) Verified {
 		}
 	}
 	return out
-}
-
-// choice is a key set made ready for choosing from it.
-type choice struct {
-	all      []keyset.Key
-	byID     map[string][]keyset.Key
-	nameless []keyset.Key
-	prepared map[*rsa.PublicKey]*rsaKey // for pkcs1; what is not here goes as it is
-}
-
-func newChoice(s *keyset.Set) *choice {
-	if s == nil {
-		return nil
-	}
-	c := &choice{all: s.Keys(), byID: map[string][]keyset.Key{}, prepared: map[*rsa.PublicKey]*rsaKey{}}
-	for _, k := range c.all {
-		if public, ok := k.Raw().(*rsa.PublicKey); ok {
-			if prepared := newRSAKey(public); prepared != nil {
-				c.prepared[public] = prepared
-			}
-		}
-		if k.ID == "" {
-			c.nameless = append(c.nameless, k)
-		} else {
-			c.byID[k.ID] = append(c.byID[k.ID], k)
-		}
-	}
-	return c
-}
-
-// material returns a key of this choice as the scheme wants it.
-func (c *choice) material(k keyset.Key, s scheme) any {
-	if _, ok := s.verifier.(pkcs1); ok {
-		if public, ok := k.Raw().(*rsa.PublicKey); ok && c.prepared[public] != nil {
-			return c.prepared[public]
-		}
-	}
-	return k.Raw()
-}
-
-// pick returns the keys to try. A kid picks the keys that have it; where none has, the keys without a kid (PEM has
-// none). Without a kid in the token, every key that fits may be meant. A kid whose key does not fit the algorithm is
-// AlgorithmNotAllowed, and not UnknownKey: fetching the key set again would not help.
-func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Reason) {
-	from := c.all
-	if kid != "" {
-		named, ok := c.byID[kid]
-		if from = named; !ok {
-			from = c.nameless
-		}
-		if len(from) == 0 {
-			return nil, decision.UnknownKey
-		}
-	}
-	if len(from) == 1 && from[0].Fits(alg) {
-		return from, ""
-	}
-	var fit []keyset.Key
-	for _, k := range from {
-		if k.Fits(alg) && len(fit) < MaxTries {
-			fit = append(fit, k)
-		}
-	}
-	switch {
-	case len(fit) > 0:
-		return fit, ""
-	case kid != "" && len(c.byID[kid]) > 0:
-		return nil, decision.AlgorithmNotAllowed
-	}
-	return nil, decision.UnknownKey
 }
