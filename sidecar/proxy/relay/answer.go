@@ -125,12 +125,12 @@ const (
 
 // reply passes on the final answer, whose head is the first n bytes that u holds.
 func (x *exchange) reply(u *upstream, n int) (again bool) {
-	c, b := x.c, &x.body
+	c := x.c
 	if x.res.Status == 101 {
 		return x.switchProtocols(u, n)
 	}
 	f := x.framing()
-	whole := !b.running || b.ended.Load() // the request; else its rest may be anything
+	whole := x.body.whole(u) // else the rest of the request may be anything
 	x.then = after(x.req.KeepAlive && !c.relay.draining.Load() && !f.closesClient() && whole)
 	if x.out == nil {
 		x.out = grab(mediumBlock)

@@ -1,10 +1,7 @@
 package relay
 
 import (
-	"errors"
-	"io"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -23,9 +20,9 @@ type body struct {
 	most    int64 // bytes of data, at most; 0: no bound
 	done    bool  // all of it, trailers included, has been taken from the buffer
 	fields  []head.Field
-	splice  io.LimitedReader // storage for pumpSplice
 
 	running bool          // another goroutine sends it on
+	last    atomic.Bool   // it sends the last of it, or has
 	ended   atomic.Bool   // it has sent all
 	result  chan struct{} // it has stopped
 	reason  decision.Reason
@@ -177,13 +174,13 @@ func (x *exchange) pumpSafely(u *upstream, e *gate.Edit) (parked bool) {
 }
 
 // pump sends the rest of the body on. The reason is empty when all has been sent, or the app takes no more. While the
-// client is waited for, nothing is held: no block, and no pipe of the kernel's, which only those get who send fast; and if
-// that is long, no goroutine.
+// client is waited for, nothing is held: no block, and no pipe of the kernel's but for those who send fast; and if that is
+// long, no goroutine.
 func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, parked bool) {
 	b, c := &x.body, x.c
 	for !b.done {
-		if !b.chunked && b.left >= spliceFrom && b.most == 0 && c.tcp != nil && u.tcp != nil && !c.in.drained {
-			return x.pumpSplice(u), false
+		if p := x.pumps(u); p != nil {
+			return x.pumpSplice(u, p)
 		}
 		c.body.reading.Store(true)
 		err := c.in.awaitLong()
@@ -204,6 +201,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 			u.abort()
 			return reasonOf(err), false
 		}
+		b.last.Store(b.done)
 		_, err = u.conn.Write(out)
 		drop(scratch)
 		if err != nil {
@@ -212,30 +210,6 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		c.in.buf.release()
 	}
 	return "", false
-}
-
-// pumpSplice has the kernel send the rest of a body on.
-func (x *exchange) pumpSplice(u *upstream) decision.Reason {
-	b, c := &x.body, x.c
-	c.body.reading.Store(true)
-	defer c.body.reading.Store(false)
-	b.splice = io.LimitedReader{R: c.tcp, N: b.left}
-	n, err := u.tcp.ReadFrom(&b.splice)
-	b.splice.R = nil
-	if b.left -= n; b.left == 0 {
-		b.done = true
-		return ""
-	}
-	if err == nil || !writes(err) {
-		u.abort()
-		return decision.BadRequest // the body is cut off
-	}
-	return "" // the app takes no more
-}
-
-// writes reports whether an error is one of writing to the app, not of reading from the client.
-func writes(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // beginBody notes that a body begins to be waited for.
@@ -247,6 +221,29 @@ func (c *conn) beginBody() {
 	if c.tcp != nil {
 		c.body.before, _ = received(c.tcp)
 	}
+}
+
+// whole reports whether all of the request has been sent. The app may answer the last of it before we come to know that it
+// has been; that is waited for, unless the app has yet to take some.
+func (b *body) whole(u *upstream) bool {
+	if !b.running || b.ended.Load() {
+		return true
+	}
+	if !b.last.Load() {
+		return false
+	}
+	if u.tcp != nil {
+		if _, waiting := sent(u.tcp); waiting {
+			return false
+		}
+	}
+	patience := time.NewTimer(hesitation)
+	defer patience.Stop()
+	select {
+	case <-b.result:
+	case <-patience.C:
+	}
+	return b.ended.Load()
 }
 
 // stop ends the sending of the body and returns whether all of it had been sent, so that the connection can go on.

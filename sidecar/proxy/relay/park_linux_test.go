@@ -205,6 +205,21 @@ func TestLongWaitsAreParked(t *testing.T) {
 			p.send("ef")
 			p.read("\r\n\r\nabcdef")
 		},
+		"for the rest of a body that came fast": func(p *parking) {
+			body := strings.Repeat("0123456789abcdef", 40<<10)
+			p.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 655360\r\n\r\n" + body[:300000])
+			p.wait(2)
+			p.send(body[300000:600000])
+			p.wait(3)
+			p.send(body[600000:])
+			res, err := http.ReadResponse(bufio.NewReader(p.client), nil)
+			if err != nil {
+				p.Fatal(err)
+			}
+			if got, err := io.ReadAll(res.Body); err != nil || string(got) != body {
+				p.Errorf("%d bytes came back, %v; want the body's %d", len(got), err, len(body))
+			}
+		},
 		"for a request's body in chunks": func(p *parking) {
 			p.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n3\r\nab")
 			p.wait(2)

@@ -2,8 +2,11 @@ package relay
 
 import (
 	"io"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bearerguard/bearerguard/api/decision"
 )
 
 // spliceFrom is from how many bytes on the kernel copies the rest of a body.
@@ -118,6 +121,60 @@ func (x *exchange) splice(u *upstream) error {
 	}
 	k.done = true
 	return nil
+}
+
+// pumps returns a pipe if the kernel can send the rest of a request's body on, which it does for those that are seen to
+// come fast; else nil.
+func (x *exchange) pumps(u *upstream) *pipe {
+	b, c := &x.body, x.c
+	if b.chunked || b.left < spliceFrom || c.tcp == nil || u.tcp == nil || c.in.drained {
+		return nil
+	}
+	p, err := newPipe()
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// pumpSplice is pump, through a pipe, for a body of known length.
+func (x *exchange) pumpSplice(u *upstream, p *pipe) (reason decision.Reason, parked bool) {
+	b, c := &x.body, x.c
+	defer p.release()
+	for b.left > 0 {
+		p.want = int(min(b.left, pipeSize))
+		p.rush = c.in.crowded()
+		c.body.reading.Store(true)
+		err := p.call(&c.in.wait, c.in.raw.Read, p.fill)
+		if p.rush = false; err == errParked { //nolint:errorlint // our own
+			c.in.drained = true // it is to be seen to come fast again
+			return "", true
+		}
+		c.body.reading.Store(false)
+		if err != nil || p.n == 0 {
+			u.abort()
+			return decision.BadRequest, false // the body is cut off
+		}
+		p.held, b.left = p.n, b.left-int64(p.n)
+		b.last.Store(b.left == 0)
+		for p.held > 0 {
+			if p.send(u.in.raw) != nil {
+				return "", false
+			}
+		}
+	}
+	b.done = true
+	return "", false
+}
+
+// send writes some of what the pipe holds, once that can be written.
+func (p *pipe) send(to syscall.RawConn) error {
+	p.n, p.err = 0, nil
+	if err := to.Write(p.drain); err != nil {
+		return err
+	}
+	p.held -= p.n
+	return p.err
 }
 
 // call waits until step is done.

@@ -2,8 +2,7 @@
 
 package relay
 
-// spliceFrom is from how many bytes on the kernel may copy the rest of a body.
-const spliceFrom = 128 << 10
+import "github.com/bearerguard/bearerguard/api/decision"
 
 // pipe is not to be had here.
 type pipe struct{ held int }
@@ -13,3 +12,7 @@ func (p *pipe) release() {}
 func (x *exchange) splices(*upstream) bool { return false }
 
 func (x *exchange) splice(*upstream) error { return nil }
+
+func (x *exchange) pumps(*upstream) *pipe { return nil }
+
+func (x *exchange) pumpSplice(*upstream, *pipe) (decision.Reason, bool) { return "", false }

@@ -1,0 +1,83 @@
+package relay_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+)
+
+// An app that answers at the last byte of a body has got all of it, so the client's connection goes on, however early the
+// answer comes.
+func TestAnAnswerToAWholeBodyKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	inChunks := func(data []byte) string { return fmt.Sprintf("%x\r\n%s\r\n0\r\nX-End: 1\r\n\r\n", len(data), data) }
+	for name, body := range map[string]struct {
+		framing, text string
+		times         int
+	}{
+		"of known length": {"Content-Length: 1000", string(make([]byte, 1000)), 5000},
+		"in chunks":       {"Transfer-Encoding: chunked", inChunks(make([]byte, 1000)), 5000},
+		"that is long":    {"Content-Length: 400000", string(make([]byte, 400000)), 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, server := pair(t)
+			defer client.Close()
+			r := startRelay(t, relay.Config{})
+			go r.Serve(server, relay.Info{Port: 80, Upstream: promptApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+			_ = client.SetDeadline(time.Now().Add(60 * time.Second))
+			in := bufio.NewReader(client)
+			for i := range body.times {
+				_, _ = io.WriteString(client, "POST /a HTTP/1.1\r\nHost: a\r\n"+body.framing+"\r\n\r\n")
+				_, _ = io.WriteString(client, body.text)
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatalf("request %d: %v", i, err)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				if res.StatusCode != http.StatusOK || res.Close {
+					t.Fatalf("request %d: status %d, close %v; want 200 and an open connection", i, res.StatusCode, res.Close)
+				}
+			}
+		})
+	}
+}
+
+// promptApp answers a request as soon as its last byte has come.
+func promptApp(t *testing.T) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	serve := func(c net.Conn) {
+		defer c.Close()
+		for in := bufio.NewReaderSize(c, 64<<10); ; {
+			req, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(io.Discard, req.Body); err != nil {
+				return
+			}
+			if _, err := c.Write([]byte(answer)); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			go serve(c)
+		}
+	}()
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
