@@ -7,6 +7,7 @@
 //	ROWS='^repeated/(haproxy|bearerguard-RS256)$' make bench-proxy   # some rows; bench-proxy -list prints them all
 //	PERF=1 ROWS='h2c/bearerguard' make bench-proxy                   # a profile, bin/bench-proxy/perf-*.data (linux-perf)
 //	bin/bench-proxy/bench-proxy -rounds 5 -time 2s -sidecar FILE     # another build, other times
+//	bin/bench-proxy/bench-proxy -rows '^repeated/' -other FILE       # two builds, in turns
 //
 // The table goes to bin/bench-proxy/result.md too.
 //

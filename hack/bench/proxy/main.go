@@ -17,7 +17,8 @@ import (
 
 // bench is one run.
 type bench struct {
-	sidecar, tools, data, dir string
+	sidecar, other            string // other: a build to measure beside; empty: none
+	tools, data, dir          string
 	realtime, perf, quick     bool
 	priority                  []string // a command in front of those that are measured
 	rounds                    int
@@ -34,6 +35,7 @@ func main() {
 	b := &bench{apps: map[bool]int{}, running: map[int]*process{}}
 	var pattern string
 	flag.StringVar(&b.sidecar, "sidecar", "bin/bench-proxy/sidecar", "the sidecar `program`")
+	flag.StringVar(&b.other, "other", "", "another build of the sidecar: each row of Bearerguard gets one of that `program` beside it")
 	flag.StringVar(&b.tools, "tools", "bin/bench-proxy", "`directory` of load, upstream and peer; results go there too")
 	flag.StringVar(&pattern, "rows", os.Getenv("ROWS"), "`regexp` of group/name: only these rows")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds over all rows")
@@ -60,7 +62,12 @@ func run(ctx context.Context, b *bench, pattern string, list bool) error {
 	}
 	var chosen []row
 	for _, r := range rows() {
-		if only.MatchString(r.id()) {
+		if !only.MatchString(r.id()) {
+			continue
+		}
+		chosen = append(chosen, r)
+		if b.other != "" && r.proxy.program == "bearerguard" {
+			r.name, r.proxy.other = r.name+"-other", true
 			chosen = append(chosen, r)
 		}
 	}
@@ -105,6 +112,11 @@ func (b *bench) prepare() error {
 	}
 	if b.sidecar, err = filepath.Abs(b.sidecar); err != nil {
 		return err
+	}
+	if b.other != "" {
+		if b.other, err = filepath.Abs(b.other); err != nil {
+			return err
+		}
 	}
 	b.data = filepath.Join(b.tools, "data")
 	fmt.Fprintln(os.Stderr, "making tokens, unless there are some of today")

@@ -86,7 +86,11 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 		}
 		return line, nil
 	}
-	line := []string{b.sidecar, "run", "--listen", listen, "--upstream", "http://" + upstream, "--policies", policies, "--admin", t.admin}
+	program := b.sidecar
+	if k.other {
+		program = b.other
+	}
+	line := []string{program, "run", "--listen", listen, "--upstream", "http://" + upstream, "--policies", policies, "--admin", t.admin}
 	if k.h2Upstream {
 		line = append(line, "--app-protocol", "h2c")
 	}

@@ -19,6 +19,8 @@ type kind struct {
 	mode string
 	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app.
 	h2, h2Upstream bool
+	// other asks for the other build of Bearerguard.
+	other bool
 	// cacheBytes is Bearerguard's --token-cache-bytes, if given.
 	cacheBytes string
 }
@@ -166,7 +168,7 @@ func (r row) title() string {
 	for _, pair := range [][2]string{
 		{"reverseproxy", "ReverseProxy + gate"}, {"haproxy", "HAProxy"}, {"bearerguard", "Bearerguard"}, {"splice", "TCP splice (Go)"},
 		{"-tcp", " TCP mode"}, {"-cache", " cached verdict"}, {"-RS256", " RS256"}, {"-ES256", " ES256"},
-		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"},
+		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"}, {"-other", ", other build"},
 		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "}, {"1m-", "1 MiB: "},
 	} {
 		name = strings.Replace(name, pair[0], pair[1], 1)
