@@ -69,6 +69,16 @@ func (n *names) removes(name string) bool {
 	return false
 }
 
+// carries reports whether an app may take the name for one of a header that carries tokens.
+func (n *names) carries(name string) bool {
+	for _, t := range n.token {
+		if sameFold(name, t) {
+			return true
+		}
+	}
+	return false
+}
+
 // sameFold reports whether an app may take one name for the other: CGI and its descendants make one environment
 // variable of all names that differ in case or in "-", "_" and other punctuation (RFC 3875 section 4.1.18).
 func sameFold(a, b string) bool {

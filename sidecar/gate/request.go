@@ -83,7 +83,7 @@ type Replacement struct {
 }
 
 // Edit is what becomes of a request's header on the way to the app, in this order: fields for which Remove holds are
-// dropped (in trailers too), those of Replace get other values, those of Set are added. The zero Edit changes nothing.
+// dropped, those of Replace get other values, those of Set are added. The zero Edit changes nothing.
 // The slices are shared: they must not be changed.
 type Edit struct {
 	// Replace has fields from which a token was cut out.
@@ -105,4 +105,10 @@ func (e Edit) Remove(name string) bool {
 		return false
 	}
 	return e.names.removes(name) || e.strip != "" && sameFold(name, e.strip)
+}
+
+// RemoveTrailer reports whether a trailer that the client sent is to be dropped. Nobody looks for a token there, so what an
+// app may take for the header of one goes, too.
+func (e Edit) RemoveTrailer(name string) bool {
+	return e.Remove(name) || e.names != nil && e.names.carries(name)
 }

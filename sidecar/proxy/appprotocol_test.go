@@ -8,7 +8,9 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
 func TestWhatAppsAreSpokenToIn(t *testing.T) {
@@ -84,6 +86,29 @@ func TestWhatAClientSaysOfItself(t *testing.T) {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: no %q in %s", name, want, body)
 			}
+		}
+	}
+}
+
+// Where tokens may come in other headers, a trailer of such a name carries none: nobody has looked at it.
+func TestNoTokenComesInATrailer(t *testing.T) {
+	t.Parallel()
+	spec := orders()
+	spec.Issuers[0].From = []policy.TokenLocation{{Header: "X-Token"}, {Header: "X-Other"}}
+	g := protect(t, echo(t).URL, nil, gatetest.Policy("orders", spec))
+	for name, tt := range map[string]struct {
+		h2          bool
+		contentType string
+	}{
+		"HTTP/1.1": {false, "text/plain"},
+		"HTTP/2":   {true, "text/plain"},
+		"gRPC":     {true, "application/grpc"},
+	} {
+		r := request(t, "POST", "http://"+g.addr+"/orders/1", io.MultiReader(strings.NewReader("abc")), "Content-Type", tt.contentType, "X-Token", token())
+		r.Trailer = http.Header{"X-Sum": {"yes"}, "X-Token": {"stranger"}, "X_token": {"stranger"}, "X-Other": {"stranger"}}
+		res, body := ask(t, client(t, tt.h2), r)
+		if res.StatusCode != 200 || strings.Contains(body, "stranger") || !strings.Contains(body, "trailer X-Sum: yes\n") {
+			t.Errorf("%s: %s %s", name, res.Status, body)
 		}
 	}
 }

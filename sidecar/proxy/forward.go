@@ -161,7 +161,7 @@ func targetURL(upstream *url.URL, target string) *url.URL {
 	return u
 }
 
-// forwardTrailers lets the client's trailers through but for those that Edit removes, and what only a head may say. The transport sends Out.Trailer
+// forwardTrailers lets the client's trailers through but for those that RemoveTrailer names, and what only a head may say. The transport sends Out.Trailer
 // once the body has ended, which is when the server knows the values.
 func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	pr.Out.Trailer = nil
@@ -170,7 +170,7 @@ func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	}
 	out := http.Header{}
 	for name := range pr.In.Trailer {
-		if head.KindOf(name) == head.Other && !e.Remove(name) {
+		if head.KindOf(name) == head.Other && !e.RemoveTrailer(name) {
 			out[name] = nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
 // setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
@@ -20,7 +21,7 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	}
 	if trusted {
 		for name, values := range pr.In.Header {
-			if head.KindOf(name) == head.Forwarded && !strings.ContainsAny(name, "_.") {
+			if head.KindOf(name) == head.Forwarded && relay.Believed(name) {
 				pr.Out.Header[name] = values
 			}
 		}
@@ -46,7 +47,7 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	set("X-Forwarded-Port", strconv.Itoa(info.Port))
 	if info.Remote.IsValid() {
 		add("X-Forwarded-For", info.Remote.String())
-		add("Forwarded", "for="+node(info.Remote)+";host="+quoted(pr.Out.Host)+";proto="+proto)
+		add("Forwarded", "for="+node(info.Remote)+";host="+string(relay.AppendQuoted(nil, pr.Out.Host))+";proto="+proto)
 	}
 }
 
@@ -56,14 +57,6 @@ func node(a netip.Addr) string {
 		return `"[` + a.WithZone("").String() + `]"`
 	}
 	return a.String()
-}
-
-// quoted is a quoted-string, if s is not a token.
-func quoted(s string) string {
-	if !strings.ContainsAny(s, `:[]"\ `) {
-		return s
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 func (p *Proxy) trusts(a netip.Addr) bool {

@@ -35,6 +35,9 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
+// IsToken holds for token of RFC 9110 section 5.6.2.
+func IsToken(s string) bool { return isToken(raw(s)) }
+
 // control looks for a byte that a field value must not have (RFC 9110 section 5.5): every control byte but the tab. It
 // looks at eight bytes at a time; values are mostly tokens of a thousand bytes.
 func control(b []byte) Error {

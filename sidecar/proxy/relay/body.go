@@ -86,7 +86,7 @@ func (b *body) trailers(buf *buffer, l head.Limits, e *gate.Edit, out []byte) ([
 		return out, err
 	}
 	for i := range b.fields {
-		if f := &b.fields[i]; f.Kind == head.Other && !e.Remove(text(f.Name)) {
+		if f := &b.fields[i]; f.Kind == head.Other && !e.RemoveTrailer(text(f.Name)) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}

@@ -43,7 +43,7 @@ func (b *upload) bound(rules, own, length int64) bool {
 // announce keeps the names of the trailers that may pass. It returns false if there are none.
 func (b *upload) announce(trailers http.Header, e *gate.Edit) bool {
 	for name := range trailers {
-		if head.KindOf(name) == head.Other && !e.Remove(name) {
+		if head.KindOf(name) == head.Other && !e.RemoveTrailer(name) {
 			b.trailers = append(b.trailers, name)
 		}
 	}

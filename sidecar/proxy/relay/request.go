@@ -173,8 +173,8 @@ func (x *exchange) addForwarded(b []byte, host string) []byte {
 		case portName:
 			said[2] = true
 		default:
-			if !strings.HasPrefix(strings.ToLower(text(f.Name)), "x-forwarded-") && !strings.EqualFold(text(f.Name), "x-real-ip") {
-				continue // another spelling of one of these
+			if !Believed(text(f.Name)) {
+				continue
 			}
 		}
 		b = appendField(b, f.Name, f.Value)
@@ -191,18 +191,29 @@ func (x *exchange) addForwarded(b []byte, host string) []byte {
 	return p.appendForwarded(append(b, lists[1]...), host)
 }
 
+// Believed reports whether a field of kind head.Forwarded is passed on for a proxy that is trusted. One in a spelling that
+// an app may take for another is not: the proxy may have passed it on unseen.
+func Believed(name string) bool {
+	for i := range len(name) {
+		if c := name[i] | 0x20; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
 // appendForwarded writes one forwarded-element and ends the line.
 func (p *peer) appendForwarded(b []byte, host string) []byte {
 	b = append(append(b, "for="...), p.node...)
 	b = append(b, ";host="...)
-	b = appendQuoted(b, host)
+	b = AppendQuoted(b, host)
 	b = append(append(b, ";proto="...), p.proto...)
 	return append(b, "\r\n"...)
 }
 
-// appendQuoted writes s, as a quoted-string if it is not a token.
-func appendQuoted(b []byte, s string) []byte {
-	if !strings.ContainsAny(s, `:[]"\ `) {
+// AppendQuoted appends s, as a quoted-string if it is not a token (RFC 9110 section 5.6.4).
+func AppendQuoted(b []byte, s string) []byte {
+	if head.IsToken(s) {
 		return append(b, s...)
 	}
 	b = append(b, '"')
