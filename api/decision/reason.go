@@ -46,6 +46,8 @@ const (
 	BodyTooLarge Reason = "BodyTooLarge"
 	// RequestTimeout: the request's body comes too slowly.
 	RequestTimeout Reason = "RequestTimeout"
+	// Overloaded: as many requests run as may at a time.
+	Overloaded Reason = "Overloaded"
 )
 
 // Reasons of the token.
@@ -118,7 +120,7 @@ func Reasons() []Reason {
 		Allowed, AuditOnly,
 		NotReady, NoPolicy, KeysUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
-		URITooLong, BodyTooLarge, RequestTimeout,
+		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
 		BadClaim, KeyBound, Revoked,

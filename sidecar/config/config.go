@@ -118,6 +118,8 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.IntVar(&r.c.Limits.Connections, "max-connections", 10000, "most open client connections; others wait")
 	fs.IntVar(&r.c.Limits.PerClient, "max-connections-per-client", 0, "most open connections of one address, others are closed; 0: no bound")
 	fs.IntVar(&r.c.Limits.Streams, "max-streams", 250, "most concurrent requests on one HTTP/2 connection")
+	fs.IntVar(&r.c.Limits.HTTP2Connections, "max-http2-connections", 5000, "most open connections of HTTP/2 clients; others wait, as long as --read-header-timeout")
+	fs.IntVar(&r.c.Limits.HTTP2Requests, "max-http2-requests", 3000, "most concurrent requests of all HTTP/2 clients, others get 503")
 	fs.IntVar(&r.c.Limits.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
 	fs.DurationVar(&r.readHead, "read-header-timeout", 10*time.Second, "longest time for a request's head")
 	fs.DurationVar(&r.idle, "idle-timeout", 75*time.Second, "longest time between requests of a connection")
@@ -228,6 +230,8 @@ func checkLimits(l proxy.Limits, cache int64, fail func(string, string, ...any))
 		{"max-headers", l.Fields, 10000, 1},
 		{"max-connections", l.Connections, 1 << 20, 1},
 		{"max-streams", l.Streams, 100000, 1},
+		{"max-http2-connections", l.HTTP2Connections, 1 << 20, 1},
+		{"max-http2-requests", l.HTTP2Requests, 1 << 20, 1},
 		{"max-resets", l.Resets, 1 << 20, 1},
 		{"max-url-bytes", l.URL, 1 << 20, 16},
 		{"max-connections-per-client", l.PerClient, 1 << 20, 0},

@@ -82,6 +82,9 @@ type Limits struct {
 	// Streams bounds concurrent requests on one HTTP/2 connection (default 250), Resets how many of them a client may give
 	// up in a second before its connection ends (100).
 	Streams, Resets int
+	// HTTP2Connections bounds open connections that speak HTTP/2, further ones wait for as long as ReadHead (5,000).
+	// HTTP2Requests bounds the concurrent requests of all of them, further ones are refused (3,000).
+	HTTP2Connections, HTTP2Requests int
 	// ReadHead bounds the time for a head (10 s), Idle that between requests (75 s), Write how long a client may take none
 	// of its answer (60 s).
 	ReadHead, Idle, Write time.Duration
@@ -108,6 +111,8 @@ func (l Limits) withDefaults() Limits {
 	setInt(&l.Connections, 10_000)
 	setInt(&l.Streams, 250)
 	setInt(&l.Resets, 100)
+	setInt(&l.HTTP2Connections, 5000)
+	setInt(&l.HTTP2Requests, 3000)
 	setInt(&l.URL, 32<<10)
 	if l.BodyRate == 0 {
 		l.BodyRate = 100
@@ -136,7 +141,7 @@ func (l Limits) validate() error {
 	for _, v := range []int64{
 		int64(l.HeadBytes), int64(l.Fields), int64(l.URL), l.Body, int64(l.Connections), int64(l.PerClient), int64(l.Streams),
 		int64(l.Resets), int64(l.ReadHead), int64(l.Idle), int64(l.Write), int64(l.Dial), int64(l.Response), int64(l.Drain),
-		int64(l.Linger),
+		int64(l.Linger), int64(l.HTTP2Connections), int64(l.HTTP2Requests),
 	} {
 		if v < 0 {
 			return errors.New("limits: a negative number; want 0 for the default, or more")

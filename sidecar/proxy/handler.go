@@ -16,7 +16,11 @@ import (
 
 // ServeHTTP settles one request.
 func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	calls := &c.proxy.http2.calls
+	defer calls.Add(-1)
 	switch {
+	case calls.Add(1) > int64(c.proxy.limits.HTTP2Requests):
+		c.proxy.overloaded(w, r, &c.info)
 	case c.info.Upstream == nil:
 		c.proxy.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
 	case c.proxy.overHTTP2(r):
@@ -24,6 +28,13 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		c.client.Serve(w, r)
 	}
+}
+
+// overloaded refuses a request that is one too many.
+func (p *Proxy) overloaded(w http.ResponseWriter, r *http.Request, info *connInfo) {
+	v := gate.Verdict{Reason: decision.Overloaded}
+	p.observe(r, info, &v, p.now())
+	p.refuse(w, r, refuse.Cause{Reason: v.Reason})
 }
 
 // forward settles a request that goes to the app in HTTP/2, if it does.

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -17,10 +19,13 @@ import (
 // it keeps 8 KiB of buffers for each that HTTP/2 makes no use of. From Go 1.27 on, golang.org/x/net/http2 hands them to
 // net/http in turn: what tells clients of a drain has to be looked at anew then.
 type http2Server struct {
-	proxy *Proxy
-	base  *http.Server
-	http2 *http2.Server //nolint:staticcheck // deprecated, but nothing else serves a connection of ours
-	gone  chan struct{} // holds one while a connection has ended since drain looked
+	proxy  *Proxy
+	base   *http.Server
+	narrow *http.Server  // what base is, with less room for bodies
+	http2  *http2.Server //nolint:staticcheck // deprecated, but nothing else serves a connection of ours
+	gone   chan struct{} // holds one while a connection has ended since drain looked
+	places places
+	calls  atomic.Int64 // requests that run
 
 	mu       sync.Mutex
 	draining bool                    // guarded by mu
@@ -29,8 +34,10 @@ type http2Server struct {
 
 // Sizes of what a client may send at once, in bytes.
 const (
-	frameBytes  = 16 << 10 // a frame, the least there may be (RFC 9113 section 4.2): a connection keeps room for the largest it got
-	uploadBytes = 1 << 20  // a body, before the app takes it
+	frameBytes  = 16 << 10  // a frame, the least there may be (RFC 9113 section 4.2): a connection keeps room for the largest it got
+	wideBytes   = 256 << 10 // all bodies of a connection, before the app takes them
+	narrowBytes = 65535     // the same on connections beyond the first wideConns; there may be no less (section 6.9.2)
+	wideConns   = 256
 )
 
 // goAwayEvery is how often new connections are looked for that have to be told of a drain.
@@ -38,24 +45,31 @@ const goAwayEvery = 250 * time.Millisecond
 
 func newHTTP2Server(p *Proxy) (*http2Server, error) {
 	s := &http2Server{
-		proxy: p,
-		base: &http.Server{
-			ReadHeaderTimeout: p.limits.ReadHead,
-			IdleTimeout:       p.limits.Idle,
-			MaxHeaderBytes:    p.limits.HeadBytes,
-			ErrorLog:          stdLog(p.log),
-			HTTP2: &http.HTTP2Config{
-				MaxConcurrentStreams:      p.limits.Streams,
-				MaxReadFrameSize:          frameBytes,
-				MaxReceiveBufferPerStream: uploadBytes, MaxReceiveBufferPerConnection: uploadBytes,
-			},
-		},
-		http2: &http2.Server{}, //nolint:staticcheck // as above
-		conns: map[*http2Conn]struct{}{},
-		gone:  make(chan struct{}, 1),
+		proxy:  p,
+		base:   http2Base(p, wideBytes),
+		narrow: http2Base(p, narrowBytes),
+		http2:  &http2.Server{}, //nolint:staticcheck // as above
+		conns:  map[*http2Conn]struct{}{},
+		gone:   make(chan struct{}, 1),
+		places: places{free: p.limits.HTTP2Connections, patience: p.limits.ReadHead, log: p.log},
 	}
 	// It has base.Shutdown send GOAWAY.
 	return s, http2.ConfigureServer(s.base, s.http2) //nolint:staticcheck // as above
+}
+
+// http2Base is what a connection is served with that may send so many bytes of bodies at once.
+func http2Base(p *Proxy, upload int) *http.Server {
+	return &http.Server{
+		ReadHeaderTimeout: p.limits.ReadHead,
+		IdleTimeout:       p.limits.Idle,
+		MaxHeaderBytes:    p.limits.HeadBytes,
+		ErrorLog:          stdLog(p.log),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:      p.limits.Streams,
+			MaxReadFrameSize:          frameBytes,
+			MaxReceiveBufferPerStream: upload, MaxReceiveBufferPerConnection: upload,
+		},
+	}
 }
 
 // http2Conn is a client connection that speaks HTTP/2.
@@ -75,22 +89,27 @@ type http2Conn struct {
 // serve serves a connection from now on, and closes it. It does not wait for that.
 func (s *http2Server) serve(c *http2Conn) {
 	s.mu.Lock()
-	if !s.draining {
+	taken, base := !s.draining, s.base
+	if taken {
+		if len(s.conns) >= wideConns {
+			base = s.narrow
+		}
 		s.conns[c] = struct{}{}
-		s.mu.Unlock()
-		go s.run(c)
-		return
 	}
 	s.mu.Unlock()
+	if taken {
+		go s.run(c, base)
+		return
+	}
 	_ = c.net.Close()
 	c.release()
 }
 
-func (s *http2Server) run(c *http2Conn) {
+func (s *http2Server) run(c *http2Conn, base *http.Server) {
 	c.client = s.proxy.relay.NewHTTP2(c.info, c.givenUp)
 	defer s.end(c)
 	s.http2.ServeConn(c.net, &http2.ServeConnOpts{ //nolint:staticcheck // as above
-		BaseConfig: s.base, Handler: c, SawClientPreface: c.preface,
+		BaseConfig: base, Handler: c, SawClientPreface: c.preface,
 	})
 }
 
@@ -116,6 +135,7 @@ func (s *http2Server) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
+	s.places.close()
 	again := time.NewTicker(goAwayEvery)
 	defer again.Stop()
 	s.goAway(ctx)
@@ -152,8 +172,11 @@ func (s *http2Server) close() {
 // http2 takes over a connection whose client speaks HTTP/2 without TLS; read is what has been read of it, the preface
 // first.
 func (s *sockets) http2(c net.Conn, read []byte, info connInfo, release func()) {
-	s.proxy.http2.serve(&http2Conn{
-		proxy: s.proxy, info: info, release: release,
-		net: newGathered(relay.NewHTTP2Conn(c, read[len(http2.ClientPreface):], s.proxy.limits.Write)), preface: true,
+	more := bytes.Clone(read[len(http2.ClientPreface):])
+	s.proxy.http2.places.take(c, release, func(leave func()) {
+		s.proxy.http2.serve(&http2Conn{
+			proxy: s.proxy, info: info, release: leave,
+			net: newGathered(relay.NewHTTP2Conn(c, more, s.proxy.limits.Write)), preface: true,
+		})
 	})
 }

@@ -194,6 +194,8 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 		s.proxy.relay.Serve(t, info, release)
 		return
 	}
-	below.Conn = newGathered(relay.NewHTTP2Conn(c, nil, s.proxy.limits.Write))
-	s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
+	s.proxy.http2.places.take(t, release, func(leave func()) {
+		below.Conn = newGathered(relay.NewHTTP2Conn(c, nil, s.proxy.limits.Write))
+		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: leave, net: t})
+	})
 }

@@ -132,6 +132,7 @@ var refusals = map[decision.Reason]Refusal{
 		Status: http.StatusRequestTimeout, GRPC: codeUnavailable,
 		Title: "Request timeout", Description: "the request's body comes too slowly",
 	},
+	decision.Overloaded: unavailable("as many requests run as may at a time", 1),
 
 	decision.NoToken: {
 		Status: http.StatusUnauthorized, GRPC: codeUnauthenticated, Challenge: true,

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"syscall"
@@ -41,8 +43,8 @@ var attacks = []attack{
 	{"readers of nothing, 10 MiB", 0, 4, say("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
 	{"readers of nothing, chunks", 0, 2, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
 	{"idle WebSockets", 0, 4, sayAndRead(shake, "\r\n\r\n"), nil},
-	{"idle HTTP/2 connections", 0, 1, frames(0), nil},
-	{"HTTP/2, 100 idle streams each", 100, 2, frames(100), nil},
+	{"idle HTTP/2 connections", 0, 1, frames(0), untilClosed},
+	{"HTTP/2, 100 idle streams each", 100, 2, frames(100), untilClosed},
 	{"flood: forged tokens, 2000/s", 40, 2, nil, flood(func(n int) string { return forged(n) })},
 	{"flood: unknown kids, 2000/s", 40, 2, nil, flood(func(n int) string {
 		return stranger.Token(time.Now(), map[string]any{"jti": strconv.Itoa(n)})
@@ -168,7 +170,15 @@ func drip(ctx context.Context, c net.Conn, i int) {
 	}
 }
 
-// frames opens a connection of HTTP/2 and so many requests on it whose bodies never come.
+// untilClosed reads until the connection ends.
+func untilClosed(ctx context.Context, c net.Conn, _ int) {
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
+	defer stop()
+	_, _ = io.Copy(io.Discard, c)
+}
+
+// frames opens a connection of HTTP/2 and so many requests on it whose bodies never come. It waits until all has been read,
+// or for a moment: the connection may have to wait for its turn.
 func frames(streams int) func(net.Conn, int) error {
 	return func(c net.Conn, _ int) error {
 		var out, block bytes.Buffer
@@ -188,14 +198,14 @@ func frames(streams int) func(net.Conn, int) error {
 		if _, err := c.Write(out.Bytes()); err != nil {
 			return err
 		}
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-		for { // until the ping is answered, all before it has been read
+		_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		for {
 			f, err := fr.ReadFrame()
+			if p, ok := f.(*http2.PingFrame); ok && p.IsAck() || errors.Is(err, os.ErrDeadlineExceeded) {
+				return c.SetReadDeadline(time.Time{})
+			}
 			if err != nil {
 				return err
-			}
-			if p, ok := f.(*http2.PingFrame); ok && p.IsAck() {
-				return nil
 			}
 		}
 	}
