@@ -3,10 +3,16 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -25,6 +31,12 @@ func expiring(on policy.OnExpiry) bundle.Object {
 func soon() (string, time.Time) {
 	exp := time.Now().Add(1500 * time.Millisecond).Truncate(time.Second)
 	return corp.Token(time.Now(), map[string]any{"exp": exp.Unix()}), exp
+}
+
+// justEnded reports whether a token expired a moment ago.
+func justEnded(exp time.Time) bool {
+	late := time.Since(exp)
+	return late >= 0 && late < 5*time.Second
 }
 
 // events is an app that sends one event, and another when it is told to.
@@ -57,26 +69,65 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 		}
 		_, _, _ = readFrame(br) // the greeting
 		op, payload, err := readFrame(br)
-		if err != nil || op != 8 || !bytes.Equal(payload, []byte{0x03, 0xf0}) || time.Now().Before(exp) {
+		if err != nil || op != 8 || !bytes.Equal(payload, []byte{0x03, 0xf0}) || !justEnded(exp) {
 			t.Errorf("got %d %v %v, %s before its end; want a close frame with 1008", op, payload, err, time.Until(exp))
 		}
 		if _, err := br.ReadByte(); err == nil {
 			t.Error("the connection goes on")
 		}
 	})
-	for name, h2 := range map[string]bool{"events in HTTP/1.1": false, "events in HTTP/2": true} {
+	t.Run("a stream of gRPC", func(t *testing.T) {
+		t.Parallel()
+		url, _ := grpcApp(t)
+		g := protect(t, url, quick, expiring(policy.CloseStream))
+		token, exp := soon()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+		stream, err := grpcClient(t, g.addr, insecure.NewCredentials()).Watch(ctx, &healthpb.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Errorf("the first message: %v", err)
+		}
+		_, err = stream.Recv()
+		if err == nil || errors.Is(err, io.EOF) || !justEnded(exp) {
+			t.Errorf("got %v, %s before its end; want an error", err, time.Until(exp))
+		}
+	})
+	for name, tt := range map[string]struct {
+		h2     bool
+		app    AppProtocol
+		secure bool
+	}{
+		"events in HTTP/1.1":                {false, AppAuto, false},
+		"events in HTTP/2":                  {true, AppAuto, false},
+		"events in HTTP/2 all the way":      {true, AppH2C, false},
+		"events in HTTP/1.1 over TLS":       {false, AppAuto, true},
+		"events in HTTP/2 over TLS, to h2c": {true, AppH2C, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, _ := events(t)
-			g := protect(t, url, quick, expiring(policy.CloseStream))
+			scheme, c := "http", client(t, tt.h2)
+			if tt.secure {
+				scheme, c = "https", secure(t, tt.h2)
+			}
+			g := protect(t, url, func(c *Config) {
+				quick(c)
+				if c.AppProtocol = tt.app; tt.secure {
+					c.TLS = certificate(t)
+				}
+			}, expiring(policy.CloseStream))
 			token, exp := soon()
-			res, err := client(t, h2).Do(request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
+			res, err := c.Do(request(t, "GET", scheme+"://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
 			b, err := io.ReadAll(res.Body)
-			if string(b) != "data: 1\n\n" || err == nil || time.Now().Before(exp) {
+			if string(b) != "data: 1\n\n" || err == nil || !justEnded(exp) {
 				t.Errorf("got %q, %v, %s before its end; want one event and an error", b, err, time.Until(exp))
 			}
 		})
