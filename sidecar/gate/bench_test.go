@@ -108,3 +108,21 @@ func BenchmarkJudgeCachedParallel(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkJudgeFirstSeen verifies each token anew: nothing is cached.
+func BenchmarkJudgeFirstSeen(b *testing.B) {
+	s, err := gate.NewSnapshot(gatetest.Bundle(b, nil, manyRules(10)...), "test", gate.SnapshotOptions{CacheBytes: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := gate.New(gate.Options{})
+	g.Swap(s)
+	r := cachedRequest(10, longToken(time.Now()))
+	r.Header = asParsed(r.Header.(http.Header))
+	b.ReportAllocs()
+	for b.Loop() {
+		if v := g.Judge(r); v.Reason != decision.Allowed {
+			b.Fatal(v.Reason)
+		}
+	}
+}

@@ -3,7 +3,7 @@ package token
 import (
 	"hash/maphash"
 	"math/bits"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -76,10 +76,10 @@ func (c *Cache[T]) Get(raw string, location int, now time.Time) (value T, ok boo
 }
 
 // Fill returns the value from the cache, or from miss, which runs once however many callers ask for the token at the
-// same time. Miss is given a copy of raw that it may keep. A panic in miss goes up to its own caller; one of those who
-// waited then runs miss again.
+// same time. Miss must not keep raw, which is the caller's; the cache keeps a copy of it with a value that is to be kept.
+// A panic in miss goes up to its own caller; one of those who waited then runs miss again.
 func (c *Cache[T]) Fill(raw string, location int, now time.Time, miss func(raw string) Entry[T]) T {
-	k := cacheKey{strings.Clone(raw), location}
+	k := cacheKey{raw, location}
 	hash := c.hash(k)
 	s := c.shard(hash)
 	for {
@@ -89,16 +89,18 @@ func (c *Cache[T]) Fill(raw string, location int, now time.Time, miss func(raw s
 			return value
 		}
 		s.dropExpired(hash, k, now)
-		f, running := s.flights[k]
-		if !running {
-			f = &flight[T]{done: make(chan struct{})}
-			s.flights[k] = f
+		f := s.flight(hash, k)
+		if f == nil {
+			f = &flight[T]{hash: hash, key: k}
+			s.flights = append(s.flights, f)
 			s.misses++
+			s.mu.Unlock()
+			return s.fly(f, miss)
+		}
+		if f.done == nil {
+			f.done = make(chan struct{})
 		}
 		s.mu.Unlock()
-		if !running {
-			return s.fly(hash, k, f, miss)
-		}
 		if <-f.done; f.landed {
 			return f.value
 		}
@@ -131,26 +133,42 @@ func (c *Cache[T]) Stats() Stats {
 	return sum
 }
 
-// flight is one run of a miss, for everybody who asks meanwhile. value and landed are set before done is closed.
+// flight is one run of a miss, for everybody who asks meanwhile. Its key is in the memory of the caller who runs it, so
+// that it is compared with only until it has ended. value and landed are set before done is closed.
 type flight[T any] struct {
-	done   chan struct{}
+	hash   uint64
+	key    cacheKey
+	done   chan struct{} // guarded by the shard's mu; nil while nobody waits
 	value  T
 	landed bool
 }
 
+// flight returns the flight of a key, or nil. They are few: one for each caller at most. Called with mu held.
+func (s *shard[T]) flight(hash uint64, k cacheKey) *flight[T] {
+	for _, f := range s.flights {
+		if f.hash == hash && f.key == k {
+			return f
+		}
+	}
+	return nil
+}
+
 // fly runs miss, keeps its value if it is to be kept, and wakes those who wait.
-func (s *shard[T]) fly(hash uint64, k cacheKey, f *flight[T], miss func(raw string) Entry[T]) T {
+func (s *shard[T]) fly(f *flight[T], miss func(raw string) Entry[T]) T {
 	var e Entry[T]
 	defer func() {
 		s.mu.Lock()
-		delete(s.flights, k)
+		s.flights = slices.DeleteFunc(s.flights, func(other *flight[T]) bool { return other == f })
 		if f.landed && e.Keep {
-			s.put(hash, k, e)
+			s.put(f.hash, f.key, e)
 		}
+		done := f.done
 		s.mu.Unlock()
-		close(f.done)
+		if done != nil {
+			close(done)
+		}
 	}()
-	e = miss(k.raw)
+	e = miss(f.key.raw)
 	f.value, f.landed = e.Value, true
 	return e.Value
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,7 +81,7 @@ func TestTheCacheKeepsItsOwnCopyOfAToken(t *testing.T) {
 	t.Parallel()
 	c := NewCache[string](1 << 20)
 	buffer := []byte("token")
-	c.Fill(unsafe.String(&buffer[0], len(buffer)), 0, now, func(raw string) Entry[string] { return entry(raw, time.Time{}) })
+	c.Fill(unsafe.String(&buffer[0], len(buffer)), 0, now, func(raw string) Entry[string] { return entry(strings.Clone(raw), time.Time{}) })
 	copy(buffer, "other")
 	if v, ok := c.Get("token", 0, now); !ok || v != "token" {
 		t.Errorf("got %q, %v", v, ok)

@@ -16,6 +16,7 @@ const maxMemo = 64
 type memo[T any] struct {
 	mu       sync.Mutex // guards outcomes, and makes those wait who ask meanwhile
 	outcomes []outcome[T]
+	one      [1]outcome[T] // room for the first: most tokens meet one key
 }
 
 type outcome[T any] struct {
@@ -33,6 +34,9 @@ func (m *memo[T]) do(k keyset.Key, work func() T) T {
 		}
 	}
 	value := work()
+	if m.outcomes == nil {
+		m.outcomes = m.one[:0]
+	}
 	if len(m.outcomes) < maxMemo {
 		m.outcomes = append(m.outcomes, outcome[T]{k, value})
 	}

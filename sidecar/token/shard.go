@@ -2,6 +2,7 @@ package token
 
 import (
 	"math/bits"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,7 @@ type shard[T any] struct {
 	_    [64]byte
 
 	mu        sync.Mutex // guards what follows, and all writes to the table
-	flights   map[cacheKey]*flight[T]
+	flights   []*flight[T]
 	ring      node[T] // sentinel: ring.next is the hand, ring.prev came last
 	bytes     int64
 	entries   int
@@ -37,7 +38,6 @@ type shard[T any] struct {
 func (s *shard[T]) init(maxBytes int64) {
 	s.max = maxBytes
 	s.buckets = make([]atomic.Pointer[node[T]], 1<<bits.Len64(uint64(maxBytes/bytesPerBucket)))
-	s.flights = map[cacheKey]*flight[T]{}
 	s.ring.prev, s.ring.next = &s.ring, &s.ring
 }
 
@@ -77,17 +77,17 @@ func (s *shard[T]) dropExpired(hash uint64, k cacheKey, now time.Time) {
 	}
 }
 
-// put adds an entry and makes room for it. Called with mu held.
+// put adds an entry, with a copy of the token's text, and makes room for it. Called with mu held.
 func (s *shard[T]) put(hash uint64, k cacheKey, e Entry[T]) {
-	n := &node[T]{
-		hash: hash, key: k, value: e.Value, expiry: e.Expiry, bytes: int64(e.Bytes+len(k.raw)) + entryOverhead,
-	}
 	if old := s.find(hash, k); old != nil {
 		s.drop(old)
 	}
-	if n.bytes > s.max {
+	bytes := int64(e.Bytes+len(k.raw)) + entryOverhead
+	if bytes > s.max {
 		return
 	}
+	k.raw = strings.Clone(k.raw)
+	n := &node[T]{hash: hash, key: k, value: e.Value, expiry: e.Expiry, bytes: bytes}
 	for s.bytes+n.bytes > s.max {
 		s.evict()
 	}

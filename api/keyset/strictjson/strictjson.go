@@ -8,6 +8,7 @@ package strictjson
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -16,6 +17,9 @@ const MaxDepth = 32
 
 // typicalMember is about as long as a member is, name and value, in bytes.
 const typicalMember = 24
+
+// typicalList is how many values most lists have at most.
+const typicalList = 4
 
 // maxNumber is the longest number text, in bytes.
 const maxNumber = 64
@@ -142,7 +146,7 @@ func (p *parser) object() (map[string]any, error) {
 	}
 	size := 0
 	if p.depth == 1 {
-		size = min(len(p.s)/typicalMember, 64) // saves the map from growing step by step
+		size = min(len(p.s)/typicalMember, strings.Count(p.s, ":"), 64) // saves the map from growing step by step
 	}
 	m := make(map[string]any, size)
 	if p.next() == '}' {
@@ -188,12 +192,12 @@ func (p *parser) array() ([]any, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
-	list := []any{}
 	if p.next() == ']' {
 		p.i++
 		p.depth--
-		return list, nil
+		return []any{}, nil
 	}
+	list := make([]any, 0, typicalList)
 	for {
 		v, err := p.value()
 		if err != nil {
