@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -46,11 +47,20 @@ func failure(err error, answered bool) decision.Reason {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return decision.UpstreamTimeout
+	case breaksHTTP2(err):
+		return decision.UpstreamMalformed
 	case !answered, errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET):
 		return decision.UpstreamUnavailable
 	}
 	return decision.UpstreamMalformed
+}
+
+// breaksHTTP2 reports whether an error is that of an app which says in HTTP/2 what may not be said, or too much of it. Nothing
+// but their texts tells such errors of net/http's from others.
+func breaksHTTP2(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "connection error: ") || strings.Contains(text, "response header list larger")
 }
 
 // cause is the innermost error's type: its text may quote what the app or the client sent.

@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -32,6 +34,20 @@ type exchange struct {
 	verdict  *gate.Verdict
 	watch    *relay.Watched
 	answered atomic.Bool // the app has sent something
+	interim  int         // interim answers so far
+}
+
+// maxInterim bounds the interim (1xx) answers to one request. The transport bounds none that ReverseProxy passes on.
+const maxInterim = 64
+
+var errInterim = errors.New("too many interim answers")
+
+// countInterim is an httptrace hook.
+func (x *exchange) countInterim(int, textproto.MIMEHeader) error {
+	if x.interim++; x.interim > maxInterim {
+		return errInterim
+	}
+	return nil
 }
 
 type exchangeKey struct{}
@@ -94,6 +110,7 @@ func (f *forwarder) forward(w *relay.Watched, r *http.Request, info *connInfo, v
 	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { x.answered.Store(true) },
+		Got1xxResponse:       x.countInterim,
 	})
 	f.reverse.ServeHTTP(w, r.WithContext(ctx))
 }

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,5 +88,42 @@ func TestHTTP2LimitOfBodyRate(t *testing.T) {
 	_ = stream.WriteData(1, true, nil)
 	if got := stream.end(); got != "200" {
 		t.Errorf("a stream: %s", got)
+	}
+}
+
+// An app of HTTP/2 that does not answer in time, or not to the point, is answered for.
+func TestLimitsOfTheAppOverHTTP2(t *testing.T) {
+	t.Parallel()
+	silent, _, _ := holding(t)
+	large := app(t, func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 10 {
+			w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("y", 30<<10))
+		}
+	}).URL
+	interim := app(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	}).URL
+	for name, tt := range map[string]struct {
+		upstream string
+		limits   Limits
+		want     string
+	}{
+		"no answer within --response-timeout": {silent, Limits{Response: short}, "504 UpstreamTimeout"},
+		"no connection within --dial-timeout": {full(t), Limits{Dial: short}, "504 UpstreamTimeout"},
+		"a head above 256 KiB":                {large, Limits{}, "502 UpstreamMalformed"},
+		"interim answers without an end":      {interim, Limits{}, "502 UpstreamMalformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, tt.upstream, func(c *Config) {
+				c.AppProtocol, c.Limits = AppH2C, tt.limits
+				c.Limits.Drain = time.Second
+			})
+			if got := verdict(t, client(t, true), request(t, "GET", "http://"+g.addr+"/docs/a", nil)); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
 	}
 }

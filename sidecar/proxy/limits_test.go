@@ -49,7 +49,7 @@ func (c content) reader() io.Reader {
 	return io.MultiReader(text)
 }
 
-// Each limit of a request's size is met from both sides by clients of both versions: what is at the limit passes, what is
+// Each limit of a request's size is met from both sides, whatever way a request takes: what is at the limit passes, what is
 // above is refused with a reason, and the app does not get it.
 func TestLimitsOfSize(t *testing.T) {
 	t.Parallel()
@@ -89,18 +89,21 @@ func TestLimitsOfSize(t *testing.T) {
 			whole.Add(1)
 		}
 	})
-	g := protect(t, a.URL, func(c *Config) {
-		c.Limits = Limits{HeadBytes: 4096, Fields: 20, URL: 100, Body: 1000, Drain: time.Second}
-	}, smallBodies())
+	limits := Limits{HeadBytes: 4096, Fields: 20, URL: 100, Body: 1000, Drain: time.Second}
+	g := protect(t, a.URL, func(c *Config) { c.Limits = limits }, smallBodies())
+	over := protect(t, a.URL, func(c *Config) { c.Limits, c.AppProtocol = limits, AppH2C }, smallBodies())
 	passed := int32(0)
 	for name, tt := range tests {
-		for _, h2 := range []bool{false, true} {
-			r := request(t, "POST", "http://"+g.addr+tt.path, tt.body.reader())
+		for way, to := range map[string]struct {
+			addr string
+			h2   bool
+		}{"HTTP/1.1": {g.addr, false}, "HTTP/2": {g.addr, true}, "HTTP/2 all the way": {over.addr, true}} {
+			r := request(t, "POST", "http://"+to.addr+tt.path, tt.body.reader())
 			for n, v := range tt.header {
 				r.Header[n] = v
 			}
-			if got := verdict(t, client(t, h2), r); got != tt.want {
-				t.Errorf("%s, h2 %v: %s, want %s", name, h2, got, tt.want)
+			if got := verdict(t, client(t, to.h2), r); got != tt.want {
+				t.Errorf("%s, %s: %s, want %s", name, way, got, tt.want)
 			}
 			if tt.want == "200" {
 				passed++
