@@ -123,7 +123,7 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.IntVar(&r.c.Limits.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
 	fs.DurationVar(&r.readHead, "read-header-timeout", 10*time.Second, "longest time for a request's head")
 	fs.DurationVar(&r.idle, "idle-timeout", 75*time.Second, "longest time between requests of a connection")
-	fs.DurationVar(&r.c.Limits.Write, "write-timeout", 60*time.Second, "longest time in which a client takes none of its answer (gRPC: no bound)")
+	fs.DurationVar(&r.c.Limits.Write, "write-timeout", 60*time.Second, "longest time in which a client takes none of its answer")
 	fs.DurationVar(&r.c.Limits.Dial, "dial-timeout", 5*time.Second, "longest time to connect to the app")
 	fs.DurationVar(&r.c.Limits.Response, "response-timeout", 0, "longest wait for the head of the app's answer; 0: no bound")
 	fs.DurationVar(&r.c.Limits.Linger, "drain-wait", 0, "time to go on taking requests once told to stop, while the last answers on connections ask for their end")
