@@ -111,6 +111,9 @@ func baselines(r row) (plain, jwt string) {
 		}
 		return bodies + "/" + size + "-haproxy", ""
 	case overH2:
+		if r.load.body != "small" {
+			return overH2 + "/" + r.load.body + "-haproxy", ""
+		}
 		if r.proxy.h2Upstream {
 			return overH2 + "/haproxy-h2", overH2 + "/haproxy-RS256-h2"
 		}

@@ -133,7 +133,7 @@ func h2Rows() []row {
 	l := load{alg: "RS256", tokens: 1, body: "small", h2: true}
 	up := func(k kind) kind { k.h2, k.h2Upstream = true, true; return k }
 	down := func(k kind) kind { k.h2 = true; return k }
-	return grouped(overH2, []row{
+	out := []row{
 		{name: "haproxy", proxy: down(haproxy), load: l},
 		{name: "haproxy-h2", proxy: up(haproxy), load: l},
 		{name: "haproxy-RS256", proxy: down(haproxyJWT), load: l},
@@ -143,7 +143,15 @@ func h2Rows() []row {
 		{name: "reverseproxy-h2", proxy: up(peer), load: l},
 		{name: "bearerguard", proxy: down(bearerguard), load: l},
 		{name: "bearerguard-h2", proxy: up(bearerguard), load: l},
-	})
+	}
+	for _, size := range []string{"1k", "1m"} {
+		l.body = size
+		out = append(out,
+			row{name: size + "-haproxy", proxy: down(haproxy), load: l}, row{name: size + "-nginx", proxy: down(nginx), load: l},
+			row{name: size + "-reverseproxy", proxy: down(peer), load: l}, row{name: size + "-bearerguard", proxy: down(bearerguard), load: l},
+		)
+	}
+	return grouped(overH2, out)
 }
 
 func memoryRows() []row {
