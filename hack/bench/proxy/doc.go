@@ -20,7 +20,8 @@
 //     (HTTP/2: 16 connections of 16 streams) keep it as busy as they can. Busy tells how much of its core that was: where
 //     it is well below 95 %, the load generator was the limit, and requests/s says less than CPU does.
 //   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due.
-//   - RSS is the proxy's, idle and with connections that have each had one request answered.
+//   - RSS is the proxy's, idle and with connections that have each had one request answered. Its private part is RssAnon
+//     of /proc/PID/status: what each further process of the same program on a node adds.
 //   - allocs are the Go heap's allocations a request, without those for new connections.
 //   - slowed is how much longer than at its best a fixed piece of work took on the proxy's core, right before and after:
 //     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.

@@ -19,6 +19,7 @@ type sample struct {
 	allocs               float64 // a request
 	p50, p99             float64 // us at the fixed rate
 	idle, with1k, most   float64 // MiB of RSS: idle, with 1,000 and with 9,500 connections
+	private              float64 // MiB of the idle RSS that no file is mapped to
 	spin                 float64 // us that a fixed piece of work took on the proxy's core, before and after
 }
 
@@ -191,7 +192,11 @@ func (b *bench) memory(ctx context.Context, r row, t *target, s *sample) error {
 			return err
 		}
 		pause(b.settle)
-		*step.to, err = t.process.rss()
+		all, private, err := t.process.rss()
+		*step.to = all
+		if step.connections == 0 {
+			s.private = private
+		}
 		release()
 		if err != nil {
 			return err

@@ -140,17 +140,27 @@ func (p *process) stat() ([]string, error) {
 	return fields, nil
 }
 
-// rss is the resident memory in MiB.
-func (p *process) rss() (float64, error) {
+// rss is the resident memory in MiB, and the part of it that is private: the rest is mapped files, which all processes of
+// a program share.
+func (p *process) rss() (all, private float64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	if all, err = statusMiB(string(text), "VmRSS"); err != nil {
+		return 0, 0, err
+	}
+	private, err = statusMiB(string(text), "RssAnon")
+	return all, private, err
+}
+
+// statusMiB is a field of proc_pid_status(5) that is in kB, in MiB.
+func statusMiB(status, field string) (float64, error) {
+	_, rest, _ := strings.Cut(status, "\n"+field+":")
 	number, _, ok := strings.Cut(strings.TrimSpace(rest), " ")
 	kib, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil {
-		return 0, errors.New("/proc/PID/status has no VmRSS")
+		return 0, fmt.Errorf("/proc/PID/status has no %s", field)
 	}
 	return kib / 1024, nil
 }

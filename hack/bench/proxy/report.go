@@ -11,12 +11,12 @@ import (
 
 func nothing() sample {
 	n := math.NaN()
-	return sample{n, n, n, n, n, n, n, n, n, n}
+	return sample{n, n, n, n, n, n, n, n, n, n, n}
 }
 
 // numbers lists a sample's numbers, to take medians of each.
 func (s *sample) numbers() []*float64 {
-	return []*float64{&s.perSecond, &s.cpu, &s.busy, &s.allocs, &s.p50, &s.p99, &s.idle, &s.with1k, &s.most, &s.spin}
+	return []*float64{&s.perSecond, &s.cpu, &s.busy, &s.allocs, &s.p50, &s.p99, &s.idle, &s.private, &s.with1k, &s.most, &s.spin}
 }
 
 // medians takes the median of each number over the rounds, by row.
@@ -132,14 +132,14 @@ func cpuOf(m map[string]sample, id string) float64 {
 }
 
 func memoryTable(rows []row, m map[string]sample) [][]string {
-	out := [][]string{{"", "idle", "1,000 connections", "9,500 connections"}}
+	out := [][]string{{"", "idle", "idle, private", "1,000 connections", "9,500 connections"}}
 	for _, r := range rows {
 		s, ok := m[r.id()]
 		if !ok {
 			out = append(out, []string{r.title(), "failed"})
 			continue
 		}
-		out = append(out, []string{r.title(), number(s.idle, 1), number(s.with1k, 1), number(s.most, 1)})
+		out = append(out, []string{r.title(), number(s.idle, 1), number(s.private, 1), number(s.with1k, 1), number(s.most, 1)})
 	}
 	return out
 }

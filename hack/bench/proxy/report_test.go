@@ -12,7 +12,7 @@ import (
 func everything() map[string]sample {
 	m := map[string]sample{}
 	for _, r := range rows() {
-		m[r.id()] = sample{perSecond: 1000, cpu: 10, busy: 100, allocs: 1, p50: 100, p99: 200, idle: 10, with1k: 20, most: 30}
+		m[r.id()] = sample{perSecond: 1000, cpu: 10, busy: 100, allocs: 1, p50: 100, p99: 200, idle: 10, private: 5, with1k: 20, most: 30}
 	}
 	return m
 }
