@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/elliptic"
 	"math/big"
+	"sync"
 
 	"filippo.io/nistec"
 )
@@ -71,28 +72,38 @@ func p256Recode(k *[32]byte) (digits [p256Digits]int) {
 	return digits
 }
 
+// p256Numbers are the numbers of one verification, kept for the next one so that they need no memory of their own.
+type p256Numbers struct{ r, s, w, e, u, product, quotient big.Int }
+
+var p256Room = sync.Pool{New: func() any { return new(p256Numbers) }}
+
 // verify checks an ECDSA signature, r and s of 32 bytes each (RFC 7518 section 3.4), as FIPS 186-5 section 6.4.2 says.
 func (t *p256Table) verify(digest *[32]byte, signature *[64]byte) bool {
 	n := elliptic.P256().Params().N
-	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+	m := p256Room.Get().(*p256Numbers)
+	defer p256Room.Put(m)
+	r, s := m.r.SetBytes(signature[:32]), m.s.SetBytes(signature[32:])
 	if r.Sign() == 0 || r.Cmp(n) >= 0 || s.Sign() == 0 || s.Cmp(n) >= 0 {
 		return false
 	}
-	w := s.ModInverse(s, n)
-	u1, u2 := new(big.Int).SetBytes(digest[:]), new(big.Int)
-	u1.Mul(u1, w).Mod(u1, n)
-	u2.Mul(r, w).Mod(u2, n)
-	var k1, k2 [32]byte
-	sum, err := nistec.NewP256Point().ScalarBaseMult(u1.FillBytes(k1[:])[:])
+	m.w.ModInverse(s, n)
+	k1, k2 := m.times(m.e.SetBytes(digest[:]), n), m.times(r, n) // u1 and u2
+	sum, err := nistec.NewP256Point().ScalarBaseMult(k1[:])
 	if err != nil {
 		return false
 	}
-	u2.FillBytes(k2[:])
 	t.add(sum, &k2)
 	encoded, err := sum.BytesX() // refuses the point at infinity
 	if err != nil {
 		return false
 	}
-	x := u1.SetBytes(encoded)
-	return x.Mod(x, n).Cmp(r) == 0
+	m.quotient.QuoRem(m.product.SetBytes(encoded), n, &m.u)
+	return m.u.Cmp(r) == 0
+}
+
+// times returns x w modulo n.
+func (m *p256Numbers) times(x, n *big.Int) (u [32]byte) {
+	m.quotient.QuoRem(m.product.Mul(x, &m.w), n, &m.u)
+	m.u.FillBytes(u[:])
+	return u
 }
