@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -125,6 +126,7 @@ func (x *exchange) try(u *upstream) (int, error) {
 		if !x.c.enter(phaseWaiting) {
 			return 0, net.ErrClosed
 		}
+		runtime.Gosched() // see steady
 		if err := u.in.ask(x.out); err != nil {
 			return 0, err
 		}

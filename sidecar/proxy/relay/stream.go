@@ -18,6 +18,7 @@ type stream struct {
 	err     error
 	read    func(fd uintptr) bool // s.ready, made once
 	look    func(fd uintptr) bool // for silent
+	one     [1]byte               // for said
 }
 
 // init readies a stream for a connection. Each read has room for at least want bytes. With a lot, waits can be parked.
@@ -28,7 +29,7 @@ func (s *stream) init(c net.Conn, want int, l *lot) {
 			s.raw, s.lot = raw, l
 			s.read = s.ready
 			s.look = func(fd uintptr) bool {
-				if s.once(fd) {
+				if s.said(fd) {
 					s.stale()
 				}
 				return true
@@ -109,7 +110,7 @@ func (s *stream) ready(fd uintptr) bool {
 	if len(s.first) == 0 {
 		return s.once(fd)
 	}
-	if s.once(fd) {
+	if s.said(fd) {
 		s.stale()
 		return true
 	}
@@ -129,6 +130,19 @@ func (s *stream) silent() error {
 		return err
 	}
 	return s.err
+}
+
+// said reports whether the peer has said something, or has ended the connection.
+func (s *stream) said(fd uintptr) bool {
+	for {
+		switch _, errno := rawPeek(fd, s.one[:]); errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 func (s *stream) stale() {
