@@ -12,8 +12,8 @@ import (
 	"os/exec"
 )
 
-// big is an answer of 10 MiB.
-var big = make([]byte, 10<<20)
+// tenMiB is an answer of 10 MiB.
+var tenMiB = make([]byte, 10<<20)
 
 // app is the process of the app.
 type app struct {
@@ -66,11 +66,11 @@ func serveApp() {
 func answer(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/open/big":
-		w.Header().Set("Content-Length", fmt.Sprint(len(big)))
-		_, _ = w.Write(big)
+		w.Header().Set("Content-Length", fmt.Sprint(len(tenMiB)))
+		_, _ = w.Write(tenMiB)
 	case "/open/chunks":
-		for off := 0; off < len(big); off += 64 << 10 {
-			if _, err := w.Write(big[off : off+64<<10]); err != nil {
+		for off := 0; off < len(tenMiB); off += 64 << 10 {
+			if _, err := w.Write(tenMiB[off : off+64<<10]); err != nil {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +23,21 @@ type attack struct {
 	name  string
 	conns int // 0: as many as the command line says
 	files int // that one connection has the sidecar open: itself, one to the app, two of a pipe
+	over  transport
 	// open is called for each connection, and hold then until the attack ends; it returns early if the connection has
 	// ended, and another takes its place. No hold: nothing is done and the connection stays.
 	open func(c net.Conn, i int) error
 	hold func(ctx context.Context, c net.Conn, i int)
 }
+
+// transport is what an attack's connections speak, and what the sidecar takes.
+type transport int
+
+const (
+	plaintext transport = iota
+	noTLS               // the sidecar takes TLS, and the connections are to begin with it
+	overTLS             // a handshake has been done before open is called
+)
 
 const (
 	get   = "GET /open/a HTTP/1.1\r\nHost: a\r\n"
@@ -36,19 +47,24 @@ const (
 )
 
 var attacks = []attack{
-	{"slow heads", 0, 1, say(get + "X-Slow: "), drip},
-	{"slow bodies", 0, 4, say(post), drip},
-	{"slow bodies in chunks", 0, 4, say("POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"), drip},
-	{"idle connections, kept alive", 0, 2, sayAndRead(get+"\r\n", "hello, world\n"), nil},
-	{"readers of nothing, 10 MiB", 0, 4, say("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
-	{"readers of nothing, chunks", 0, 2, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
-	{"idle WebSockets", 0, 4, sayAndRead(shake, "\r\n\r\n"), nil},
-	{"idle HTTP/2 connections", 0, 1, frames(0), untilClosed},
-	{"HTTP/2, 100 idle streams each", 100, 2, frames(100), untilClosed},
-	{"flood: forged tokens, 2000/s", 40, 2, nil, flood(func(n int) string { return forged(n) })},
-	{"flood: unknown kids, 2000/s", 40, 2, nil, flood(func(n int) string {
+	{"slow heads", 0, 1, plaintext, say(get + "X-Slow: "), drip},
+	{"slow bodies", 0, 4, plaintext, say(post), drip},
+	{"slow bodies in chunks", 0, 4, plaintext, say("POST /open/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"), drip},
+	{"idle connections, kept alive", 0, 2, plaintext, sayAndRead(get+"\r\n", "hello, world\n"), nil},
+	{"readers of nothing, 10 MiB", 0, 4, plaintext, say("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
+	{"readers of nothing, chunks", 0, 2, plaintext, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
+	{"idle WebSockets", 0, 4, plaintext, sayAndRead(shake, "\r\n\r\n"), nil},
+	{"idle HTTP/2 connections", 0, 1, plaintext, frames(0), untilClosed},
+	{"HTTP/2, 100 idle streams each", 100, 2, plaintext, frames(100), untilClosed},
+	{"flood: forged tokens, 2000/s", 40, 2, plaintext, nil, flood(func(n int) string { return forged(n) })},
+	{"flood: unknown kids, 2000/s", 40, 2, plaintext, nil, flood(func(n int) string {
 		return stranger.Token(time.Now(), map[string]any{"jti": strconv.Itoa(n)})
 	})},
+	{"TLS: handshakes that stop", 0, 1, noTLS, say("\x16\x03\x01\x02\x00\x01\x00"), untilClosed},
+	{"TLS: slow heads", 0, 1, overTLS, say(get + "X-Slow: "), drip},
+	{"TLS: slow bodies", 0, 4, overTLS, say(post), drip},
+	{"TLS: idle connections, kept alive", 0, 2, overTLS, sayAndRead(get+"\r\n", "hello, world\n"), nil},
+	{"TLS: readers of nothing, chunks", 0, 2, overTLS, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
 }
 
 // forged is a token whose signature is another's.
@@ -75,7 +91,7 @@ func (f *force) attack(a attack) {
 			first := sync.OnceFunc(func() { opened <- struct{}{} })
 			for f.ctx.Err() == nil {
 				places <- struct{}{}
-				c, err := f.connect(i)
+				c, err := f.connect(i, a.over)
 				if err == nil && a.open != nil {
 					err = a.open(c, i)
 				}
@@ -117,7 +133,7 @@ func (f *force) pause(d time.Duration) {
 }
 
 // connect opens a connection from one of several addresses, since one has not enough ports, with a small window.
-func (f *force) connect(i int) (net.Conn, error) {
+func (f *force) connect(i int, over transport) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:   10 * time.Second,
 		LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%8))},
@@ -125,7 +141,12 @@ func (f *force) connect(i int) (net.Conn, error) {
 			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
 		},
 	}
-	return d.DialContext(f.ctx, "tcp", f.sidecar.addr)
+	c, err := d.DialContext(f.ctx, "tcp", f.sidecar.addr)
+	if err != nil || over != overTLS {
+		return c, err
+	}
+	t := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // an attacker
+	return t, t.HandshakeContext(f.ctx)
 }
 
 func say(text string) func(net.Conn, int) error {

@@ -137,7 +137,7 @@ func (r *result) String() string {
 
 // measure runs one attack against a sidecar of its own.
 func measure(ctx context.Context, o *options, app string, a attack) (*result, error) {
-	s, err := startSidecar(ctx, o.sidecar, app)
+	s, err := startSidecar(ctx, o.sidecar, app, a.over != plaintext)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ type sidecar struct {
 	dir  string
 }
 
-// startSidecar starts one in front of the app and waits until it answers.
-func startSidecar(ctx context.Context, binary, app string) (*sidecar, error) {
+// startSidecar starts one in front of the app and waits until it answers. If secure, it takes TLS beside plaintext.
+func startSidecar(ctx context.Context, binary, app string, secure bool) (*sidecar, error) {
 	dir, err := os.MkdirTemp("", "wear")
 	if err != nil {
 		return nil, err
@@ -57,8 +57,18 @@ func startSidecar(ctx context.Context, binary, app string) (*sidecar, error) {
 	if s.addr, err = freeAddr(ctx); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.CommandContext(ctx, binary, "run", "--policies", dir, "--listen", s.addr, "--upstream", "http://"+app, //nolint:gosec // the binary to measure
-		"--admin", "", "--max-connections", "20000", "--log-level", "error")
+	args := []string{
+		"run", "--policies", dir, "--listen", s.addr, "--upstream", "http://" + app,
+		"--admin", "", "--max-connections", "20000", "--log-level", "error",
+	}
+	if secure {
+		cert, key, err := writeCertificate(dir)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--tls-cert", cert, "--tls-key", key, "--tls-permissive")
+	}
+	s.cmd = exec.CommandContext(ctx, binary, args...) //nolint:gosec // the binary to measure
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
