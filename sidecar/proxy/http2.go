@@ -51,10 +51,23 @@ func newHTTP2Server(p *Proxy) (*http2Server, error) {
 		http2:  &http2.Server{}, //nolint:staticcheck // as above
 		conns:  map[*http2Conn]struct{}{},
 		gone:   make(chan struct{}, 1),
-		places: places{free: p.limits.HTTP2Connections, patience: p.limits.ReadHead, log: p.log},
+		places: places{
+			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead, away: goAwayAtOnce(),
+			cause: "as many of HTTP/2 are open as may be", log: p.log,
+		},
 	}
 	// It has base.Shutdown send GOAWAY.
 	return s, http2.ConfigureServer(s.base, s.http2) //nolint:staticcheck // as above
+}
+
+// goAwayAtOnce is what a client gets whose connection is not served: a server's first frame, and its last (RFC 9113 section
+// 3.4 and 6.8).
+func goAwayAtOnce() []byte {
+	var b bytes.Buffer // which takes all
+	f := http2.NewFramer(&b, nil)
+	_ = f.WriteSettings()
+	_ = f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte("too many connections"))
+	return b.Bytes()
 }
 
 // http2Base is what a connection is served with that may send so many bytes of bodies at once.
@@ -103,6 +116,7 @@ func (s *http2Server) serve(c *http2Conn) {
 	}
 	_ = c.net.Close()
 	c.release()
+	s.places.leave()
 }
 
 func (s *http2Server) run(c *http2Conn, base *http.Server) {
@@ -121,6 +135,7 @@ func (s *http2Server) end(c *http2Conn) {
 	_ = c.net.Close()
 	c.client.Close()
 	c.release()
+	s.places.leave()
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
@@ -173,9 +188,9 @@ func (s *http2Server) close() {
 // first.
 func (s *sockets) http2(c net.Conn, read []byte, info connInfo, release func()) {
 	more := bytes.Clone(read[len(http2.ClientPreface):])
-	s.proxy.http2.places.take(c, release, func(leave func()) {
+	s.proxy.http2.places.take(c, release, func() {
 		s.proxy.http2.serve(&http2Conn{
-			proxy: s.proxy, info: info, release: leave,
+			proxy: s.proxy, info: info, release: release,
 			net: newGathered(relay.NewHTTP2Conn(c, more, s.proxy.limits.Write)), preface: true,
 		})
 	})

@@ -18,19 +18,6 @@ import (
 // connInfo is what is known of a client connection before its first byte.
 type connInfo = relay.Info
 
-// belowTLS is what TLS reads from and writes to, which changes once it is known that the client speaks HTTP/2.
-type belowTLS struct {
-	net.Conn
-}
-
-// SetLinger has Close reset the connection if sec is 0.
-func (b *belowTLS) SetLinger(sec int) error {
-	if l, ok := b.Conn.(interface{ SetLinger(sec int) error }); ok {
-		return l.SetLinger(sec)
-	}
-	return nil
-}
-
 // sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to http2Server.
 type sockets struct {
 	proxy  *Proxy
@@ -40,7 +27,8 @@ type sockets struct {
 	ctx    context.Context //nolint:containedctx // ends the goroutines that accept
 	stop   context.CancelFunc
 
-	clients clients
+	clients    clients
+	handshakes places
 }
 
 // listen opens all sockets, or none.
@@ -49,6 +37,9 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 	s := &sockets{
 		proxy: p, places: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
 		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
+		handshakes: places{
+			most: mostHandshakes, patience: p.limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.log,
+		},
 	}
 	var lc net.ListenConfig
 	for _, l := range p.listens {
@@ -76,6 +67,7 @@ func (s *sockets) serve() {
 // close closes all sockets.
 func (s *sockets) close() {
 	s.stop()
+	s.handshakes.close()
 	for _, l := range s.list {
 		_ = l.Close()
 	}
@@ -176,15 +168,46 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 // loopback is where the app listens.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301).
+// Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.
+const (
+	mostHandshakes   = 2000            // at a time; others wait for their turn
+	crowdedHandshake = 2 * time.Second // for one, where more than half as many are under way
+)
+
+// secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301). The handshake has a goroutine
+// of its own, as there is little on its stack: one that waits for the client's first message needs but half of it then.
 func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
-	below := &belowTLS{Conn: c}
-	t := tls.Server(below, s.proxy.tls)
-	ctx, cancel := context.WithTimeout(s.ctx, s.proxy.limits.ReadHead)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	s.handshakes.take(c, release, func() {
+		below := &relay.Below{Conn: c}
+		t := tls.Server(below, s.proxy.tls)
+		go func() {
+			err := s.shakeHands(t)
+			s.handshakes.leave()
+			go s.secured(t, below, err, info, release)
+		}()
+	})
+}
+
+// shakeHands does the handshake. Given a context, TLS would need a goroutine for it.
+func (s *sockets) shakeHands(t *tls.Conn) error {
+	stop := context.AfterFunc(s.ctx, func() { _ = t.NetConn().Close() })
+	defer stop()
+	limit := s.proxy.limits.ReadHead
+	if s.handshakes.crowded() {
+		limit = min(limit, crowdedHandshake)
+	}
+	_ = t.SetDeadline(time.Now().Add(limit)) // closed already, if it fails
+	if err := t.Handshake(); err != nil {    //nolint:noctx // above
+		return err
+	}
+	return t.SetDeadline(time.Time{})
+}
+
+// secured serves a connection after the handshake, which may have failed.
+func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connInfo, release func()) {
+	if err != nil {
 		s.proxy.log.V(1).Info("TLS handshake failed", "cause", err.Error())
-		_ = c.Close()
+		_ = below.Close()
 		release()
 		return
 	}
@@ -194,8 +217,8 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 		s.proxy.relay.Serve(t, info, release)
 		return
 	}
-	s.proxy.http2.places.take(t, release, func(leave func()) {
-		below.Conn = newGathered(relay.NewHTTP2Conn(c, nil, s.proxy.limits.Write))
-		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: leave, net: t})
+	s.proxy.http2.places.take(t, release, func() {
+		below.Replace(newGathered(relay.NewHTTP2Conn(below.Conn, nil, s.proxy.limits.Write)))
+		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
 	})
 }

@@ -61,8 +61,9 @@ var attacks = []attack{
 		return stranger.Token(time.Now(), map[string]any{"jti": strconv.Itoa(n)})
 	})},
 	{"TLS: handshakes that stop", 0, 1, noTLS, say("\x16\x03\x01\x02\x00\x01\x00"), untilClosed},
+	{"TLS: handshakes half done", 0, 1, noTLS, halfShake, untilClosed},
 	{"TLS: slow heads", 0, 1, overTLS, say(get + "X-Slow: "), drip},
-	{"TLS: slow bodies", 0, 4, overTLS, say(post), drip},
+	{"TLS: slow bodies", 0, 2, overTLS, say(post), drip},
 	{"TLS: idle connections, kept alive", 0, 2, overTLS, sayAndRead(get+"\r\n", "hello, world\n"), nil},
 	{"TLS: readers of nothing, chunks", 0, 2, overTLS, say("GET /open/chunks HTTP/1.1\r\nHost: a\r\n\r\n"), nil},
 }
@@ -250,4 +251,25 @@ func flood(token func(n int) string) func(context.Context, net.Conn, int) {
 // sayAndReadAnswer sends requests and reads their refusals.
 func sayAndReadAnswer(c net.Conn) func(string) error {
 	return func(text string) error { return sayAndRead(text, "}\n")(c, 0) }
+}
+
+// halfShake begins a handshake and does not end it.
+func halfShake(c net.Conn, _ int) error {
+	_ = tls.Client(&firstWrite{Conn: c}, &tls.Config{InsecureSkipVerify: true}).Handshake() //nolint:gosec,noctx // an attacker; it fails
+	return nil
+}
+
+// firstWrite is a connection of which only the first Write gets through.
+type firstWrite struct {
+	net.Conn
+	done bool
+}
+
+// Write implements net.Conn.
+func (f *firstWrite) Write(b []byte) (int, error) {
+	if f.done {
+		return 0, net.ErrClosed
+	}
+	f.done = true
+	return f.Conn.Write(b)
 }

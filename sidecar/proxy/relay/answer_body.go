@@ -72,7 +72,7 @@ func (x *exchange) beginBody(u *upstream) error {
 // finish writes the end of an answer, which is all of it, with what comes next if the connection goes on.
 func (x *exchange) finish(b []byte) error {
 	c := x.c
-	if x.then == closeAfter || c.in.raw == nil {
+	if x.then == closeAfter || !c.in.plain {
 		return c.write(b)
 	}
 	c.answer, x.out = b, nil
@@ -175,6 +175,9 @@ func (x *exchange) queue(first, second []byte) {
 // writeRest writes what is to be written, or returns errParked; then the rest is still to be.
 func (x *exchange) writeRest() error {
 	k, c := &x.copying, x.c
+	if c.tls != nil {
+		return x.writeSecurely()
+	}
 	if len(k.rest) == 0 || len(k.rest[0]) == 0 {
 		k.rest = nil
 		return nil
@@ -201,6 +204,49 @@ func (x *exchange) writeRest() error {
 	return c.out.settle(err)
 }
 
+// writeSecurely is writeRest over TLS. Nothing of the answer is given to TLS before the client has taken what was.
+func (x *exchange) writeSecurely() error {
+	k, c := &x.copying, x.c
+	for {
+		if err := c.flushSecure(); err != nil {
+			return err
+		}
+		for len(k.rest) > 0 && len(k.rest[0]) == 0 {
+			k.rest = k.rest[1:]
+		}
+		if len(k.rest) == 0 {
+			k.rest = nil
+			return nil
+		}
+		if !c.enter(phaseWriting) {
+			return net.ErrClosed
+		}
+		n, err := c.tls.piece(k.rest[0])
+		if k.rest[0] = k.rest[0][n:]; err != nil {
+			return err
+		}
+	}
+}
+
+// flushSecure waits until the client has taken what TLS has written, or returns errParked.
+func (c *conn) flushSecure() error {
+	below := c.tls.below
+	if !below.keeps() {
+		return nil
+	}
+	if !c.enter(phaseWriting) {
+		return net.ErrClosed
+	}
+	if !c.out.crowded() {
+		c.out.begin()
+		return c.out.settle(below.flush(true))
+	}
+	if err := below.flush(false); err != nil || !below.keeps() {
+		return err
+	}
+	return errParked
+}
+
 // writeNow is writeRest in a crowd: what cannot be written at once is parked at once.
 func (x *exchange) writeNow() error {
 	k, c := &x.copying, x.c
@@ -225,7 +271,8 @@ func (x *exchange) writeNow() error {
 // restCopying has the exchange hold little while the client or the app is waited for, for long.
 func (x *exchange) restCopying(u *upstream) (again bool) {
 	k := &x.copying
-	if len(k.rest) == 0 && (k.pipe == nil || k.pipe.held == 0) {
+	kept := k.pipe != nil && k.pipe.held > 0 || x.c.tls != nil && x.c.tls.below.keeps()
+	if len(k.rest) == 0 && !kept {
 		return x.rest(nextApp)
 	}
 	n := 0

@@ -22,6 +22,7 @@ type conn struct {
 	info  Info
 	net   net.Conn
 	tcp   *net.TCPConn // nil under TLS
+	tls   *secured     // nil where nothing of TLS can be parked
 	in    stream       // from the client; a body that is being sent on has it while it runs
 	out   wait         // for writing to it
 	peer  peer         // what is said of the client to the app
@@ -51,8 +52,11 @@ type conn struct {
 func newConn(r *Relay, nc net.Conn, info Info) *conn {
 	c := &conn{relay: r, info: info, net: nc, first: true, since: r.tick.Load()}
 	c.tcp, _ = nc.(*net.TCPConn)
-	c.in.init(nc, smallBlock/2, r.reads)
-	if c.out = (wait{conn: nc, raw: c.in.raw, writing: true}); c.in.lot != nil {
+	if c.tls = secure(nc); c.tls != nil {
+		c.net = c.tls
+	}
+	c.in.init(c.net, smallBlock/2, r.reads)
+	if c.out = (wait{conn: c.net, raw: c.in.raw, writing: true}); c.in.lot != nil {
 		c.out.lot = r.writes
 	}
 	c.step = c.served
@@ -167,7 +171,7 @@ func (c *conn) serveNext() (again bool, err error) {
 		return false, nil
 	}
 	c.in.buf.release()
-	if c.in.raw != nil && c.in.buf.len() == 0 {
+	if c.in.plain && c.in.buf.len() == 0 {
 		return c.steady()
 	}
 	return true, nil

@@ -57,7 +57,7 @@ func (h *HTTP2Conn) Read(b []byte) (int, error) {
 
 // Write implements net.Conn. Most of what is written the kernel takes at once, so that no time has to be kept.
 func (h *HTTP2Conn) Write(b []byte) (n int, err error) {
-	if h.in.raw != nil {
+	if h.in.plain {
 		h.out, h.n, h.err = b, 0, nil
 		if err := h.in.raw.Write(h.step); err != nil {
 			return 0, err

@@ -9,8 +9,10 @@ import (
 // stream reads from a connection into a buffer that has a block only while there is something in it.
 type stream struct {
 	wait
-	buf  buffer
-	want int // room to have when reading
+	plain  bool     // the socket is read, and nothing is between
+	secure *secured // TLS is between, and waits can be parked
+	buf    buffer
+	want   int // room to have when reading
 
 	first   []byte // to be written before the next read
 	drained bool   // the last read took all that there was
@@ -24,9 +26,12 @@ type stream struct {
 // init readies a stream for a connection. Each read has room for at least want bytes. With a lot, waits can be parked.
 func (s *stream) init(c net.Conn, want int, l *lot) {
 	s.conn, s.want = c, want
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			s.raw, s.lot = raw, l
+	switch c := c.(type) {
+	case *secured:
+		s.secure, s.raw, s.lot = c, c.below.raw, l
+	case *net.TCPConn:
+		if raw, err := c.SyscallConn(); err == nil {
+			s.plain, s.raw, s.lot = true, raw, l
 			s.read = s.ready
 			s.look = func(fd uintptr) bool {
 				if s.said(fd) {
@@ -57,7 +62,7 @@ func (s *stream) awaitLong() error {
 
 // fill reads at least one more byte, or returns an error: io.EOF at the end.
 func (s *stream) fill() error {
-	if s.raw == nil {
+	if !s.plain {
 		s.buf.reserve(s.want)
 		n, err := s.conn.Read(s.buf.free())
 		s.buf.w += n
@@ -86,7 +91,7 @@ const errStale connError = "the connection is not silent"
 // ask writes b and reads what is answered, or returns errParked. If something has come before b is written, which nobody
 // asked for, that is errStale: it must not be taken for the answer.
 func (s *stream) ask(b []byte) error {
-	if s.raw == nil {
+	if !s.plain {
 		if _, err := s.conn.Write(b); err != nil {
 			return err
 		}
@@ -122,7 +127,7 @@ func (s *stream) ready(fd uintptr) bool {
 
 // silent returns errStale if something has come that nobody asked for.
 func (s *stream) silent() error {
-	if s.raw == nil {
+	if !s.plain {
 		return nil // not to be seen without waiting
 	}
 	s.n, s.err = 1, nil
@@ -196,14 +201,17 @@ func writeSome(fd uintptr, b []byte) (int, error) {
 // poll reads what there is, without waiting. It reports whether it has read anything or found the end; if not, fill waits
 // for either.
 func (s *stream) poll() (bool, error) {
-	if s.raw == nil || s.drained {
+	if !s.plain || s.drained {
 		return false, nil
 	}
 	return s.try()
 }
 
-// try is poll for a TCP connection, whatever the last read has found.
+// try is poll for a connection of which waits can be parked, whatever the last read has found.
 func (s *stream) try() (bool, error) {
+	if s.secure != nil {
+		return s.trySecure()
+	}
 	ready := false
 	if err := s.raw.Read(func(fd uintptr) bool { ready = s.once(fd); return true }); err != nil {
 		return false, err
@@ -218,4 +226,18 @@ func (s *stream) try() (bool, error) {
 		return false, io.EOF
 	}
 	return true, nil
+}
+
+func (s *stream) trySecure() (bool, error) {
+	s.buf.reserve(s.want)
+	n, err := s.secure.try(s.buf.free())
+	s.buf.w += n
+	if n > 0 {
+		return true, nil // an error comes again
+	}
+	s.buf.release()
+	if err == errAgain { //nolint:errorlint // TLS returns it as it is
+		return false, nil
+	}
+	return false, err
 }

@@ -1,24 +1,25 @@
 package proxy
 
 import (
-	"bytes"
 	"container/list"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/net/http2"
 )
 
-// places bounds how many connections of HTTP/2 are served at a time. A further one waits until another ends, which costs
+// places bounds how many connections there are of a kind that costs much. A further one waits until another ends, which costs
 // neither a goroutine nor a buffer; after a while it is sent away. All methods may be called at any time.
 type places struct {
+	most     int
 	patience time.Duration
+	away     []byte // what a client gets before it is sent away
+	cause    string // why it is, for the log
 	log      logr.Logger
 
 	mu     sync.Mutex
-	free   int       // guarded by mu
+	taken  int       // guarded by mu
 	queue  list.List // guarded by mu: of *waiting, who came first is first
 	closed bool      // guarded by mu: nobody waits any more
 }
@@ -27,21 +28,21 @@ type places struct {
 type waiting struct {
 	conn    net.Conn
 	release func()
-	serve   func(leave func())
+	serve   func()
 	timer   *time.Timer
 	out     bool // guarded by places.mu: of the queue
 }
 
-// take has serve called, which must not block, once there is a place for a connection, or else closes and releases it. leave
-// gives the place back and releases.
-func (p *places) take(c net.Conn, release func(), serve func(leave func())) {
+// take has serve called, which must not block, once there is a place for a connection, which leave gives back. Where there
+// is none, the connection is closed and released in the end.
+func (p *places) take(c net.Conn, release, serve func()) {
 	w := &waiting{conn: c, release: release, serve: serve}
 	p.mu.Lock()
 	switch {
-	case p.free > 0:
-		p.free--
+	case p.taken < p.most:
+		p.taken++
 		p.mu.Unlock()
-		p.begin(w)
+		w.serve()
 	case p.closed:
 		p.mu.Unlock()
 		p.sendAway(w)
@@ -52,17 +53,10 @@ func (p *places) take(c net.Conn, release func(), serve func(leave func())) {
 	}
 }
 
-func (p *places) begin(w *waiting) {
-	w.serve(func() {
-		w.release()
-		p.leave()
-	})
-}
-
 // leave gives a place to who has waited longest, if anybody does.
 func (p *places) leave() {
-	if w := p.next(func() { p.free++ }); w != nil {
-		p.begin(w)
+	if w := p.next(func() { p.taken-- }); w != nil {
+		w.serve()
 	}
 }
 
@@ -106,20 +100,19 @@ func (p *places) close() {
 	}
 }
 
-// away is what a client gets for which there is no place: a server's first frame, and its last (RFC 9113 section 3.4 and
-// 6.8).
-var away = func() []byte {
-	var b bytes.Buffer // which takes all
-	f := http2.NewFramer(&b, nil)
-	_ = f.WriteSettings()
-	_ = f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte("too many connections"))
-	return b.Bytes()
-}()
+// crowded reports whether more than half of the places are taken.
+func (p *places) crowded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken > p.most/2
+}
 
 func (p *places) sendAway(w *waiting) {
-	p.log.V(1).Info("connection refused", "cause", "as many of HTTP/2 are open as may be")
-	_ = w.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the kernel has room for that little
-	_, _ = w.conn.Write(away)
+	p.log.V(1).Info("connection refused", "cause", p.cause)
+	if p.away != nil {
+		_ = w.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the kernel has room for that little
+		_, _ = w.conn.Write(p.away)
+	}
 	_ = w.conn.Close()
 	w.release()
 }
