@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
@@ -176,4 +179,50 @@ func TestTLSBrokenAnswerHasNoOrderlyEnd(t *testing.T) {
 	if b, err := io.ReadAll(c); err == nil {
 		t.Errorf("%q ends in order", b)
 	}
+}
+
+// A client that starts HTTP/2 without having agreed on it in the handshake is served, over TLS.
+func TestHTTP2OverTLSByPriorKnowledge(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) { c.TLS = certificate(t) })
+	c := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+	w := &wire2{conn: c, Framer: http2.NewFramer(c, c)}
+	w.enc = hpack.NewEncoder(&w.block)
+	_, _ = io.WriteString(c, http2.ClientPreface)
+	_ = w.WriteSettings()
+	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+	if got := w.end(); got != "200" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A handshake waits for its turn where as many are under way as may be, and those have little time.
+func TestHandshakesTakeTurns(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) { c.TLS, c.Limits = certificate(t), Limits{ReadHead: time.Minute, Drain: time.Second} })
+	turns := &g.sockets.handshakes
+	turns.mu.Lock()
+	turns.most = 1
+	turns.mu.Unlock()
+	taken := func(n, queue int) func() bool {
+		return func() bool {
+			turns.mu.Lock()
+			defer turns.mu.Unlock()
+			return turns.taken == n && turns.queue.Len() == queue
+		}
+	}
+	first := dial(t, g.addr)
+	_, _ = io.WriteString(first, "\x16\x03\x01\x02\x00\x01\x00")
+	eventually(t, "a handshake is under way", taken(1, 0))
+	second := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+	done := make(chan error, 1)
+	go func() { done <- second.HandshakeContext(t.Context()) }()
+	eventually(t, "another one waits", taken(1, 1))
+	if _, err := first.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // io.Reader's contract
+		t.Errorf("the first: %v, want its end", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("the second: %v", err)
+	}
+	eventually(t, "none is under way", taken(0, 0))
 }

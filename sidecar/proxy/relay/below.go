@@ -56,8 +56,13 @@ var errAgain net.Error = again{}
 
 type again struct{}
 
-func (again) Error() string   { return "nothing has come yet" }
-func (again) Timeout() bool   { return true }
+// Error returns the text.
+func (again) Error() string { return "nothing has come yet" }
+
+// Timeout implements net.Error.
+func (again) Timeout() bool { return true }
+
+// Temporary implements net.Error.
 func (again) Temporary() bool { return true }
 
 // Read implements net.Conn.

@@ -147,7 +147,6 @@ func (x *exchange) send(u *upstream) {
 // sendOn sends on until the body ends or is waited for without a goroutine.
 func (x *exchange) sendOn(u *upstream, e *gate.Edit) {
 	b, in := &x.body, &x.c.in
-	in.want = mediumBlock
 	for x.pumpSafely(u, e) {
 		if in.park(func() { x.sendOn(u, e) }) {
 			return
@@ -182,6 +181,9 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		if p := x.pumps(u); p != nil {
 			return x.pumpSplice(u, p)
 		}
+		if c.in.want = mediumBlock; c.in.crowded() {
+			c.in.want = smallBlock
+		}
 		c.body.reading.Store(true)
 		err := c.in.awaitLong()
 		if err == errParked { //nolint:errorlint // our own
@@ -193,7 +195,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 			return decision.BadRequest, false // the body is cut off
 		}
 		had := c.in.buf.len()
-		scratch := grab(mediumBlock)
+		scratch := grab(had)
 		out, err := b.take(&c.in.buf, c.relay.Limits.Head, e, scratch[:0])
 		c.body.bytes.Add(int64(had - c.in.buf.len()))
 		if err != nil {

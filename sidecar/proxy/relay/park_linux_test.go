@@ -3,6 +3,8 @@ package relay_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,19 +24,47 @@ import (
 type parking struct {
 	*testing.T
 	relay  *relay.Relay
-	client *net.TCPConn
+	client client
 	app    chan string   // what the app is to say next
 	ended  chan struct{} // the relay has let go of the connection
 }
 
+// client is a client's side of a connection.
+type client interface {
+	net.Conn
+	CloseWrite() error
+}
+
 func newParking(t *testing.T, c relay.Config) *parking {
+	t.Helper()
+	client, server := pair(t)
+	return park(t, c, client, server)
+}
+
+// newSecureParking is newParking for a client that speaks TLS.
+func newSecureParking(t *testing.T, c relay.Config) *parking {
+	t.Helper()
+	client, server := pair(t)
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS() // which makes one
+	t.Cleanup(cert.Close)
+	down := tls.Server(&relay.Below{Conn: server}, &tls.Config{Certificates: cert.TLS.Certificates}) //nolint:gosec // a test
+	up := tls.Client(client, &tls.Config{InsecureSkipVerify: true})                                  //nolint:gosec // a test
+	shaken := make(chan error)
+	go func() { shaken <- down.HandshakeContext(t.Context()) }()
+	if err := errors.Join(up.HandshakeContext(t.Context()), <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	return park(t, c, up, down)
+}
+
+func park(t *testing.T, c relay.Config, client client, server net.Conn) *parking {
 	t.Helper()
 	p := &parking{T: t, relay: startRelay(t, c), app: make(chan string, 8), ended: make(chan struct{})}
 	app := httptest.NewServer(p)
 	t.Cleanup(app.Close)
 	t.Cleanup(func() { close(p.app) })
 	upstream, _ := url.Parse(app.URL)
-	client, server := pair(t)
 	t.Cleanup(func() { _ = client.Close() })
 	_ = client.SetDeadline(time.Now().Add(20 * time.Second))
 	p.client = client
@@ -276,6 +306,10 @@ func TestLongWaitsAreParked(t *testing.T) {
 				t.Parallel()
 				run(newParking(t, relay.Config{Crowd: crowd, Limits: relay.Limits{Write: time.Second}}))
 			})
+			t.Run("over TLS, "+name+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				run(newSecureParking(t, relay.Config{Crowd: crowd, Limits: relay.Limits{Write: time.Second}}))
+			})
 		}
 	}
 }
@@ -284,14 +318,15 @@ func TestLongWaitsAreParked(t *testing.T) {
 func TestParkedWaitsEnd(t *testing.T) {
 	t.Parallel()
 	const soon = 400 * time.Millisecond
-	cases := map[string]struct {
+	type ending struct {
 		limits relay.Limits
 		send   string
 		parks  int
 		then   func(*relay.Relay)
 		want   string // a part of what the client gets; empty: nothing
 		reset  bool
-	}{
+	}
+	cases := map[string]ending{
 		"a head that does not come":       {limits: relay.Limits{ReadHead: soon}, send: "GET / HT", parks: 1},
 		"no request":                      {limits: relay.Limits{ReadHead: soon}, parks: 1},
 		"no next request":                 {limits: relay.Limits{Idle: soon}, send: getEcho, parks: 1, want: ok},
@@ -305,27 +340,37 @@ func TestParkedWaitsEnd(t *testing.T) {
 		"a tunnel, by a close":            {send: "GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n", parks: 2, want: "HTTP/1.1 101 ", then: (*relay.Relay).Close},
 		"a client that has gone for good": {send: "GET /say HTTP/1.1\r\nHost: a\r\n\r\n", parks: 1, then: nil, reset: true},
 	}
+	run := func(t *testing.T, p *parking, c *ending) {
+		t.Helper()
+		p.send(c.send)
+		p.wait(c.parks)
+		switch {
+		case c.then != nil:
+			c.then(p.relay)
+		case c.want == "" && c.reset:
+			_ = p.client.(*net.TCPConn).SetLinger(0)
+			_ = p.client.Close()
+		}
+		<-p.ended
+		if n := p.relay.Watched(); n > 0 {
+			t.Errorf("%d waits are remembered", n)
+		}
+		got, err := io.ReadAll(p.client)
+		if c.want == "" && len(got) > 0 || !strings.HasPrefix(string(got), c.want) || (err != nil) != c.reset {
+			t.Errorf("got %.80q, %v; want %q, reset %v", got, err, c.want, c.reset)
+		}
+	}
 	for what, c := range cases {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			p := newParking(t, relay.Config{Limits: c.limits})
-			p.send(c.send)
-			p.wait(c.parks)
-			switch {
-			case c.then != nil:
-				c.then(p.relay)
-			case c.want == "" && c.reset:
-				_ = p.client.SetLinger(0)
-				_ = p.client.Close()
-			}
-			<-p.ended
-			if n := p.relay.Watched(); n > 0 {
-				t.Errorf("%d waits are remembered", n)
-			}
-			got, err := io.ReadAll(p.client)
-			if c.want == "" && len(got) > 0 || !strings.HasPrefix(string(got), c.want) || (err != nil) != c.reset {
-				t.Errorf("got %.80q, %v; want %q, reset %v", got, err, c.want, c.reset)
-			}
+			run(t, newParking(t, relay.Config{Limits: c.limits}), &c)
+		})
+		if c.want == "" && c.reset {
+			continue // of a client of TLS nobody knows that it has gone
+		}
+		t.Run("over TLS, "+what, func(t *testing.T) {
+			t.Parallel()
+			run(t, newSecureParking(t, relay.Config{Limits: c.limits}), &c)
 		})
 	}
 }
