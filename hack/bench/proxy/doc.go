@@ -27,5 +27,6 @@
 //     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.
 //
 // Files: rows.go says what is measured, proxies.go how each is started, measure.go and loadgen.go how, targets.go what is
-// wanted. The load generator and the app are in c/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
+// wanted, lua.go which row needs more packages than the others. The load generator and the app are in c/,
+// httputil.ReverseProxy with our gate in peer/, configurations in config/.
 package main

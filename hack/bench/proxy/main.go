@@ -21,6 +21,7 @@ type bench struct {
 	tools, data, dir          string
 	realtime, perf, quick     bool
 	priority                  []string // a command in front of those that are measured
+	leftOut                   string   // a note about rows that cannot be measured here, or empty
 	rounds                    int
 	time, latencyTime, settle time.Duration
 
@@ -71,6 +72,10 @@ func run(ctx context.Context, b *bench, pattern string, list bool) error {
 			chosen = append(chosen, r)
 		}
 	}
+	chosen, b.leftOut = available(chosen, installed)
+	if b.leftOut != "" {
+		fmt.Fprintln(os.Stderr, b.leftOut)
+	}
 	if list {
 		for _, r := range chosen {
 			fmt.Println(r.id())
@@ -78,7 +83,7 @@ func run(ctx context.Context, b *bench, pattern string, list bool) error {
 		return nil
 	}
 	if len(chosen) == 0 {
-		return fmt.Errorf("ROWS=%s fits no row; -list prints them", pattern)
+		return fmt.Errorf("ROWS=%s fits no row that can be measured here; -list prints them", pattern)
 	}
 	if err := b.prepare(); err != nil {
 		return err

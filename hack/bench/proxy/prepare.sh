@@ -32,6 +32,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   install "${missing[@]}"
 fi
 
+# Only the row of nginx with Lua needs these; without them it is left out.
+lua=(libnginx-mod-http-lua lua-luaossl lua-cjson)
+if [ "$(dpkg-query -W -f '${db:Status-Abbrev}\n' "${lua[@]}" 2>/dev/null | grep -c '^ii')" != ${#lua[@]} ] && [ "$(id -u)" = 0 ]; then
+  echo "installing ${lua[*]}" >&2
+  install "${lua[@]}" || echo "the row of nginx with Lua is left out: no ${lua[*]}" >&2
+fi
+
 mkdir -p "$dir"
 for program in upstream load spin; do
   gcc -O2 -Wall -Wextra -Werror -o "$dir/$program" "c/$program.c"

@@ -68,6 +68,11 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 		file, err := b.render("haproxy.cfg", s)
 		return []string{"haproxy", "-db", "-f", file}, err
 	case "nginx":
+		if k.mode == "cache" {
+			if _, err := b.render("verdict.lua", s); err != nil {
+				return nil, err
+			}
+		}
 		file, err := b.render("nginx.conf", s)
 		return []string{"nginx", "-c", file, "-e", filepath.Join(b.dir, "nginx.err")}, err
 	case "splice":

@@ -57,9 +57,9 @@ func (b *bench) report(chosen []row, m map[string]sample, before machine) string
 		} else {
 			table(&out, b.speedTable(rows, m))
 		}
-		if group == repeated {
-			fmt.Fprintln(&out, "\nnginx with lua-resty-jwt is not here: Debian has no package of that library.")
-		}
+	}
+	if b.leftOut != "" {
+		fmt.Fprintf(&out, "\n%s\n", b.leftOut)
 	}
 	if !math.IsInf(b.best, 1) {
 		fmt.Fprintf(&out, "\nslowed: a fixed piece of work took that much longer beside the row than at its best, %s us of CPU.\n", number(b.best, 0))

@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,6 +107,27 @@ func TestConfigurationsRender(t *testing.T) {
 		checks := strings.Contains(strings.Join(all, "\n"), "jwt_verify")
 		if want := mode == "jwt" || mode == "cache"; checks != want {
 			t.Errorf("%s: checks tokens: %v, want %v", mode, checks, want)
+		}
+	}
+}
+
+func TestNginxJudgesTokensWhereItHasLua(t *testing.T) {
+	t.Parallel()
+	b := &bench{}
+	for _, k := range []kind{nginx, nginxLua} {
+		s := settings{Port: 1, Upstream: 2, Mode: k.mode, Alg: "RS256", Key: "k.pem", Dir: t.TempDir()}
+		line, err := b.line(k, s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(line[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, missing := os.Stat(filepath.Join(s.Dir, "verdict.lua"))
+		checks := strings.Contains(string(text), "access_by_lua_block") && missing == nil
+		if want := k.checks(); checks != want {
+			t.Errorf("%s: checks tokens: %v, want %v", k.mode, checks, want)
 		}
 	}
 }

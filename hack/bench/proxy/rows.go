@@ -15,7 +15,7 @@ type row struct {
 // kind is what to start.
 type kind struct {
 	program string // one of direct, haproxy, nginx, peer, splice, bearerguard
-	// mode of haproxy: plain, tcp, jwt, cache.
+	// mode of haproxy: plain, tcp, jwt, cache; of nginx: plain, or cache, which needs Lua.
 	mode string
 	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app.
 	h2, h2Upstream bool
@@ -55,7 +55,8 @@ const (
 var (
 	haproxy     = kind{program: "haproxy", mode: "plain"}
 	haproxyJWT  = kind{program: "haproxy", mode: "jwt"}
-	nginx       = kind{program: "nginx"}
+	nginx       = kind{program: "nginx", mode: "plain"}
+	nginxLua    = kind{program: "nginx", mode: "cache"}
 	peer        = kind{program: "peer"}
 	bearerguard = kind{program: "bearerguard"}
 	// A cache that holds all tokens: the default of 8 MiB does not.
@@ -82,6 +83,7 @@ func repeatedRows() []row {
 		{name: "haproxy-ES256", proxy: haproxyJWT, load: one("ES256"), latency: true},
 		{name: "haproxy-cache-RS256", proxy: kind{program: "haproxy", mode: "cache"}, load: one("RS256"), latency: true},
 		{name: "nginx", proxy: nginx, load: one("RS256"), latency: true},
+		{name: "nginx-lua-cache-RS256", proxy: nginxLua, load: one("RS256"), latency: true},
 		{name: "reverseproxy-RS256", proxy: peer, load: one("RS256"), latency: true},
 	}
 	for _, alg := range []string{"RS256", "ES256"} {
@@ -175,7 +177,7 @@ func (r row) title() string {
 	name := r.name
 	for _, pair := range [][2]string{
 		{"reverseproxy", "ReverseProxy + gate"}, {"haproxy", "HAProxy"}, {"bearerguard", "Bearerguard"}, {"splice", "TCP splice (Go)"},
-		{"-tcp", " TCP mode"}, {"-cache", " cached verdict"}, {"-RS256", " RS256"}, {"-ES256", " ES256"},
+		{"-tcp", " TCP mode"}, {"-lua", " + Lua,"}, {"-cache", " cached verdict"}, {"-RS256", " RS256"}, {"-ES256", " ES256"},
 		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"}, {"-other", ", other build"},
 		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "}, {"1m-", "1 MiB: "},
 	} {
