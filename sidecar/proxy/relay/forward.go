@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -126,7 +125,7 @@ func (x *exchange) try(u *upstream) (int, error) {
 		if !x.c.enter(phaseWaiting) {
 			return 0, net.ErrClosed
 		}
-		runtime.Gosched() // see steady
+		x.c.relay.yield()
 		if err := u.in.ask(x.out); err != nil {
 			return 0, err
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,7 @@ type Relay struct {
 	ctx      context.Context //nolint:containedctx // ends waits for keys and dials; Serve has many callers and one life
 	stop     context.CancelFunc
 	every    time.Duration          // how often the sweep looks
+	oneCPU   bool                   // there is but one processor for goroutines
 	tick     atomic.Int64           // now, to the last sweep, in Unix nanoseconds
 	date     atomic.Pointer[[]byte] // the Date field of this second
 	draining atomic.Bool            // connections end with their next answer
@@ -101,6 +103,7 @@ type Relay struct {
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
 	r.every = r.Limits.every()
+	r.oneCPU = runtime.GOMAXPROCS(0) == 1
 	if r.Crowd == 0 {
 		r.Crowd = 1000
 	}
@@ -109,6 +112,14 @@ func New(c Config) *Relay {
 	r.look(time.Now())
 	go r.sweep(r.ctx)
 	return r
+}
+
+// yield lets others go first before something is written, as steady says. With several processors they are not kept from
+// it, and to change places costs more than it gives.
+func (r *Relay) yield() {
+	if r.oneCPU {
+		runtime.Gosched()
+	}
 }
 
 // Serve serves a connection until it ends, closes it, and calls release, unless HTTP2 has taken it over. It may return

@@ -1,10 +1,6 @@
 package relay
 
-import (
-	"runtime"
-
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-)
+import "github.com/bearerguard/bearerguard/sidecar/proxy/head"
 
 // steady serves requests as long as they are simple: complete with the bytes that have come, without anything that
 // makes the connection more than question and answer. It reports whether the connection goes on; what it is not for is
@@ -15,7 +11,7 @@ import (
 // nothing is forgotten, and a request costs five system calls: a read and a write on each side, and a look at whether the
 // app has said something unasked.
 //
-// Before it writes, a request lets the others go first that have something to read. So writes follow each other closely, and
+// Before it writes, on one processor, a request lets the others go first that have something to read. So writes follow each other closely, and
 // whom they are for need not be woken for each: a neighbour that has fallen asleep between two of them is a large part of
 // what a small request costs.
 func (c *conn) steady() (again bool, err error) {
@@ -70,7 +66,7 @@ func (c *conn) finish(fd uintptr) bool {
 	if c.answer == nil {
 		return true
 	}
-	runtime.Gosched() // see steady
+	c.relay.yield()
 	n, err := writeSome(fd, c.answer)
 	if err != nil {
 		c.over = true

@@ -41,13 +41,15 @@ func (t *trim) look(goroutines, idle int, now time.Time) {
 
 // Bounds of the garbage that there may be beside what is live.
 const (
-	garbage      = 32 << 20 // in bytes
-	leastPercent = 25       // of what is live: each collection looks at all of that
-	mostPercent  = 100      // the collector's own default
+	leastGarbage = 16 << 20 // in bytes: where little is live, collections would be frequent without need
+	mostGarbage  = 32 << 20
+	leastPercent = 25 // of what is live: each collection looks at all of that
+	mostPercent  = 400
+	usualPercent = 100 // the collector's own
 )
 
-// pace has the garbage collector run more often where much is live, as in a flood of connections: by itself it lets as much
-// garbage gather as there is live memory. With GOGC set, it does nothing.
+// pace has the garbage collector run more often where much is live, as in a flood of connections, and less often where little
+// is: by itself it lets as much garbage gather as there is live memory. With GOGC set, it does nothing.
 func (t *trim) pace() {
 	if _, set := os.LookupEnv("GOGC"); set {
 		return
@@ -55,7 +57,7 @@ func (t *trim) pace() {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
 	if t.percent == 0 {
-		t.percent = mostPercent
+		t.percent = usualPercent
 	}
 	if percent := percentFor(sample[0].Value.Uint64()); percent > t.percent*4/3 || percent < t.percent*3/4 {
 		t.percent = percent
@@ -65,5 +67,7 @@ func (t *trim) pace() {
 
 // percentFor is how much garbage there may be beside so many bytes that are live, in percent of them.
 func percentFor(live uint64) int {
-	return int(max(leastPercent, min(mostPercent, 100*garbage/max(live, 1)))) //nolint:gosec // at most 100
+	live = max(live, 1)
+	percent := min(max(usualPercent, 100*leastGarbage/live), 100*mostGarbage/live)
+	return int(max(leastPercent, min(mostPercent, percent))) //nolint:gosec // at most 400
 }

@@ -8,8 +8,11 @@ func TestGarbageBesideWhatIsLive(t *testing.T) {
 		live uint64
 		want int
 	}{
-		"an idle sidecar":              {0, 100},
-		"as much as the bound":         {32 << 20, 100},
+		"nothing":                      {0, 400},
+		"an idle sidecar":              {2 << 20, 400},
+		"a busy one":                   {8 << 20, 200},
+		"as much as the least":         {16 << 20, 100},
+		"as much as the most":          {32 << 20, 100},
 		"twice as much":                {64 << 20, 50},
 		"three times as much":          {96 << 20, 33},
 		"so much that looking is dear": {1 << 30, 25},
