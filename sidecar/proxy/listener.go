@@ -170,7 +170,7 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.
 const (
-	mostHandshakes   = 2000            // at a time; others wait for their turn
+	mostHandshakes   = 1000            // at a time; others wait for their turn
 	crowdedHandshake = 2 * time.Second // for one, where more than half as many are under way
 )
 
