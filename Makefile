@@ -70,7 +70,7 @@ bench-proxy: ## Measure a request's cost beside HAProxy and nginx (root; QUICK=1
 	$(BIN)/bench-proxy/bench-proxy
 
 .PHONY: bench-wear
-bench-wear: ## Attack a sidecar and measure what that costs it and others (three minutes; ONLY=regexp).
+bench-wear: ## Attack a sidecar and measure what that costs it and others (seven minutes; ONLY=regexp).
 	go build $(SIDECAR) -o $(BIN)/bench-wear/sidecar ./cmd/sidecar
 	go build -trimpath -o $(BIN)/bench-wear/bench-wear ./hack/bench/wear
 	$(BIN)/bench-wear/bench-wear --sidecar $(BIN)/bench-wear/sidecar --only '$(ONLY)'

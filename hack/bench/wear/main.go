@@ -1,7 +1,7 @@
 // Command wear attacks a sidecar in the ways that docs/limits.md names, and prints what each attack costs it in memory
 // and what it costs a well-behaved client in time.
 //
-//	make bench-wear                      # all, in three minutes
+//	make bench-wear                      # all, in seven minutes
 //	make bench-wear ONLY='slow|idle'     # some
 //
 // The sidecar is the real binary, a process of its own, with the limits that it has by default but for the number of
