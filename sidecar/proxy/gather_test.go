@@ -37,8 +37,7 @@ func (h *held) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestGatheredBytesAreAllWrittenInOrder(t *testing.T) {
-	t.Parallel()
+func TestGatheredBytesAreAllWrittenInOrder(t *testing.T) { //nolint:paralleltest // the wide blocks are the process's
 	for name, taken := range map[string]int32{"wide blocks": 0, "no wide block to be had": gatherWides} {
 		wideTaken.Add(taken)
 		near, far := net.Pipe()
@@ -64,8 +63,7 @@ func TestGatheredBytesAreAllWrittenInOrder(t *testing.T) {
 }
 
 // Four frames of the usual size are written at once, and what comes after them waits for room.
-func TestGatheredFramesAreWrittenTogether(t *testing.T) {
-	t.Parallel()
+func TestGatheredFramesAreWrittenTogether(t *testing.T) { //nolint:paralleltest // the wide blocks are the process's
 	h := &held{sizes: make(chan int), goOn: make(chan struct{})}
 	g := newGathered(h)
 	frame := make([]byte, 9+frameBytes)
