@@ -144,7 +144,7 @@ func claims(now time.Time, i int) map[string]any {
 func (s signer) bad(now time.Time) ([]string, error) {
 	var out []string
 	for name, value := range map[string]any{
-		"exp": now.Add(-time.Hour).Unix(), "nbf": now.Add(time.Hour).Unix(), "iss": "https://evil.example.com", "aud": "payments",
+		"exp": now.Add(-time.Hour).Unix(), "nbf": now.Add(8 * 24 * time.Hour).Unix(), "iss": "https://evil.example.com", "aud": "payments",
 	} {
 		c := claims(now, 0)
 		c[name] = value
