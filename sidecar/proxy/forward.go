@@ -37,14 +37,11 @@ type exchange struct {
 	interim  int         // interim answers so far
 }
 
-// maxInterim bounds the interim (1xx) answers to one request. The transport bounds none that ReverseProxy passes on.
-const maxInterim = 64
-
 var errInterim = errors.New("too many interim answers")
 
-// countInterim is an httptrace hook.
+// countInterim is an httptrace hook. The transport bounds no interim answers that ReverseProxy passes on.
 func (x *exchange) countInterim(int, textproto.MIMEHeader) error {
-	if x.interim++; x.interim > maxInterim {
+	if x.interim++; x.interim > relay.MaxInterim {
 		return errInterim
 	}
 	return nil
@@ -178,8 +175,8 @@ func targetURL(upstream *url.URL, target string) *url.URL {
 	return u
 }
 
-// forwardTrailers lets the client's trailers through but for those that RemoveTrailer names, and what only a head may say. The transport sends Out.Trailer
-// once the body has ended, which is when the server knows the values.
+// forwardTrailers lets the client's trailers through but for those that RemoveTrailer names, and what only a head may say.
+// The transport sends Out.Trailer once the body has ended, which is when the server knows the values.
 func forwardTrailers(pr *httputil.ProxyRequest, e gate.Edit) {
 	pr.Out.Trailer = nil
 	if len(pr.In.Trailer) == 0 || pr.Out.Body == nil {

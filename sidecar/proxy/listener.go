@@ -20,12 +20,12 @@ type connInfo = relay.Info
 
 // sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to http2Server.
 type sockets struct {
-	proxy  *Proxy
-	list   []net.Listener
-	ports  []int // our own, which must not be forwarded to
-	places chan struct{}
-	ctx    context.Context //nolint:containedctx // ends the goroutines that accept
-	stop   context.CancelFunc
+	proxy *Proxy
+	list  []net.Listener
+	ports []int           // our own, which must not be forwarded to
+	room  chan struct{}   // holds one for each connection
+	ctx   context.Context //nolint:containedctx // ends the goroutines that accept
+	stop  context.CancelFunc
 
 	clients    clients
 	handshakes places
@@ -35,7 +35,7 @@ type sockets struct {
 func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // Run says when it is over
 	s := &sockets{
-		proxy: p, places: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
+		proxy: p, room: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
 		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
 		handshakes: places{
 			most: mostHandshakes, patience: p.limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.log,
@@ -77,13 +77,13 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 	pause := time.Duration(0)
 	for {
 		select {
-		case s.places <- struct{}{}:
+		case s.room <- struct{}{}:
 		case <-s.ctx.Done():
 			return
 		}
 		c, err := l.Accept()
 		if err != nil {
-			<-s.places
+			<-s.room
 			if s.ctx.Err() != nil {
 				return
 			}
@@ -108,7 +108,7 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 	}
 	info, err := s.describe(c, listen)
 	release := func() {
-		<-s.places
+		<-s.room
 		s.clients.leave(info.Remote)
 		if s.proxy.observer != nil {
 			s.proxy.observer.Connection(-1)

@@ -6,11 +6,13 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
+// MaxInterim bounds the interim (1xx) answers to one request.
+const MaxInterim = 64
+
 // Bounds of an answer.
 const (
 	maxAnswerHead   = 256 << 10 // bytes
 	maxAnswerFields = 1000
-	maxInterim      = 64 // 1xx answers
 )
 
 var answerLimits = head.Limits{Bytes: maxAnswerHead, Fields: maxAnswerFields}
@@ -37,7 +39,7 @@ func (x *exchange) finalHead(u *upstream) (int, error) {
 		if x.res.Status >= 200 || x.res.Status == 101 {
 			return n, nil
 		}
-		if x.interim++; x.interim > maxInterim {
+		if x.interim++; x.interim > MaxInterim {
 			return 0, head.ErrTooLarge
 		}
 		if x.req.Minor == 1 {

@@ -239,7 +239,7 @@ func (b *body) whole(u *upstream) bool {
 			return false
 		}
 	}
-	patience := time.NewTimer(hesitation)
+	patience := time.NewTimer(noting)
 	defer patience.Stop()
 	select {
 	case <-b.result:

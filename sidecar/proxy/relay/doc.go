@@ -13,7 +13,8 @@
 // the app's answer, for more of it, for a client that takes nothing of it, for either end of a tunnel. The sweep finds such
 // waits; the goroutine that waits leaves everything in its conn, its exchange or its tunnel, and ends. One epoll instance
 // for reading and one for writing wait for all of them (lot_linux.go), and another goroutine goes on where the first has
-// stopped. In a crowd (Config.Crowd), waits that are likely to be long are parked at once.
+// stopped. In a crowd (Config.Crowd), waits that are likely to be long are parked at once. Under TLS what is waited for is the
+// socket below (below.go).
 //
 // # Connections to the app
 //

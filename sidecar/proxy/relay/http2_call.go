@@ -229,7 +229,7 @@ func (c *call) answerHead(u *upstream) (int, error) {
 		switch {
 		case x.res.Status >= 200 || x.res.Status == 101:
 			return n, nil
-		case interim == maxInterim:
+		case interim == MaxInterim:
 			return 0, head.ErrTooLarge
 		case !c.enter(phaseWriting):
 			return 0, net.ErrClosed

@@ -89,7 +89,7 @@ func (b *upload) stop(c *call) bool {
 	if c.up != nil {
 		patience := past
 		if b.last.Load() {
-			patience = time.Now().Add(hesitation) // the app may have answered before we came to know that it has all
+			patience = time.Now().Add(noting) // the app may have answered before we came to know that it has all
 		}
 		_ = c.up.conn.SetWriteDeadline(patience)
 	}

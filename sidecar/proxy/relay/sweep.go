@@ -54,6 +54,7 @@ const (
 	goneAfter    = time.Second     // from then on, a client that waits is looked at
 	halfClosed   = 2 * time.Second // how long a client that has closed its side is taken to wait for more
 	hesitation   = time.Second     // how long an app may take to ask for a body that the client holds back
+	noting       = time.Second     // how long it may take to note that the last of a body was sent, once the app has answered it
 	toTell       = 5 * time.Second // for telling a client that its time or the app's is up
 )
 

@@ -16,7 +16,7 @@ type trim struct {
 	idle int // goroutines with nothing to do when it was last done
 	last time.Time
 
-	percent int // of garbage, as pace has set it; 0: not yet
+	percent int // of garbage beside what is live
 }
 
 // Bounds of a trim.
@@ -56,9 +56,6 @@ func (t *trim) pace() {
 	}
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
-	if t.percent == 0 {
-		t.percent = usualPercent
-	}
 	if percent := percentFor(sample[0].Value.Uint64()); percent > t.percent*4/3 || percent < t.percent*3/4 {
 		t.percent = percent
 		debug.SetGCPercent(percent)
