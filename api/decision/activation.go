@@ -19,6 +19,7 @@ import (
 type activation struct {
 	token    token
 	request  *Request  // nil while claims alone are settled
+	path     string    // what request.path is: request.Path, or another reading of it
 	template *template // nil: no captures
 }
 
@@ -56,7 +57,7 @@ func (a *activation) requestVariable(name string) (any, bool) {
 	case "request.method":
 		return r.Method, true
 	case "request.path":
-		return r.Path, true
+		return a.path, true
 	case "request.host":
 		return r.Host, true
 	case "request.port":

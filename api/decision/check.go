@@ -143,11 +143,7 @@ func (c *compiler) checkSpec(spec *policy.Spec) {
 		c.fail("spec.mode", fmt.Sprintf("%q is no mode", clip(string(spec.Mode))), "Enforce or Audit")
 	}
 	if spec.Paths != nil {
-		switch spec.Paths.EncodedSlash {
-		case "", policy.RefuseEncodedSlash, policy.KeepEncodedSlash:
-		default:
-			c.fail("spec.paths.encodedSlash", fmt.Sprintf("%q is none", clip(string(spec.Paths.EncodedSlash))), "Refuse or Keep")
-		}
+		c.checkPaths(spec.Paths)
 	}
 	if spec.Streams != nil {
 		switch spec.Streams.OnExpiry {
@@ -158,6 +154,19 @@ func (c *compiler) checkSpec(spec *policy.Spec) {
 	}
 	if spec.Forward != nil {
 		c.checkForward(spec)
+	}
+}
+
+func (c *compiler) checkPaths(p *policy.Paths) {
+	switch p.EncodedSlash {
+	case "", policy.RefuseEncodedSlash, policy.KeepEncodedSlash:
+	default:
+		c.fail("spec.paths.encodedSlash", fmt.Sprintf("%q is none", clip(string(p.EncodedSlash))), "Refuse or Keep")
+	}
+	switch p.Forward {
+	case "", policy.ForwardCanonical, policy.ForwardAsSent:
+	default:
+		c.fail("spec.paths.forward", fmt.Sprintf("%q is none", clip(string(p.Forward))), "Canonical or AsSent")
 	}
 }
 

@@ -38,16 +38,12 @@ func (c *compiler) addPolicy(p Policy) {
 	spec := &p.Spec
 	audit := spec.Mode == policy.Audit
 	c.checkSpec(spec)
-	c.slash = policy.RefuseEncodedSlash
-	if spec.Paths != nil && spec.Paths.EncodedSlash == policy.KeepEncodedSlash {
-		c.slash = policy.KeepEncodedSlash
-	}
+	paths := pathOptions(spec.Paths)
+	c.slash = paths.Slash
 	if !audit {
+		c.enforcePaths(paths)
 		c.program.enforce = true
 		c.program.closes = c.program.closes || spec.Streams != nil && spec.Streams.OnExpiry == policy.CloseStream
-		if c.slash == policy.KeepEncodedSlash {
-			c.program.slash = c.slash
-		}
 	}
 	trusted := c.addIssuers(spec.Issuers, audit)
 	rules := c.addRules(spec.Rules, audit, trusted)
@@ -56,6 +52,24 @@ func (c *compiler) addPolicy(p Policy) {
 	} else {
 		c.enforce = append(c.enforce, rules...)
 		c.enforceIssuers(trusted)
+	}
+}
+
+// pathOptions are what one policy asks for.
+func pathOptions(p *policy.Paths) PathOptions {
+	if p == nil {
+		return PathOptions{}
+	}
+	return PathOptions{Slash: p.EncodedSlash, AsSent: p.Forward == policy.ForwardAsSent}
+}
+
+// enforcePaths takes in what an Enforce policy asks for. One is enough to keep encoded slashes, which every app gets in
+// the same form; the app is trusted to read paths as they were sent only if all policies trust it.
+func (c *compiler) enforcePaths(o PathOptions) {
+	all := &c.program.paths
+	all.AsSent = o.AsSent && (all.AsSent || !c.program.enforce)
+	if o.Slash == policy.KeepEncodedSlash {
+		all.Slash = policy.KeepEncodedSlash
 	}
 }
 

@@ -52,6 +52,7 @@ func TestCompileRefuses(t *testing.T) {
 		spec, path, says string
 	}{
 		"an unknown mode":            {"mode: Warn", "spec.mode", "Enforce or Audit"},
+		"an unknown paths.forward":   {"paths: {forward: Raw}", "spec.paths.forward", "Canonical or AsSent"},
 		"an unknown encodedSlash":    {"paths: {encodedSlash: Maybe}", "spec.paths.encodedSlash", "Refuse or Keep"},
 		"an empty list of issuers":   {"issuers: []", "spec.issuers", "left out"},
 		"an empty list of rules":     {"rules: []", "spec.rules", "left out"},
@@ -271,6 +272,7 @@ func TestCompileTakes(t *testing.T) {
 		"every field of an issuer":       "issuers: [{name: a, issuer: 'https://a', audiences: [x], keys: {secretRef: {name: a, key: b}}, algorithms: [HS256, RS256], types: [at+jwt], from: [{header: Authorization, prefix: 'Bearer '}, {cookie: s}, {query: q}, {webSocketProtocol: bearer}], decryption: {secretRef: {name: a, key: b}, allowUnsigned: true}, requiredClaims: [sub], clockSkew: 5m, maxAge: 1h, allowMissingExp: true}]",
 		"a URL with a CA":                "issuers: [{name: a, issuer: x, anyAudience: true, keys: {jwksURL: 'https://a/k?x=1'}, caSecretRef: {name: a, key: b}}]",
 		"an inline key":                  `issuers: [{name: a, issuer: x, anyAudience: true, keys: {jwks: '{"keys":[{"kty":"RSA","n":"x","e":"AQAB"}]}'}}]`,
+		"targets as they were sent":      "paths: {forward: AsSent, encodedSlash: Keep}\nrules: [{name: r, match: [{paths: ['/a%2fb', '/a;v=*']}], deny: {}}]",
 		"a slash that is kept":           "paths: {encodedSlash: Keep}\nrules: [{name: r, match: [{paths: ['/a%2fb']}], deny: {}}]",
 		"anonymous with when":            "rules: [{name: r, allow: {anonymous: true, when: 'request.method == \"GET\"'}}]",
 		"all of CEL":                     corp + `rules: [{name: r, match: [{paths: ['/{x}']}], allow: {when: 'path.x != "" && has(claims.a) && claims.list.exists(e, e == "a") && request.headers["x"].startsWith("a") && "y" in request.headers && has(request.headers.z) && request.query["q"][0] == "1" && request.port == 80 && cidr("10.0.0.0/8").containsIP(ip(request.remoteIP)) && sets.contains(claims.list, ["a"]) && claims.scope.split(" ").exists(s, s == "a") && issuer == "b" && now > timestamp("2020-01-01T00:00:00Z") && path.x.matches("^[a-z]{1,20}$") && claims.n > 3 && request.path.lowerAscii() == "/a"'}}]`,

@@ -19,6 +19,7 @@ type judge struct {
 	few     [4]tally  // of the first groups
 	more    []tally   // of the others
 	record  *recorder // nil, or what Explain wants to know
+	found   *found    // nil: rules that fit are tallied at once
 
 	unlimited bool  // an Enforce rule without maxBody allows
 	maxBody   int64 // the largest of those that do, in bytes
@@ -56,7 +57,11 @@ func (p *Program) decide(r *Request, s *Subject, record *recorder) Decision {
 	for i := range p.groups {
 		*j.of(i) = tally{none, none, none}
 	}
-	p.routes.walk(&j, r.Path[1:], true)
+	if record == nil && r.Readings == nil {
+		p.routes.walk(&j, r.Path[1:], true)
+	} else {
+		j.walkAll()
+	}
 	return j.decision()
 }
 
@@ -65,10 +70,10 @@ func (j *judge) match(masks []mask) {
 	for _, m := range masks {
 		fits := m.bits & j.subject.fits[m.word]
 		scope := m.bits & j.subject.butScope[m.word]
-		if j.record != nil {
-			j.record.note(m, fits)
-		}
-		if fits|scope != 0 {
+		switch {
+		case j.found != nil:
+			j.found.add(m, fits, scope)
+		case fits|scope != 0:
 			j.tally(m.word, fits, scope)
 		}
 	}
@@ -104,19 +109,31 @@ func (j *judge) matchRoute(route *route) {
 	if j.record == nil && !j.settled(r) {
 		return
 	}
-	holds, problem := r.decideWhen(&activation{
-		token:    r.seen(j.subject.token(r.group)),
-		request:  j.request,
-		template: route.template,
-	})
+	holds, problem := j.decideWhen(route)
 	if j.record != nil {
 		j.record.noteWhen(r.number, holds, problem)
 	}
 	if holds {
 		j.matchOne(m)
-	} else if j.record != nil {
-		j.record.note(m, 0)
+	} else if j.found != nil {
+		j.found.add(m, 0, 0)
 	}
+}
+
+// decideWhen evaluates the condition of a route. That of an allow rule must hold in whatever way the path is read.
+func (j *judge) decideWhen(route *route) (holds bool, problem string) {
+	r := route.rule
+	a := activation{
+		token: r.seen(j.subject.token(r.group)), request: j.request, path: j.request.Path, template: route.template,
+	}
+	holds, problem = r.decideWhen(&a)
+	for _, reading := range j.request.Readings {
+		if holds && !r.deny && reading.DenyOnly {
+			a.path = reading.Path
+			holds, problem = r.decideWhen(&a)
+		}
+	}
+	return holds, problem
 }
 
 // settled reports whether the conditions on the token hold, scopes aside: else the rule cannot fit.

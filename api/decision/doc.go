@@ -13,7 +13,7 @@
 // else an allow rule that fits lets the request through; else the request is refused. An error while evaluating a CEL
 // expression never opens anything: in an allow rule it means "does not fit", in a deny rule "fits".
 //
-// What is matched is what is forwarded: CanonicalPath and CanonicalHost bring a request to the one form that rules see
+// What is matched is what is forwarded: ReadPath and CanonicalHost bring a request to the one form that rules see
 // and the app gets.
 //
 // Everything here is pure: values in, values out, and the time comes in with the request. All types are safe for

@@ -56,7 +56,7 @@ rules:
     maxBody: 1Mi
 - {name: deny, match: [{paths: [/x]}], deny: {issuers: [corp], subjects: [ann], scopes: [a], claims: [{claim: a, exists: true}], when: 'now.getHours() < 6'}}
 forward: {token: Strip, headers: [{name: X-User, claim: sub, format: CSV}], payloadHeader: X-P}
-paths: {encodedSlash: Keep}
+paths: {encodedSlash: Keep, forward: AsSent}
 streams: {onExpiry: Close}
 `
 

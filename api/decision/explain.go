@@ -46,22 +46,8 @@ func newConditionReport(field string, holds bool, problem string) ConditionRepor
 
 // recorder keeps what a judge comes across, by rule number.
 type recorder struct {
-	matches, fits []bool
-	when          []*ConditionReport
-}
-
-// note takes down rules that match, and those of them that fit.
-func (rec *recorder) note(m mask, fits uint64) {
-	for i := range 64 {
-		bit := uint64(1) << i
-		n := m.word*64 + i
-		if m.bits&bit != 0 {
-			rec.matches[n] = true
-		}
-		if fits&bit != 0 {
-			rec.fits[n] = true
-		}
-	}
+	found *found
+	when  []*ConditionReport
 }
 
 // noteWhen takes down how a condition on the request turned out. A rule that matches in several ways holds in any.
@@ -79,8 +65,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 	if p == nil || len(p.groups) == 0 {
 		return Explanation{Decision: p.Decide(r, s)}
 	}
-	n := len(p.rules)
-	rec := &recorder{matches: make([]bool, n), fits: make([]bool, n), when: make([]*ConditionReport, n)}
+	rec := &recorder{when: make([]*ConditionReport, len(p.rules))}
 	e := Explanation{Decision: p.decide(r, s, rec)}
 	if s == nil {
 		s = p.nobody
@@ -100,7 +85,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
 	out := RuleReport{
 		Policy: r.policy, Rule: r.name, Audit: r.audit, Effect: "Allow",
-		Matches: rec.matches[r.number], Fits: rec.fits[r.number], MaxBody: r.maxBody,
+		Matches: has(rec.found.matches, r.number), Fits: has(rec.found.fits, r.number), MaxBody: r.maxBody,
 	}
 	if r.deny {
 		out.Effect = "Deny"
@@ -119,14 +104,28 @@ func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
 
 // mismatch returns the first field of the entry that does not fit.
 func (e *entry) mismatch(r *Request) string {
-	if e.paths != nil {
-		fits := false
-		for _, t := range e.paths {
-			fits = fits || t.fits(r.Path)
-		}
-		if !fits {
-			return "paths"
+	if !e.fitsPath(r) {
+		return "paths"
+	}
+	if field := e.misfit(r); field != "" {
+		return field
+	}
+	return "notPaths" // in another reading of the path
+}
+
+// fitsPath reports whether the path fits; in any way to read it for a deny rule, in every way for an allow rule.
+func (e *entry) fitsPath(r *Request) bool {
+	if e.paths == nil {
+		return true
+	}
+	fits := fitsAny(e.paths, r.Path)
+	for _, reading := range r.Readings {
+		switch one := fitsAny(e.paths, reading.Path); {
+		case e.deny:
+			fits = fits || one
+		case !reading.DenyOnly:
+			fits = fits && one
 		}
 	}
-	return e.misfit(r)
+	return fits
 }

@@ -73,12 +73,33 @@ func (e *entry) excluded(r *Request) string {
 	case e.notRemoteIPs != nil && fitsAddress(e.notRemoteIPs, r.Remote, lenient):
 		return "notRemoteIPs"
 	}
-	for _, t := range e.notPaths {
-		if t.fits(r.Path) {
-			return "notPaths"
-		}
+	if e.notPaths != nil && e.excludesPath(r) {
+		return "notPaths"
 	}
 	return ""
+}
+
+// excludesPath reports whether notPaths fits the path; for an allow rule in any way to read it.
+func (e *entry) excludesPath(r *Request) bool {
+	if fitsAny(e.notPaths, r.Path) {
+		return true
+	}
+	for _, reading := range r.Readings {
+		if !e.deny && fitsAny(e.notPaths, reading.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+// fitsAny reports whether one of the templates fits a path.
+func fitsAny(templates []*template, path string) bool {
+	for _, t := range templates {
+		if t.fits(path) {
+			return true
+		}
+	}
+	return false
 }
 
 func fitsHost(hosts []string, host string) bool {

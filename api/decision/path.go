@@ -7,7 +7,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// PathError says why a path cannot be brought to one canonical form. The texts are constants; none holds the path.
+// PathError says why a path has no canonical form. The texts are constants; none holds the path.
 type PathError string
 
 // Error returns the text.
@@ -15,36 +15,81 @@ func (e PathError) Error() string { return string(e) }
 
 // The reasons to refuse a path.
 const (
-	ErrPathStart        PathError = "path does not start with a slash"
-	ErrPathEscape       PathError = "path has a percent sign without two hexadecimal digits"
-	ErrPathControl      PathError = "path has a control byte"
-	ErrPathBackslash    PathError = "path has a backslash"
-	ErrPathEncodedSlash PathError = "path has an encoded slash"
-	ErrPathDelimiter    PathError = "path has a raw question mark or number sign"
-	ErrPathUTF8         PathError = "path is not UTF-8"
-	ErrPathClimb        PathError = "path has a dot segment that climbs out"
-	ErrPathHiddenDots   PathError = "path has a dot segment between encoded slashes"
+	ErrPathStart        PathError = "the path does not start with a slash"
+	ErrPathEscape       PathError = "the path has a percent sign without two hexadecimal digits"
+	ErrPathControl      PathError = "the path has a control byte"
+	ErrPathNUL          PathError = "the path has a NUL byte (%00)"
+	ErrPathBackslash    PathError = "the path has a backslash"
+	ErrPathEncodedSlash PathError = "the path has an encoded slash (%2F); paths.encodedSlash: Keep lets it in"
+	ErrPathDelimiter    PathError = "the path has a raw question mark or number sign"
+	ErrPathUTF8         PathError = "the path is not UTF-8"
+	ErrPathClimb        PathError = "the path climbs above the root with dot segments"
+	ErrPathHiddenDots   PathError = "the path has a dot segment beside an encoded slash"
+	ErrPathParamClimb   PathError = "the path climbs above the root once path parameters (;) are cut off"
 )
 
 const upperHex = "0123456789ABCDEF"
 
-// CanonicalPath returns the one spelling of a request path that rules see and the app gets (RFC 3986 section 6.2.2).
-// The input is the path of the request target, without query. Escapes are decoded and only unreserved characters,
-// sub-delims except ";", ":" and "@" stay raw; everything else is written %XX in upper case. So ";" becomes "%3B":
-// no app takes what follows for a path parameter. Repeated slashes become one and dot segments are resolved, encoded
-// or not. An encoded slash is refused, or with policy.KeepEncodedSlash stays "%2F" inside its segment. Whatever cannot
-// be read in one way only is refused: the error is a PathError.
+// PathOptions say how paths are read.
+type PathOptions struct {
+	// Slash says whether an encoded slash is refused (the default).
+	Slash policy.EncodedSlash
+	// AsSent says that the app gets the path as it was sent, so that it is the app that reads it.
+	AsSent bool
+}
+
+// Path is the path of a request target, without query.
+type Path struct {
+	// Forward is what the app gets: the canonical path, or with PathOptions.AsSent the path as it was sent.
+	Forward string
+	// Match is what rules see: see Request.Path.
+	Match string
+	// Readings are other ways in which an app may read what it gets; nil: there are none. See Request.Readings.
+	Readings []Reading
+}
+
+// ReadPath brings the path of a request target to its canonical form and to the form that rules see.
 //
-// The result is a fixed point: CanonicalPath of it is itself. A path that is canonical already costs no allocation.
-func CanonicalPath(raw string, slash policy.EncodedSlash) (string, error) {
+// The canonical form is a normal form of RFC 3986 section 6.2.2: escapes of unreserved characters are decoded, all others
+// stay, in upper case, since an encoded reserved character is not the same as the raw one (section 2.2). What may not be
+// raw in a path is encoded, and ";" too: so no app takes what follows for a path parameter. Repeated slashes become one
+// and dot segments are resolved, encoded or not. An encoded slash is refused, or with policy.KeepEncodedSlash stays "%2F"
+// inside its segment. Whatever cannot be read in one way only is refused: the error is a PathError.
+//
+// Rules see the same path with one spelling for each decoded segment: "%3D" is "=" there.
+//
+// Both forms are fixed points. A path that is canonical already costs no allocation, unless it has an encoded reserved
+// character.
+func ReadPath(raw string, o PathOptions) (Path, error) {
 	if raw == "" || raw[0] != '/' {
-		return "", ErrPathStart
+		return Path{}, ErrPathStart
 	}
 	if plainPath(raw) {
-		return raw, nil
+		return Path{Forward: raw, Match: raw}, nil
 	}
+	keep := o.Slash == policy.KeepEncodedSlash
+	canonical, err := canonicalPath(raw, keep)
+	if err != nil {
+		return Path{}, err
+	}
+	p := Path{Forward: canonical, Match: matchForm(canonical)}
+	switch {
+	case o.AsSent:
+		p.Forward = raw
+		p.Readings, err = readings(raw, p.Match)
+	case keep && strings.Contains(canonical, "%2F"):
+		p.Readings, err = readings(canonical, p.Match)
+	}
+	if err != nil {
+		return Path{}, err
+	}
+	return p, nil
+}
+
+// canonicalPath returns the canonical form of a path that starts with a slash.
+func canonicalPath(raw string, keepSlash bool) (string, error) {
 	var space [512]byte
-	out, err := appendCanonical(space[:0], raw, slash == policy.KeepEncodedSlash)
+	out, err := appendCanonical(space[:0], raw, keepSlash)
 	if err != nil {
 		return "", err
 	}
@@ -52,6 +97,35 @@ func CanonicalPath(raw string, slash policy.EncodedSlash) (string, error) {
 		return raw, nil
 	}
 	return string(out), nil
+}
+
+// matchForm decodes the escapes of a canonical path whose characters may be raw in one, so that segments which decode to
+// the same are the same. It does not allocate where there are none.
+func matchForm(canonical string) string {
+	i := strings.IndexByte(canonical, '%')
+	for ; i >= 0 && i < len(canonical); i++ {
+		if canonical[i] == '%' && rawInPath(escaped(canonical, i)) {
+			break
+		}
+	}
+	if i < 0 || i == len(canonical) {
+		return canonical
+	}
+	out := append(make([]byte, 0, len(canonical)), canonical[:i]...)
+	for ; i < len(canonical); i++ {
+		c := canonical[i]
+		if c == '%' && rawInPath(escaped(canonical, i)) {
+			c = escaped(canonical, i)
+			i += 2
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+// escaped returns the byte that the escape at position i of a canonical path stands for.
+func escaped(canonical string, i int) byte {
+	return byte(unhex(canonical[i+1])<<4 | unhex(canonical[i+2]))
 }
 
 // plainPath reports whether a path needs no work: only raw characters, no empty and no dotted segment.
@@ -71,13 +145,12 @@ func plainPath(s string) bool {
 	return true
 }
 
-// rawInPath reports whether a character stands for itself in a canonical path.
-func rawInPath(c byte) bool {
-	switch {
-	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		return true
-	}
-	return strings.IndexByte("-._~!$&'()*+,=:@", c) >= 0
+// rawInPath reports whether a character may stand for itself in a canonical path: pchar of RFC 3986 section 3.3 but ";".
+func rawInPath(c byte) bool { return unreserved(c) || strings.IndexByte("!$&'()*+,=:@", c) >= 0 }
+
+// unreserved reports whether an escape of the character is the character (RFC 3986 section 2.3).
+func unreserved(c byte) bool {
+	return alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 // appendCanonical writes the canonical form of raw, which starts with a slash, to out, which is empty.
@@ -126,7 +199,7 @@ func lastSlash(b []byte) int {
 	return 0
 }
 
-// appendSegment decodes one segment, checks it and writes it in canonical form.
+// appendSegment checks one segment and writes it in canonical form.
 func appendSegment(out []byte, segment string, keepSlash bool) ([]byte, error) {
 	start := len(out)
 	kept := false
@@ -144,7 +217,7 @@ func appendSegment(out []byte, segment string, keepSlash bool) ([]byte, error) {
 			return nil, err
 		}
 		kept = kept || c == '/'
-		if rawInPath(c) {
+		if unreserved(c) || !encoded && rawInPath(c) {
 			out = append(out, c)
 		} else {
 			out = append(out, '%', upperHex[c>>4], upperHex[c&15])
@@ -162,6 +235,8 @@ func appendSegment(out []byte, segment string, keepSlash bool) ([]byte, error) {
 // refuseByte returns why a byte, raw or from an escape, may not be in a segment.
 func refuseByte(c byte, encoded, keepSlash bool) error {
 	switch {
+	case c == 0:
+		return ErrPathNUL
 	case c < 0x20 || c == 0x7f:
 		return ErrPathControl
 	case c == '\\':

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -12,10 +14,11 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-func TestCanonicalPath(t *testing.T) {
+func TestReadPath(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		raw, want string
+		match     string // of rules, if it differs
 		err       error
 		keep      bool
 	}{
@@ -41,7 +44,13 @@ func TestCanonicalPath(t *testing.T) {
 		"a space is escaped":                        {raw: "/a b", want: "/a%20b"},
 		"a semicolon is escaped":                    {raw: "/admin;x=1/a", want: "/admin%3Bx=1/a"},
 		"dots before a semicolon are a name":        {raw: "/a/..;/b", want: "/a/..%3B/b"},
-		"sub-delims stay raw":                       {raw: "/%21$%26'()*+,=:@", want: "/!$&'()*+,=:@"},
+		"reserved characters stay as they are":      {raw: "/%21$%26'()*+,=:@", want: "/%21$%26'()*+,=:@", match: "/!$&'()*+,=:@"},
+		"an escaped plus is no plus":                {raw: "/a%2bb+c", want: "/a%2Bb+c", match: "/a+b+c"},
+		"an escaped equals sign is none":            {raw: "/a%3db=c", want: "/a%3Db=c", match: "/a=b=c"},
+		"every reserved character":                  {raw: "/%3a%40%21%24%26%27%28%29%2a%2b%2c%3d%3b%3f%23%5b%5d", want: "/%3A%40%21%24%26%27%28%29%2A%2B%2C%3D%3B%3F%23%5B%5D", match: "/:@!$&'()*+,=%3B%3F%23%5B%5D"},
+		"every unreserved mark":                     {raw: "/%2d%2e%5f%7e", want: "/-._~"},
+		"what may not be raw is escaped":            {raw: "/a\"<>[]^`{|}b", want: "/a%22%3C%3E%5B%5D%5E%60%7B%7C%7Db"},
+		"an escape of an escape stays one":          {raw: "/%252B%252b", want: "/%252B%252b"},
 		"an escaped percent stays":                  {raw: "/%252e%252e/a", want: "/%252e%252e/a"},
 		"an escaped question mark stays":            {raw: "/a%3fb%23c", want: "/a%3Fb%23c"},
 		"no slash at the start":                     {raw: "orders", err: decision.ErrPathStart},
@@ -51,7 +60,7 @@ func TestCanonicalPath(t *testing.T) {
 		"a cut escape":                              {raw: "/a%4", err: decision.ErrPathEscape},
 		"an escape of no hexadecimal digits":        {raw: "/%zz", err: decision.ErrPathEscape},
 		"an IIS escape":                             {raw: "/%u002e", err: decision.ErrPathEscape},
-		"NUL":                                       {raw: "/a%00b", err: decision.ErrPathControl},
+		"NUL":                                       {raw: "/a%00b", err: decision.ErrPathNUL},
 		"a raw control byte":                        {raw: "/a\tb", err: decision.ErrPathControl},
 		"an escaped line break":                     {raw: "/a%0d%0ab", err: decision.ErrPathControl},
 		"DEL":                                       {raw: "/a\x7f", err: decision.ErrPathControl},
@@ -80,88 +89,126 @@ func TestCanonicalPath(t *testing.T) {
 			if test.keep {
 				slash = policy.KeepEncodedSlash
 			}
-			got, err := decision.CanonicalPath(test.raw, slash)
-			if got != test.want || !errors.Is(err, test.err) {
-				t.Errorf("CanonicalPath(%q) = %q, %v; want %q, %v", test.raw, got, err, test.want, test.err)
+			if test.match == "" {
+				test.match = test.want
+			}
+			got, err := decision.ReadPath(test.raw, decision.PathOptions{Slash: slash})
+			if got.Forward != test.want || got.Match != test.match || !errors.Is(err, test.err) {
+				t.Errorf("ReadPath(%q) = %q, %q, %v; want %q, %q, %v", test.raw, got.Forward, got.Match, err, test.want, test.match, test.err)
 			}
 		})
 	}
 }
 
-// naivePath is CanonicalPath written for nothing but clarity.
-func naivePath(raw string, keep bool) (string, bool) {
+// naivePath is ReadPath written for nothing but clarity: it returns what is forwarded and what rules see.
+func naivePath(raw string, keep bool) (forward, match string, ok bool) {
 	if !strings.HasPrefix(raw, "/") || strings.ContainsAny(raw, "?#") {
-		return "", false
+		return "", "", false
 	}
-	var stack []string
+	var stack, sent []string
 	slash := false
 	for part := range strings.SplitSeq(raw[1:], "/") {
 		text, err := url.PathUnescape(part)
 		if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, '\\') || strings.ContainsRune(text, '/') && !keep {
-			return "", false
+			return "", "", false
 		}
 		for _, c := range []byte(text) {
 			if c < 32 || c == 127 {
-				return "", false
+				return "", "", false
 			}
 		}
 		slash = text == "" || text == "." || text == ".."
 		switch {
 		case text == ".." && len(stack) == 0:
-			return "", false
+			return "", "", false
 		case text == "..":
-			stack = stack[:len(stack)-1]
+			stack, sent = stack[:len(stack)-1], sent[:len(sent)-1]
 		case !slash:
 			pieces := strings.Split(text, "/")
 			for _, piece := range pieces {
 				if len(pieces) > 1 && (piece == "." || piece == "..") {
-					return "", false
+					return "", "", false
 				}
 			}
-			stack = append(stack, text)
+			stack, sent = append(stack, text), append(sent, part)
 		}
 	}
-	var b strings.Builder
-	for _, text := range stack {
-		b.WriteByte('/')
+	var f, m strings.Builder
+	for i, text := range stack {
+		f.WriteString("/" + naiveForward(sent[i]))
+		m.WriteByte('/')
 		for _, c := range []byte(text) {
-			if strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,=:@", rune(c)) {
-				b.WriteByte(c)
-			} else {
-				fmt.Fprintf(&b, "%%%02X", c)
-			}
+			m.WriteString(naiveEscape(c, unreserved+"!$&'()*+,=:@"))
 		}
 	}
 	if slash {
-		b.WriteByte('/')
+		f.WriteByte('/')
+		m.WriteByte('/')
 	}
-	return b.String(), true
+	return f.String(), m.String(), true
 }
 
-func FuzzCanonicalPath(f *testing.F) {
+const unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+
+func naiveEscape(c byte, raw string) string {
+	if strings.IndexByte(raw, c) >= 0 {
+		return string(rune(c))
+	}
+	return fmt.Sprintf("%%%02X", c)
+}
+
+// naiveForward decodes the escapes of unreserved characters, and escapes what may not be raw.
+func naiveForward(segment string) string {
+	var b strings.Builder
+	for i := 0; i < len(segment); i++ {
+		if segment[i] != '%' {
+			b.WriteString(naiveEscape(segment[i], unreserved+"!$&'()*+,=:@"))
+			continue
+		}
+		c, _ := strconv.ParseUint(segment[i+1:i+3], 16, 8)
+		b.WriteString(naiveEscape(byte(c), unreserved))
+		i += 2
+	}
+	return b.String()
+}
+
+func FuzzReadPath(f *testing.F) {
 	for _, s := range []string{
 		"/", "/a/b", "//a/./b/../c/", "/%2e%2e/a", "/a/..;/b", "/%c3%a4/ä", "/a%2fb", "/a%2f../b", "/a%5c", "/%00",
-		"/%u002e", "/a?b#c", "/%c0%ae", "*", "/%e2%82/%ac", "/a/b/..", "/a//..//", "/%25%32%66",
+		"/%u002e", "/a?b#c", "/%c0%ae", "*", "/%e2%82/%ac", "/a/b/..", "/a//..//", "/%25%32%66", "/a%3db;c", "/a%2fb;c/..;/d",
 	} {
-		f.Add(s, false)
-		f.Add(s, true)
+		f.Add(s, false, false)
+		f.Add(s, true, true)
 	}
-	f.Fuzz(func(t *testing.T, raw string, keep bool) {
-		slash := policy.RefuseEncodedSlash
+	f.Fuzz(func(t *testing.T, raw string, keep, asSent bool) {
+		o := decision.PathOptions{AsSent: asSent, Slash: policy.RefuseEncodedSlash}
 		if keep {
-			slash = policy.KeepEncodedSlash
+			o.Slash = policy.KeepEncodedSlash
 		}
-		got, err := decision.CanonicalPath(raw, slash)
-		want, ok := naivePath(raw, keep)
-		if got != want || (err == nil) != ok {
-			t.Fatalf("CanonicalPath(%q, %s) = %q, %v; the naive one says %q, %v", raw, slash, got, err, want, ok)
+		got, err := decision.ReadPath(raw, o)
+		forward, match, ok := naivePath(raw, keep)
+		if asSent && ok {
+			forward = raw
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, decision.ErrPathParamClimb) && (asSent || keep): // FuzzReadings holds it
+			return
+		case got.Forward != forward || got.Match != match || (err == nil) != ok:
+			t.Fatalf("ReadPath(%q, %+v) = %q, %q, %v; the naive one says %q, %q, %v", raw, o, got.Forward, got.Match, err, forward, match, ok)
+		case err != nil:
 			return
 		}
-		again, err := decision.CanonicalPath(got, slash)
-		if again != got || err != nil {
-			t.Fatalf("CanonicalPath(%q) = %q, %v; want a fixed point", got, again, err)
+		for _, r := range got.Readings {
+			if !strings.HasPrefix(r.Path, "/") || r.Path == got.Match {
+				t.Fatalf("ReadPath(%q, %+v) reads %q too", raw, o, r.Path)
+			}
+		}
+		again, err := decision.ReadPath(got.Forward, o)
+		if again.Forward != got.Forward || again.Match != got.Match || !slices.Equal(again.Readings, got.Readings) || err != nil {
+			t.Fatalf("ReadPath(%q) = %+v, %v; want a fixed point, %+v", got.Forward, again, err, got)
+		}
+		if again, err = decision.ReadPath(got.Match, o); again.Match != got.Match || err != nil {
+			t.Fatalf("ReadPath(%q) = %+v, %v; want a fixed point of Match", got.Match, again, err)
 		}
 	})
 }

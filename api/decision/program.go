@@ -63,7 +63,7 @@ type Program struct {
 	issuers []Issuer
 	routes  *node
 	nobody  *Subject // the verdicts for a request without a token
-	slash   policy.EncodedSlash
+	paths   PathOptions
 	enforce bool
 	closes  bool    // streams end with their token
 	limits  *limits // nil: no rule has maxBody
@@ -87,7 +87,7 @@ type group struct {
 func Compile(policies []Policy) (*Program, error) {
 	sorted := slices.Clone(policies)
 	slices.SortStableFunc(sorted, func(a, b Policy) int { return strings.Compare(a.ID(), b.ID()) })
-	c := compiler{program: &Program{routes: &node{}, slash: policy.RefuseEncodedSlash}}
+	c := compiler{program: &Program{routes: &node{}}}
 	for i, p := range sorted {
 		c.policy = p.ID()
 		if i > 0 && sorted[i-1].ID() == p.ID() {
@@ -122,12 +122,13 @@ func (p *Program) Enforcing() bool { return p != nil && p.enforce }
 // CloseOnExpiry reports whether streams are to be closed when their token expires: if any Enforce policy asks for it.
 func (p *Program) CloseOnExpiry() bool { return p != nil && p.closes }
 
-// EncodedSlash says how CanonicalPath must treat "%2F": Keep if any Enforce policy asks for it.
-func (p *Program) EncodedSlash() policy.EncodedSlash {
-	if p == nil || p.slash == "" {
-		return policy.RefuseEncodedSlash
+// PathOptions say how ReadPath must read the paths of requests: encoded slashes are kept if any Enforce policy asks for it,
+// and paths are forwarded as they were sent if all Enforce policies do.
+func (p *Program) PathOptions() PathOptions {
+	if p == nil {
+		return PathOptions{}
 	}
-	return p.slash
+	return p.paths
 }
 
 // FieldError is one problem in one field of one policy.

@@ -9,12 +9,16 @@ import (
 type Request struct {
 	Method   string     // as sent; methods have case (RFC 9110 section 9.1)
 	Host     string     // as CanonicalHost returns it
-	Path     string     // as CanonicalPath returns it
+	Path     string     // as ReadPath returns it in Path.Match
 	RawQuery string     // without "?"
 	Header   Header     // nil: no headers
 	Port     int        // the port that the client dialled
 	Remote   netip.Addr // the peer of the connection
 	Now      time.Time
+
+	// Readings are other ways to read Path. A deny rule fits if it fits in any way, an allow rule if it fits in each way
+	// that is not DenyOnly. None: nil.
+	Readings []Reading
 
 	// ClientCert is what the verified certificate of a TLS client says; nil without one.
 	ClientCert *ClientCert

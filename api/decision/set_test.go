@@ -278,25 +278,30 @@ func TestProgramSettings(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		specs     []string
-		slash     policy.EncodedSlash
+		paths     decision.PathOptions
 		enforcing bool
 		closes    bool
 	}{
-		"no policies":                         {slash: policy.RefuseEncodedSlash},
-		"one that keeps slashes":              {specs: []string{"{}", "paths: {encodedSlash: Keep}"}, slash: policy.KeepEncodedSlash, enforcing: true},
-		"an Audit policy that keeps slashes":  {specs: []string{"{}", "mode: Audit\npaths: {encodedSlash: Keep}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
-		"streams end with their token":        {specs: []string{"{}", "streams: {onExpiry: Close}"}, slash: policy.RefuseEncodedSlash, enforcing: true, closes: true},
-		"streams of an Audit policy go on":    {specs: []string{"streams: {onExpiry: Keep}", "mode: Audit\nstreams: {onExpiry: Close}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
-		"an Audit policy alone":               {specs: []string{"mode: Audit"}, slash: policy.RefuseEncodedSlash},
-		"Enforce is the default":              {specs: []string{"{}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
-		"Enforce by name, slashes by default": {specs: []string{"mode: Enforce\npaths: {}"}, slash: policy.RefuseEncodedSlash, enforcing: true},
+		"no policies":                         {},
+		"one that keeps slashes":              {specs: []string{"{}", "paths: {encodedSlash: Keep}"}, paths: decision.PathOptions{Slash: policy.KeepEncodedSlash}, enforcing: true},
+		"an Audit policy that keeps slashes":  {specs: []string{"{}", "mode: Audit\npaths: {encodedSlash: Keep}"}, enforcing: true},
+		"streams end with their token":        {specs: []string{"{}", "streams: {onExpiry: Close}"}, enforcing: true, closes: true},
+		"streams of an Audit policy go on":    {specs: []string{"streams: {onExpiry: Keep}", "mode: Audit\nstreams: {onExpiry: Close}"}, enforcing: true},
+		"paths as they were sent":             {specs: []string{"paths: {forward: AsSent}", "paths: {forward: AsSent}"}, paths: decision.PathOptions{AsSent: true}, enforcing: true},
+		"one of two wants them as sent":       {specs: []string{"paths: {forward: AsSent}", "paths: {forward: Canonical}"}, enforcing: true},
+		"the other of two does":               {specs: []string{"{}", "paths: {forward: AsSent}"}, enforcing: true},
+		"an Audit policy has no say in that":  {specs: []string{"paths: {forward: AsSent}", "mode: Audit"}, paths: decision.PathOptions{AsSent: true}, enforcing: true},
+		"an Audit policy that wants them":     {specs: []string{"{}", "mode: Audit\npaths: {forward: AsSent}"}, enforcing: true},
+		"an Audit policy alone":               {specs: []string{"mode: Audit"}},
+		"Enforce is the default":              {specs: []string{"{}"}, enforcing: true},
+		"Enforce by name, slashes by default": {specs: []string{"mode: Enforce\npaths: {}"}, enforcing: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := compile(t, test.specs...)
-			if p.EncodedSlash() != test.slash || p.Enforcing() != test.enforcing || p.CloseOnExpiry() != test.closes {
-				t.Errorf("EncodedSlash %s, Enforcing %v, CloseOnExpiry %v", p.EncodedSlash(), p.Enforcing(), p.CloseOnExpiry())
+			if p.PathOptions() != test.paths || p.Enforcing() != test.enforcing || p.CloseOnExpiry() != test.closes {
+				t.Errorf("PathOptions %+v, Enforcing %v, CloseOnExpiry %v", p.PathOptions(), p.Enforcing(), p.CloseOnExpiry())
 			}
 		})
 	}

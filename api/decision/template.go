@@ -50,7 +50,7 @@ type templateError struct {
 	problem, want string
 }
 
-// parseTemplate reads a path template. Literal segments are brought to the form that CanonicalPath gives to requests.
+// parseTemplate reads a path template. Literal segments are brought to the form of Path.Match.
 func parseTemplate(raw string, slash policy.EncodedSlash) (*template, *templateError) {
 	if len(raw) > 1024 {
 		return nil, &templateError{fmt.Sprintf("has %d bytes", len(raw)), "at most 1024"}
@@ -133,13 +133,13 @@ func parsePattern(prefix, suffix string, slash policy.EncodedSlash) (segment, *t
 	return segment{pattern: &p}, nil
 }
 
-// canonicalSegment returns a segment, or a part of one, as it is in a canonical path.
+// canonicalSegment returns a segment, or a part of one, as it is in Path.Match.
 func canonicalSegment(raw string, slash policy.EncodedSlash) (string, *templateError) {
 	out, err := appendSegment(nil, raw, slash == policy.KeepEncodedSlash)
 	if err != nil {
 		return "", &templateError{err.Error(), "a path that a request can have"}
 	}
-	return string(out), nil
+	return matchForm(string(out)), nil
 }
 
 // captureName reports whether a name can be used as path.name in CEL.

@@ -28,7 +28,7 @@ type Spec struct {
 	// +optional
 	Forward *Forward `json:"forward,omitempty"`
 
-	// Paths relaxes how request paths are checked before they are matched.
+	// Paths says how request paths are checked before they are matched, and in which form the app gets them.
 	// +optional
 	Paths *Paths `json:"paths,omitempty"`
 
@@ -117,14 +117,33 @@ const (
 	FormatJSON HeaderFormat = "JSON"
 )
 
-// Paths relaxes how request paths are checked.
+// Paths says how request paths are checked, and in which form the app gets them.
 type Paths struct {
 	// EncodedSlash is Refuse (default: 400) or Keep: "%2F" stays as it is, as part of one segment.
 	// If any Enforce policy that selects the pod says Keep, it is kept for the pod.
 	// +optional
 	// +kubebuilder:default=Refuse
 	EncodedSlash EncodedSlash `json:"encodedSlash,omitempty"`
+
+	// Forward is Canonical (default): the app gets the path in the form that rules were matched with. Or AsSent: the app
+	// gets the request target byte for byte, once its canonical form was judged; the app has to route it as that form reads.
+	// A pod gets targets as they were sent only if all Enforce policies that select it say AsSent.
+	// +optional
+	// +kubebuilder:default=Canonical
+	Forward PathForwarding `json:"forward,omitempty"`
 }
+
+// PathForwarding is the form in which the app gets the path.
+// +kubebuilder:validation:Enum=Canonical;AsSent
+type PathForwarding string
+
+// The forms in which an app gets the path. The empty value is ForwardCanonical.
+const (
+	// ForwardCanonical forwards the canonical form of the path.
+	ForwardCanonical PathForwarding = "Canonical"
+	// ForwardAsSent forwards the request target as it was sent.
+	ForwardAsSent PathForwarding = "AsSent"
+)
 
 // EncodedSlash says what becomes of "%2F" in a path.
 // +kubebuilder:validation:Enum=Refuse;Keep

@@ -18,8 +18,8 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		return
 	}
 	var sh shape
-	if reason := sh.read(r, s.program.EncodedSlash()); reason != "" {
-		v.Reason, v.Path = reason, sh.path
+	if reason := sh.read(r, s.program.PathOptions()); reason != "" {
+		v.Reason = reason
 		if !s.program.Enforcing() {
 			observe(r, v)
 			v.Audit = s.allSay(reason)
@@ -28,7 +28,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	}
 	dr := g.requests.Get().(*decision.Request)
 	*dr = decision.Request{
-		Method: r.Method, Host: sh.host, Path: sh.path, RawQuery: sh.query,
+		Method: r.Method, Host: sh.host, Path: sh.path.Match, Readings: sh.path.Readings, RawQuery: sh.query,
 		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: r.Time, ClientCert: r.ClientCert,
 	}
 	if dr.Header == nil {
@@ -37,7 +37,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	if dr.Now.IsZero() {
 		dr.Now = g.opts.Now()
 	}
-	v.Path = sh.path
+	v.Path = sh.path.Match
 	if s.program.Enforcing() {
 		s.enforceOn(dr, &sh, g, v)
 	} else {

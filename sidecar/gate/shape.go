@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -12,10 +11,10 @@ import (
 type shape struct {
 	host     string // without port
 	hostPort string // as forwarded
-	path     string
+	path     decision.Path
 	query    string
 	hasQuery bool
-	origin   string // path and query as they came, if the path came in its canonical form
+	origin   string // path and query as they came, if the path is forwarded as it came
 }
 
 // stripQuery takes the parameter that carried a token out of the query.
@@ -31,9 +30,9 @@ func (s *shape) target() string {
 		return s.origin
 	}
 	if !s.hasQuery {
-		return s.path
+		return s.path.Forward
 	}
-	return s.path + "?" + s.query
+	return s.path.Forward + "?" + s.query
 }
 
 // methodAllowed holds for methods that can be forwarded: CONNECT asks for a tunnel past the guard (RFC 9110 section
@@ -58,7 +57,7 @@ func tokenByte(c byte) bool {
 }
 
 // read brings target and host to their canonical form, or says why there is none.
-func (s *shape) read(r *Request, slash policy.EncodedSlash) decision.Reason {
+func (s *shape) read(r *Request, o decision.PathOptions) decision.Reason {
 	var err error
 	if s.host, err = decision.CanonicalHost(r.Host); err != nil {
 		return decision.BadHost
@@ -73,10 +72,10 @@ func (s *shape) read(r *Request, slash policy.EncodedSlash) decision.Reason {
 		return decision.BadPath
 	}
 	s.query, s.hasQuery = query, hasQuery
-	if s.path, err = decision.CanonicalPath(raw, slash); err != nil {
+	if s.path, err = decision.ReadPath(raw, o); err != nil {
 		return decision.BadPath
 	}
-	if s.path == raw {
+	if s.path.Forward == raw {
 		s.origin = origin
 	}
 	return ""

@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -11,29 +13,39 @@ import (
 // request line early.
 func FuzzShape(f *testing.F) {
 	for _, s := range [][2]string{
-		{"/a/../b?c=d", "Host.:80"}, {"http://h/%2e%2E/a", "h"}, {"//x;y", "[::1]:1"}, {"*", "h"}, {"/%zz", "h"}, {"/a#b", "u@h"},
+		{"/a/../b?c=d", "Host.:80"}, {"http://h/%2e%2E/a", "h"}, {"//x;y", "[::1]:1"}, {"*", "h"}, {"/%zz", "h"}, {"/a#b", "u@h"}, {"/a%3db;c//d", "h"},
 	} {
-		f.Add(s[0], s[1], true)
+		f.Add(s[0], s[1], true, false)
+		f.Add(s[0], s[1], false, true)
 	}
-	f.Fuzz(func(t *testing.T, target, host string, keep bool) {
-		slash := policy.RefuseEncodedSlash
+	f.Fuzz(func(t *testing.T, target, host string, keep, asSent bool) {
+		o := decision.PathOptions{AsSent: asSent}
 		if keep {
-			slash = policy.KeepEncodedSlash
+			o.Slash = policy.KeepEncodedSlash
 		}
 		var s, again shape
-		if s.read(&Request{Method: "GET", Target: target, Host: host}, slash) != "" {
+		if s.read(&Request{Method: "GET", Target: target, Host: host}, o) != "" {
 			return
 		}
 		out := s.target()
-		if strings.ContainsAny(out+s.hostPort, "\r\n\x00 #\\") || !strings.HasPrefix(out, "/") || strings.HasPrefix(out, "//") {
+		if strings.ContainsAny(out+s.hostPort, "\r\n\x00 #\\") && (!asSent || strings.ContainsAny(s.hostPort+s.query, "\r\n\x00 #\\")) || !strings.HasPrefix(out, "/") {
 			t.Fatalf("forwards %q to %q", out, s.hostPort)
 		}
-		reason := again.read(&Request{Method: "GET", Target: out, Host: s.hostPort}, slash)
+		if asSent {
+			if _, origin, absolute := strings.Cut(target, "://"); target[0] == '/' && out != target || absolute && out[0] == '/' && !strings.HasSuffix("/"+origin, out[1:]) {
+				t.Fatalf("%q is forwarded as %q", target, out)
+			}
+			return
+		}
+		if strings.HasPrefix(out, "//") {
+			t.Fatalf("forwards %q", out)
+		}
+		reason := again.read(&Request{Method: "GET", Target: out, Host: s.hostPort}, o)
 		if again.target() != out {
 			t.Fatalf("%q became %q, then %q", target, out, again.target())
 		}
 		s.origin, again.origin = "", "" // only the second is as it came
-		if reason != "" || again != s {
+		if reason != "" || !reflect.DeepEqual(again, s) {
 			t.Fatalf("%q %q became %+v, then %+v (%s)", target, host, s, again, reason)
 		}
 	})

@@ -117,7 +117,7 @@ func (f *forwarder) forward(w *relay.Watched, r *http.Request, info *connInfo, v
 func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.In.Context())
 	v := x.verdict
-	pr.Out.URL = targetURL(x.info.Upstream, v.Target)
+	pr.Out.URL = targetURL(x.info.Upstream, v.Target, v.Host)
 	pr.Out.Host = v.Host
 	for name := range pr.Out.Header {
 		if v.Edit.Remove(name) {
@@ -159,18 +159,13 @@ func trailersOnly(res *http.Response) error {
 	return nil
 }
 
-// targetURL makes a URL that is written as exactly the target.
-func targetURL(upstream *url.URL, target string) *url.URL {
+// targetURL makes a URL that is written as exactly the target, with the host that the request is sent with.
+func targetURL(upstream *url.URL, target, host string) *url.URL {
 	path, query, hasQuery := strings.Cut(target, "?")
-	u := &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, RawQuery: query, ForceQuery: hasQuery && query == ""}
-	if !strings.HasPrefix(path, "//") {
-		u.Opaque = path
-		return u
-	}
-	// Two slashes would read as an authority; only targets that nobody enforces a policy on can have them.
-	u.RawPath = path
-	if u.Path, _ = url.PathUnescape(path); u.Path == "" {
-		u.Path = path
+	u := &url.URL{Scheme: upstream.Scheme, Host: upstream.Host, RawQuery: query, ForceQuery: hasQuery && query == "", Opaque: path}
+	if strings.HasPrefix(path, "//") {
+		// Two slashes would read as an authority. The transport cuts scheme and host off an absolute target.
+		u.Opaque = "//" + host + path
 	}
 	return u
 }

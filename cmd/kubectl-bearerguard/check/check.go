@@ -105,7 +105,7 @@ func Run(in Input) (Report, error) {
 	})
 	report := newReport(verdict)
 	report.Notes = notes
-	return report, explain(&report, in, program, b, verdict.Path)
+	return report, explain(&report, in, program, b)
 }
 
 func selected(policies []bundle.Object, labels map[string]string) []bundle.Object {
@@ -159,17 +159,19 @@ func newReport(v gate.Verdict) Report {
 
 // explain adds what each issuer says of the token and what each rule says of the request. A request that has no
 // canonical form was refused before any rule.
-func explain(report *Report, in Input, program *decision.Program, b *bundle.Bundle, path string) error {
-	if path == "" {
-		return nil
-	}
+func explain(report *Report, in Input, program *decision.Program, b *bundle.Bundle) error {
 	host, err := decision.CanonicalHost(in.Host)
 	if err != nil {
 		return nil //nolint:nilerr // the verdict says so already
 	}
-	_, query, _ := strings.Cut(in.Target, "?")
+	raw, query, _ := strings.Cut(in.Target, "?")
+	path, err := decision.ReadPath(raw, program.PathOptions())
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
 	request := decision.Request{
-		Method: in.Method, Host: host, Path: path, RawQuery: query, Header: in.Header, Port: in.Port, Remote: in.Remote, Now: in.Now,
+		Method: in.Method, Host: host, Path: path.Match, Readings: path.Readings, RawQuery: query,
+		Header: in.Header, Port: in.Port, Remote: in.Remote, Now: in.Now,
 	}
 	subject, err := identify(report, request, program, b)
 	if err != nil {
