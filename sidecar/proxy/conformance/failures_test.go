@@ -35,24 +35,26 @@ func TestAppsThatDoNotAnswer(t *testing.T) {
 		status string
 		reason string // one of these
 	}{
-		"closes without a word":         {"", "502", "UpstreamUnavailable"},
-		"speaks something else":         {"SSH-2.0-OpenSSH\r\n\r\n", "502", "UpstreamMalformed"},
-		"stops within the status line":  {"HTTP/1.1 20", "502", "UpstreamMalformed UpstreamUnavailable"},
-		"stops within a field":          {ok + "X-A", "502", "UpstreamMalformed UpstreamUnavailable"},
-		"stops before the head's end":   {ok + "X-A: b\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
-		"a field without a colon":       {ok + "X A\r\n\r\n", "502", "UpstreamMalformed"},
-		"a field without a name":        {ok + ": b\r\n\r\n", "502", "UpstreamMalformed"},
-		"a control byte in a value":     {ok + "X-A: b\x00c\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
-		"a line end in a value":         {ok + "X-A: b\rSet-Cookie: c\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
-		"a status of two digits":        {"HTTP/1.1 20 OK\r\n\r\n", "502", "UpstreamMalformed"},
-		"a status of four digits":       {"HTTP/1.1 2000 OK\r\n\r\n", "502", "UpstreamMalformed"},
-		"a status below 100":            {"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
-		"another version":               {"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
-		"a head too large":              {ok + "X-A: " + strings.Repeat("a", 600<<10) + "\r\n\r\n", "502", "UpstreamMalformed"},
-		"a head of too many fields":     {ok + strings.Repeat("X-A: bbbbbbbbbbbb\r\n", 40_000) + "\r\n", "502", "UpstreamMalformed"},
-		"a 1xx and no more":             {"HTTP/1.1 103 Early Hints\r\n\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
-		"a 100 and no more":             {"HTTP/1.1 100 Continue\r\n\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
-		"switches, though nobody asked": {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", "502", "UpstreamMalformed"},
+		"closes without a word":          {"", "502", "UpstreamUnavailable"},
+		"speaks something else":          {"SSH-2.0-OpenSSH\r\n\r\n", "502", "UpstreamMalformed"},
+		"stops within the status line":   {"HTTP/1.1 20", "502", "UpstreamMalformed UpstreamUnavailable"},
+		"stops within a field":           {ok + "X-A", "502", "UpstreamMalformed UpstreamUnavailable"},
+		"stops before the head's end":    {ok + "X-A: b\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
+		"a field without a colon":        {ok + "X A\r\n\r\n", "502", "UpstreamMalformed"},
+		"a field without a name":         {ok + ": b\r\n\r\n", "502", "UpstreamMalformed"},
+		"a control byte in a value":      {ok + "X-A: b\x00c\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
+		"a line end in a value":          {ok + "X-A: b\rSet-Cookie: c\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
+		"a status of two digits":         {"HTTP/1.1 20 OK\r\n\r\n", "502", "UpstreamMalformed"},
+		"a status of four digits":        {"HTTP/1.1 2000 OK\r\n\r\n", "502", "UpstreamMalformed"},
+		"a status below 100":             {"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
+		"another version":                {"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "502", "UpstreamMalformed"},
+		"a head too large":               {ok + "X-A: " + strings.Repeat("a", 600<<10) + "\r\n\r\n", "502", "UpstreamMalformed"},
+		"a head of too many fields":      {ok + strings.Repeat("X-A: bbbbbbbbbbbb\r\n", 40_000) + "\r\n", "502", "UpstreamMalformed"},
+		"a chunk without a size":         {ok + "Transfer-Encoding: chunked\r\n\r\nhello", "502", "UpstreamMalformed"},
+		"a first chunk that is too long": {ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n", "502", "UpstreamMalformed"},
+		"a 1xx and no more":              {"HTTP/1.1 103 Early Hints\r\n\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
+		"a 100 and no more":              {"HTTP/1.1 100 Continue\r\n\r\n", "502", "UpstreamMalformed UpstreamUnavailable"},
+		"switches, though nobody asked":  {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", "502", "UpstreamMalformed"},
 	} {
 		run(t, name, func(t testing.TB) {
 			c := dial(t, guard(t, rawApp(t, func(c *wire, _ int) {
@@ -113,6 +115,13 @@ func TestAppsThatDoNotAnswer(t *testing.T) {
 			h, body = c.answer()
 		}
 		problem(t, h, body, "504", "UpstreamTimeout")
+	})
+	run(t, "a chunk without a size, HTTP/2", func(t testing.TB) {
+		addr := guard(t, says(t, ok+"Transfer-Encoding: chunked\r\n\r\nhello\r\n0\r\n\r\n"))
+		res, body := ask(t, client(t, http2), request(t, "GET", "http://"+addr+"/open/a", nil))
+		if res.StatusCode != 502 || !strings.Contains(body, `"reason":"UpstreamMalformed"`) {
+			t.Errorf("%s %s", res.Status, body)
+		}
 	})
 	run(t, "does not listen, HTTP/2", func(t testing.TB) {
 		res, body := ask(t, client(t, http2), request(t, "POST", "http://"+guard(t, nowhere(t))+"/open/a", unsized("abc")))

@@ -151,6 +151,9 @@ func (x *exchange) copyOn(u *upstream) (again bool) {
 		return x.restCopying(u)
 	}
 	x.endLong()
+	if err != nil && !k.told {
+		return x.fail("", err)
+	}
 	if err != nil {
 		x.discardUpstream()
 		x.stop()

@@ -12,6 +12,7 @@ import (
 // goroutine.
 type copying struct {
 	begun   bool
+	told    bool // the client has been, or is being, told of the answer
 	frame   frame
 	whole   bool        // all of the request had been sent on when the answer began
 	left    int64       // bytes to come of a body of known length
@@ -58,6 +59,7 @@ func (x *exchange) beginBody(u *upstream) error {
 	if err != nil {
 		return err
 	}
+	k.told = true
 	short := len(piece) <= cap(out)-len(out) && len(piece) <= smallBlock
 	if short {
 		out, piece = append(out, piece...), nil

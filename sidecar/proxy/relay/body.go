@@ -23,7 +23,10 @@ type body struct {
 
 	running bool          // another goroutine sends it on
 	last    atomic.Bool   // it sends the last of it, or has
-	ended   atomic.Bool   // it has sent all
+	sent    bool          // it has sent all; valid once it has stopped
+	ended   atomic.Bool   // the same, at any time
+	untaken bool          // the app has not taken what was sent before that
+	stopped atomic.Bool   // nobody wants it any more
 	result  chan struct{} // it has stopped
 	reason  decision.Reason
 }
@@ -153,7 +156,7 @@ func (x *exchange) sendOn(u *upstream, e *gate.Edit) {
 		}
 	}
 	in.want = smallBlock / 2
-	b.ended.Store(b.reason == "")
+	b.ended.Store(b.sent)
 	close(b.result)
 }
 
@@ -191,8 +194,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		}
 		c.body.reading.Store(false)
 		if err != nil {
-			u.abort()
-			return decision.BadRequest, false // the body is cut off
+			return b.cutOff(u), false
 		}
 		had := c.in.buf.len()
 		scratch := grab(had)
@@ -211,7 +213,18 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		}
 		c.in.buf.release()
 	}
+	b.sent = true
 	return "", false
+}
+
+// cutOff ends the sending of a body of which no more comes, and returns whose fault that is: the client's, unless nobody
+// waits for it any more.
+func (b *body) cutOff(u *upstream) decision.Reason {
+	if b.stopped.Load() {
+		return ""
+	}
+	u.abort()
+	return decision.BadRequest
 }
 
 // beginBody notes that a body begins to be waited for.
@@ -228,7 +241,10 @@ func (c *conn) beginBody() {
 // whole reports whether all of the request has been sent. The app may answer the last of it before we come to know that it
 // has been; that is waited for, unless the app has yet to take some.
 func (b *body) whole(u *upstream) bool {
-	if !b.running || b.ended.Load() {
+	if !b.running {
+		return !b.untaken
+	}
+	if b.ended.Load() {
 		return true
 	}
 	if !b.last.Load() {
@@ -248,13 +264,14 @@ func (b *body) whole(u *upstream) bool {
 	return b.ended.Load()
 }
 
-// stop ends the sending of the body and returns whether all of it had been sent, so that the connection can go on.
+// stop ends the sending of the body and returns whether all of it had come, so that the connection can go on.
 func (x *exchange) stop() bool {
 	b := &x.body
 	if !b.running {
 		return true
 	}
 	if !b.ended.Load() {
+		b.stopped.Store(true)
 		x.c.in.end(past)
 	}
 	<-b.result

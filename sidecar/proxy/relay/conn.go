@@ -3,7 +3,6 @@ package relay
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -29,6 +28,7 @@ type conn struct {
 	answer  []byte                // the end of an answer that is still to be written; a block
 	step    func(fd uintptr) bool // c.served, made once
 	inside  bool                  // step runs: nothing else may read from the client
+	resting bool                  // step has entered phaseIdle
 	over    bool                  // no other request is to be served
 	seeking seeking               // how far the next head has been looked for
 	waiting *exchange             // what waits without a goroutine for the app, or for the client to take its answer
@@ -275,18 +275,34 @@ func (c *conn) write(b []byte) error {
 	return err
 }
 
+// Bounds of linger.
+const (
+	lingerSilent = 500 * time.Millisecond // for a client that sends nothing more
+	lingerLong   = 10 * time.Second       // for one that does
+	lingerBytes  = 16 << 20               // a client that sends a large body reads the answer when it has sent it
+)
+
 // linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112
-// section 9.6).
+// section 9.6). It ends at the client's close or at a bound.
 func (c *conn) linger() {
-	const (
-		patience = 500 * time.Millisecond
-		most     = 16 << 20 // a client that sends a large body reads the answer when it has sent it
-	)
 	w, ok := c.net.(interface{ CloseWrite() error })
-	if c.inside || !ok || !c.enter(phaseBusy) || w.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(patience)) != nil {
+	if !c.flush() || c.inside || !ok || w.CloseWrite() != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.net, most) // it ends at the client's close, the deadline or the bound
+	scratch := grab(smallBlock)
+	defer drop(scratch)
+	until := time.Now().Add(lingerLong)
+	for n := 0; n < lingerBytes; {
+		now := time.Now()
+		// The deadline first: whoever ends the connection meanwhile sets another, or is seen.
+		if now.After(until) || c.net.SetReadDeadline(now.Add(lingerSilent)) != nil || !c.enter(phaseBusy) {
+			return
+		}
+		m, err := c.net.Read(scratch)
+		if n += m; err != nil {
+			return
+		}
+	}
 }
 
 // abort ends the connection in a way that a client cannot take for the end of an answer.

@@ -102,7 +102,7 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 		if u, err = x.connect(fresh); err != nil {
 			return nil, 0, err
 		}
-		stale := u.used
+		stale := u.in.used
 		u.in.want = x.c.relay.block(false)
 		if n, err = x.try(u); err == nil {
 			return u, n, nil
@@ -127,7 +127,7 @@ func (x *exchange) try(u *upstream) (int, error) {
 		}
 		x.c.relay.yield()
 		if err := u.in.ask(x.out); err != nil {
-			return 0, err
+			return x.lastWords(u, err)
 		}
 		return x.answerHead(u)
 	}
@@ -138,7 +138,7 @@ func (x *exchange) try(u *upstream) (int, error) {
 		return 0, err
 	}
 	if _, err := u.conn.Write(x.out); err != nil {
-		return 0, err
+		return x.lastWords(u, err)
 	}
 	if !x.body.running {
 		drop(x.out) // the body may take long, and nothing is sent again
@@ -149,6 +149,25 @@ func (x *exchange) try(u *upstream) (int, error) {
 		}
 	}
 	return x.answerHead(u)
+}
+
+// lastWords reads the head of the answer of an app that takes no more of the request, which err says: it may have answered
+// before. If it has not, the error is err.
+func (x *exchange) lastWords(u *upstream, err error) (int, error) {
+	if !untaken(err) {
+		return 0, err
+	}
+	n, readErr := x.answerHead(u)
+	if readErr != nil && readErr != errParked { //nolint:errorlint // our own
+		return 0, err
+	}
+	x.body.untaken = true
+	return n, readErr
+}
+
+// untaken reports whether an error of writing to the app says that it has closed the connection.
+func untaken(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // fail answers a request that the app did not answer. The reason is found from the error if it is empty.

@@ -14,14 +14,21 @@ import (
 func (c *call) reply(u *upstream, n int) bool {
 	x := c.x
 	f := x.framing()
+	chunks := head.Chunks{DataOnly: true}
+	var err error
+	var kept, used int
+	if f == frameChunked {
+		if kept, used, err = chunks.Take(u.in.buf.bytes()[n:]); err != nil {
+			return c.fail("", err)
+		}
+	}
 	c.writeHead()
 	u.in.buf.take(n)
-	var err error
 	switch f {
 	case frameLength:
 		err = c.copyLength(u)
 	case frameChunked:
-		err = c.copyChunks(u)
+		err = c.copyChunks(u, &chunks, kept, used)
 	case frameToChunk:
 		err = c.copyToEnd(u)
 	default:
@@ -150,16 +157,11 @@ func (c *call) copyLength(u *upstream) error {
 	return nil
 }
 
-// copyChunks copies the data of a body in chunks, and the trailers.
-func (c *call) copyChunks(u *upstream) error {
-	chunks := head.Chunks{DataOnly: true}
+// copyChunks copies the data of a body in chunks, and the trailers. What u holds has been taken: its first kept bytes are
+// data, of the first used bytes.
+func (c *call) copyChunks(u *upstream, chunks *head.Chunks, kept, used int) (err error) {
 	for {
-		held := u.in.buf.bytes()
-		kept, used, err := chunks.Take(held)
-		if err != nil {
-			return err
-		}
-		if err := c.write(held[:kept]); err != nil {
+		if err := c.write(u.in.buf.bytes()[:kept]); err != nil {
 			return err
 		}
 		u.in.buf.take(used)
@@ -167,6 +169,9 @@ func (c *call) copyChunks(u *upstream) error {
 			return c.copyTrailers(u)
 		}
 		if err := c.more(u, mediumBlock+1); err != nil {
+			return err
+		}
+		if kept, used, err = chunks.Take(u.in.buf.bytes()); err != nil {
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (c *call) ask() (u *upstream, n int, err error) {
 		if u, err = c.connect(fresh); err != nil {
 			return nil, 0, err
 		}
-		stale := u.used
+		stale := u.in.used
 		if n, err = c.try(u); err == nil {
 			return u, n, nil
 		}
@@ -188,7 +188,7 @@ func (c *call) try(u *upstream) (int, error) {
 			return 0, net.ErrClosed
 		}
 		if err := u.in.ask(c.x.out); err != nil {
-			return 0, err
+			return c.lastWords(u, err)
 		}
 		return c.answerHead(u)
 	}
@@ -196,13 +196,26 @@ func (c *call) try(u *upstream) (int, error) {
 		return 0, err
 	}
 	if _, err := u.conn.Write(c.x.out); err != nil {
-		return 0, err
+		return c.lastWords(u, err)
 	}
 	if !c.body.running {
 		c.x.lighten() // the body may take long, and nothing is sent again
 		c.body.start(c, u)
 	}
 	return c.answerHead(u)
+}
+
+// lastWords is the function of that name of an exchange.
+func (c *call) lastWords(u *upstream, err error) (int, error) {
+	if !untaken(err) {
+		return 0, err
+	}
+	n, readErr := c.answerHead(u)
+	if readErr != nil {
+		return 0, err
+	}
+	c.body.untaken = true
+	return n, nil
 }
 
 // answerHead reads heads until there is a final one, and returns its length. Interim answers are passed on (RFC 9110

@@ -29,6 +29,8 @@ type upload struct {
 	last    atomic.Bool   // it sends the last of it, or has
 	result  chan struct{} // it has stopped
 	whole   bool          // all has been sent; valid once it has stopped
+	untaken bool          // the app has not taken what was sent before that
+	stopped atomic.Bool   // nobody wants it any more
 	reason  decision.Reason
 }
 
@@ -80,9 +82,10 @@ func (b *upload) slow(l *Limits, every time.Duration) bool {
 // stop ends the sending and returns whether all of the body had been sent, so that the connection can go on.
 func (b *upload) stop(c *call) bool {
 	if !b.running {
-		return true
+		return !b.untaken
 	}
 	if !b.last.Load() {
+		b.stopped.Store(true)
 		_ = c.r.Body.Close()
 	}
 	c.mu.Lock()
@@ -148,14 +151,9 @@ func (b *upload) pass(r *http.Request, u *upstream, chunked bool, block []byte) 
 		u.abort()
 		return n, false, decision.BodyTooLarge
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
-		u.abort()
-		return n, false, decision.BadRequest // the body is cut off
-	}
 	end := err != nil || !chunked && total == r.ContentLength
-	if end && !chunked && total != r.ContentLength {
-		u.abort()
-		return n, false, decision.BadRequest
+	if err != nil && err != io.EOF || end && !chunked && total != r.ContentLength { //nolint:errorlint // io.Reader's contract
+		return n, false, b.cutOff(u)
 	}
 	b.last.Store(end)
 	out := block[chunkRoom : chunkRoom+n]
@@ -167,6 +165,15 @@ func (b *upload) pass(r *http.Request, u *upstream, chunked bool, block []byte) 
 	}
 	b.whole = end
 	return n, !end, ""
+}
+
+// cutOff is the function of that name of a body.
+func (b *upload) cutOff(u *upstream) decision.Reason {
+	if b.stopped.Load() {
+		return ""
+	}
+	u.abort()
+	return decision.BadRequest
 }
 
 // chunk makes a chunk (RFC 9112 section 7.1) of the n bytes that block has after chunkRoom, and the end of the body.

@@ -152,8 +152,7 @@ func (x *exchange) pumpSplice(u *upstream, p *pipe) (reason decision.Reason, par
 		}
 		c.body.reading.Store(false)
 		if err != nil || p.n == 0 {
-			u.abort()
-			return decision.BadRequest, false // the body is cut off
+			return b.cutOff(u), false
 		}
 		p.held, b.left = p.n, b.left-int64(p.n)
 		b.last.Store(b.left == 0)
@@ -163,7 +162,7 @@ func (x *exchange) pumpSplice(u *upstream, p *pipe) (reason decision.Reason, par
 			}
 		}
 	}
-	b.done = true
+	b.done, b.sent = true, true
 	return "", false
 }
 

@@ -15,12 +15,8 @@ import "github.com/bearerguard/bearerguard/sidecar/proxy/head"
 // whom they are for need not be woken for each: a neighbour that has fallen asleep between two of them is a large part of
 // what a small request costs.
 func (c *conn) steady() (again bool, err error) {
-	c.inside = true
-	if c.enter(phaseIdle) {
-		err = c.in.raw.Read(c.step)
-	} else {
-		c.over = true
-	}
+	c.inside, c.resting = true, false
+	err = c.in.raw.Read(c.step)
 	c.inside = false
 	err = c.in.settle(err)
 	switch {
@@ -38,6 +34,9 @@ func (c *conn) served(fd uintptr) (leave bool) {
 	if !c.finish(fd) {
 		return true
 	}
+	if !c.resting && !c.relax() {
+		return true
+	}
 	for {
 		if !c.in.once(fd) {
 			return false
@@ -51,14 +50,21 @@ func (c *conn) served(fd uintptr) (leave bool) {
 			return true
 		}
 		c.in.buf.release()
-		if !c.enter(phaseIdle) {
-			c.over = true
+		if !c.relax() {
 			return true
 		}
 		if drained {
 			return false
 		}
 	}
+}
+
+// relax notes that a request is waited for, which must not be before the last answer is out: who waits may be ended at any
+// time. It reports whether the connection goes on.
+func (c *conn) relax() bool {
+	c.resting = true
+	c.over = !c.enter(phaseIdle)
+	return !c.over
 }
 
 // finish writes the end of an answer if that can be done at once.

@@ -12,7 +12,8 @@ type stream struct {
 	plain  bool     // the socket is read, and nothing is between
 	secure *secured // TLS is between, and waits can be parked
 	buf    buffer
-	want   int // room to have when reading
+	want   int  // room to have when reading
+	used   bool // an answer has come: what comes unasked is not another
 
 	first   []byte // to be written before the next read
 	drained bool   // the last read took all that there was
@@ -88,8 +89,8 @@ func (s *stream) fill() error {
 // errStale says that a connection which should be silent has been closed or has something to say. Nothing has been written.
 const errStale connError = "the connection is not silent"
 
-// ask writes b and reads what is answered, or returns errParked. If something has come before b is written, which nobody
-// asked for, that is errStale: it must not be taken for the answer.
+// ask writes b and reads what is answered, or returns errParked. If something has come on a used connection before b is
+// written, which nobody asked for, that is errStale: it must not be taken for the answer.
 func (s *stream) ask(b []byte) error {
 	if !s.plain {
 		if _, err := s.conn.Write(b); err != nil {
@@ -115,20 +116,21 @@ func (s *stream) ready(fd uintptr) bool {
 	if len(s.first) == 0 {
 		return s.once(fd)
 	}
-	if s.said(fd) {
+	said := s.said(fd)
+	if said && s.used {
 		s.stale()
 		return true
 	}
 	n, err := writeSome(fd, s.first)
 	s.first = s.first[n:]
 	s.n, s.err = 1, err // 1: not the end
-	return err != nil || len(s.first) > 0
+	return err != nil || len(s.first) > 0 || said && s.once(fd)
 }
 
-// silent returns errStale if something has come that nobody asked for.
+// silent returns errStale if something has come on a used connection that nobody asked for.
 func (s *stream) silent() error {
-	if !s.plain {
-		return nil // not to be seen without waiting
+	if !s.plain || !s.used {
+		return nil // under TLS it is not to be seen without waiting
 	}
 	s.n, s.err = 1, nil
 	if err := s.raw.Read(s.look); err != nil {

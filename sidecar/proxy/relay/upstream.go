@@ -11,7 +11,6 @@ type upstream struct {
 	conn net.Conn
 	tcp  *net.TCPConn // nil under TLS
 	in   stream
-	used bool // it has answered a request
 }
 
 // connect returns the connection's own connection to the app, or a new one. fresh wants a new one in any case.
@@ -61,7 +60,7 @@ func withPort(host, port string) string {
 
 // done gives an idle connection's buffer back. It returns false if the app has said more than it was asked.
 func (u *upstream) done() bool {
-	u.used = true
+	u.in.used = true
 	if u.in.buf.len() > 0 {
 		return false
 	}
