@@ -4,7 +4,8 @@ package v1alpha1
 // and is refused at admission.
 const Prefix = "bearerguard.dev/"
 
-// Annotations of a pod or pod template; on a workload they are copied into its template.
+// Annotations of a pod or pod template; on a workload they are copied into its template. Besides these, each flag of package
+// flags is one.
 const (
 	// AnnotationInject is "enabled" or "disabled". It is also a label of a namespace; the nearest wins.
 	AnnotationInject = Prefix + "inject"
@@ -16,12 +17,16 @@ const (
 	AnnotationExcludePorts = Prefix + "exclude-ports"
 	// AnnotationCPU is the sidecar's CPU request, a quantity.
 	AnnotationCPU = Prefix + "cpu"
-	// AnnotationMemory is the sidecar's memory request and limit, a quantity.
+	// AnnotationCPULimit is the sidecar's CPU limit, a quantity.
+	AnnotationCPULimit = Prefix + "cpu-limit"
+	// AnnotationMemory is the sidecar's memory request, a quantity, and its limit unless AnnotationMemoryLimit is beside it.
 	AnnotationMemory = Prefix + "memory"
-	// AnnotationLogLevel is the sidecar's log level: error, info or debug.
-	AnnotationLogLevel = Prefix + "log-level"
-	// AnnotationDrainWait is how long requests are still taken once the pod is told to stop: whole seconds, "5s".
-	AnnotationDrainWait = Prefix + "drain-wait"
+	// AnnotationMemoryLimit is the sidecar's memory limit, a quantity.
+	AnnotationMemoryLimit = Prefix + "memory-limit"
+	// AnnotationTLSCert is the name of a Secret of type kubernetes.io/tls, with which the sidecar serves TLS.
+	AnnotationTLSCert = Prefix + "tls-cert"
+	// AnnotationTLSClientCA is the name of a Secret whose ca.crt is the authority of clients' certificates.
+	AnnotationTLSClientCA = Prefix + "tls-client-ca"
 	// AnnotationInjected is set by the webhook: the release of the sidecar that was injected.
 	AnnotationInjected = Prefix + "injected"
 )

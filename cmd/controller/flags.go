@@ -35,7 +35,8 @@ type flags struct {
 	conf                            config
 	mode, clusterDomain             string
 	image, cpu, memory, memoryLimit string
-	nets                            []string
+	cpuLimit, runAsUser, runAsGroup string
+	nets, pullSecrets, sidecarFlags []string
 }
 
 func (f *flags) define(fs *pflag.FlagSet) {
@@ -52,6 +53,11 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")
 	fs.StringVar(&f.memoryLimit, "sidecar-memory-limit", "128Mi", "memory limit of injected sidecars")
+	fs.StringVar(&f.cpuLimit, "sidecar-cpu-limit", "", "CPU limit of injected sidecars; empty: none")
+	fs.StringArrayVar(&f.sidecarFlags, "sidecar-flag", nil, "name=value, a flag of injected sidecars where neither pod nor namespace says, such as trust-forwarded=10.0.0.0/8; repeatable")
+	fs.StringSliceVar(&f.pullSecrets, "sidecar-image-pull-secrets", nil, "names of Secrets, in the namespaces of pods, to pull the sidecar's image with")
+	fs.StringVar(&f.runAsUser, "sidecar-run-as-user", "65532", "user id of injected sidecars; empty: the platform gives it, as OpenShift does")
+	fs.StringVar(&f.runAsGroup, "sidecar-run-as-group", "65532", "group id of injected sidecars; empty: the platform gives it; not used without --sidecar-run-as-user")
 	fs.BoolVar(&f.conf.fetch.AllowHTTP, "key-allow-http", false, "fetch key sets over plain http too")
 	fs.StringSliceVar(&f.nets, "key-allow-nets", nil, "networks, CIDR, to fetch key sets from although they are loopback, link-local and such")
 	fs.StringVar(&f.conf.logLevel, "log-level", "info", "error, info or debug")
@@ -106,6 +112,34 @@ func (f *flags) sidecar(c *inject.Config, fail func(string, string, ...any)) {
 	c.CPU = quantity("sidecar-cpu", f.cpu, fail)
 	c.Memory = quantity("sidecar-memory", f.memory, fail)
 	c.MemoryLimit = quantity("sidecar-memory-limit", f.memoryLimit, fail)
+	if f.cpuLimit != "" {
+		c.CPULimit = quantity("sidecar-cpu-limit", f.cpuLimit, fail)
+	}
+	c.ImagePullSecrets = f.pullSecrets
+	if c.RunAsUser = id("sidecar-run-as-user", f.runAsUser, fail); c.RunAsUser != nil {
+		c.RunAsGroup = id("sidecar-run-as-group", f.runAsGroup, fail)
+	}
+	c.Flags = map[string]string{}
+	for _, pair := range f.sidecarFlags {
+		name, value, ok := strings.Cut(pair, "=")
+		if _, twice := c.Flags[name]; !ok || twice {
+			fail("sidecar-flag", "%q is no name=value, or its name comes twice; want such as trust-forwarded=10.0.0.0/8", pair)
+			continue
+		}
+		c.Flags[name] = value
+	}
+}
+
+// id reads a user or group id; nil for no text.
+func id(flag, text string, fail func(string, string, ...any)) *int64 {
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		fail(flag, "%q is no id; want a number, or nothing", text)
+	}
+	return &n
 }
 
 func networks(flag string, texts []string, fail func(string, string, ...any)) []netip.Prefix {

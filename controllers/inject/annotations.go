@@ -1,14 +1,10 @@
 package inject
 
 import (
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/resource"
-
+	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
@@ -29,14 +25,75 @@ const (
 	Ports Capture = "ports"
 )
 
-// settings is what a pod's annotations say, over the defaults of a Config.
-type settings struct {
-	capture             Capture
-	ports               []PortPair
-	exclude             []int32
-	cpu, memory, memMax resource.Quantity
-	logLevel            string
-	drainWait           *int64 // seconds; nil: the default
+// An Annotation is one that a pod may carry, described for people.
+type Annotation struct {
+	// Name is the whole name.
+	Name string
+	// Value and Default say what it takes and what holds without it.
+	Value, Default string
+	// Namespace tells whether a namespace may carry it too, as a default for its pods.
+	Namespace bool
+	// Chart is the chart's value that is the default for all namespaces; empty: none.
+	Chart string
+}
+
+// Annotated describes every annotation that a pod may carry, sorted by name.
+func Annotated() []Annotation {
+	out := []Annotation{
+		{Name: v1alpha1.AnnotationInject, Value: "`enabled` or `disabled`", Default: "the label of the same name on the namespace, else `disabled`"},
+		{Name: v1alpha1.AnnotationCapture, Value: "`redirect`: an init container with NET_ADMIN alone sends all inbound TCP to the sidecar. `ports`: no privilege, see `ports`", Default: "`redirect`"},
+		{Name: v1alpha1.AnnotationPorts, Value: "with `capture: ports`: pairs listen:app, separated by commas. `\"8080:18080\"`: the sidecar listens on 8080 and forwards to the app on 18080"},
+		{Name: v1alpha1.AnnotationExcludePorts, Value: "inbound ports that are not captured, separated by commas", Default: "none"},
+		{Name: v1alpha1.AnnotationCPU, Value: "the sidecar's CPU request", Default: "`20m`", Namespace: true, Chart: "sidecar.cpu"},
+		{Name: v1alpha1.AnnotationCPULimit, Value: "the sidecar's CPU limit", Default: "none", Namespace: true, Chart: "sidecar.cpuLimit"},
+		{Name: v1alpha1.AnnotationMemory, Value: "the sidecar's memory request, and its limit unless `memory-limit` stands beside it", Default: "`32Mi`", Namespace: true, Chart: "sidecar.memory"},
+		{Name: v1alpha1.AnnotationMemoryLimit, Value: "the sidecar's memory limit", Default: "`128Mi`", Namespace: true, Chart: "sidecar.memoryLimit"},
+		{Name: v1alpha1.AnnotationTLSCert, Value: "a Secret of type `kubernetes.io/tls` in the pod's namespace: serve TLS with its certificate; empty: none", Default: "none"},
+		{Name: v1alpha1.AnnotationTLSClientCA, Value: "a Secret with `ca.crt`: with `tls-cert`, ask clients for a certificate of this authority; empty: nothing is asked", Default: "none"},
+	}
+	special := map[string]Annotation{
+		"app-address": {Value: "where the app listens: `127.0.0.1`, `::1`, or `pod-ip`: the pod's own address", Default: "`127.0.0.1`"},
+		"drain-wait":  {Value: "time to go on taking requests once the pod is told to stop: whole seconds such as `5s`; `0s`: none; see [rollouts](rollouts.md)", Default: "`5s`, or what fits into half of the pod's grace period; `0s` in pods of Jobs"},
+		"log-level":   {Value: "error, info or debug", Default: "the chart's `logLevel`"},
+	}
+	for _, f := range flags.All() {
+		a := Annotation{Value: f.Usage, Default: "none"}
+		if f.Default != "" {
+			a.Default = "`" + f.Default + "`"
+		}
+		if s, ok := special[f.Name]; ok {
+			a = s
+		}
+		a.Name = v1alpha1.Prefix + f.Name
+		out = append(out, a)
+	}
+	for i, a := range out {
+		if short := strings.TrimPrefix(a.Name, v1alpha1.Prefix); isFlag(short) {
+			out[i].Namespace, out[i].Chart = true, "sidecar.flags."+short
+		}
+	}
+	slices.SortFunc(out, func(a, b Annotation) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Annotations returns the names that a pod may carry, sorted.
+func Annotations() []string {
+	var names []string
+	for _, a := range Annotated() {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// NamespaceAnnotations returns the names that a namespace may carry, sorted.
+func NamespaceAnnotations() []string {
+	var names []string
+	for _, a := range Annotated() {
+		if a.Namespace {
+			names = append(names, a.Name)
+		}
+	}
+	return names
 }
 
 // annotation returns the field path of an annotation.
@@ -53,95 +110,27 @@ func parseInject(field, value string) (on bool, err error) {
 	return false, refuse(field, "enabled or disabled", "%q is neither", value)
 }
 
-// parseSettings reads every bearerguard.dev/ annotation. The error joins all problems, in the order of the names.
-func parseSettings(annotations map[string]string, cfg Config) (settings, error) {
-	s := settings{capture: Redirect, cpu: cfg.CPU, memory: cfg.Memory, memMax: cfg.MemoryLimit, logLevel: cfg.LogLevel}
-	if s.logLevel == "" {
-		s.logLevel = "info"
-	}
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(annotations)) {
-		if !strings.HasPrefix(name, v1alpha1.Prefix) {
-			continue
+// unknown refuses an annotation that p may not carry, and says which it may.
+func unknown(p place, name string) error {
+	if p.rank == ofNamespace {
+		want := oneOf(NamespaceAnnotations())
+		switch {
+		case name == v1alpha1.AnnotationInject:
+			return refuse(p.field(name), "the label of that name", "is an annotation; a namespace asks for sidecars by a label")
+		case slices.Contains(Annotations(), name):
+			return refuse(p.field(name), want, "is for pods alone")
 		}
-		if err := s.set(name, annotations[name]); err != nil {
-			errs = append(errs, err)
+		return refuse(p.field(name), want, "is not known")
+	}
+	for _, f := range flags.Kept() {
+		if v1alpha1.Prefix+f.Name == name {
+			return refuse(p.field(name), "it left out", "is not for a pod to say: %s", strings.ReplaceAll(f.Usage, "`", ""))
 		}
 	}
-	if len(errs) > 0 {
-		return settings{}, errors.Join(errs...)
-	}
-	return s, s.check(annotations)
+	return refuse(p.field(name), oneOf(Annotations()), "is not known")
 }
 
-// set reads one annotation.
-func (s *settings) set(name, value string) (err error) {
-	field := annotation(name)
-	switch name {
-	case v1alpha1.AnnotationInject:
-		_, err = parseInject(field, value)
-	case v1alpha1.AnnotationInjected:
-		// The webhook's own mark; see restore.
-	case v1alpha1.AnnotationCapture:
-		s.capture = Capture(value)
-		if s.capture != Redirect && s.capture != Ports {
-			err = refuse(field, "redirect or ports", "%q is neither", value)
-		}
-	case v1alpha1.AnnotationPorts:
-		s.ports, err = parsePairs(field, value)
-	case v1alpha1.AnnotationExcludePorts:
-		s.exclude, err = parsePorts(field, value)
-	case v1alpha1.AnnotationCPU:
-		s.cpu, err = parseQuantity(field, value, "a CPU request above 0 such as 100m", resource.MustParse("1m"))
-	case v1alpha1.AnnotationMemory:
-		s.memory, err = parseQuantity(field, value, "an amount of memory such as 64Mi, at least "+minMemoryText, minMemory())
-		s.memMax = s.memory
-	case v1alpha1.AnnotationLogLevel:
-		s.logLevel = value
-		if !slices.Contains(logLevels(), value) {
-			err = refuse(field, "one of "+strings.Join(logLevels(), ", "), "%q is not a log level", value)
-		}
-	case v1alpha1.AnnotationDrainWait:
-		s.drainWait, err = parseDrainWait(field, value)
-	default:
-		err = refuse(field, "one of "+strings.Join(Annotations(), ", "), "is not known")
-	}
-	return err
-}
-
-// Annotations returns the names that a pod may carry, sorted.
-func Annotations() []string {
-	return []string{
-		v1alpha1.AnnotationCapture, v1alpha1.AnnotationCPU, v1alpha1.AnnotationDrainWait, v1alpha1.AnnotationExcludePorts,
-		v1alpha1.AnnotationInject, v1alpha1.AnnotationLogLevel, v1alpha1.AnnotationMemory, v1alpha1.AnnotationPorts,
-	}
-}
-
-// check holds annotations against each other.
-func (s *settings) check(annotations map[string]string) error {
-	_, hasPorts := annotations[v1alpha1.AnnotationPorts]
-	_, hasExclude := annotations[v1alpha1.AnnotationExcludePorts]
-	switch {
-	case s.capture == Ports && !hasPorts:
-		return refuse(annotation(v1alpha1.AnnotationPorts), `pairs listen:app such as "8080:18080"`,
-			"is missing, and %s=ports needs it", v1alpha1.AnnotationCapture)
-	case s.capture == Redirect && hasPorts:
-		return refuse(annotation(v1alpha1.AnnotationPorts), fmt.Sprintf("%s=ports beside it, or no %s", v1alpha1.AnnotationCapture, v1alpha1.AnnotationPorts),
-			"has no meaning in redirect capture")
-	case s.capture == Ports && hasExclude:
-		return refuse(annotation(v1alpha1.AnnotationExcludePorts), "it left out: only the ports listed are captured",
-			"has no meaning in ports capture")
-	}
-	return nil
-}
-
-func parseQuantity(field, value, want string, least resource.Quantity) (resource.Quantity, error) {
-	q, err := resource.ParseQuantity(value)
-	if err != nil {
-		return q, refuse(field, want, "%q is not a quantity", value)
-	}
-	if q.Cmp(least) < 0 {
-		return q, refuse(field, want, "%q is too little", value)
-	}
-	return q, nil
+// oneOf lists names, with their prefix once.
+func oneOf(names []string) string {
+	return "one of " + v1alpha1.Prefix + "{" + strings.ReplaceAll(strings.Join(names, ","), v1alpha1.Prefix, "") + "}"
 }

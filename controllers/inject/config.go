@@ -3,10 +3,13 @@ package inject
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/bearerguard/bearerguard/api/flags"
 )
 
 // Names of what injection adds to a pod. A pod that uses one of them for something else is refused.
@@ -19,6 +22,9 @@ const (
 	IdentityVolume = "bearerguard-identity"
 	// StateVolume has the last good snapshot.
 	StateVolume = "bearerguard-state"
+	// TLSVolume has the certificate that the annotation tls-cert names, ClientCAVolume the authority of tls-client-ca.
+	TLSVolume      = "bearerguard-tls"
+	ClientCAVolume = "bearerguard-client-ca"
 	// CAConfigMap is the ConfigMap with the certificate authority, in every namespace with injected pods.
 	CAConfigMap = "bearerguard-ca"
 	// CAKey is the entry of CAConfigMap.
@@ -45,11 +51,18 @@ type Config struct {
 	Version string
 	// PushAddress is host:port of the push service; PushServerName is the name in its certificate. Both required.
 	PushAddress, PushServerName string
-	// CPU and Memory are the sidecar's requests, MemoryLimit its memory limit, where the pod does not say.
-	// There is no CPU limit: a throttled guard delays every request. Required.
+	// CPU and Memory are the sidecar's requests, MemoryLimit its memory limit, where nobody nearer to the pod says. Required.
 	CPU, Memory, MemoryLimit resource.Quantity
-	// LogLevel is error, info or debug, where the pod does not say. Default info.
+	// CPULimit is its CPU limit. Default none: a throttled guard delays every request.
+	CPULimit resource.Quantity
+	// LogLevel is error, info or debug, where nobody nearer to the pod says. Default info.
 	LogLevel string
+	// Flags are the sidecar's flags by name, where nobody nearer to the pod says: what an annotation of that name takes.
+	Flags map[string]string
+	// ImagePullSecrets are names of Secrets, in the pod's namespace, to pull Image with.
+	ImagePullSecrets []string
+	// RunAsUser and RunAsGroup are the sidecar's ids; nil where the platform gives them, as OpenShift does.
+	RunAsUser, RunAsGroup *int64
 	// ExcludedNamespaces are never injected.
 	ExcludedNamespaces []string
 	// Namespace is that of the pod at hand; see In.
@@ -58,8 +71,8 @@ type Config struct {
 
 // Namespace is what injection needs to know of a pod's namespace.
 type Namespace struct {
-	Name   string
-	Labels map[string]string
+	Name                string
+	Labels, Annotations map[string]string
 }
 
 // In returns c for a pod of namespace ns.
@@ -88,8 +101,8 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("sidecar %s: is empty; want it set", f.name))
 		}
 	}
-	if c.LogLevel != "" && !slices.Contains(logLevels(), c.LogLevel) {
-		errs = append(errs, fmt.Errorf("sidecar log level: %q is not known; want one of %v", c.LogLevel, logLevels()))
+	if p := flags.CheckOne(logLevel, c.LogLevel); c.LogLevel != "" && p != nil {
+		errs = append(errs, fmt.Errorf("sidecar log level: %s; want %s", p.Text, p.Want))
 	}
 	if c.CPU.Sign() <= 0 {
 		errs = append(errs, fmt.Errorf("sidecar cpu: is %s; want more than 0, such as 50m", c.CPU.String()))
@@ -101,12 +114,43 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("sidecar memory limit: %s is below the request of %s; want at least that",
 			c.MemoryLimit.String(), c.Memory.String()))
 	}
-	return errors.Join(errs...)
+	if !c.CPULimit.IsZero() && c.CPULimit.Cmp(c.CPU) < 0 {
+		errs = append(errs, fmt.Errorf("sidecar cpu limit: %s is below the request of %s; want at least that, or none",
+			c.CPULimit.String(), c.CPU.String()))
+	}
+	errs = append(errs, c.checkIDs()...)
+	for _, name := range c.ImagePullSecrets {
+		if len(validation.IsDNS1123Subdomain(name)) > 0 {
+			errs = append(errs, fmt.Errorf("sidecar image pull secrets: %q is not a name; want names of Secrets", name))
+		}
+	}
+	if errs = append(errs, checkFlags(c.Flags)...); len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	_, err := parseSettings(nil, c)
+	return err
+}
+
+// checkIDs returns what is wrong with the ids of the sidecar's process.
+func (c Config) checkIDs() []error {
+	var errs []error
+	for _, id := range []struct {
+		name  string
+		value *int64
+		least int64
+	}{{"user", c.RunAsUser, 1}, {"group", c.RunAsGroup, 0}} {
+		if id.value != nil && (*id.value < id.least || *id.value > math.MaxInt32) {
+			errs = append(errs, fmt.Errorf("sidecar %s id: is %d; want %d to %d, or none where the platform gives it", id.name, *id.value, id.least, math.MaxInt32))
+		}
+	}
+	if c.RunAsUser == nil && c.RunAsGroup != nil {
+		// The CRI's LinuxContainerSecurityContext: run_as_group without run_as_user is an error.
+		errs = append(errs, errors.New("sidecar group id: is given without a user id; want both or none"))
+	}
+	return errs
 }
 
 // minMemoryText is what the sidecar needs to start and hold a small snapshot.
 const minMemoryText = "24Mi"
 
 func minMemory() resource.Quantity { return resource.MustParse(minMemoryText) }
-
-func logLevels() []string { return []string{"error", "info", "debug"} }

@@ -14,6 +14,7 @@ func validConfig() inject.Config {
 	return inject.Config{
 		Image: "bearerguard.test/bearerguard:v1", Version: "v1", PushAddress: address, PushServerName: name,
 		CPU: resource.MustParse("20m"), Memory: resource.MustParse("32Mi"), MemoryLimit: resource.MustParse("128Mi"),
+		RunAsUser: new(int64(65532)), RunAsGroup: new(int64(65532)),
 		ExcludedNamespaces: []string{"kube-system", "bearerguard-system"},
 	}
 }
@@ -26,7 +27,7 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		"a whole configuration is valid":    {func(*inject.Config) {}, ""},
 		"an image is needed":                {func(c *inject.Config) { c.Image = "" }, "sidecar image: is empty; want it set"},
-		"a log level must be known":         {func(c *inject.Config) { c.LogLevel = "loud" }, `sidecar log level: "loud" is not known; want one of [error info debug]`},
+		"a log level must be known":         {func(c *inject.Config) { c.LogLevel = "loud" }, `sidecar log level: "loud" is not known; want error, info or debug`},
 		"a CPU request is needed":           {func(c *inject.Config) { c.CPU = resource.Quantity{} }, "sidecar cpu: is 0; want more than 0, such as 50m"},
 		"memory has a least amount":         {func(c *inject.Config) { c.Memory = resource.MustParse("1Mi") }, "sidecar memory: is 1Mi; want at least 24Mi"},
 		"the limit is at least the request": {func(c *inject.Config) { c.MemoryLimit = resource.MustParse("30Mi") }, "sidecar memory limit: 30Mi is below the request of 32Mi; want at least that"},

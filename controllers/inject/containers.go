@@ -7,22 +7,10 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bearerguard/bearerguard/api/probe"
 )
-
-// Where the sidecar finds its files.
-const (
-	identityDir = "/var/run/bearerguard"
-	stateDir    = "/var/lib/bearerguard"
-	// apiTokenDir is where Kubernetes mounts a pod's API token into every container that has nothing there.
-	apiTokenDir = "/var/run/secrets/kubernetes.io/serviceaccount"
-)
-
-// userID is the sidecar's user and group: "nonroot" of distroless images.
-const userID int64 = 65532
 
 // sidecar returns the native sidecar. Fields that the API server would fill in are given, so that a second run finds
 // what the first one left.
@@ -35,17 +23,14 @@ func (s *settings) sidecar(cfg Config, probes string) corev1.Container {
 		{Name: probe.Env, Value: probes},
 		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(s.memMax.Value()/10*9, 10)},
 	}
+	c.Env = append(c.Env, s.flagEnv()...)
 	c.Ports = []corev1.ContainerPort{{Name: "bg-admin", ContainerPort: AdminPort, Protocol: corev1.ProtocolTCP}}
 	c.StartupProbe = adminProbe("/healthz", 1, 60)
 	c.ReadinessProbe = adminProbe("/readyz", 2, 1)
 	c.LivenessProbe = adminProbe("/healthz", 10, 3)
-	c.VolumeMounts = append([]corev1.VolumeMount{
-		{Name: IdentityVolume, MountPath: identityDir, ReadOnly: true},
-		{Name: StateVolume, MountPath: stateDir},
-	}, c.VolumeMounts...)
+	c.VolumeMounts = append(s.mounts(), c.VolumeMounts...)
 	c.SecurityContext.RunAsNonRoot = new(true)
-	c.SecurityContext.RunAsUser = new(userID)
-	c.SecurityContext.RunAsGroup = new(userID)
+	c.SecurityContext.RunAsUser, c.SecurityContext.RunAsGroup = clone(cfg.RunAsUser), clone(cfg.RunAsGroup)
 	return c
 }
 
@@ -69,10 +54,7 @@ func (s *settings) base(cfg Config, name string, args []string) corev1.Container
 	}
 	return corev1.Container{
 		Name: name, Image: cfg.Image, ImagePullPolicy: pull, Command: []string{"/sidecar"}, Args: args,
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: s.cpu, corev1.ResourceMemory: s.memory},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: s.memMax},
-		},
+		Resources:              s.requirements(),
 		TerminationMessagePath: "/dev/termination-log", TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		// The identity volume also lies over the place of the pod's API token, which the sidecar must not have.
 		VolumeMounts: []corev1.VolumeMount{{Name: IdentityVolume, MountPath: apiTokenDir, ReadOnly: true}},
@@ -93,11 +75,12 @@ func (s *settings) runArgs(cfg Config) []string {
 		args = append(args, "--map", p.String())
 	}
 	args = append(args, s.drainArgs()...)
-	return append(args,
+	args = append(args,
 		"--admin", fmt.Sprintf(":%d", AdminPort),
 		"--push", cfg.PushAddress, "--push-server-name", cfg.PushServerName,
 		"--push-ca", identityDir+"/"+CAKey, "--push-token", identityDir+"/token",
-		"--state-dir", stateDir, "--log-level", s.logLevel)
+		"--state-dir", stateDir)
+	return append(args, s.flagArgs()...)
 }
 
 // adminProbe asks the sidecar itself, every period seconds.
@@ -110,24 +93,11 @@ func adminProbe(path string, period, failures int32) *corev1.Probe {
 	}
 }
 
-// volumes returns the identity and the state. The state lies in memory: it holds keys.
-func volumes() []corev1.Volume {
-	size := resource.MustParse("16Mi")
-	return []corev1.Volume{
-		{Name: IdentityVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			DefaultMode: new(int32(0o644)),
-			Sources: []corev1.VolumeProjection{
-				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: Audience, ExpirationSeconds: new(int64(3600)), Path: "token"}},
-				{ConfigMap: &corev1.ConfigMapProjection{
-					LocalObjectReference: corev1.LocalObjectReference{Name: CAConfigMap},
-					Items:                []corev1.KeyToPath{{Key: CAKey, Path: CAKey}},
-				}},
-			},
-		}}},
-		{Name: StateVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
-			Medium: corev1.StorageMediumMemory, SizeLimit: &size,
-		}}},
+func clone(id *int64) *int64 {
+	if id == nil {
+		return nil
 	}
+	return new(*id)
 }
 
 func joinPorts(ports []int32) string {

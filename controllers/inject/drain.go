@@ -6,8 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
 // Seconds of a pod's end. Kubernetes takes a pod out of its Services at the same time as it tells the app to stop, so for
@@ -21,37 +19,45 @@ const (
 // defaultGrace is what a pod has whose terminationGracePeriodSeconds is not set.
 const defaultGrace = 30
 
-// parseDrainWait reads "5s".
-func parseDrainWait(field, value string) (*int64, error) {
+// parseDrainWait reads "5s" and returns seconds.
+func parseDrainWait(field, value string) (int64, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil || d < 0 || d > time.Hour || d%time.Second != 0 {
-		return nil, refuse(field, `whole seconds such as "5s", at most "1h"; "0s" for none`, "%q is not that", value)
+		return 0, refuse(field, `whole seconds such as "5s", at most "1h"; "0s" for none`, "%q is not that", value)
 	}
-	return new(int64(d / time.Second)), nil
+	return int64(d / time.Second), nil
 }
 
-// resolveDrainWait sets how long pod's sidecar waits: what its annotation says, else drainWait or what fits into half of
-// its grace period, and nothing for a pod that ends by itself, as those of Jobs do: it serves nobody.
+// resolveDrainWait sets how long pod's sidecar waits: what its annotation says, else the default, drainWait if there is no
+// other, or what fits into half of its grace period, and nothing for a pod that ends by itself, as those of Jobs do: it
+// serves nobody.
 func (s *settings) resolveDrainWait(pod *corev1.Pod) error {
 	grace := int64(defaultGrace)
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		grace = *g
 	}
+	s.drainWait = drainWait
+	at, set := s.said[drainWaitName]
+	if set {
+		s.drainWait, _ = parseDrainWait(at.field, at.value) // it was checked
+	}
 	switch {
-	case s.drainWait == nil && pod.Spec.RestartPolicy != "" && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways:
-		s.drainWait = new(int64(0))
-	case s.drainWait == nil:
-		s.drainWait = new(max(0, min(drainWait, grace/2-holdMore)))
-	case *s.drainWait > 0 && *s.drainWait+holdMore >= grace:
-		return refuse(annotation(v1alpha1.AnnotationDrainWait), fmt.Sprintf("at least %d s less", *s.drainWait+holdMore-grace+1),
-			"%d s and %d more do not fit into spec.terminationGracePeriodSeconds, which is %d", *s.drainWait, holdMore, grace)
+	case set && at.rank == ofPod:
+		if s.drainWait > 0 && s.drainWait+holdMore >= grace {
+			return refuse(at.field, fmt.Sprintf("at least %d s less", s.drainWait+holdMore-grace+1),
+				"%d s and %d more do not fit into spec.terminationGracePeriodSeconds, which is %d", s.drainWait, holdMore, grace)
+		}
+	case pod.Spec.RestartPolicy != "" && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways:
+		s.drainWait = 0
+	default:
+		s.drainWait = max(0, min(s.drainWait, grace/2-holdMore))
 	}
 	return nil
 }
 
 // hold has the app's containers stay while clients leave. One that has a preStop hook is left to it.
 func (s *settings) hold(pod *corev1.Pod) {
-	if *s.drainWait == 0 {
+	if s.drainWait == 0 {
 		return
 	}
 	for i := range pod.Spec.Containers {
@@ -60,7 +66,7 @@ func (s *settings) hold(pod *corev1.Pod) {
 			c.Lifecycle = &corev1.Lifecycle{}
 		}
 		if c.Lifecycle.PreStop == nil {
-			c.Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: *s.drainWait + holdMore}}
+			c.Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: s.drainWait + holdMore}}
 		}
 	}
 }
@@ -92,15 +98,15 @@ const drainWaitFlag = "--drain-wait"
 
 // drainArgs returns what the sidecar is told of it.
 func (s *settings) drainArgs() []string {
-	if *s.drainWait == 0 {
+	if s.drainWait == 0 {
 		return nil
 	}
-	return []string{drainWaitFlag, fmt.Sprintf("%ds", *s.drainWait)}
+	return []string{drainWaitFlag, fmt.Sprintf("%ds", s.drainWait)}
 }
 
 // leaveHook tells the sidecar that its pod is to stop, when the app's containers are told too.
 func (s *settings) leaveHook() *corev1.Lifecycle {
-	if *s.drainWait == 0 {
+	if s.drainWait == 0 {
 		return nil
 	}
 	return &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{

@@ -3,6 +3,7 @@ package inject
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -123,23 +124,45 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	s.hold(out)
+	warnings = append(warnings, s.keepGuaranteed(out)...)
 	var added []corev1.Container
 	if s.capture == Redirect {
 		added = append(added, s.captureContainer(cfg))
 	}
 	added = append(added, s.sidecar(cfg, probes))
 	out.Spec.InitContainers = append(added, out.Spec.InitContainers...)
-	out.Spec.Volumes = append(out.Spec.Volumes, volumes()...)
+	out.Spec.Volumes = append(out.Spec.Volumes, s.volumes()...)
+	out.Spec.ImagePullSecrets = addSecrets(out.Spec.ImagePullSecrets, cfg.ImagePullSecrets)
 	mark(out, cfg.Version)
+	warnings = append(warnings, s.flagWarnings()...)
 	warnings = append(warnings, s.portWarnings(out)...)
-	if shared := out.Spec.ShareProcessNamespace; shared != nil && *shared {
-		warnings = append(warnings, fmt.Sprintf("spec.shareProcessNamespace: is true, so a container that runs as user %d or 0 "+
-			"can read the sidecar's keys and token", userID))
-	}
+	warnings = append(warnings, processWarnings(out, cfg)...)
 	if equality.Semantic.DeepEqual(pod, out) {
 		return Result{Pod: pod, Reason: AlreadyInjected, Warnings: warnings}, nil
 	}
 	return Result{Pod: out, Reason: Injected, Warnings: warnings}, nil
+}
+
+// processWarnings tells of containers that can look into the sidecar's process.
+func processWarnings(pod *corev1.Pod, cfg Config) []string {
+	if shared := pod.Spec.ShareProcessNamespace; shared == nil || !*shared {
+		return nil
+	}
+	user := "as the same user as the sidecar"
+	if cfg.RunAsUser != nil {
+		user = fmt.Sprintf("as user %d or 0", *cfg.RunAsUser)
+	}
+	return []string{"spec.shareProcessNamespace: is true, so a container that runs " + user + " can read the sidecar's keys and token"}
+}
+
+// addSecrets returns list and the names that are not in it yet.
+func addSecrets(list []corev1.LocalObjectReference, names []string) []corev1.LocalObjectReference {
+	for _, name := range names {
+		if !slices.Contains(list, corev1.LocalObjectReference{Name: name}) {
+			list = append(list, corev1.LocalObjectReference{Name: name})
+		}
+	}
+	return list
 }
 
 // mark sets the annotation and the label of an injected pod.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bearerguard/bearerguard/controllers/inject"
@@ -30,6 +31,13 @@ type overrides struct {
 	ClusterDomain   string            `json:"clusterDomain"`
 	Version         string            `json:"version"`
 	LogLevel        string            `json:"logLevel"`
+	// Further settings of the controller.
+	Flags            map[string]string `json:"flags"`
+	CPULimit         string            `json:"cpuLimit"`
+	ImagePullSecrets []string          `json:"imagePullSecrets"`
+	NoIDs            bool              `json:"noIDs"`
+	// NamespaceAnnotations are on the pod's namespace.
+	NamespaceAnnotations map[string]string `json:"namespaceAnnotations"`
 }
 
 func TestInject(t *testing.T) {
@@ -141,14 +149,20 @@ func readConfig(t *testing.T, name string) inject.Config {
 	}
 	cfg := validConfig()
 	cfg.PushAddress, cfg.PushServerName = inject.PushService("bearerguard-system", o.ClusterDomain)
-	cfg.LogLevel = o.LogLevel
+	cfg.LogLevel, cfg.Flags, cfg.ImagePullSecrets = o.LogLevel, o.Flags, o.ImagePullSecrets
+	if o.CPULimit != "" {
+		cfg.CPULimit = resource.MustParse(o.CPULimit)
+	}
+	if o.NoIDs {
+		cfg.RunAsUser, cfg.RunAsGroup = nil, nil
+	}
 	if o.Version != "" {
 		cfg.Version = o.Version
 	}
 	if o.Namespace == "" {
 		o.Namespace = "shop"
 	}
-	return cfg.In(inject.Namespace{Name: o.Namespace, Labels: o.NamespaceLabels})
+	return cfg.In(inject.Namespace{Name: o.Namespace, Labels: o.NamespaceLabels, Annotations: o.NamespaceAnnotations})
 }
 
 func readYAML(t *testing.T, file string, into any) {

@@ -41,8 +41,6 @@ func restore(pod *corev1.Pod) error {
 	return nil
 }
 
-func ourVolume(name string) bool { return name == IdentityVolume || name == StateVolume }
-
 // decodeProbes reads probe.Env of an earlier injection.
 func decodeProbes(env []corev1.EnvVar) (map[string]probe.Probe, error) {
 	for _, e := range env {

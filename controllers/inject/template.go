@@ -111,8 +111,8 @@ func checkWorkload(annotations map[string]string) error {
 		if name == v1alpha1.AnnotationInjected {
 			return refuse(annotation(name), "it left out: admission sets it on pods", "does not belong on a workload")
 		}
-		var s settings
-		if err := s.set(name, annotations[name]); err != nil {
+		s := settings{said: map[string]said{}}
+		if err := s.set(place{rank: ofPod}, name, annotations[name]); err != nil {
 			return err
 		}
 	}

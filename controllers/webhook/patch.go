@@ -20,7 +20,7 @@ func add(path string, value any) operation {
 func remove(path string) operation { return operation{Operation: "remove", Path: path} }
 
 // podPatch returns what leads from before to after, as far as injection changes pods: annotations, labels, the sidecar's
-// containers and volumes, probes and lifecycle hooks. Containers are told apart by name, so that none takes over a field of another.
+// containers, volumes and Secrets to pull its image with, probes and lifecycle hooks. Containers are told apart by name, so that none takes over a field of another.
 func podPatch(before, after *corev1.Pod) []operation {
 	var out []operation
 	out = append(out, mapPatch("/metadata/annotations", before.Annotations, after.Annotations)...)
@@ -29,6 +29,8 @@ func podPatch(before, after *corev1.Pod) []operation {
 	out = append(out, containerPatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers)...)
 	out = append(out, listPatch("/spec/initContainers", before.Spec.InitContainers, after.Spec.InitContainers,
 		func(c corev1.Container) string { return c.Name })...)
+	out = append(out, listPatch("/spec/imagePullSecrets", before.Spec.ImagePullSecrets, after.Spec.ImagePullSecrets,
+		func(r corev1.LocalObjectReference) string { return r.Name })...)
 	return append(out, listPatch("/spec/volumes", before.Spec.Volumes, after.Spec.Volumes,
 		func(v corev1.Volume) string { return v.Name })...)
 }

@@ -47,13 +47,13 @@ func (h *podHandler) namespace(ctx context.Context, name string) (inject.Namespa
 	if err := h.cfg.Namespaces.Get(ctx, client.ObjectKey{Name: name}, &ns); err != nil {
 		return inject.Namespace{}, err
 	}
-	return inject.Namespace{Name: name, Labels: ns.Labels}, nil
+	return inject.Namespace{Name: name, Labels: ns.Labels, Annotations: ns.Annotations}, nil
 }
 
 // sidecarItem reports whether a container or volume of this name is the sidecar's.
 func sidecarItem(name string) bool {
 	switch name {
-	case inject.SidecarName, inject.CaptureName, inject.IdentityVolume, inject.StateVolume:
+	case inject.SidecarName, inject.CaptureName, inject.IdentityVolume, inject.StateVolume, inject.TLSVolume, inject.ClientCAVolume:
 		return true
 	}
 	return false

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
@@ -36,7 +37,15 @@ func TestPodsOfTheInjectionCorpus(t *testing.T) {
 			if o.ClusterDomain != "" || o.Version != "" || o.LogLevel != "" {
 				t.Skip("differs in the controller's own configuration")
 			}
-			h := serve(t, inject.Namespace{Name: o.Namespace, Labels: o.NamespaceLabels})
+			h := serveWith(t, func(c *webhook.Config) {
+				c.Inject.Flags, c.Inject.ImagePullSecrets = o.Flags, o.ImagePullSecrets
+				if o.CPULimit != "" {
+					c.Inject.CPULimit = resource.MustParse(o.CPULimit)
+				}
+				if o.NoIDs {
+					c.Inject.RunAsUser, c.Inject.RunAsGroup = nil, nil
+				}
+			}, inject.Namespace{Name: o.Namespace, Labels: o.NamespaceLabels, Annotations: o.NamespaceAnnotations})
 			raw := withUnknownFields(t, read(t, in))
 			resp := h.review(t, webhook.PodsPath, podRequest(o.Namespace, raw))
 			checkAnswer(t, read(t, filepath.Join(corpus, name+".out.yaml")), raw, resp)
@@ -224,6 +233,13 @@ type overrides struct {
 	ClusterDomain   string            `json:"clusterDomain"`
 	Version         string            `json:"version"`
 	LogLevel        string            `json:"logLevel"`
+	// Further settings of the controller.
+	Flags            map[string]string `json:"flags"`
+	CPULimit         string            `json:"cpuLimit"`
+	ImagePullSecrets []string          `json:"imagePullSecrets"`
+	NoIDs            bool              `json:"noIDs"`
+	// NamespaceAnnotations are on the pod's namespace.
+	NamespaceAnnotations map[string]string `json:"namespaceAnnotations"`
 }
 
 func readOverrides(t *testing.T, name string) overrides {

@@ -50,6 +50,7 @@ func injectConfig() inject.Config {
 	return inject.Config{
 		Image: "bearerguard.test/bearerguard:v1", Version: "v1", PushAddress: address, PushServerName: name,
 		CPU: resource.MustParse("20m"), Memory: resource.MustParse("32Mi"), MemoryLimit: resource.MustParse("128Mi"),
+		RunAsUser: new(int64(65532)), RunAsGroup: new(int64(65532)),
 		ExcludedNamespaces: []string{"kube-system", "bearerguard-system"},
 	}
 }
@@ -65,7 +66,7 @@ func serveWith(t *testing.T, change func(*webhook.Config), namespaces ...inject.
 	s := testScheme(t)
 	var objects []client.Object
 	for _, ns := range namespaces {
-		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns.Name, Labels: ns.Labels}})
+		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns.Name, Labels: ns.Labels, Annotations: ns.Annotations}})
 	}
 	h := &hooks{metrics: prometheus.NewRegistry()}
 	cfg := webhook.Config{

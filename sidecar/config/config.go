@@ -8,11 +8,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
@@ -44,6 +44,8 @@ type Config struct {
 	LogSubjects   bool
 	// AppProtocol is what requests of HTTP/2 clients go to the app in.
 	AppProtocol proxy.AppProtocol
+	// AppAddress is where the app listens, but for --upstream.
+	AppAddress netip.Addr
 	// Limits bound what clients may use.
 	Limits proxy.Limits
 	// TLS has the files of the listener's certificate; the zero TLS: no TLS.
@@ -66,14 +68,11 @@ type TLS struct{ Cert, Key, ClientCA string }
 
 // raw is what the flags say.
 type raw struct {
-	listen, maps, labels, nets, trust []string
-	upstream, probes, app             string
-	redirect                          bool
-	cache                             int64
-	headBytes                         int
-	bodyRate                          int64
-	readHead, idle, drain             time.Duration
-	c                                 Config
+	listen, maps, labels, nets []string
+	upstream, probes           string
+	redirect                   bool
+	v                          flags.Values
+	c                          Config
 }
 
 // Flags defines the flags on fs. The function that it returns is to be called once fs is parsed: it reads the environment,
@@ -93,9 +92,8 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringSliceVar(&r.listen, "listen", nil, "address to take requests on, host:port or :port; repeatable")
 	fs.StringVar(&r.upstream, "upstream", "", "the app behind --listen, such as http://127.0.0.1:9000")
-	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to 127.0.0.1 on the other; repeatable")
-	fs.BoolVar(&r.redirect, "redirect", false, "forward to 127.0.0.1 on the port that the client dialled, as sidecar capture redirects it")
-	fs.StringVar(&r.app, "app-protocol", string(proxy.AppAuto), "what requests of HTTP/2 clients go to the app in: http1, h2c (HTTP/2 without TLS), or auto: HTTP/1.1, and h2c for gRPC and Connect")
+	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to --app-address on the other; repeatable")
+	fs.BoolVar(&r.redirect, "redirect", false, "forward to --app-address on the port that the client dialled, as sidecar capture redirects it")
 	fs.StringVar(&r.c.Dir, "policies", "", "standalone: folder with AuthPolicy, TokenRevocation, Secret and ConfigMap YAML")
 	fs.StringSliceVar(&r.labels, "labels", nil, "standalone: the workload's labels, k=v,...; default: every policy applies")
 	fs.StringVar(&r.c.Namespace, "namespace", "default", "standalone: namespace of objects that name none")
@@ -106,34 +104,10 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.StringVar(&r.c.StateDir, "state-dir", "", "folder for the last good rules; memory-backed, since they hold keys")
 	fs.StringVar(&r.c.Admin, "admin", "127.0.0.1:15081", "address of /healthz, /readyz, /metrics, /debug/snapshot and /probe/; empty: none")
 	fs.StringVar(&r.probes, "probes", "", "JSON: the app's probes that /probe/<container>/<kind> runs; written by the injector")
-	fs.StringVar(&r.c.LogLevel, "log-level", "info", "error, info or debug")
-	fs.StringVar(&r.c.LogFormat, "log-format", "json", "json or text")
-	fs.Uint64Var(&r.c.LogAllowEvery, "log-allow-every", 0, "log one of so many forwarded requests; 0: none (refusals are always logged, up to a rate)")
-	fs.BoolVar(&r.c.LogSubjects, "log-subjects", false, "allow the claim sub of verified tokens in the log")
-	fs.IntVar(&r.headBytes, "max-header-bytes", 64<<10, "most bytes of a request's head")
-	fs.IntVar(&r.c.Limits.Fields, "max-headers", 100, "most header fields of a request")
-	fs.IntVar(&r.c.Limits.URL, "max-url-bytes", 32<<10, "most bytes of a request target")
-	fs.Int64Var(&r.c.Limits.Body, "max-body-bytes", 0, "most bytes of a request's body, whatever the rules allow; 0: no bound")
-	fs.Int64Var(&r.bodyRate, "min-body-rate", 100, "least bytes a second of a request's body, on average once it was waited for as long as --read-header-timeout; 0: any")
-	fs.IntVar(&r.c.Limits.Connections, "max-connections", 10000, "most open client connections; others wait")
-	fs.IntVar(&r.c.Limits.PerClient, "max-connections-per-client", 0, "most open connections of one address, others are closed; 0: no bound")
-	fs.IntVar(&r.c.Limits.Streams, "max-streams", 250, "most concurrent requests on one HTTP/2 connection")
-	fs.IntVar(&r.c.Limits.HTTP2Connections, "max-http2-connections", 5000, "most open connections of HTTP/2 clients; others wait, as long as --read-header-timeout")
-	fs.IntVar(&r.c.Limits.HTTP2Requests, "max-http2-requests", 3000, "most concurrent requests of all HTTP/2 clients, others get 503")
-	fs.IntVar(&r.c.Limits.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
-	fs.DurationVar(&r.readHead, "read-header-timeout", 10*time.Second, "longest time for a request's head")
-	fs.DurationVar(&r.idle, "idle-timeout", 75*time.Second, "longest time between requests of a connection")
-	fs.DurationVar(&r.c.Limits.Write, "write-timeout", 60*time.Second, "longest time in which a client takes none of its answer")
-	fs.DurationVar(&r.c.Limits.Dial, "dial-timeout", 5*time.Second, "longest time to connect to the app")
-	fs.DurationVar(&r.c.Limits.Response, "response-timeout", 0, "longest wait for the head of the app's answer; 0: no bound")
-	fs.DurationVar(&r.c.Limits.Linger, "drain-wait", 0, "time to go on taking requests once told to stop, while the last answers on connections ask for their end")
-	fs.DurationVar(&r.drain, "drain", 30*time.Second, "longest time for running requests to end once told to stop")
-	fs.Int64Var(&r.cache, "token-cache-bytes", 8<<20, "most bytes for verified tokens; 0: no cache")
 	fs.StringVar(&r.c.TLS.Cert, "tls-cert", "", "PEM file: serve TLS with this certificate; read again when it changes")
 	fs.StringVar(&r.c.TLS.Key, "tls-key", "", "PEM file: its private key")
-	fs.BoolVar(&r.c.Plaintext, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
 	fs.StringVar(&r.c.TLS.ClientCA, "tls-client-ca", "", "PEM file: ask clients for a certificate of this authority")
-	fs.StringSliceVar(&r.trust, "trust-forwarded", nil, "networks, CIDR: proxies whose X-Forwarded-* and Forwarded fields are passed on")
+	r.v.Define(fs)
 	fs.BoolVar(&r.c.Fetch.AllowHTTP, "key-allow-http", false, "standalone: fetch key sets over plain http too")
 	fs.StringSliceVar(&r.nets, "key-allow-nets", nil, "standalone: networks, CIDR, to fetch key sets from although they are loopback, link-local and such")
 }
@@ -147,8 +121,8 @@ func fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string, bool)) erro
 		if !ok || f.Changed || f.Name == "help" {
 			return
 		}
-		if err := fs.Set(f.Name, value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %q is not a %s; want: %s", name, value, f.Value.Type(), f.Usage))
+		if p := flags.Set(f, value); p != nil {
+			problems = append(problems, fmt.Errorf("%s: %s; want %s", name, p.Text, p.Want))
 		}
 	})
 	return errors.Join(problems...)
@@ -161,28 +135,21 @@ func (r *raw) config() (Config, error) {
 	fail := func(flag, format string, args ...any) {
 		problems = append(problems, fmt.Errorf("--%s: %s", flag, fmt.Sprintf(format, args...)))
 	}
-	c.Limits.HeadBytes, c.Limits.ReadHead, c.Limits.Idle, c.Limits.Drain = r.headBytes, r.readHead, r.idle, r.drain
-	if c.Limits.BodyRate = r.bodyRate; r.bodyRate == 0 {
-		c.Limits.BodyRate = -1
+	for _, p := range r.v.Check() {
+		problems = append(problems, &p)
 	}
+	c.take(&r.v)
 	c.Listen = r.sockets(fail)
-	switch c.AppProtocol = proxy.AppProtocol(r.app); c.AppProtocol {
-	case proxy.AppAuto, proxy.AppHTTP1, proxy.AppH2C:
-	default:
-		fail("app-protocol", "%q is none; want auto, http1 or h2c", r.app)
-	}
 	c.Labels = parseLabels(r.labels, fail)
-	c.Fetch.AllowNets = prefixes("key-allow-nets", r.nets, fail)
-	c.TrustForwarded = prefixes("trust-forwarded", r.trust, fail)
+	var bad []string
+	if c.Fetch.AllowNets, bad = flags.Networks(r.nets); len(bad) > 0 {
+		fail("key-allow-nets", "%q is no network; want CIDR such as 127.0.0.0/8", bad[0])
+	}
 	var err error
 	if c.Probes, err = probe.Parse(r.probes); err != nil {
 		fail("probes", "%s", err)
 	}
-	if c.CacheBytes = r.cache; r.cache == 0 {
-		c.CacheBytes = -1
-	}
 	checkSource(&c, fail)
-	checkLimits(c.Limits, r.cache, fail)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
 		fail("tls-cert", "goes with --tls-key, and --tls-client-ca with both; want none or all that are needed")
 	}
@@ -196,6 +163,26 @@ func (r *raw) config() (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// take takes over the values of plain flags. Where 0 means none to the flag, a negative number does to the proxy.
+func (c *Config) take(v *flags.Values) {
+	c.AppProtocol, c.AppAddress = proxy.AppProtocol(v.AppProtocol), v.AppAddress
+	c.TrustForwarded, c.Plaintext = v.TrustForwarded, v.TLSPermissive
+	c.LogLevel, c.LogFormat, c.LogAllowEvery, c.LogSubjects = v.LogLevel, v.LogFormat, v.LogAllowEvery, v.LogSubjects
+	c.Limits = proxy.Limits{
+		HeadBytes: v.HeadBytes, Fields: v.Headers, URL: v.URLBytes, Body: v.BodyBytes, BodyRate: v.BodyRate,
+		Connections: v.Connections, PerClient: v.PerClient, Streams: v.Streams, Resets: v.Resets,
+		HTTP2Connections: v.HTTP2Connections, HTTP2Requests: v.HTTP2Requests,
+		ReadHead: v.ReadHeader, Idle: v.Idle, Write: v.Write, Dial: v.Dial, Response: v.Response,
+		Linger: v.DrainWait, Drain: v.Drain,
+	}
+	if v.BodyRate == 0 {
+		c.Limits.BodyRate = -1
+	}
+	if c.CacheBytes = v.TokenCacheBytes; c.CacheBytes == 0 {
+		c.CacheBytes = -1
+	}
 }
 
 func checkSource(c *Config, fail func(string, string, ...any)) {
@@ -220,51 +207,6 @@ func checkSource(c *Config, fail func(string, string, ...any)) {
 	}
 }
 
-func checkLimits(l proxy.Limits, cache int64, fail func(string, string, ...any)) {
-	for _, n := range []struct {
-		flag        string
-		value, most int
-		least       int
-	}{
-		{"max-header-bytes", l.HeadBytes, 1 << 20, 1 << 10},
-		{"max-headers", l.Fields, 10000, 1},
-		{"max-connections", l.Connections, 1 << 20, 1},
-		{"max-streams", l.Streams, 100000, 1},
-		{"max-http2-connections", l.HTTP2Connections, 1 << 20, 1},
-		{"max-http2-requests", l.HTTP2Requests, 1 << 20, 1},
-		{"max-resets", l.Resets, 1 << 20, 1},
-		{"max-url-bytes", l.URL, 1 << 20, 16},
-		{"max-connections-per-client", l.PerClient, 1 << 20, 0},
-	} {
-		if n.value < n.least || n.value > n.most {
-			fail(n.flag, "is %d; want %d to %d", n.value, n.least, n.most)
-		}
-	}
-	for _, d := range []struct {
-		flag  string
-		value time.Duration
-	}{{"read-header-timeout", l.ReadHead}, {"idle-timeout", l.Idle}, {"write-timeout", l.Write}, {"dial-timeout", l.Dial}, {"drain", l.Drain}} {
-		if d.value <= 0 || d.value > time.Hour {
-			fail(d.flag, "is %s; want more than 0 and at most 1h", d.value)
-		}
-	}
-	if l.Response < 0 {
-		fail("response-timeout", "is %s; want 0 or more", l.Response)
-	}
-	if l.Linger < 0 || l.Linger > time.Hour {
-		fail("drain-wait", "is %s; want 0 to 1h", l.Linger)
-	}
-	if l.Body < 0 {
-		fail("max-body-bytes", "is %d; want 0 or more", l.Body)
-	}
-	if l.BodyRate < -1 {
-		fail("min-body-rate", "is %d; want 0 or more", l.BodyRate)
-	}
-	if cache < 0 {
-		fail("token-cache-bytes", "is %d; want 0 or more", cache)
-	}
-}
-
 func parseLabels(pairs []string, fail func(string, string, ...any)) map[string]string {
 	if pairs == nil {
 		return nil
@@ -279,19 +221,6 @@ func parseLabels(pairs []string, fail func(string, string, ...any)) map[string]s
 		labels[k] = v
 	}
 	return labels
-}
-
-func prefixes(flag string, texts []string, fail func(string, string, ...any)) []netip.Prefix {
-	var out []netip.Prefix
-	for _, t := range texts {
-		p, err := netip.ParsePrefix(t)
-		if err != nil {
-			fail(flag, "%q is no network; want CIDR such as 127.0.0.0/8", t)
-			continue
-		}
-		out = append(out, p.Masked())
-	}
-	return out
 }
 
 func isAddress(s string) bool {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 
+	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
@@ -33,7 +35,8 @@ func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	standalone := []string{"--policies", dir, "--listen", ":8080", "--upstream", "http://127.0.0.1:9000"}
 	pushed := []string{"--push", "push.bearerguard-system.svc:8443", "--redirect", "--listen", ":15080"}
-	app := []proxy.Listen{{Address: ":8080", Upstream: "http://127.0.0.1:9000"}}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	app := []proxy.Listen{{Address: ":8080", Upstream: "http://127.0.0.1:9000", AppAddress: loopback}}
 	tests := map[string]struct {
 		args []string
 		env  map[string]string
@@ -56,9 +59,18 @@ func TestConfig(t *testing.T) {
 			want: Config{Listen: app, Dir: dir, Namespace: "default", Admin: ":2"},
 		},
 		"pushed, redirected": {args: pushed, want: Config{
-			Listen: []proxy.Listen{{Address: ":15080", Redirect: true}}, Namespace: "default", Admin: "127.0.0.1:15081",
+			Listen: []proxy.Listen{{Address: ":15080", Redirect: true, AppAddress: loopback}}, Namespace: "default", Admin: "127.0.0.1:15081",
 			Push: Push{Address: "push.bearerguard-system.svc:8443", CAFile: "/var/run/bearerguard/ca.crt", TokenFile: "/var/run/bearerguard/token"},
 		}},
+		"pushed, redirected to an app on another address": {args: append([]string{"--app-address", "2001:db8::7"}, pushed...), want: Config{
+			Listen: []proxy.Listen{{Address: ":15080", Redirect: true, AppAddress: netip.MustParseAddr("2001:db8::7")}}, Namespace: "default", Admin: "127.0.0.1:15081",
+			Push: Push{Address: "push.bearerguard-system.svc:8443", CAFile: "/var/run/bearerguard/ca.crt", TokenFile: "/var/run/bearerguard/token"},
+		}},
+		"pairs of ports, the app's address by the environment": {
+			args: append([]string{"--map", "8080:18080"}, pushed[:2]...), env: map[string]string{"BEARERGUARD_APP_ADDRESS": "::1"}, want: Config{
+				Listen: []proxy.Listen{{Address: ":8080", Upstream: "http://[::1]:18080", Port: 8080}}, Namespace: "default", Admin: "127.0.0.1:15081",
+				Push: Push{Address: "push.bearerguard-system.svc:8443", CAFile: "/var/run/bearerguard/ca.crt", TokenFile: "/var/run/bearerguard/token"},
+			}},
 		"pairs of ports": {args: append([]string{"--map", "8080:18080,9090:19090"}, pushed[:2]...), want: Config{
 			Listen: []proxy.Listen{
 				{Address: ":8080", Upstream: "http://127.0.0.1:18080", Port: 8080}, {Address: ":9090", Upstream: "http://127.0.0.1:19090", Port: 9090},
@@ -77,7 +89,7 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ignore := cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes", "AppProtocol")
+			ignore := cmp.Options{cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes", "AppProtocol", "AppAddress"), cmpopts.EquateComparable(netip.Addr{})}
 			if diff := cmp.Diff(test.want, got, ignore); diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}
@@ -105,32 +117,37 @@ func TestConfigRefuses(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"nothing at all":              {bare: true, want: "--listen: give --listen ADDRESS"},
-		"no rules":                    {bare: true, args: good[2:], want: "--policies: give --policies DIR (standalone) or --push ADDRESS"},
-		"two sources of rules":        {args: []string{"--push", "a:1"}, want: "--policies: is given together with --push"},
-		"no such folder":              {args: []string{"--policies", "/nonexistent"}, want: `--policies: "/nonexistent" is no folder`},
-		"no such state folder":        {args: []string{"--state-dir", "/nonexistent"}, want: `--state-dir: "/nonexistent" is no folder`},
-		"a push address without port": {bare: true, args: append([]string{"--push", "host"}, good[2:]...), want: `--push: "host" is no address; want host:port`},
-		"a port too high":             {args: []string{"--listen", ":65536"}, want: `--listen: ":65536" is no address`},
-		"a named port":                {args: []string{"--listen", ":http"}, want: `--listen: ":http" is no address`},
-		"both ways to the app":        {args: []string{"--redirect"}, want: "--upstream: give exactly one of --upstream URL and --redirect"},
-		"an upstream with a path":     {args: []string{"--upstream", "http://127.0.0.1:1/x"}, want: `--upstream: "http://127.0.0.1:1/x" is no plain http or https URL`},
-		"an upstream that is no URL":  {args: []string{"--upstream", "127.0.0.1:1"}, want: "--upstream:"},
-		"a pair with itself":          {args: []string{"--map", "8080:8080"}, want: `--map: "8080:8080" is no pair of ports`},
-		"half a pair":                 {args: []string{"--map", "8080"}, want: `--map: "8080" is no pair of ports`},
-		"a label without a value":     {args: []string{"--labels", "app"}, want: `--labels: "app" is no label; want key=value`},
-		"an address for a network":    {args: []string{"--key-allow-nets", "127.0.0.1"}, want: `--key-allow-nets: "127.0.0.1" is no network`},
-		"an unknown protocol":         {args: []string{"--app-protocol", "h3"}, want: `--app-protocol: "h3" is none; want auto, http1 or h2c`},
-		"a zero timeout":              {args: []string{"--read-header-timeout", "0s"}, want: "--read-header-timeout: is 0s; want more than 0"},
-		"a tiny head":                 {args: []string{"--max-header-bytes", "1"}, want: "--max-header-bytes: is 1; want 1024 to 1048576"},
-		"a negative cache":            {args: []string{"--token-cache-bytes", "-1"}, want: "--token-cache-bytes: is -1"},
-		"a certificate without key":   {args: []string{"--tls-cert", "a"}, want: "--tls-cert: goes with --tls-key"},
-		"a bad admin address":         {args: []string{"--admin", "15081"}, want: `--admin: "15081" is no address`},
-		"probes that are no JSON":     {args: []string{"--probes", "{canary"}, want: "--probes: is not the JSON that the injector writes"},
-		"a probe of no kind":          {args: []string{"--probes", `{"app/readiness":{}}`}, want: "--probes: app/readiness: has 0 of httpGet, tcpSocket, grpc"},
-		"a probe without a port":      {args: []string{"--probes", `{"app/readiness":{"tcpSocket":{}}}`}, want: "--probes: app/readiness: port: is 0"},
-		"a probe with a bad name":     {args: []string{"--probes", `{"app":{"tcpSocket":{"port":1}}}`}, want: `--probes: "app" is no name of a probe`},
-		"a variable of a wrong type":  {env: map[string]string{"BEARERGUARD_MAX_HEADERS": "many"}, want: `BEARERGUARD_MAX_HEADERS: "many" is not a int`},
+		"nothing at all":                  {bare: true, want: "--listen: give --listen ADDRESS"},
+		"no rules":                        {bare: true, args: good[2:], want: "--policies: give --policies DIR (standalone) or --push ADDRESS"},
+		"two sources of rules":            {args: []string{"--push", "a:1"}, want: "--policies: is given together with --push"},
+		"no such folder":                  {args: []string{"--policies", "/nonexistent"}, want: `--policies: "/nonexistent" is no folder`},
+		"no such state folder":            {args: []string{"--state-dir", "/nonexistent"}, want: `--state-dir: "/nonexistent" is no folder`},
+		"a push address without port":     {bare: true, args: append([]string{"--push", "host"}, good[2:]...), want: `--push: "host" is no address; want host:port`},
+		"a port too high":                 {args: []string{"--listen", ":65536"}, want: `--listen: ":65536" is no address`},
+		"a named port":                    {args: []string{"--listen", ":http"}, want: `--listen: ":http" is no address`},
+		"both ways to the app":            {args: []string{"--redirect"}, want: "--upstream: give exactly one of --upstream URL and --redirect"},
+		"an upstream with a path":         {args: []string{"--upstream", "http://127.0.0.1:1/x"}, want: `--upstream: "http://127.0.0.1:1/x" is no plain http or https URL`},
+		"an upstream that is no URL":      {args: []string{"--upstream", "127.0.0.1:1"}, want: "--upstream:"},
+		"a pair with itself":              {args: []string{"--map", "8080:8080"}, want: `--map: "8080:8080" is no pair of ports`},
+		"half a pair":                     {args: []string{"--map", "8080"}, want: `--map: "8080" is no pair of ports`},
+		"a label without a value":         {args: []string{"--labels", "app"}, want: `--labels: "app" is no label; want key=value`},
+		"an address for a network":        {args: []string{"--key-allow-nets", "127.0.0.1"}, want: `--key-allow-nets: "127.0.0.1" is no network`},
+		"an unknown protocol":             {args: []string{"--app-protocol", "h3"}, want: `--app-protocol: "h3" is not known; want auto, http1 or h2c`},
+		"a zero timeout":                  {args: []string{"--read-header-timeout", "0s"}, want: "--read-header-timeout: is 0s; want more than 0"},
+		"a tiny head":                     {args: []string{"--max-header-bytes", "1"}, want: "--max-header-bytes: is 1; want 1024 to 1048576"},
+		"a negative cache":                {args: []string{"--token-cache-bytes", "-1"}, want: "--token-cache-bytes: is -1"},
+		"a certificate without key":       {args: []string{"--tls-cert", "a"}, want: "--tls-cert: goes with --tls-key"},
+		"an app's address and a URL":      {args: []string{"--app-address", "::1"}, want: "--app-address: is given together with --upstream"},
+		"an app's address that is a name": {args: []string{"--app-address", "localhost"}, want: `--app-address: "localhost" is no IP address`},
+		"an app's address for all":        {args: []string{"--app-address", "::"}, want: `--app-address: "::" is no IP address`},
+		"an unknown log level":            {args: []string{"--log-level", "loud"}, want: `--log-level: "loud" is not known; want error, info or debug`},
+		"a proxy without a network":       {args: []string{"--trust-forwarded", "10.0.0.1"}, want: `--trust-forwarded: "10.0.0.1" is no network; want CIDR`},
+		"a bad admin address":             {args: []string{"--admin", "15081"}, want: `--admin: "15081" is no address`},
+		"probes that are no JSON":         {args: []string{"--probes", "{canary"}, want: "--probes: is not the JSON that the injector writes"},
+		"a probe of no kind":              {args: []string{"--probes", `{"app/readiness":{}}`}, want: "--probes: app/readiness: has 0 of httpGet, tcpSocket, grpc"},
+		"a probe without a port":          {args: []string{"--probes", `{"app/readiness":{"tcpSocket":{}}}`}, want: "--probes: app/readiness: port: is 0"},
+		"a probe with a bad name":         {args: []string{"--probes", `{"app":{"tcpSocket":{"port":1}}}`}, want: `--probes: "app" is no name of a probe`},
+		"a variable of a wrong type":      {env: map[string]string{"BEARERGUARD_MAX_HEADERS": "many"}, want: `BEARERGUARD_MAX_HEADERS: "many" is no whole number; want one: most header fields`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -157,5 +174,23 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("no complaint about %sin:\n%v", flag, err)
 		}
+	}
+}
+
+// What a pod's owner can set and what he cannot is said of every flag, once.
+func TestEveryFlagHasItsPlace(t *testing.T) {
+	t.Parallel()
+	var want, got []string
+	for _, f := range append(flags.All(), flags.Kept()...) {
+		want = append(want, f.Name)
+	}
+	want = append(want, "tls-cert", "tls-client-ca") // Secrets to an annotation, files to the sidecar
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	(&raw{}).define(fs)
+	fs.VisitAll(func(f *pflag.Flag) { got = append(got, f.Name) })
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("flags (-described +defined):\n%s", diff)
 	}
 }

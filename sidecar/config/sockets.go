@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
 		if !isAddress(address) {
 			fail("listen", "%q is no address; want host:port or :port", address)
 		}
-		out = append(out, proxy.Listen{Address: address, Upstream: r.upstream, Redirect: r.redirect})
+		out = append(out, proxy.Listen{Address: address, Upstream: r.upstream, Redirect: r.redirect, AppAddress: r.v.AppAddress})
 	}
 	switch {
 	case len(r.listen) == 0 && len(r.maps) == 0:
@@ -27,6 +28,9 @@ func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
 		fail("upstream", "give exactly one of --upstream URL and --redirect with --listen")
 	case r.upstream != "":
 		checkUpstream(r.upstream, fail)
+		if r.v.AppAddress != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+			fail("app-address", "is given together with --upstream, which says where the app is; want one of the two")
+		}
 	}
 	for _, pair := range r.maps {
 		listen, app, ok := ports(pair)
@@ -35,7 +39,7 @@ func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
 			continue
 		}
 		out = append(out, proxy.Listen{
-			Address: fmt.Sprintf(":%d", listen), Upstream: fmt.Sprintf("http://127.0.0.1:%d", app), Port: listen,
+			Address: fmt.Sprintf(":%d", listen), Upstream: "http://" + netip.AddrPortFrom(r.v.AppAddress, app).String(), Port: int(listen),
 		})
 	}
 	return out
@@ -49,9 +53,9 @@ func checkUpstream(upstream string, fail func(string, string, ...any)) {
 	}
 }
 
-func ports(pair string) (listen, app int, ok bool) {
+func ports(pair string) (listen, app uint16, ok bool) {
 	left, right, found := strings.Cut(pair, ":")
 	l, err1 := strconv.ParseUint(left, 10, 16)
 	a, err2 := strconv.ParseUint(right, 10, 16)
-	return int(l), int(a), found && err1 == nil && err2 == nil && l > 0 && a > 0 && l != a
+	return uint16(l), uint16(a), found && err1 == nil && err2 == nil && l > 0 && a > 0 && l != a
 }

@@ -59,8 +59,10 @@ type Listen struct {
 	Address string
 	// Upstream is where requests go: an http or https URL without path, query or user. Empty with Redirect.
 	Upstream string
-	// Redirect sends requests to 127.0.0.1 at the port that the client dialled, as package capture redirected it.
+	// Redirect sends requests to AppAddress at the port that the client dialled, as package capture redirected it.
 	Redirect bool
+	// AppAddress is where the app listens, for Redirect; default 127.0.0.1.
+	AppAddress netip.Addr
 	// Port is the port that rules see; 0 means the port of Address.
 	Port int
 }

@@ -161,12 +161,17 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 		return info, fmt.Errorf("redirect: port %d is the sidecar's own", dst.Port())
 	}
 	info.Port = int(dst.Port())
-	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(loopback, dst.Port()).String()}
+	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(listen.app(), dst.Port()).String()}
 	return info, nil
 }
 
-// loopback is where the app listens.
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+// app is where the app listens.
+func (l Listen) app() netip.Addr {
+	if l.AppAddress.IsValid() {
+		return l.AppAddress
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
 
 // Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.
 const (

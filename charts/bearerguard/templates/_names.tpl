@@ -19,6 +19,11 @@ app.kubernetes.io/component: controller
 {{ .Values.sidecar.image.repository | default .Values.image.repository }}:{{ .Values.sidecar.image.tag | default .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- /* A value as a flag takes it: a list with commas, a number without exponent, nothing for null. */ -}}
+{{- define "bearerguard.flag" -}}
+{{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end }}
+{{- end }}
+
 {{- /* Namespaces whose pods are never injected, so that the cluster and the control plane can always start. */ -}}
 {{- define "bearerguard.guardedNamespaces" -}}
 - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kube-node-lease, {{ .Release.Namespace }}]}
