@@ -5,7 +5,6 @@ go 1.26.4
 require (
 	filippo.io/bigmod v0.1.0
 	filippo.io/nistec v0.0.4
-	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1
 	github.com/evanphx/json-patch/v5 v5.9.11
 	github.com/fsnotify/fsnotify v1.10.1

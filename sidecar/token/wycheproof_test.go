@@ -3,16 +3,29 @@ package token
 import (
 	"encoding/hex"
 	"encoding/json"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
-
-	"github.com/c2sp/wycheproof"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
+
+// wycheproof is the folder of Project Wycheproof's vectors.
+const wycheproof = "testdata/wycheproof"
+
+// readVectors reads a file of Project Wycheproof's into v.
+func readVectors(t *testing.T, file string, v any) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(wycheproof, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
 
 // vectors is a Wycheproof file of JOSE vectors.
 type vectors struct {
@@ -69,14 +82,8 @@ func TestWycheproof(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			data, err := fs.ReadFile(wycheproof.TestVectors, file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var vs vectors
-			if err := json.Unmarshal(data, &vs); err != nil {
-				t.Fatal(err)
-			}
+			readVectors(t, file, &vs)
 			odd := deviations(t, file)
 			for _, g := range vs.TestGroups {
 				for _, tc := range g.Tests {
