@@ -130,6 +130,7 @@ func (s *sidecar) serve(ctx context.Context) error {
 	group.Go(func() error { defer fail(); return s.rules.Run(outer) })
 	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
 	group.Go(func() error { defer fail(); return s.awaitLeave(outer) })
+	group.Go(func() error { return paceCollector(outer) })
 	group.Go(func() error { defer stop(); return s.proxy.Run(inner) })
 	return group.Wait()
 }

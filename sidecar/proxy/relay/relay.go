@@ -102,7 +102,6 @@ type Relay struct {
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
-	r.trim.percent = usualPercent
 	r.every = r.Limits.every()
 	r.oneCPU = runtime.GOMAXPROCS(0) == 1
 	if r.Crowd == 0 {

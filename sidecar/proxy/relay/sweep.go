@@ -104,7 +104,6 @@ func (r *Relay) look(now time.Time) {
 		idle += h.look(now.UnixNano(), r.every)
 	}
 	r.trim.look(runtime.NumGoroutine(), idle, now)
-	r.trim.pace()
 }
 
 // isDate compares the seconds, which is what changes.
