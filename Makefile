@@ -47,9 +47,9 @@ conformance: ## Run h2spec, gRPC's interoperability tests and other people's cli
 	go test -C hack/conformance ./...
 
 .PHONY: test-race
-test-race: ## The same with the race detector (needs a C compiler).
+test-race: ## The same with the race detector (needs a C compiler; RACE='./sidecar/...' names packages).
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \
-	CGO_ENABLED=1 KUBEBUILDER_ASSETS=$$assets go test -race ./...
+	CGO_ENABLED=1 KUBEBUILDER_ASSETS=$$assets go test -race -p 1 $(or $(RACE),./...)
 
 .PHONY: e2e
 e2e: ## Install into a real one-node cluster and use it as a user would (root).
@@ -79,6 +79,10 @@ bench-wear: ## Attack a sidecar and measure what that costs it and others (seven
 lint: $(BIN)/golangci-lint ## Run the linters.
 	$(BIN)/golangci-lint run ./...
 
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## Look for known vulnerabilities, where their database can be reached.
+	hack/vuln.sh $(BIN)/govulncheck
+
 .PHONY: chart-check
 chart-check: $(BIN)/kubeconform ## Render the chart and check it against the Kubernetes schemas.
 	hack/chart-check.sh
@@ -100,17 +104,23 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard report.proto
 
 .PHONY: manifests
-manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, and config/ from the chart (needs helm).
+manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, and config/ from the chart (with helm, which it builds if need be).
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
 	config/render.sh
 
+GENERATED = api config charts controllers/push/reportv1
+
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.
-	git diff --exit-code -- api config charts
+	git diff --exit-code -- $(GENERATED)
+	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); [ -z "$$new" ] || { echo "not committed: $$new"; exit 1; }
 
 $(BIN)/golangci-lint:
 	go build -C hack/tools/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/govulncheck:
+	go build -C hack/tools -o $@ golang.org/x/vuln/cmd/govulncheck
 
 $(BIN)/controller-gen:
 	go build -C hack/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Writes rbac/, webhook/ and manager/ from the chart, so that helm and kustomize install the same. Needs helm.
+# Writes rbac/, webhook/ and manager/ from the chart, so that helm and kustomize install the same. Builds helm if there is none.
 # With a folder as argument it writes there instead.
 set -euo pipefail
 cd "$(dirname "$0")"
-helm=${HELM:-$(command -v helm || echo "${CACHE:-$HOME/.cache/bearerguard}/bin/helm")}
+helm=${HELM:-$(command -v helm || ../hack/cluster/build.sh helm)}
 out=${1:-.}
 
 # render FILE TEMPLATE...: what the chart makes of the templates, without what only helm needs.

@@ -4,20 +4,19 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
-	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -76,12 +75,12 @@ func run(ctx context.Context, c config) error {
 }
 
 func newLogger(c config) logr.Logger {
-	level := map[string]zapcore.Level{"error": zapcore.ErrorLevel, "info": zapcore.InfoLevel, "debug": zapcore.DebugLevel}[c.logLevel]
-	encoder := zap.JSONEncoder()
+	level := map[string]slog.Level{"error": slog.LevelError, "info": slog.LevelInfo, "debug": slog.LevelDebug}[c.logLevel]
+	o := &slog.HandlerOptions{Level: level}
 	if c.logFormat == "text" {
-		encoder = zap.ConsoleEncoder()
+		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, o))
 	}
-	return zap.New(zap.Level(level), encoder, zap.WriteTo(os.Stderr))
+	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, o))
 }
 
 // lateTLS is the serving configuration of servers that are made before the certificates are.

@@ -3,6 +3,7 @@
 #
 #   build.sh assets   etcd, kube-apiserver, kubectl; needs Go alone. Prints the folder for KUBEBUILDER_ASSETS on stdout.
 #                     Prefers $KUBEBUILDER_ASSETS, then what setup-envtest has downloaded, over a build of its own.
+#   build.sh helm     helm; needs Go alone. Prints its path on stdout.
 #   build.sh node     those three and everything else the node runs; needs the packages that deps.sh installs.
 #
 # A file is rebuilt only when its go.mod, go.sum, flags or the Go version change. Progress goes to stderr.
@@ -62,6 +63,8 @@ build_assets() {
   go_tool kubectl mod/kube k8s.io/kubernetes/cmd/kubectl -ldflags "$KUBE_LDFLAGS"
 }
 
+build_helm() { go_tool helm mod/helm helm.sh/helm/v3/cmd/helm -ldflags "-s -w"; }
+
 build_node() {
   local c
   for c in kube-controller-manager kube-scheduler kubelet kube-proxy; do
@@ -75,7 +78,7 @@ build_node() {
   done
   CGO_ENABLED=1 go_tool runc mod/node github.com/opencontainers/runc -tags "seccomp netgo osusergo" -ldflags '-s -w -extldflags "-static"'
   go_tool coredns dns . -ldflags "-s -w"
-  go_tool helm mod/helm helm.sh/helm/v3/cmd/helm -ldflags "-s -w"
+  build_helm
   step pause "$HERE/node" "$BIN/pause" gcc -static -Os -s -o "$BIN/pause" pause.c
   for c in pause coredns; do
     step "$c.tar" "$HERE/$([ $c = pause ] && echo node || echo dns)" "$IMAGES/$c.tar" "$HERE/image.sh" "node.local/$c:1" "$IMAGES/$c.tar" "$BIN/$c"
@@ -119,6 +122,7 @@ find_assets() {
 
 case ${1:-} in
 assets) find_assets || { ensure assets; echo "$BIN"; } ;;
+helm) ensure helm; echo "$BIN/helm" ;;
 node) "$HERE/deps.sh" --check; ensure assets; ensure node ;;
-*) die "usage: build.sh assets | node" ;;
+*) die "usage: build.sh assets | helm | node" ;;
 esac
