@@ -70,6 +70,17 @@ func TestPolicies(t *testing.T) {
 			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}'}}], rules: [{name: r, allow: {}}]}`,
 			refused: []string{"spec.issuers[0].keys.jwks: ", "want public keys"},
 		},
+		"what is valid but not meant": {
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}, from: [{header: Authorization, prefix: Bearer}]}], rules: [` +
+				`{name: r, match: [{paths: ["/a/:id"]}], allow: {subjects: ["admin-*"], when: 'request.headers["X-A"] == "b"'}}, {name: "no", match: [{paths: ["/a/**"]}], deny: {}}]}`,
+			warnings: []string{
+				`spec.issuers[0].from[0].prefix: "Bearer" has no space at its end`,
+				`spec.rules[0].match[0].paths[0]: ":id" is a literal segment`,
+				`spec.rules[0].allow.subjects[0]: "admin-*" is compared as it is`,
+				`spec.rules[0].allow.when: request.headers has its names in lower case`,
+				`spec.rules[0]: can let no request in: deny rule no refuses`,
+			},
+		},
 		"a field of a wrong type": {spec: `{rules: 7}`, refused: []string{"decode AuthPolicy: ", "rules"}},
 		"an empty spec":           {spec: `{}`, warnings: []string{"spec.rules: there are none, so this policy allows nothing by itself"}},
 	} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
@@ -62,14 +63,9 @@ func Warnings(p v1alpha1.AuthPolicy, allowHTTP bool) []string {
 	var out []string
 	for i, issuer := range p.Spec.Issuers {
 		out = append(out, plainHTTP(fmt.Sprintf("spec.issuers[%d]", i), issuer, allowHTTP)...)
-		if set, err := keyset.Parse([]byte(issuer.Keys.JWKS), keyset.Public); issuer.Keys.JWKS != "" && err == nil {
-			for _, problem := range set.Problems() {
-				out = append(out, fmt.Sprintf("spec.issuers[%d].keys.jwks: left out: %s", i, problem))
-			}
-		}
 	}
-	if len(p.Spec.Rules) == 0 && p.Spec.Mode != policy.Audit {
-		out = append(out, "spec.rules: there are none, so this policy allows nothing by itself")
+	for _, finding := range lint.Policy(&p.Spec.Spec) {
+		out = append(out, finding.Error())
 	}
 	return out
 }

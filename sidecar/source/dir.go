@@ -45,6 +45,7 @@ type Dir struct {
 	// Touched by Load and Run only.
 	rules rules  // in force, or tried for the first time
 	last  string // the version that was applied
+	told  string // the remarks that were logged
 }
 
 // rules is what the folder says, checked, but for the keys that are fetched.
@@ -101,6 +102,7 @@ func (d *Dir) Load(ctx context.Context) error {
 		return err
 	}
 	d.rules = r
+	d.remark(r)
 	return nil
 }
 
@@ -147,6 +149,7 @@ func (d *Dir) follow(before string) string {
 	}
 	if err == nil {
 		d.rules = r
+		d.remark(r)
 	} else if d.rules.set != nil {
 		err = errors.Join(err, d.apply(d.rules))
 	}

@@ -62,8 +62,10 @@ type Report struct {
 	Rules []decision.RuleReport `json:"rules,omitempty"`
 	// Audit is what each Audit policy would have said.
 	Audit []decision.AuditResult `json:"audit,omitempty"`
-	// Notes are remarks on keys that are missing or left out.
+	// Notes are remarks on keys that are missing or left out, and on objects that are skipped.
 	Notes []string `json:"notes,omitempty"`
+	// Warnings name what is valid in a policy but probably not meant.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // IssuerReport says whether one issuer of one policy takes the token.
@@ -104,7 +106,8 @@ func Run(in Input) (Report, error) {
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
 	})
 	report := newReport(verdict)
-	report.Notes = notes
+	report.Notes = append(notes, set.Skipped...)
+	report.Warnings = set.Warnings()
 	return report, explain(&report, in, program, b)
 }
 

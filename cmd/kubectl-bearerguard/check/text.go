@@ -26,6 +26,9 @@ func (r Report) Text(w io.Writer) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "  warning: %s\n", warning)
+	}
 	r.issuers(w)
 	for _, rule := range r.Rules {
 		writeRule(w, rule)

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/lint"
 )
 
 // MaxFile bounds one file, in bytes.
@@ -58,6 +59,8 @@ type Set struct {
 	Revocations []bundle.Revocation
 	// Secrets and ConfigMaps are what policies refer to.
 	Secrets, ConfigMaps map[Ref]Data
+	// Skipped has a line for each object that has nothing to do with the rules.
+	Skipped []string
 
 	origins map[objectID]origin
 }
@@ -97,4 +100,16 @@ func (s *Set) Place(policy bundle.Object, path string) string {
 		return ""
 	}
 	return fmt.Sprintf("%s:%d", o.file, lineOf(o.node, path))
+}
+
+// Warnings returns what is valid in the policies but probably not meant, each with its file and line.
+func (s *Set) Warnings() []string {
+	var out []string
+	for _, o := range s.Policies {
+		for _, finding := range lint.Policy(&o.Spec) {
+			finding.Policy = o.ID()
+			out = append(out, s.Place(o, finding.Path)+": "+finding.Error())
+		}
+	}
+	return out
 }

@@ -93,11 +93,14 @@ func (s *Set) read(f File, defaultNamespace string) []error {
 			return append(problems, syntaxError(f.Name, err))
 		}
 		root := doc.Content[0]
-		if root.Tag == "!!null" {
-			continue // an empty document, such as comments alone
-		}
-		if err := s.add(d, root, defaultNamespace); err != nil {
+		objects, err := d.objects(root, 0)
+		if err != nil {
 			problems = append(problems, err)
+		}
+		for _, n := range objects {
+			if err := s.add(d, n, defaultNamespace); err != nil {
+				problems = append(problems, err)
+			}
 		}
 	}
 }
@@ -122,6 +125,12 @@ func syntaxError(file string, err error) error {
 
 // add decodes one object and puts it into the set.
 func (s *Set) add(d *decoder, n *yaml.Node, defaultNamespace string) error {
+	if skip, err := d.foreign(n); err != nil || skip != "" {
+		if err == nil {
+			s.Skipped = append(s.Skipped, fmt.Sprintf("%s:%d: %s: is not used here, and skipped", d.file, n.Line, skip))
+		}
+		return err
+	}
 	kind, meta, err := d.headerOf(n)
 	if err != nil {
 		return err
@@ -150,39 +159,52 @@ func (s *Set) add(d *decoder, n *yaml.Node, defaultNamespace string) error {
 // headerOf reads what an object is and how it is called.
 func (d *decoder) headerOf(n *yaml.Node) (kind string, meta objectMeta, err error) {
 	var version string
-	texts := map[string]*string{"apiVersion": &version, "kind": &kind}
-	named := map[string]*string{"metadata.name": &meta.Name, "metadata.namespace": &meta.Namespace}
-	err = d.members(n, "", func(_, value *yaml.Node, path string) error {
-		if p := texts[path]; p != nil {
-			return d.decode(value, reflect.ValueOf(p).Elem(), path, 1)
-		}
-		if path != "metadata" {
-			return nil
-		}
-		return d.members(value, path, func(_, value *yaml.Node, path string) error {
-			if p := named[path]; p != nil {
-				return d.decode(value, reflect.ValueOf(p).Elem(), path, 2)
-			}
-			return nil
-		})
-	})
-	if err != nil {
+	texts := map[string]*string{
+		"apiVersion": &version, "kind": &kind, "metadata.name": &meta.Name, "metadata.namespace": &meta.Namespace,
+	}
+	if err := d.texts(n, texts); err != nil {
 		return "", meta, err
 	}
-	want := map[string]string{
-		kindPolicy: ownVersion, kindRevocation: ownVersion, kindSecret: coreVersion, kindConfigMap: coreVersion,
-	}
-	switch {
-	case want[kind] == "":
+	switch want := versionOf(kind); {
+	case want == "":
 		return "", meta, d.errorAt(n, "kind", "%q is not used here; want AuthPolicy, TokenRevocation, Secret or ConfigMap", kind)
-	case version != want[kind]:
-		return "", meta, d.errorAt(n, "apiVersion", "is %q; want %s for a %s", version, want[kind], kind)
+	case version != want:
+		return "", meta, d.errorAt(n, "apiVersion", "is %q; want %s for a %s", version, want, kind)
 	case !isName(meta.Name):
 		return "", meta, d.errorAt(n, "metadata.name", "is missing or malformed; want lower-case letters, digits, '-' and '.'")
 	case meta.Namespace != "" && !isName(meta.Namespace):
 		return "", meta, d.errorAt(n, "metadata.namespace", "is malformed; want lower-case letters, digits and '-'")
 	}
 	return kind, meta, nil
+}
+
+// texts reads the members of an object, and of its metadata, that want names by their paths.
+func (d *decoder) texts(n *yaml.Node, want map[string]*string) error {
+	return d.members(n, "", func(_, value *yaml.Node, path string) error {
+		if p := want[path]; p != nil {
+			return d.decode(value, reflect.ValueOf(p).Elem(), path, 1)
+		}
+		if path != "metadata" {
+			return nil
+		}
+		return d.members(value, path, func(_, value *yaml.Node, path string) error {
+			if p := want[path]; p != nil {
+				return d.decode(value, reflect.ValueOf(p).Elem(), path, 2)
+			}
+			return nil
+		})
+	})
+}
+
+// versionOf returns the version of a kind that is used here, or "".
+func versionOf(kind string) string {
+	switch kind {
+	case kindPolicy, kindRevocation:
+		return ownVersion
+	case kindSecret, kindConfigMap:
+		return coreVersion
+	}
+	return ""
 }
 
 // isName checks for a DNS subdomain (RFC 1123), as Kubernetes wants for names.

@@ -1,0 +1,102 @@
+package lint
+
+import (
+	"fmt"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// Policy returns the findings in spec, which Compile takes, in the order of the fields. Their Policy is empty.
+func Policy(spec *policy.Spec) []decision.FieldError {
+	var l linter
+	for i := range spec.Issuers {
+		l.issuer(fmt.Sprintf("spec.issuers[%d]", i), &spec.Issuers[i])
+	}
+	if len(spec.Rules) == 0 && spec.Mode != policy.Audit {
+		l.add("spec.rules", "there are none, so this policy allows nothing by itself", "")
+	}
+	for i := range spec.Rules {
+		l.rule(fmt.Sprintf("spec.rules[%d]", i), &spec.Rules[i])
+	}
+	l.useless(spec.Rules)
+	return l.found
+}
+
+// linter collects findings.
+type linter struct {
+	found []decision.FieldError
+}
+
+func (l *linter) add(path, problem, want string) {
+	l.found = append(l.found, decision.FieldError{Path: path, Problem: problem, Want: want})
+}
+
+func (l *linter) issuer(at string, is *policy.Issuer) {
+	l.inlineKeys(at+".keys.jwks", is.Keys.JWKS)
+	l.literal(at+".issuer", is.Issuer, "the whole value of iss")
+	for i, audience := range is.Audiences {
+		l.literal(fmt.Sprintf("%s.audiences[%d]", at, i), audience, "a whole audience, or anyAudience: true")
+	}
+	for i := range is.From {
+		l.location(fmt.Sprintf("%s.from[%d]", at, i), &is.From[i])
+	}
+}
+
+func (l *linter) inlineKeys(at, jwks string) {
+	if jwks == "" {
+		return
+	}
+	set, err := keyset.Parse([]byte(jwks), keyset.Public)
+	if err != nil {
+		return // an error, and no matter of taste
+	}
+	for _, problem := range set.Problems() {
+		l.add(at, fmt.Sprintf("left out: %s", problem), "")
+	}
+}
+
+func (l *linter) rule(at string, r *policy.Rule) {
+	for i := range r.Match {
+		l.match(fmt.Sprintf("%s.match[%d]", at, i), &r.Match[i])
+	}
+	if r.Allow != nil {
+		l.conditions(at+".allow", &r.Allow.Conditions)
+	}
+	if r.Deny != nil {
+		l.conditions(at+".deny", r.Deny)
+	}
+}
+
+func (l *linter) match(at string, m *policy.Match) {
+	for i, p := range m.Paths {
+		l.path(fmt.Sprintf("%s.paths[%d]", at, i), p)
+	}
+	for i, p := range m.NotPaths {
+		l.path(fmt.Sprintf("%s.notPaths[%d]", at, i), p)
+	}
+	for i, h := range m.Headers {
+		for j, v := range h.Values {
+			l.literal(fmt.Sprintf("%s.headers[%d].values[%d]", at, i, j), v, "a whole value, or the entry under patterns")
+		}
+		for j, v := range h.NotValues {
+			l.literal(fmt.Sprintf("%s.headers[%d].notValues[%d]", at, i, j), v, "a whole value, or the entry under notPatterns")
+		}
+	}
+}
+
+func (l *linter) conditions(at string, c *policy.Conditions) {
+	for i, s := range c.Subjects {
+		l.literal(fmt.Sprintf("%s.subjects[%d]", at, i), s, "a whole subject, or claims: [{claim: sub, patterns: [...]}]")
+	}
+	for i, s := range c.Scopes {
+		l.literal(fmt.Sprintf("%s.scopes[%d]", at, i), s, "a whole scope")
+	}
+	for i := range c.Claims {
+		l.claim(fmt.Sprintf("%s.claims[%d]", at, i), &c.Claims[i])
+	}
+	for _, hint := range decision.ExpressionHints(c.When) {
+		l.add(at+".when", hint.Problem, hint.Want)
+	}
+}
