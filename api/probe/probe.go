@@ -15,7 +15,7 @@ import (
 // Env is the environment variable of the sidecar that has the probes.
 const Env = "BEARERGUARD_PROBES"
 
-// Probe is one of the app's own probes, run against the app on 127.0.0.1 as a kubelet would: a status from 200 to 399, an
+// Probe is one of the app's own probes, run against the app where it listens as a kubelet would: a status from 200 to 399, an
 // open connection, or the status SERVING. Exactly one of HTTPGet, TCPSocket, GRPC is given.
 type Probe struct {
 	HTTPGet   *HTTPGet   `json:"httpGet,omitempty"`
@@ -25,12 +25,14 @@ type Probe struct {
 	TimeoutSeconds int32 `json:"timeoutSeconds"`
 }
 
-// HTTPGet is a GET request to 127.0.0.1.
+// HTTPGet is a GET request to the app.
 type HTTPGet struct {
 	// Scheme is HTTP (default) or HTTPS; a certificate is not verified, as a kubelet does not either.
-	Scheme      string   `json:"scheme"`
-	Port        int32    `json:"port"`
-	Path        string   `json:"path"`
+	Scheme string `json:"scheme"`
+	Port   int32  `json:"port"`
+	// Path is what the pod has: a path with perhaps a query, without a leading slash in some.
+	Path string `json:"path"`
+	// HTTPHeaders come as often as they are given, and instead of the prober's own.
 	HTTPHeaders []Header `json:"httpHeaders,omitempty"`
 }
 

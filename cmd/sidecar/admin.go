@@ -58,7 +58,7 @@ func (s *sidecar) probe(w http.ResponseWriter, r *http.Request) {
 	timeout := time.Duration(max(p.TimeoutSeconds, 1)) * time.Second
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	if err := runProbe(ctx, p); err != nil {
+	if err := proberFor(r, s.conf.AppAddress).run(ctx, p); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,25 +20,58 @@ import (
 	"github.com/bearerguard/bearerguard/api/probe"
 )
 
-// runProbe asks the app on 127.0.0.1. An error says what was wrong.
-func runProbe(ctx context.Context, p probe.Probe) error {
-	switch {
-	case p.HTTPGet != nil:
-		return probeHTTP(ctx, p.HTTPGet)
-	case p.GRPC != nil:
-		return probeGRPC(ctx, p.GRPC)
+// prober runs the app's own probes as a kubelet does: what the app is sent is what the kubelet would send it.
+type prober struct {
+	// app is where the app listens.
+	app netip.Addr
+	// pod is the address that the kubelet asked us at, which it would name the app by; agent is what it calls itself.
+	pod, agent string
+}
+
+// proberFor returns what runs a probe that r asks for. Who asks is not known, so that of what r says only a name of a
+// kubelet counts, and the address is that of our end of the connection.
+func proberFor(r *http.Request, app netip.Addr) prober {
+	p := prober{app: app, pod: app.String(), agent: "kube-probe/bearerguard"}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		p.pod = local.AddrPort().Addr().Unmap().WithZone("").String()
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", local(p.TCPSocket.Port))
+	if agent := r.UserAgent(); strings.HasPrefix(agent, "kube-probe/") && len(agent) <= 64 {
+		p.agent = agent
+	}
+	return p
+}
+
+// run asks the app. An error says what was wrong.
+func (p prober) run(ctx context.Context, what probe.Probe) error {
+	switch {
+	case what.HTTPGet != nil:
+		return p.http(ctx, what.HTTPGet)
+	case what.GRPC != nil:
+		return p.grpc(ctx, what.GRPC)
+	}
+	conn, err := p.dial(ctx, "tcp", p.address(what.TCPSocket.Port))
 	if err != nil {
 		return err
 	}
 	return conn.Close()
 }
 
-// probeClient makes a connection for each probe, so that it tells of the app as it is now. As with the kubelet, a
-// certificate is not verified, a redirect to the same host is followed, and one to another host is an answer.
-func probeClient() *http.Client {
+// address returns what a kubelet would connect to for a port.
+func (p prober) address(port int32) string { return net.JoinHostPort(p.pod, strconv.Itoa(int(port))) }
+
+// dial connects to the app, whatever host of the pod's address names.
+func (p prober) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", net.JoinHostPort(p.app.String(), port))
+}
+
+// client makes a connection for each probe, so that it tells of the app as it is now. As with the kubelet, a certificate is
+// not verified, a redirect to the same host is followed, and one to another host is an answer.
+func (p prober) client() *http.Client {
 	return &http.Client{
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			switch {
@@ -49,47 +83,67 @@ func probeClient() *http.Client {
 			return nil
 		},
 		Transport: &http.Transport{
-			DisableKeepAlives: true, DisableCompression: true,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, //nolint:gosec // loopback; see above
+			DialContext: p.dial, DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}, //nolint:gosec // within the pod; see above
 		},
 	}
 }
 
-func probeHTTP(ctx context.Context, p *probe.HTTPGet) error {
-	path := "/" + strings.TrimPrefix(p.Path, "/")
-	scheme := strings.ToLower(cmp.Or(p.Scheme, "HTTP"))
-	url := scheme + "://" + local(p.Port) + path
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+// http asks as pkg/probe/http of Kubernetes does: a field that the probe gives takes the place of the kubelet's own, an empty
+// Accept is left out, and Host is the request's host.
+func (p prober) http(ctx context.Context, what *probe.HTTPGet) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(what), http.NoBody)
 	if err != nil {
-		return fmt.Errorf("the probe's path is no path")
+		return errors.New("the probe's path is no path")
 	}
-	request.Header.Set("User-Agent", "kube-probe/bearerguard")
-	for _, h := range p.HTTPHeaders {
-		if strings.EqualFold(h.Name, "Host") {
-			request.Host = h.Value
-			continue
-		}
+	for _, h := range what.HTTPHeaders {
 		request.Header.Add(h.Name, h.Value)
 	}
-	response, err := probeClient().Do(request)
+	if _, ok := request.Header["User-Agent"]; !ok {
+		request.Header.Set("User-Agent", p.agent)
+	}
+	if accept, ok := request.Header["Accept"]; !ok {
+		request.Header.Set("Accept", "*/*")
+	} else if accept[0] == "" {
+		request.Header.Del("Accept")
+	}
+	request.Host = request.Header.Get("Host")
+	response, err := p.client().Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 10<<10))
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 10<<10)); err != nil {
+		return fmt.Errorf("read the app's answer: %w", err)
+	}
 	if response.StatusCode < 200 || response.StatusCode >= 400 {
 		return fmt.Errorf("the app answers %d; want 200 to 399", response.StatusCode)
 	}
 	return nil
 }
 
-func probeGRPC(ctx context.Context, p *probe.GRPC) error {
-	conn, err := grpc.NewClient("passthrough:///"+local(p.Port), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+// url returns what a kubelet would ask for. A path may have a query; of one that is a whole URL, path and query count.
+func (p prober) url(what *probe.HTTPGet) string {
+	u, err := url.Parse(what.Path)
+	if err != nil {
+		u = &url.URL{Path: what.Path}
+	}
+	u.Scheme, u.Host = "http", p.address(what.Port)
+	if what.Scheme == "HTTPS" {
+		u.Scheme = "https"
+	}
+	return u.String()
+}
+
+func (p prober) grpc(ctx context.Context, what *probe.GRPC) error {
+	conn, err := grpc.NewClient("passthrough:///"+p.address(what.Port),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent(p.agent), grpc.WithNoProxy(),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return p.dial(ctx, "tcp", address) }))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: p.Service})
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: what.Service})
 	if err != nil {
 		return err
 	}
@@ -98,5 +152,3 @@ func probeGRPC(ctx context.Context, p *probe.GRPC) error {
 	}
 	return nil
 }
-
-func local(port int32) string { return "127.0.0.1:" + strconv.Itoa(int(port)) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -111,9 +112,6 @@ func httpGet(a *corev1.HTTPGetAction, port int32) *probe.HTTPGet {
 	if out.Scheme == "" {
 		out.Scheme = string(corev1.URISchemeHTTP)
 	}
-	if !strings.HasPrefix(out.Path, "/") {
-		out.Path = "/" + out.Path
-	}
 	for _, h := range a.HTTPHeaders {
 		out.HTTPHeaders = append(out.HTTPHeaders, probe.Header{Name: h.Name, Value: h.Value})
 	}
@@ -131,6 +129,10 @@ func (s *settings) resolve(c container, port intstr.IntOrString, field string) (
 			app, ok := s.appPort(p.ContainerPort)
 			return app, ok, nil
 		}
+	}
+	if n, err := strconv.Atoi(port.StrVal); err == nil { // what the kubelet tries last
+		app, ok := s.appPort(int32(min(max(n, 0), 1<<16)))
+		return app, ok, nil
 	}
 	return 0, false, refuse(field, "the name of one of the container's ports", "the container has no port named %q; the probe is left as it is", port.StrVal)
 }
