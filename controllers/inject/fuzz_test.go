@@ -20,6 +20,13 @@ func FuzzAnnotations(f *testing.F) {
 	f.Add("memory", "64Mi", "8080", "0x1")
 	f.Add("log-level", "debug", "1:2,3:4", "1e3")
 	f.Add("injected", "v1", ":", "-1")
+	f.Add("trust-forwarded", "10.0.0.0/8,\"fd00::/8\"", "", "")
+	f.Add("drain-wait", "5s", "", "100m")
+	f.Add("app-address", "pod-ip", "", "")
+	f.Add("tls-cert", "orders-tls", "", "")
+	f.Add("token-cache-bytes", "0x7fffffff", "", "")
+	f.Add("memory-limit", "24Mi", "", "")
+	f.Add("cpu-limit", "1", "", "2")
 	f.Fuzz(func(t *testing.T, name, value, ports, cpu string) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
 			"bearerguard.dev/" + name: value, "bearerguard.dev/inject": "enabled",

@@ -88,6 +88,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("pod security", c.podSecurity)
 	t.Run("workloads", c.workloads)
 	t.Run("policies", c.policies)
+	t.Run("namespaces", c.namespaces)
 }
 
 // withoutController holds that only those wait for the webhook that ask for a sidecar.
@@ -126,6 +127,7 @@ func (c *cluster) withoutController(t *testing.T) {
 		"a cron job whose template asks":               {cronJobOf("plain", asked), true},
 		"a policy, which nobody could check":           {&v1alpha1.AuthPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "plain"}}, true},
 		"a revocation, which nobody could check":       {&v1alpha1.TokenRevocation{ObjectMeta: metav1.ObjectMeta{Name: "r", Namespace: "plain"}}, true},
+		"a namespace with defaults":                    {&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "d", Annotations: map[string]string{"bearerguard.dev/drain": "x"}}}, false},
 		"a deployment that asks, of the control plane": {deploymentOf(system, asked, nil), false},
 	} {
 		err := c.Create(t.Context(), tc.object, client.DryRunAll)
@@ -237,6 +239,26 @@ func (c *cluster) workloads(t *testing.T) {
 	c.annotate(t, late, `{"metadata":{"annotations":{"bearerguard.dev/inject":"enabled"}}}`)
 	if err := c.Delete(t.Context(), j, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
 		t.Errorf("delete: %v", err)
+	}
+}
+
+func (c *cluster) namespaces(t *testing.T) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "defaults", Annotations: map[string]string{"bearerguard.dev/idle-timeout": "soon"}}}
+	const want = `metadata.annotations[bearerguard.dev/idle-timeout] of namespace defaults: "soon" is no duration`
+	if err := c.Create(t.Context(), ns); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want it refused: %s", err, want)
+	}
+	ns.Annotations["bearerguard.dev/idle-timeout"] = "2m"
+	if err := c.Create(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	c.namespace(t, "defaults", nil)
+	pod := podOf("defaults", nil, asked)
+	if err := c.Create(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if args := pod.Spec.InitContainers[1].Args; !slices.Contains(args, "--idle-timeout") || !slices.Contains(args, "2m") {
+		t.Errorf("the namespace's default is not among %q", args)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	WorkloadsPath        = "/mutate-workloads"
 	AuthPoliciesPath     = "/validate-authpolicies"
 	TokenRevocationsPath = "/validate-tokenrevocations"
+	NamespacesPath       = "/validate-namespaces"
 )
 
 // Config is what the webhooks need. All fields are required, except Log.
@@ -66,6 +67,7 @@ func Register(s Server, c Config) error {
 		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
 		TokenRevocationsPath: (&revocationHandler{decoder: decoder}).handle,
+		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
 	} {
 		s.Register(path, bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)}))
 	}

@@ -53,7 +53,7 @@ func serve(addr string) error {
 	return server.ListenAndServe()
 }
 
-// tell answers with what the app saw of the request: "GET /orders user=alice roles=reader token=yes". A WebSocket is
+// tell answers with what the app saw of the request: "GET /orders x-user=alice token=true proto=http for=10.0.0.1". A WebSocket is
 // echoed; ?after=300ms has the answer wait.
 func tell(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "websocket" {
@@ -74,7 +74,8 @@ func tell(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, " %s=%s", strings.ToLower(name), strings.Join(v, "|"))
 		}
 	}
-	fmt.Fprintf(w, " token=%t\n", r.Header.Get("Authorization") != "")
+	fmt.Fprintf(w, " token=%t proto=%s for=%s\n", r.Header.Get("Authorization") != "",
+		r.Header.Get("X-Forwarded-Proto"), strings.ReplaceAll(r.Header.Get("X-Forwarded-For"), " ", ""))
 }
 
 func get(url, token string) error {
