@@ -107,7 +107,7 @@ func (c *class) ask(url, token string) (again int, err error) {
 		return conns - 1, fmt.Errorf("answer cut: %w", err)
 	case response.StatusCode != http.StatusOK:
 		return conns - 1, errors.New(response.Status + ": " + strings.TrimSpace(string(body)))
-	case !strings.HasSuffix(string(body), " token=true\n"):
+	case !strings.Contains(string(body), " token=true "):
 		return conns - 1, errors.New("answer of another request")
 	}
 	return conns - 1, nil
