@@ -171,6 +171,10 @@ func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 	if spec.Anonymous && (spec.Issuers != nil || spec.Subjects != nil || spec.Scopes != nil || spec.Claims != nil) {
 		c.fail(at+".anonymous", "goes with issuers, subjects, scopes or claims", "anonymous: true alone or with when")
 	}
+	r.ignores = spec.IgnoreToken
+	if spec.IgnoreToken && !spec.Anonymous {
+		c.fail(at+".ignoreToken", "goes without anonymous: true", "anonymous: true beside it, or the field left out")
+	}
 	if !spec.Anonymous && len(c.issuers) == 0 {
 		c.fail(at, "asks for a token, but the policy has no issuers", "an issuer under spec.issuers, or anonymous: true")
 	}

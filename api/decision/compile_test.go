@@ -181,6 +181,8 @@ func TestCompileRefuses(t *testing.T) {
 		"the host as a header":                  {match("headers: [{name: host, values: [a]}]"), "spec.rules[0].match[0].headers[0].name", "hosts"},
 		"a header that comes twice":             {match("headers: [{name: X-A, exists: true}, {name: x-a, exists: true}]"), "spec.rules[0].match[0].headers[1].name", "twice"},
 		"anonymous with scopes":                 {rule("allow: {anonymous: true, scopes: [a]}"), "spec.rules[0].allow.anonymous", "alone or with when"},
+		"ignoreToken without anonymous":         {rule("allow: {ignoreToken: true}"), "spec.rules[0].allow.ignoreToken", "anonymous: true beside it"},
+		"ignoreToken with scopes":               {rule("allow: {ignoreToken: true, scopes: [a]}"), "spec.rules[0].allow.ignoreToken", "anonymous: true beside it"},
 		"a token of no issuer":                  {"rules: [{name: r, allow: {}}]", "spec.rules[0].allow", "no issuers"},
 		"an unknown issuer":                     {rule("allow: {issuers: [crop]}"), "spec.rules[0].allow.issuers[0]", "one of corp, partner"},
 		"an unknown issuer under deny":          {rule("deny: {issuers: [crop]}"), "spec.rules[0].deny.issuers[0]", "one of corp, partner"},

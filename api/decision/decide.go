@@ -9,6 +9,7 @@ const none = math.MaxInt
 type tally struct {
 	deny, allow int
 	scope       int // an allow rule that fits but for scopes
+	ignores     int // an allow rule that fits and ignores the token
 }
 
 // judge is one request on its way through the route index. It lives on the stack.
@@ -51,18 +52,24 @@ func (p *Program) decide(r *Request, s *Subject, record *recorder) Decision {
 		return Decision{Reason: BadPath}
 	}
 	j := judge{program: p, request: r, subject: s, record: record}
-	if n := len(p.groups) - len(j.few); n > 0 {
+	j.walk(p.routes)
+	return j.decision()
+}
+
+// walk fills in the tallies of all groups. The path begins with a slash.
+func (j *judge) walk(routes *node) {
+	groups := len(j.program.groups)
+	if n := groups - len(j.few); n > 0 {
 		j.more = make([]tally, n)
 	}
-	for i := range p.groups {
-		*j.of(i) = tally{none, none, none}
+	for i := range groups {
+		*j.of(i) = tally{none, none, none, none}
 	}
-	if record == nil && r.Readings == nil {
-		p.routes.walk(&j, r.Path[1:], true)
+	if j.record == nil && j.request.Readings == nil {
+		routes.walk(j, j.request.Path[1:], true)
 	} else {
-		j.walkAll()
+		j.walkAll(routes)
 	}
-	return j.decision()
 }
 
 // match takes in rules whose match fits and that are settled.
@@ -88,6 +95,9 @@ func (j *judge) tally(word int, fits, scope uint64) {
 	}
 	if allows := fits &^ deny; allows != 0 {
 		t.allow = min(t.allow, first(word, allows))
+		if ignores := j.program.ignored.of(word) & allows; ignores != 0 {
+			t.ignores = min(t.ignores, first(word, ignores))
+		}
 		if j.program.limits != nil && owner == 0 {
 			j.limit(word, allows)
 		}
@@ -164,7 +174,7 @@ func (j *judge) decision() Decision {
 	if p.enforce {
 		audits = 1
 		reason, rule := j.sum(0)
-		d = Decision{Allowed: reason == Allowed, Reason: reason}
+		d = Decision{Allowed: reason == Allowed, Reason: reason, TokenIgnored: reason == Allowed && j.of(0).ignores != none}
 		if rule != none {
 			d.Policy, d.Rule = p.rules[rule].policy, p.rules[rule].name
 		}
@@ -191,7 +201,7 @@ func (j *judge) decision() Decision {
 }
 
 // sum returns the verdict of one group and the rule that decided, or none: if any deny rule fits, refuse; else if any
-// allow rule fits, forward; else refuse.
+// allow rule fits, forward, first of all by one that ignores the token; else refuse.
 func (j *judge) sum(group int) (Reason, int) {
 	t := j.of(group)
 	known := j.subject.verified&j.program.groups[group].issuers != 0
@@ -200,6 +210,8 @@ func (j *judge) sum(group int) (Reason, int) {
 		return DeniedByRule, t.deny
 	case j.subject.bound && j.subject.verified == 0:
 		return UnknownIssuer, none
+	case t.ignores != none:
+		return Allowed, t.ignores
 	case t.allow != none:
 		return Allowed, t.allow
 	case j.subject.bound && !known && j.program.groups[group].issuers != 0:

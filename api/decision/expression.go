@@ -65,6 +65,7 @@ type expressions struct {
 type expression struct {
 	program      cel.Program
 	readsRequest bool // reads anything but claims and issuer
+	readsToken   bool // reads claims or issuer
 }
 
 // expressionError is what is wrong with an expression, and what is expected.
@@ -94,7 +95,7 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
 		return nil, &expressionError{fmt.Sprintf("has type %s", t), "type bool"}
 	}
-	readsRequest, problem := inspect(checked.NativeRep())
+	reads, problem := inspect(checked.NativeRep())
 	if problem != nil {
 		return nil, problem
 	}
@@ -118,7 +119,7 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if err != nil {
 		return nil, &expressionError{oneLine(err.Error()), "an expression that can be evaluated"}
 	}
-	return &expression{program: program, readsRequest: readsRequest}, nil
+	return &expression{program: program, readsRequest: reads.request, readsToken: reads.token}, nil
 }
 
 // env returns the environment for a sorted set of captures.
@@ -174,26 +175,31 @@ func oneLine(s string) string {
 	return s
 }
 
+// reading is what an expression reads.
+type reading struct{ request, token bool }
+
 // inspect looks at what an expression reads, and refuses what cannot be bounded or known.
-func inspect(checked *ast.AST) (readsRequest bool, problem *expressionError) {
+func inspect(checked *ast.AST) (reads reading, problem *expressionError) {
 	root := ast.NavigateAST(checked)
 	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.IdentKind)) {
 		switch name := e.AsIdent(); {
 		case name == "request.headers":
-			readsRequest = true
+			reads.request = true
 			if !lookedUp(e) {
-				return false, &expressionError{"uses request.headers as a whole",
+				return reads, &expressionError{"uses request.headers as a whole",
 					`request.headers["name"] or "name" in request.headers`}
 			}
 		case name == "now", strings.HasPrefix(name, "request."), strings.HasPrefix(name, "path."):
-			readsRequest = true
+			reads.request = true
+		case name == "claims", name == "issuer":
+			reads.token = true
 		}
 	}
 	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.CallKind)) {
 		call := e.AsCall()
 		switch name := call.FunctionName(); name {
 		case "format", "strings.quote": // a few characters make a text of any length, which the cost model does not know
-			return false, &expressionError{"uses " + name, "no text made for reading; compare values"}
+			return reads, &expressionError{"uses " + name, "no text made for reading; compare values"}
 		case "matches":
 		default:
 			continue
@@ -201,14 +207,14 @@ func inspect(checked *ast.AST) (readsRequest bool, problem *expressionError) {
 		args := call.Args()
 		pattern := args[len(args)-1]
 		if pattern.Kind() != ast.LiteralKind {
-			return false, &expressionError{"matches() has a computed pattern", "a string literal"}
+			return reads, &expressionError{"matches() has a computed pattern", "a string literal"}
 		}
 		text, _ := pattern.AsLiteral().Value().(string)
 		if e := checkPattern(text); e != nil {
-			return false, &expressionError{"matches(): " + e.problem, e.want}
+			return reads, &expressionError{"matches(): " + e.problem, e.want}
 		}
 	}
-	return readsRequest, nil
+	return reads, nil
 }
 
 // lookedUp reports whether e, a map, is only asked for one key.

@@ -43,16 +43,16 @@ func (f *found) join(other *found, deny []uint64, denyOnly bool) {
 func has(set []uint64, rule int) bool { return set[rule/64]&(1<<(rule%64)) != 0 }
 
 // walkAll judges the request in every way that its path can be read.
-func (j *judge) walkAll() {
+func (j *judge) walkAll(routes *node) {
 	request, deny := j.request, j.program.deny
 	all := newFound(len(deny))
 	j.found = all
-	j.program.routes.walk(j, request.Path[1:], true)
+	routes.walk(j, request.Path[1:], true)
 	for _, reading := range request.Readings {
 		one := *request
 		one.Path, one.Readings = reading.Path, nil
 		j.request, j.found = &one, newFound(len(deny))
-		j.program.routes.walk(j, one.Path[1:], true)
+		routes.walk(j, one.Path[1:], true)
 		all.join(j.found, deny, reading.DenyOnly)
 	}
 	j.request, j.found = request, nil

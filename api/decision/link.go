@@ -19,6 +19,7 @@ func (c *compiler) link() {
 		}
 	}
 	p.limits = newLimits(p)
+	p.ignored = newIgnored(p)
 	if last := len(p.groups) - 1; len(c.audits) == 1 {
 		p.audit = newVerdicts(p, last)
 	}

@@ -65,8 +65,9 @@ type Program struct {
 	nobody  *Subject // the verdicts for a request without a token
 	paths   PathOptions
 	enforce bool
-	closes  bool    // streams end with their token
-	limits  *limits // nil: no rule has maxBody
+	closes  bool     // streams end with their token
+	limits  *limits  // nil: no rule has maxBody
+	ignored *ignored // nil: no rule has ignoreToken
 	audit   verdicts
 }
 

@@ -60,7 +60,7 @@ func randomSpec(rnd *rand.Rand, rules int) *policy.Spec {
 		case rnd.IntN(3) == 0:
 			rule.Deny = &conditions
 		case rnd.IntN(3) == 0:
-			rule.Allow = &policy.Allow{Anonymous: true, Conditions: policy.Conditions{When: conditions.When}}
+			rule.Allow = &policy.Allow{Anonymous: true, IgnoreToken: rnd.IntN(4) == 0, Conditions: policy.Conditions{When: conditions.When}}
 		default:
 			rule.Allow = &policy.Allow{Conditions: conditions}
 		}

@@ -57,6 +57,8 @@ type Decision struct {
 	// Scopes are those that the token lacks, where an allow rule fits but for them (RFC 6750 section 3, scope). The
 	// caller must not change the slice.
 	Scopes []string `json:"scopes,omitempty"`
+	// TokenIgnored says that an allow rule with ignoreToken lets the request in: who brings it plays no part.
+	TokenIgnored bool `json:"tokenIgnored,omitempty"`
 	// MaxBody is the largest request body that may be forwarded, in bytes; 0: the policies set no limit.
 	MaxBody int64 `json:"maxBody,omitempty"`
 	// Audit is what each Audit policy would have said. The caller must not change the slice.

@@ -16,6 +16,7 @@ type rule struct {
 
 	deny      bool
 	anonymous bool
+	ignores   bool      // the token: the rule never sees one
 	trusted   IssuerSet // the issuers of the rule's policy
 	issuers   IssuerSet // the issuers that the rule asks for
 	narrowed  bool      // issuers were given
@@ -28,6 +29,11 @@ type rule struct {
 
 // dynamic reports whether the rule has a condition that looks at the request, so that it cannot be settled in Bind.
 func (r *rule) dynamic() bool { return r.when != nil && r.when.readsRequest }
+
+// asksToken reports whether it makes a difference to the rule's conditions who brings the request.
+func (r *rule) asksToken() bool {
+	return r.narrowed || r.subjects != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
+}
 
 // conditions returns the field path of the rule's conditions.
 func (r *rule) conditions() string {
@@ -48,6 +54,9 @@ func (t token) issuer() string { return t.claims.text("iss") }
 // seen returns what the rule may see of a token: an allow rule trusts the issuers of its own policy alone, since what
 // another team trusts must not open anything here. A deny rule takes every verified token into account.
 func (r *rule) seen(t token) token {
+	if r.ignores {
+		return token{}
+	}
 	if r.deny || t.verified&r.trusted != 0 {
 		return t
 	}

@@ -133,6 +133,7 @@ rules:
 - {name: public, match: [{paths: ["/a/x", "/"], methods: [GET]}], allow: {anonymous: true}}
 - {name: header, match: [{headers: [{name: X-A, values: [a]}]}], allow: {subjects: [ann]}}
 - {name: mallory, deny: {subjects: [mallory]}}
+- {name: open, match: [{paths: ["/a/ann/**"]}], allow: {anonymous: true, ignoreToken: true}}
 - {name: night, match: [{ports: [8081]}], deny: {when: 'request.headers["x-a"] == "b"'}}
 `, "mode: Audit" + corp + `
 rules:

@@ -189,11 +189,18 @@ type HeaderMatch struct {
 
 // Allow is the conditions of an allow rule. An empty object asks for a valid token of any of the policy's issuers.
 // +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.scopes) || has(self.claims))",message="anonymous: true cannot go with issuers, subjects, scopes or claims"
+// +kubebuilder:validation:XValidation:rule="!has(self.ignoreToken) || !self.ignoreToken || (has(self.anonymous) && self.anonymous)",message="ignoreToken: true goes with anonymous: true only"
 type Allow struct {
 	// Anonymous: a token is optional. A valid one still yields identity headers; a broken one is still refused.
 	// It may go with when, but with no condition on the token.
 	// +optional
 	Anonymous bool `json:"anonymous,omitempty"`
+
+	// IgnoreToken: nobody looks at a token that the request carries, so a broken or foreign one is no reason to refuse.
+	// There are no identity headers, and claims are empty. It goes with anonymous: true only. Deny rules that ask about a
+	// token still see one that is valid. Where the policy says forward.token: Strip, the app does not get the token.
+	// +optional
+	IgnoreToken bool `json:"ignoreToken,omitempty"`
 
 	// MaxBody is the largest request body, such as "10Mi". Of all allow rules that fit a request the largest holds, and
 	// one without maxBody sets no limit; the sidecar's own limit holds as well.

@@ -151,6 +151,37 @@ spec:
 	}
 }
 
+// Prometheus sends its own token with each scrape.
+func TestCheckExplainsTokensThatAreIgnored(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	text := `
+apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: p}
+spec:
+  issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
+  rules:
+  - {name: all, allow: {}}
+  - {name: metrics, match: [{paths: [/metrics]}], allow: {anonymous: true, ignoreToken: true}}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(t, "check", "-f", file, "--token", "opaque123", "--request", "GET /metrics")
+	for _, want := range []string{"ALLOWED  Allowed, by rule metrics", "nobody looks at a token: the rule has ignoreToken"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("error %v; report lacks %q:\n%s", err, want, out)
+		}
+	}
+	if strings.Contains(out, "does not take the token") {
+		t.Errorf("somebody looked at the token:\n%s", out)
+	}
+	if out, err := run(t, "check", "-f", file, "--token", "opaque123", "--request", "GET /"); !errors.Is(err, errRefused) || !strings.Contains(out, "Malformed") {
+		t.Errorf("elsewhere: %v\n%s", err, out)
+	}
+}
+
 func TestCheckMistakesNameTheFlag(t *testing.T) {
 	t.Parallel()
 	dir, _ := samples(t)

@@ -37,6 +37,7 @@ func orders() policy.Spec {
 			{Name: "docs", Match: []policy.Match{{Paths: []string{"/docs/**"}}}, Allow: &policy.Allow{Anonymous: true}},
 			{Name: "read", Match: []policy.Match{{Paths: []string{"/orders/{id}"}, Methods: []string{"GET"}}},
 				Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"orders.read"}}}},
+			{Name: "metrics", Match: []policy.Match{{Paths: []string{"/metrics"}}}, Allow: &policy.Allow{Anonymous: true, IgnoreToken: true}},
 			{Name: "no-admin", Match: []policy.Match{{Paths: []string{"/orders/admin"}}}, Deny: &policy.Conditions{}},
 		},
 		Forward: &policy.Forward{

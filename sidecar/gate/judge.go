@@ -22,7 +22,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		v.Reason = reason
 		if !s.program.Enforcing() {
 			observe(r, v)
-			v.Audit = s.allSay(reason)
+			v.Audit = s.program.AuditRefused(nil, reason)
 		}
 		return
 	}
@@ -50,6 +50,10 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 
 // enforceOn decides a well-formed request.
 func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict) {
+	if s.program.IgnoresToken(r) {
+		s.ignoreToken(r, sh, g, v)
+		return
+	}
 	found, b, reason, asked := s.identify(&s.enforce, r, g)
 	var subject *decision.Subject
 	if b != nil {
@@ -103,7 +107,7 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 // if those do not accept it, that is what they say, unless an Enforce policy did accept it: then what was decided with
 // its verdict stands.
 func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.AuditResult) []decision.AuditResult {
-	if len(s.auditing) == 0 {
+	if !s.auditing {
 		return nil
 	}
 	_, b, reason, _ := s.identify(&s.audit, r, g)
@@ -111,19 +115,11 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 	case reason != "" && decided != nil:
 		return decided
 	case reason != "":
-		return s.allSay(reason)
+		return s.program.AuditRefused(r, reason)
 	case b == nil:
 		return s.program.Decide(r, nil).Audit
 	}
 	return s.program.Decide(r, b.subject).Audit
-}
-
-func (s *Snapshot) allSay(reason decision.Reason) []decision.AuditResult {
-	out := make([]decision.AuditResult, 0, len(s.auditing))
-	for _, id := range s.auditing {
-		out = append(out, decision.AuditResult{Policy: id, Reason: reason})
-	}
-	return out
 }
 
 // observe forwards a request as it came, since only Audit policies select the workload.

@@ -43,6 +43,8 @@ type Verdict struct {
 	Reason  decision.Reason
 	// Policy is "namespace/name" and Rule the name of what decided; empty where no rule did.
 	Policy, Rule string
+	// TokenIgnored says that a rule with ignoreToken let the request in, whatever its token.
+	TokenIgnored bool
 	// Scopes are the scopes that the token lacks, for a refusal with InsufficientScope.
 	Scopes []string
 	// KeysAsked is when the keys were last asked for that a refusal with UnknownKey lacks; zero if nobody was asked.

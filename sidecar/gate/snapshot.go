@@ -39,7 +39,7 @@ type Snapshot struct {
 	strip       bool // a policy says Strip
 	enforce     side
 	audit       side
-	auditing    []string // ids of Audit policies
+	auditing    bool // there are Audit policies
 	cache       *token.Cache[*bearer]
 }
 
@@ -172,7 +172,7 @@ func (s *Snapshot) addForwarding(b *bundle.Bundle) error {
 	for _, p := range b.Policies {
 		id := decision.Policy{Namespace: p.Namespace, Name: p.Name}.ID()
 		if p.Spec.Mode == policy.Audit {
-			s.auditing = append(s.auditing, id)
+			s.auditing = true
 			continue
 		}
 		specs = append(specs, p.Spec)

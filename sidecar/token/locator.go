@@ -135,6 +135,20 @@ func (l *Locator) Find(r LocateRequest) (Found, decision.Reason) {
 	return found, ""
 }
 
+// Places returns the number of places that the issuers list.
+func (l *Locator) Places() int { return len(l.places) }
+
+// At returns what stands at a place and looks like a token, however many there are: for requests whose token nobody asks
+// about.
+func (l *Locator) At(location int, r LocateRequest) Found {
+	p := l.places[location]
+	raw, n := p.find(r)
+	if n == 0 {
+		return Found{}
+	}
+	return Found{Raw: raw, Location: location, OK: true, Kind: p.kind, Name: p.name}
+}
+
 // find returns the token at the place and how many there are. What is empty and carries no scheme is no token.
 func (p place) find(r LocateRequest) (raw string, n int) {
 	switch p.kind {

@@ -51,6 +51,8 @@ type Report struct {
 	// Policy and Rule decided; empty where none did.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
+	// TokenIgnored says that nobody looked at the token, since the rule has ignoreToken.
+	TokenIgnored bool `json:"tokenIgnored,omitempty"`
 	// Scopes are those that the token lacks.
 	Scopes []string `json:"scopes,omitempty"`
 	// Target and Headers are what the app gets of a request that is forwarded.
@@ -147,7 +149,10 @@ func compile(set *manifest.Set) (*decision.Program, error) {
 }
 
 func newReport(v gate.Verdict) Report {
-	r := Report{Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Scopes: v.Scopes, Audit: v.Audit}
+	r := Report{
+		Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, TokenIgnored: v.TokenIgnored,
+		Scopes: v.Scopes, Audit: v.Audit,
+	}
 	if !v.Forward {
 		refusal := refuse.Table(v.Reason)
 		r.Status, r.Detail = refusal.Status, refusal.Description
@@ -176,9 +181,11 @@ func explain(report *Report, in Input, program *decision.Program, b *bundle.Bund
 		Method: in.Method, Host: host, Path: path.Match, Readings: path.Readings, RawQuery: query,
 		Header: in.Header, Port: in.Port, Remote: in.Remote, Now: in.Now,
 	}
-	subject, err := identify(report, request, program, b)
-	if err != nil {
-		return err
+	var subject *decision.Subject
+	if !report.TokenIgnored {
+		if subject, err = identify(report, request, program, b); err != nil {
+			return err
+		}
 	}
 	report.Rules = program.Explain(&request, subject).Rules
 	return nil

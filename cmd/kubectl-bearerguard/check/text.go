@@ -20,6 +20,9 @@ func (r Report) Text(w io.Writer) {
 		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
 	}
+	if r.TokenIgnored {
+		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")
+	}
 	if len(r.Scopes) > 0 {
 		fmt.Fprintf(w, "  the token lacks the scopes: %s\n", strings.Join(r.Scopes, " "))
 	}
