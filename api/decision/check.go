@@ -64,12 +64,7 @@ func hasControl(s string) bool {
 
 // checkName refuses what is no DNS label (RFC 1123 section 2.1).
 func (c *compiler) checkName(at, s string) {
-	ok := s != "" && len(s) <= 63 && s[0] != '-' && s[len(s)-1] != '-'
-	for i := range len(s) {
-		b := s[i]
-		ok = ok && (b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-')
-	}
-	if !ok {
+	if !label(s) {
 		c.fail(at, fmt.Sprintf("%q is no name", clip(s)), `up to 63 of a-z, 0-9 and "-", with a letter or digit at both ends`)
 	}
 }

@@ -38,6 +38,7 @@ func (c *compiler) addPolicy(p Policy) {
 	spec := &p.Spec
 	audit := spec.Mode == policy.Audit
 	c.checkSpec(spec)
+	c.addCORS(spec)
 	paths := pathOptions(spec.Paths)
 	c.slash = paths.Slash
 	if !audit {
@@ -168,8 +169,8 @@ func widen(templates []*template) []*template {
 func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 	at := r.path + ".allow"
 	r.anonymous = spec.Anonymous
-	if spec.Anonymous && (spec.Issuers != nil || spec.Subjects != nil || spec.Scopes != nil || spec.Claims != nil) {
-		c.fail(at+".anonymous", "goes with issuers, subjects, scopes or claims", "anonymous: true alone or with when")
+	if spec.Anonymous && (spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil) {
+		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes or claims", "anonymous: true alone or with when")
 	}
 	r.ignores = spec.IgnoreToken
 	if spec.IgnoreToken && !spec.Anonymous {
@@ -204,6 +205,7 @@ func (c *compiler) addConditions(r *rule, spec *policy.Conditions, captures []st
 	}
 	c.checkStrings(at+".subjects", spec.Subjects, bounds{items: 256, min: 1, max: 1024})
 	r.subjects = spec.Subjects
+	c.addServiceAccounts(r, at+".serviceAccounts", spec.ServiceAccounts)
 	c.checkStrings(at+".scopes", spec.Scopes, bounds{items: 64, min: 1, max: 256})
 	for i, s := range spec.Scopes {
 		if s != "" && !scopeToken(s) {

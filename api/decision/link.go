@@ -18,6 +18,7 @@ func (c *compiler) link() {
 			insertEntry(p.routes, r, e)
 		}
 	}
+	c.trustAccounts()
 	p.limits = newLimits(p)
 	p.ignored = newIgnored(p)
 	if last := len(p.groups) - 1; len(c.audits) == 1 {

@@ -67,6 +67,7 @@ type Program struct {
 	enforce bool
 	closes  bool     // streams end with their token
 	limits  *limits  // nil: no rule has maxBody
+	cors    []*cors  // of Enforce policies
 	ignored *ignored // nil: no rule has ignoreToken
 	audit   verdicts
 }

@@ -12,6 +12,9 @@ const (
 	AuditOnly Reason = "AuditOnly"
 )
 
+// Preflight: a browser asks whether a page may send a request; the sidecar has answered it.
+const Preflight Reason = "Preflight"
+
 // Reasons that lie in the workload's configuration, not in the request.
 const (
 	// NotReady: no snapshot has been loaded yet.
@@ -90,7 +93,9 @@ const (
 	BadClaim Reason = "BadClaim"
 	// KeyBound: the token is bound to a key (cnf) and the binding cannot be checked.
 	KeyBound Reason = "KeyBound"
-	// Revoked: a TokenRevocation takes the token back.
+	// Unbound: the service-account token is bound to no pod.
+	Unbound Reason = "Unbound"
+	// Revoked: a TokenRevocation takes the token back, or the pod or service account that it is for is gone.
 	Revoked Reason = "Revoked"
 )
 
@@ -117,13 +122,13 @@ const (
 // Reasons returns every Reason, for tables that must cover them all.
 func Reasons() []Reason {
 	return []Reason{
-		Allowed, AuditOnly,
+		Allowed, AuditOnly, Preflight,
 		NotReady, NoPolicy, KeysUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
 		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
-		BadClaim, KeyBound, Revoked,
+		BadClaim, KeyBound, Unbound, Revoked,
 		DeniedByRule, NoRule, InsufficientScope,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
 	}

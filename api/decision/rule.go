@@ -21,6 +21,7 @@ type rule struct {
 	issuers   IssuerSet // the issuers that the rule asks for
 	narrowed  bool      // issuers were given
 	subjects  []string
+	accounts  *accounts // nil: none are asked for
 	scopes    []string
 	claims    []claimCondition
 	when      *expression // nil: none
@@ -32,7 +33,7 @@ func (r *rule) dynamic() bool { return r.when != nil && r.when.readsRequest }
 
 // asksToken reports whether it makes a difference to the rule's conditions who brings the request.
 func (r *rule) asksToken() bool {
-	return r.narrowed || r.subjects != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
+	return r.narrowed || r.subjects != nil || r.accounts != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
 }
 
 // conditions returns the field path of the rule's conditions.
@@ -76,6 +77,9 @@ func (r *rule) settle(t token, report *[]ConditionReport) verdict {
 	s.checkIssuers()
 	if r.subjects != nil {
 		s.check(".subjects", s.present() && r.hasSubject(s.token), "sub is none of these")
+	}
+	if r.accounts != nil {
+		s.check(".serviceAccounts", r.accounts.hold(s.token), "the token is for none of these service accounts of this cluster")
 	}
 	for i := range r.claims {
 		if s.clear() {

@@ -150,8 +150,13 @@ type Discovery struct {
 	URL string `json:"url,omitempty"`
 }
 
-// KubernetesKeys has no options yet.
-type KubernetesKeys struct{}
+// KubernetesKeys takes this cluster's service-account tokens.
+type KubernetesKeys struct {
+	// AllowUnbound takes tokens too that are bound to no pod, such as those of kubectl create token. Nothing takes such a
+	// token back when its user is gone. Default: only tokens that the kubelet mounted into a pod, until the pod is deleted.
+	// +optional
+	AllowUnbound bool `json:"allowUnbound,omitempty"`
+}
 
 // KeyRef names one entry of a Secret or ConfigMap in the policy's own namespace.
 type KeyRef struct {

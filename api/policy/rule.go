@@ -188,7 +188,7 @@ type HeaderMatch struct {
 }
 
 // Allow is the conditions of an allow rule. An empty object asks for a valid token of any of the policy's issuers.
-// +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.scopes) || has(self.claims))",message="anonymous: true cannot go with issuers, subjects, scopes or claims"
+// +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.scopes) || has(self.claims))",message="anonymous: true cannot go with issuers, subjects, serviceAccounts, scopes or claims"
 // +kubebuilder:validation:XValidation:rule="!has(self.ignoreToken) || !self.ignoreToken || (has(self.anonymous) && self.anonymous)",message="ignoreToken: true goes with anonymous: true only"
 type Allow struct {
 	// Anonymous: a token is optional. A valid one still yields identity headers; a broken one is still refused.
@@ -227,6 +227,17 @@ type Conditions struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=1024
 	Subjects []string `json:"subjects,omitempty"`
+
+	// ServiceAccounts are alternatives for the service account of this cluster that the token is for, as namespace/name;
+	// "shop/*" is every one of a namespace. Only tokens count that an issuer with keys.kubernetes verified, whatever "sub"
+	// others have.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/([*]|[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?)$`
+	// +kubebuilder:validation:items:MaxLength=317
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
 
 	// Scopes must all be granted, in the claim "scope" (space separated, RFC 8693 section 4.2) or "scp" (list or string).
 	// +optional

@@ -32,6 +32,11 @@ type Spec struct {
 	// +optional
 	Paths *Paths `json:"paths,omitempty"`
 
+	// CORS lets web pages of other origins call the app. With it, the sidecar answers preflights, and its word replaces what
+	// the app says of CORS. Omitted: both are left to the app.
+	// +optional
+	CORS *CORS `json:"cors,omitempty"`
+
 	// Streams says what becomes of long streams.
 	// +optional
 	Streams *Streams `json:"streams,omitempty"`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
@@ -88,7 +89,7 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 	} else {
 		report.Text(out)
 	}
-	if !report.Allowed {
+	if !report.Allowed && report.Reason != decision.Preflight {
 		return errRefused
 	}
 	return nil

@@ -17,6 +17,9 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		v.Reason = decision.NoPolicy
 		return
 	}
+	if s.program.HasCORS() && r.Header != nil && s.preflight(r, r.Header, v) {
+		return
+	}
 	var sh shape
 	if reason := sh.read(r, s.program.PathOptions()); reason != "" {
 		v.Reason = reason

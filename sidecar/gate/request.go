@@ -57,6 +57,8 @@ type Verdict struct {
 	Host, Target string
 	// Path is the canonical path alone, for the log; empty where there is none.
 	Path string
+	// CORS is what the answer says of CORS, whoever gives it.
+	CORS CORS
 	// Edit says what becomes of the header.
 	Edit Edit
 	// MaxBody is the largest body that may be forwarded, in bytes; 0: no policy sets a limit.

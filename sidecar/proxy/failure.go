@@ -33,7 +33,7 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		})
 	}
-	f.proxy.refuse(w, r, refuse.Cause{Reason: reason})
+	f.proxy.refuse(w, r, refuse.Cause{Reason: reason, CORS: x.verdict.CORS.Set})
 }
 
 // failure maps an error of forwarding to a reason. Answered says that the app had sent something.

@@ -63,7 +63,7 @@ func newForwarder(p *Proxy) *forwarder {
 	f.reverse = &httputil.ReverseProxy{
 		Rewrite:        f.rewrite,
 		Transport:      roundTripper(f.choose),
-		ModifyResponse: trailersOnly,
+		ModifyResponse: answer,
 		ErrorHandler:   f.fail,
 		FlushInterval:  -1, // what the app has said, the client gets
 		BufferPool:     bufferPool{},
@@ -139,6 +139,23 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Header[s.Name] = []string{s.Value}
 	}
 	forwardTrailers(pr, v.Edit)
+}
+
+// answer edits what the app has answered.
+func answer(res *http.Response) error {
+	if c := &exchangeOf(res.Request.Context()).verdict.CORS; c.Owned {
+		for name := range res.Header {
+			if c.Drops(name) {
+				delete(res.Header, name)
+			}
+		}
+		defer func() { // they are no trailers
+			for _, f := range c.Set {
+				res.Header.Add(f.Name, f.Value)
+			}
+		}()
+	}
+	return trailersOnly(res)
 }
 
 // trailersOnly makes an answer of gRPC's trailers-only form one of headers and trailers, which says the same. ReverseProxy

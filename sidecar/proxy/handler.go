@@ -34,7 +34,7 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) overloaded(w http.ResponseWriter, r *http.Request, info *connInfo) {
 	v := gate.Verdict{Reason: decision.Overloaded}
 	p.observe(r, info, &v, p.now())
-	p.refuse(w, r, refuse.Cause{Reason: v.Reason})
+	p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
 }
 
 // forward settles a request that goes to the app in HTTP/2, if it does.
@@ -48,7 +48,7 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 	v := p.judge(r, &c.info)
 	p.observe(r, &c.info, &v, start)
 	if !v.Forward {
-		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes})
+		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes, CORS: v.CORS.Set})
 		return
 	}
 	watch := c.client.Watch(w, r, !streams(r))
@@ -84,9 +84,9 @@ func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
 	}
 	switch {
 	case fields > p.limits.Fields:
-		return gate.Verdict{Reason: decision.TooLarge}
+		return gate.Verdict{Reason: decision.TooLarge, CORS: p.gate.CORS(r.Header)}
 	case len(r.RequestURI) > p.limits.URL:
-		return gate.Verdict{Reason: decision.URITooLong}
+		return gate.Verdict{Reason: decision.URITooLong, CORS: p.gate.CORS(r.Header)}
 	}
 	v := p.gate.JudgeWaiting(r.Context(), &gate.Request{
 		Method: r.Method,
@@ -99,7 +99,7 @@ func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
 		ClientCert: info.ClientCert,
 	})
 	if most := p.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
-		v = gate.Verdict{Reason: decision.BodyTooLarge, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
+		v = gate.Verdict{Reason: decision.BodyTooLarge, CORS: v.CORS, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
 	}
 	return v
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // forwards are the reasons that are not refusals.
-var forwards = []decision.Reason{decision.Allowed, decision.AuditOnly}
+var forwards = []decision.Reason{decision.Allowed, decision.AuditOnly, decision.Preflight}
 
 func TestTableCoversEveryReason(t *testing.T) {
 	t.Parallel()

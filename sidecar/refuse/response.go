@@ -39,6 +39,8 @@ type Cause struct {
 	Reason decision.Reason
 	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
 	Scopes []string
+	// CORS are fields that let a page of another origin read the answer; none if it may not.
+	CORS []Field
 }
 
 // Field is one header field.
@@ -61,8 +63,11 @@ type Response struct {
 
 // Render returns the response for a cause in one form.
 func Render(c Cause, f Form) Response {
+	if c.Reason == decision.Preflight {
+		return Response{Status: http.StatusNoContent, Header: c.CORS}
+	}
 	r := Table(c.Reason)
-	out := Response{Status: r.Status, Header: make([]Field, 0, 5)}
+	out := Response{Status: r.Status, Header: make([]Field, 0, 5+len(c.CORS))}
 	if f == GRPC {
 		out.Status = http.StatusOK
 		out.add("Content-Type", "application/grpc")
@@ -82,6 +87,7 @@ func Render(c Cause, f Form) Response {
 	if r.RetryAfter > 0 {
 		out.add("Retry-After", strconv.Itoa(r.RetryAfter))
 	}
+	out.Header = append(out.Header, c.CORS...)
 	return out
 }
 

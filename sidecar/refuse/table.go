@@ -156,6 +156,7 @@ var refusals = map[decision.Reason]Refusal{
 	decision.MissingClaim:        unauthorized("the token lacks a required claim"),
 	decision.BadClaim:            unauthorized("a claim of the token has a wrong type or value"),
 	decision.KeyBound:            unauthorized("the token is bound to a key and the binding cannot be checked"),
+	decision.Unbound:             unauthorized("the service-account token is bound to no pod"),
 	decision.Revoked:             unauthorized("the token has been revoked"),
 
 	// A deny rule applies with or without a token, and no other scope would help: no challenge.

@@ -95,7 +95,7 @@ func (d *DecisionLog) Request(r *Record) {
 
 // budget returns the rate that the record falls under, or nil if it is to be sampled.
 func (d *DecisionLog) budget(r *Record) *limited {
-	if !r.Forwarded {
+	if r.refused() {
 		return d.refusals[r.Reason]
 	}
 	for _, a := range r.Audit {
@@ -113,7 +113,7 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 			kv = append(kv, key, value)
 		}
 	}
-	add("decision", verdict(r.Forwarded))
+	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
 	add("policy", r.Policy)
 	add("rule", r.Rule)

@@ -30,3 +30,6 @@ type Record struct {
 
 // Audit is the verdict of one Audit policy, as the gate has it.
 type Audit = decision.AuditResult
+
+// refused reports whether the client was told no: a preflight that the sidecar answers is neither forwarded nor refused.
+func (r *Record) refused() bool { return !r.Forwarded && r.Reason != decision.Preflight }

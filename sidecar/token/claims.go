@@ -120,6 +120,9 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Reason {
 			return reason
 		}
 	}
+	if v.bound && objectUID(r.all, "pod") == (UID{}) {
+		return decision.Unbound
+	}
 	return binding(r.all)
 }
 

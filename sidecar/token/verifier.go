@@ -41,6 +41,8 @@ type Verifier struct {
 	skew, maxAge    time.Duration
 	allowMissingExp bool
 	accessToken     bool // profile RFC 9068
+	kubernetes      bool // this cluster's service accounts
+	bound           bool // they must be bound to a pod
 
 	algs       map[string]scheme
 	keys       *choice // nil: unresolved
@@ -56,6 +58,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 		issuer: i.Issuer, anyIssuer: i.AnyIssuer, audiences: i.Audiences, anyAudience: i.AnyAudience,
 		skew: DefaultSkew, allowMissingExp: i.AllowMissingExp, algs: map[string]scheme{},
 		decrypts: i.Decryption != nil, unsigned: i.Decryption != nil && i.Decryption.AllowUnsigned,
+	}
+	if k := i.Keys.Kubernetes; k != nil {
+		v.kubernetes, v.bound = true, !k.AllowUnbound
 	}
 	if (i.Issuer == "") != i.AnyIssuer {
 		return nil, errors.New("issuer: give issuer or anyIssuer: true, exactly one of the two")
@@ -143,6 +148,8 @@ type Verified struct {
 	Expiry time.Time
 	// IssuedAt is "iat"; zero if absent.
 	IssuedAt time.Time
+	// Pod and Account are what a service-account token of this cluster is bound to; zero for any other token.
+	Pod, Account UID
 }
 
 // Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.
@@ -204,6 +211,9 @@ func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Rea
 func (v *Verifier) verified(r *registered, keyID string) Verified {
 	out := Verified{
 		Claims: r.all, Issuer: r.iss, Subject: r.sub, JTI: r.jti, Session: r.sid, KeyID: keyID,
+	}
+	if v.kubernetes {
+		out.Pod, out.Account = objectUID(r.all, "pod"), objectUID(r.all, "serviceaccount")
 	}
 	if r.exp.has {
 		out.Expiry = r.exp.at.Add(v.skew)

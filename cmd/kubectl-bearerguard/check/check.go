@@ -51,6 +51,8 @@ type Report struct {
 	// Policy and Rule decided; empty where none did.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
+	// Answer is what the sidecar's answer, or the app's, says of CORS; empty where that is left to the app.
+	Answer []string `json:"answer,omitempty"`
 	// TokenIgnored says that nobody looked at the token, since the rule has ignoreToken.
 	TokenIgnored bool `json:"tokenIgnored,omitempty"`
 	// Scopes are those that the token lacks.
@@ -152,6 +154,13 @@ func newReport(v gate.Verdict) Report {
 	r := Report{
 		Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, TokenIgnored: v.TokenIgnored,
 		Scopes: v.Scopes, Audit: v.Audit,
+	}
+	for _, f := range v.CORS.Set {
+		r.Answer = append(r.Answer, f.Name+": "+f.Value)
+	}
+	if v.Reason == decision.Preflight {
+		r.Status = http.StatusNoContent
+		return r
 	}
 	if !v.Forward {
 		refusal := refuse.Table(v.Reason)

@@ -10,15 +10,21 @@ import (
 
 // Text writes the report for people.
 func (r Report) Text(w io.Writer) {
-	if r.Allowed {
+	switch {
+	case r.Reason == decision.Preflight:
+		fmt.Fprintf(w, "ANSWERED %d %s: the sidecar answers, and the app does not get it\n", r.Status, r.Reason)
+	case r.Allowed:
 		fmt.Fprintf(w, "ALLOWED  %s%s\n", r.Reason, by(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the app gets %s\n", r.Target)
 		for _, h := range r.Headers {
 			fmt.Fprintf(w, "  with         %s\n", h)
 		}
-	} else {
+	default:
 		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
+	}
+	for _, h := range r.Answer {
+		fmt.Fprintf(w, "  the answer says %s\n", h)
 	}
 	if r.TokenIgnored {
 		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")

@@ -184,6 +184,11 @@ func (x *exchange) writeResponse(b []byte, f frame, then after) []byte {
 			b = appendField(b, field.Name, field.Value)
 		}
 	}
+	if r.Status >= 200 {
+		for _, f := range x.cors.Set {
+			b = appendField(b, f.Name, f.Value)
+		}
+	}
 	if !dated && r.Status >= 200 {
 		b = append(b, *x.c.relay.date.Load()...) // RFC 9110 section 6.6.1
 	}
@@ -212,6 +217,9 @@ func (x *exchange) returns(f *head.Field) bool {
 	case head.ContentLength:
 		return x.res.Status >= 200 && x.res.Status != 204
 	default:
+	}
+	if x.cors.Owned && x.cors.Drops(text(f.Name)) {
+		return false
 	}
 	return !x.res.Options || !x.optional(f.Name)
 }

@@ -36,6 +36,7 @@ type exchange struct {
 	parked    next   // what is waited for without a goroutine; nextEnd: nothing
 	interim   int    // interim answers so far
 	names     gate.Edit
+	cors      gate.CORS // what the answer says of it
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -93,6 +94,7 @@ func (x *exchange) run(n int) (again bool) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
 	x.observe(&v)
+	x.cors = v.CORS
 	if v.Forward {
 		return x.forward(&v)
 	}

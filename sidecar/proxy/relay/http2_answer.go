@@ -75,6 +75,11 @@ func (c *call) writeHead() {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
+	if x.res.Status >= 200 {
+		for _, f := range x.cors.Set {
+			h.Add(f.Name, f.Value)
+		}
+	}
 	for _, name := range [...]string{"Content-Type", "Content-Length"} {
 		if x.res.Status >= 200 && h[name] == nil {
 			h[name] = nil // not to be guessed

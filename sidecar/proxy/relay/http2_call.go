@@ -84,6 +84,7 @@ func (c *call) settle() bool {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
 	x.observe(&v)
+	x.cors = v.CORS
 	if !v.Forward {
 		c.refuse(v.Reason, v.Scopes)
 		return false
@@ -111,7 +112,7 @@ func (c *call) judge() gate.Verdict {
 func (c *call) refuse(reason decision.Reason, scopes []string) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
-	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes}, form).Write(c.w)
+	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, CORS: c.x.cors.Set}, form).Write(c.w)
 	return true
 }
 

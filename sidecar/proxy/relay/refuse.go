@@ -24,7 +24,7 @@ func (x *exchange) reject(err error) (again bool) {
 
 // refuse answers in place of the app. It reports whether the connection can go on.
 func (x *exchange) refuse(reason decision.Reason, scopes []string, then after) (again bool) {
-	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes}, refuse.HTTP)
+	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, CORS: x.cors.Set}, refuse.HTTP)
 	if x.c.relay.draining.Load() {
 		then = closeAfter
 	}
@@ -37,9 +37,11 @@ func (x *exchange) refuse(reason decision.Reason, scopes []string, then after) (
 	for _, f := range r.Header {
 		b = appendField(b, f.Name, f.Value)
 	}
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(r.Body)), 10)
-	b = append(b, "\r\n"...)
+	if r.Status != http.StatusNoContent { // RFC 9110 section 8.6
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(r.Body)), 10)
+		b = append(b, "\r\n"...)
+	}
 	switch {
 	case then == closeAfter:
 		b = append(b, "Connection: close\r\n"...)
