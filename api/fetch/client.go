@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -109,13 +112,24 @@ func acceptable(resp *http.Response, o Options) error {
 	if resp.StatusCode != http.StatusOK {
 		return &StatusError{Status: resp.StatusCode}
 	}
-	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return errors.New("answer is compressed although that was not asked for")
+	if err := uncoded(resp.Header.Get("Content-Encoding")); err != nil {
+		return err
 	}
 	if resp.ContentLength > o.MaxBytes {
 		return tooLarge(o)
 	}
 	return nil
+}
+
+// uncoded refuses an answer in a content coding (RFC 9110 section 8.4), as none was asked for.
+func uncoded(coding string) error {
+	switch coding = strings.ToLower(strings.TrimSpace(coding)); coding {
+	case "", "identity":
+		return nil
+	case "gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress":
+		return fmt.Errorf("answer is compressed (Content-Encoding %s), which was not asked for; want none", coding)
+	}
+	return errors.New("answer has a Content-Encoding that is no compression, such as a character set; want none")
 }
 
 func tooLarge(o Options) error { return fmt.Errorf("answer is larger than %d bytes", o.MaxBytes) }
@@ -188,6 +202,13 @@ var (
 	errRedirects = fmt.Errorf("redirects more than %d times", maxRedirects)
 )
 
+// named reports whether a certificate has a subjectAltName (RFC 5280 section 4.2.1.6).
+func named(c *x509.Certificate) bool {
+	return c == nil || c.Subject.CommonName == "" || slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool {
+		return e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17})
+	})
+}
+
 // explain turns an error of net/http into one that repeats nothing the server sent.
 func explain(err error, o Options) error {
 	var (
@@ -211,6 +232,8 @@ func explain(err error, o Options) error {
 		return fmt.Errorf("no answer within %s", o.Timeout)
 	case errors.As(err, &dns):
 		return errors.New("host name does not resolve")
+	case errors.As(err, &host) && !named(host.Certificate):
+		return errors.New("certificate names its host in the Common Name alone, which nothing reads any more; want it in subjectAltName")
 	case errors.As(err, &host):
 		return errors.New("certificate is for another host name")
 	case errors.As(err, &unknown):

@@ -2,9 +2,16 @@ package fetch_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -88,7 +95,15 @@ func TestJWKS(t *testing.T) {
 		"a compressed answer is refused": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = io.WriteString(w, keys)
-		}, problem: "compressed"},
+		}, problem: "compressed (Content-Encoding gzip), which was not asked for"},
+		"an answer in a coding that is none is refused": {handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "UTF-8")
+			_, _ = io.WriteString(w, keys)
+		}, problem: "no compression, such as a character set"},
+		"no coding in so many words is none": {handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "Identity")
+			_, _ = io.WriteString(w, keys)
+		}},
 		"a giant header is refused": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Big", strings.Repeat(canary, 20000))
 			_, _ = io.WriteString(w, keys)
@@ -176,6 +191,32 @@ func TestTLS(t *testing.T) {
 	check(t, err, "")
 	_, _, err = fetch.JWKS(t.Context(), strings.Replace(s.URL, "127.0.0.1", "localhost", 1), o)
 	check(t, err, "another host name")
+}
+
+// A certificate without subjectAltName is the commonest mistake of those who make their own.
+func TestCommonNameAlone(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "127.0.0.1"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(text(keys))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	o := open()
+	o.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	_, _, err = fetch.JWKS(t.Context(), s.URL, o)
+	check(t, err, "Common Name alone")
 }
 
 func TestForeignProtocolsAreNotRepeated(t *testing.T) {
