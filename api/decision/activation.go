@@ -59,7 +59,7 @@ func (a *activation) requestVariable(name string) (any, bool) {
 	case "request.path":
 		return a.path, true
 	case "request.host":
-		return r.Host, true
+		return r.Host, r.Host != ""
 	case "request.port":
 		return r.Port, true
 	case "request.remoteIP":

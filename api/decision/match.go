@@ -40,7 +40,7 @@ func (e *entry) fitsRest(r *Request) bool { return e.misfit(r) == "" }
 // misfit returns the first field, paths aside, that does not fit, or "".
 func (e *entry) misfit(r *Request) string {
 	switch {
-	case e.hosts != nil && !fitsHost(e.hosts, r.Host):
+	case e.hosts != nil && !fitsHost(e.hosts, r.Host) && !(e.deny && r.Host == ""):
 		return "hosts"
 	case e.methods != nil && !slices.Contains(e.methods, r.Method):
 		return "methods"

@@ -8,7 +8,7 @@ import (
 // Request is what rules see of a request.
 type Request struct {
 	Method   string     // as sent; methods have case (RFC 9110 section 9.1)
-	Host     string     // as CanonicalHost returns it
+	Host     string     // as CanonicalHost returns it; empty: none, as HTTP/1.0 allows
 	Path     string     // as ReadPath returns it in Path.Match
 	RawQuery string     // without "?"
 	Header   Header     // nil: no headers

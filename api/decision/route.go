@@ -255,7 +255,25 @@ func (l *leaf) visit(j *judge) {
 	}
 }
 
+// visitAllHosts matches the deny rules of every host: a request without one may be for any.
+func (l *leaf) visitAllHosts(j *judge) {
+	for key, masks := range l.hosts {
+		if key.method != "" && key.method != j.request.Method {
+			continue
+		}
+		for _, m := range masks {
+			if m.bits &= j.program.deny[m.word]; m.bits != 0 {
+				j.matchOne(m)
+			}
+		}
+	}
+}
+
 func (l *leaf) visitHosts(j *judge, host string) {
+	if host == "" {
+		l.visitAllHosts(j)
+		return
+	}
 	if strings.HasPrefix(host, ".") {
 		return // no canonical host
 	}

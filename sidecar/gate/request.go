@@ -18,6 +18,9 @@ type Request struct {
 	Target string
 	// Host is the Host header or :authority as sent.
 	Host string
+	// NoHost says that Host is empty because the client's version of HTTP can do without, which is HTTP/1.0. No allow rule's
+	// hosts fit then, and every deny rule's.
+	NoHost bool
 	// Header has the request's header fields, without Host. Names are in canonical MIME form. What Values returns is used
 	// up before it is called again.
 	Header decision.Header
@@ -52,7 +55,7 @@ type Verdict struct {
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 
-	// Host is the canonical host with the port that the client gave; Target is the canonical path and the query
+	// Host is the canonical host with the port that the client gave, or empty with Request.NoHost; Target is the canonical path and the query
 	// without the token. What was matched is what is to be forwarded.
 	Host, Target string
 	// Path is the canonical path alone, for the log; empty where there is none.

@@ -59,10 +59,12 @@ func tokenByte(c byte) bool {
 // read brings target and host to their canonical form, or says why there is none.
 func (s *shape) read(r *Request, o decision.PathOptions) decision.Reason {
 	var err error
-	if s.host, err = decision.CanonicalHost(r.Host); err != nil {
-		return decision.BadHost
+	if !r.NoHost {
+		if s.host, err = decision.CanonicalHost(r.Host); err != nil {
+			return decision.BadHost
+		}
+		s.hostPort = withPort(s.host, r.Host)
 	}
-	s.hostPort = withPort(s.host, r.Host)
 	origin, reason := originForm(r.Target, s)
 	if reason != "" {
 		return reason
@@ -82,7 +84,7 @@ func (s *shape) read(r *Request, o decision.PathOptions) decision.Reason {
 }
 
 // originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the
-// host, so that there is one host to match and to forward. The other forms are refused: authority-form is CONNECT's, and
+// host, so that there is one host to match and to forward; where there is none, it is the host. The other forms are refused: authority-form is CONNECT's, and
 // asterisk-form asks about the server as a whole, which no rule is about.
 func originForm(target string, s *shape) (string, decision.Reason) {
 	if strings.HasPrefix(target, "/") {
@@ -98,6 +100,9 @@ func originForm(target string, s *shape) (string, decision.Reason) {
 	}
 	authority, origin := rest[:end], rest[end:]
 	host, err := decision.CanonicalHost(authority)
+	if err == nil && s.host == "" {
+		s.host, s.hostPort = host, withPort(host, authority)
+	}
 	if err != nil || host != s.host || withPort(host, authority) != s.hostPort {
 		return "", decision.BadHost
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -25,11 +26,10 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if x.watch.Slow() {
 		reason = decision.RequestTimeout
 	}
-	f.proxy.log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
 	if o := f.proxy.observer; o != nil {
 		info := x.info
 		o.Request(&telemetry.Record{
-			Time: f.proxy.now(), Reason: reason, Policy: x.verdict.Policy, Rule: x.verdict.Rule,
+			Time: f.proxy.now(), Reason: reason, Cause: cause(reason, err), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
 			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		})
 	}
@@ -63,14 +63,13 @@ func breaksHTTP2(err error) bool {
 	return strings.HasPrefix(text, "connection error: ") || strings.Contains(text, "response header list larger")
 }
 
-// cause is the innermost error's type: its text may quote what the app or the client sent.
-func cause(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Error() // addresses and the system's message
+// cause is relay.CauseOf for errors of net/http's as well.
+func cause(reason decision.Reason, err error) string {
+	switch {
+	case errors.Is(err, errInterim):
+		return errInterim.Error()
+	case breaksHTTP2(err):
+		return "the application breaks HTTP/2"
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "connection ended"
-	}
-	return "malformed or refused"
+	return relay.CauseOf(reason, err)
 }

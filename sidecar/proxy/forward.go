@@ -120,7 +120,7 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL = targetURL(x.info.Upstream, v.Target, v.Host)
 	pr.Out.Host = v.Host
 	for name := range pr.Out.Header {
-		if v.Edit.Remove(name) {
+		if kind := head.KindOf(name); v.Edit.Remove(name) || kind == head.Proxy || kind == head.RequestID && name != requestID {
 			delete(pr.Out.Header, name)
 		}
 	}
@@ -132,8 +132,8 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	}
 	f.setForwarded(pr, x.info)
 	pr.Out.Header["Via"] = append(pr.Out.Header["Via"], "2.0 bearerguard") // RFC 9110 section 7.6.3
-	if id := pr.Out.Header["X-Request-Id"]; len(id) != 1 || !relay.SaneID(id[0]) {
-		pr.Out.Header["X-Request-Id"] = []string{relay.NewID()}
+	if id := pr.Out.Header[requestID]; len(id) != 1 || !relay.SaneID(id[0]) {
+		pr.Out.Header[requestID] = []string{relay.NewID()}
 	}
 	for _, s := range v.Edit.Set {
 		pr.Out.Header[s.Name] = []string{s.Value}
@@ -157,6 +157,8 @@ func answer(res *http.Response) error {
 	}
 	return trailersOnly(res)
 }
+
+const requestID = "X-Request-Id"
 
 // trailersOnly makes an answer of gRPC's trailers-only form one of headers and trailers, which says the same. ReverseProxy
 // flushes headers as soon as it has them, and then the stream would end without trailers: an error to gRPC's clients.

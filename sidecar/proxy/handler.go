@@ -4,12 +4,15 @@ import (
 	"log"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -33,7 +36,7 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // overloaded refuses a request that is one too many.
 func (p *Proxy) overloaded(w http.ResponseWriter, r *http.Request, info *connInfo) {
 	v := gate.Verdict{Reason: decision.Overloaded}
-	p.observe(r, info, &v, p.now())
+	p.observe(r, info, &v, p.now(), "")
 	p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
 }
 
@@ -45,8 +48,14 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 			c.givenUp(start)
 		}
 	}()
+	if err := p.read(r); err != nil {
+		v := gate.Verdict{Reason: relay.ReasonOf(err)}
+		p.observe(r, &c.info, &v, start, relay.CauseOf(v.Reason, err))
+		p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
+		return
+	}
 	v := p.judge(r, &c.info)
-	p.observe(r, &c.info, &v, start)
+	p.observe(r, &c.info, &v, start, "")
 	if !v.Forward {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes, CORS: v.CORS.Set})
 		return
@@ -76,18 +85,29 @@ func streams(r *http.Request) bool {
 	return refuse.FormOf(r.ProtoMajor, t) == refuse.GRPC || len(t) >= len(connect) && strings.EqualFold(t[:len(connect)], connect)
 }
 
-// judge checks what only the server knows, then asks the gate.
+// heads are read into.
+var heads = sync.Pool{New: func() any { return &head.Request{Fields: make([]head.Field, 0, 24)} }}
+
+// read holds a request against the grammar that holds for those that go to the app over HTTP/1.1.
+func (p *Proxy) read(r *http.Request) error {
+	q := heads.Get().(*head.Request)
+	defer func() {
+		clear(q.Fields[:cap(q.Fields)])
+		*q = head.Request{Fields: q.Fields[:0]}
+		heads.Put(q)
+	}()
+	parts := head.Parts{Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header, Length: r.ContentLength}
+	if err := head.Assemble(&parts, head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields}, q); err != nil {
+		return err
+	}
+	if len(r.RequestURI) > p.limits.URL {
+		return head.ErrTarget
+	}
+	return nil
+}
+
+// judge asks the gate.
 func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
-	fields := 0
-	for _, values := range r.Header {
-		fields += len(values)
-	}
-	switch {
-	case fields > p.limits.Fields:
-		return gate.Verdict{Reason: decision.TooLarge, CORS: p.gate.CORS(r.Header)}
-	case len(r.RequestURI) > p.limits.URL:
-		return gate.Verdict{Reason: decision.URITooLong, CORS: p.gate.CORS(r.Header)}
-	}
 	v := p.gate.JudgeWaiting(r.Context(), &gate.Request{
 		Method: r.Method,
 		Target: r.RequestURI,
@@ -131,13 +151,13 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, c refuse.Cause) {
 	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
 }
 
-func (p *Proxy) observe(r *http.Request, info *connInfo, v *gate.Verdict, start time.Time) {
+func (p *Proxy) observe(r *http.Request, info *connInfo, v *gate.Verdict, start time.Time, cause string) {
 	if p.observer == nil {
 		return
 	}
 	rec := telemetry.Record{
 		Time: start, Own: p.now().Sub(start),
-		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule,
+		Forwarded: v.Forward, Reason: v.Reason, Cause: cause, Policy: v.Policy, Rule: v.Rule,
 		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}

@@ -115,6 +115,7 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	}
 	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
+	add("cause", r.Cause)
 	add("policy", r.Policy)
 	add("rule", r.Rule)
 	add("method", printable(r.Method, 32))

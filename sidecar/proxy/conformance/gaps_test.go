@@ -32,13 +32,23 @@ func run(t *testing.T, name string, f func(t testing.TB)) {
 	})
 }
 
-// both runs a case as a subtest for each version.
+// both runs a case as a subtest for each version, and for HTTP/2 all the way to the app. The app has to speak both.
 func both(t *testing.T, name string, f func(t testing.TB, v version)) {
 	t.Helper()
 	for _, v := range []version{http1, http2} {
 		run(t, name+"/"+string(v), func(t testing.TB) { f(t, v) })
 	}
+	overH2C(t, name, func(t testing.TB) { f(t, http2) })
 }
+
+// overH2C runs a case as a subtest in which apps get the requests of HTTP/2 clients in HTTP/2.
+func overH2C(t *testing.T, name string, f func(t testing.TB)) {
+	t.Helper()
+	run(t, name+"/app protocol h2c", func(t testing.TB) { f(h2cTB{t}) })
+}
+
+// h2cTB is of a test whose proxies have the app protocol h2c.
+type h2cTB struct{ testing.TB }
 
 // gapTB takes a failure as what was expected.
 type gapTB struct {

@@ -44,6 +44,9 @@ func guard(t testing.TB, upstream string, changes ...func(*proxy.Config)) string
 		Gate: g, Listen: []proxy.Listen{{Address: "127.0.0.1:0", Upstream: upstream}}, Log: logr.Discard(),
 		Limits: proxy.Limits{Drain: time.Second},
 	}
+	if _, ok := t.(h2cTB); ok {
+		c.AppProtocol = proxy.AppH2C
+	}
 	for _, change := range changes {
 		change(&c)
 	}

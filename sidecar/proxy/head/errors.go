@@ -21,6 +21,7 @@ const (
 	ErrLength        Error = "length is malformed or comes more than once"
 	ErrCoding        Error = "transfer coding is not chunked alone"
 	ErrFraming       Error = "body is framed in two ways"
+	ErrSpelling      Error = "a field that frames the message is spelled with other characters than hyphens"
 	ErrTrailer       Error = "trailers are announced that would frame the message"
 	ErrAuthorization Error = "authorization comes more than once"
 	ErrChunk         Error = "chunk is malformed"

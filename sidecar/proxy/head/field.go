@@ -23,7 +23,9 @@ const (
 	Authorization
 	Cookie
 	Via
-	RequestID
+	RequestID // in every spelling
+	Proxy     // becomes the variable HTTP_PROXY of CGI and its descendants (CVE-2016-5385)
+	Folded    // ContentLength or TransferEncoding in another spelling, which an app may take for them
 	Forwarded // Forwarded, X-Forwarded-* and X-Real-IP, in every spelling
 	HTTP2Settings
 	Date
@@ -37,6 +39,8 @@ type Field struct {
 	Value []byte
 	// Kind of the name.
 	Kind Kind
+	// Seen is set by whoever decides by the value: a client cannot have it dropped any more.
+	Seen bool
 }
 
 // fields parses the field lines at the start of b, up to and including the empty line, and appends them to out.
@@ -115,6 +119,8 @@ func kindOf(name []byte) Kind { //nolint:gocyclo // a table
 			return is(name, "host", Host)
 		}
 		return is(name, "date", Date)
+	case 5:
+		return is(name, "proxy", Proxy)
 	case 6:
 		if name[0]|0x20 == 'e' {
 			return is(name, "expect", Expect)
@@ -136,12 +142,14 @@ func kindOf(name []byte) Kind { //nolint:gocyclo // a table
 		}
 		return is(name, "keep-alive", KeepAlive)
 	case 12:
-		return is(name, "x-request-id", RequestID)
+		if sameFold(name, "x-request-id") {
+			return RequestID
+		}
 	case 13:
 		return is(name, "authorization", Authorization)
 	case 14:
 		if name[0]|0x20 == 'c' {
-			return is(name, "content-length", ContentLength)
+			return framing(name, "content-length", ContentLength)
 		}
 		return is(name, "http2-settings", HTTP2Settings)
 	case 16:
@@ -150,7 +158,7 @@ func kindOf(name []byte) Kind { //nolint:gocyclo // a table
 		}
 	case 17:
 		if name[0]|0x20 == 't' {
-			return is(name, "transfer-encoding", TransferEncoding)
+			return framing(name, "transfer-encoding", TransferEncoding)
 		}
 	case 18:
 		if name[0]|0x20 == 'p' {
@@ -172,6 +180,14 @@ func is(name []byte, lower string, k Kind) Kind {
 		return k
 	}
 	return Other
+}
+
+// framing is is for a field that frames a message.
+func framing(name []byte, lower string, k Kind) Kind {
+	if kind := is(name, lower, k); kind != Other || !sameFold(name, lower) {
+		return kind
+	}
+	return Folded
 }
 
 const xForwarded = "x-forwarded-"
@@ -196,13 +212,17 @@ func sameFold(name []byte, lower string) bool {
 	return true
 }
 
-// length reads 1*DIGIT (RFC 9112 section 6.2); a list of equal numbers is refused too.
-func length(value []byte) (int64, error) {
-	if len(value) == 0 || len(value) > 18 {
+// length reads 1*DIGIT (RFC 9110 section 8.6) and takes zeros from the front of it, which some take for a sign of an octal
+// number. A list of equal numbers is refused too.
+func length(value *[]byte) (int64, error) {
+	for len(*value) > 1 && (*value)[0] == '0' {
+		*value = (*value)[1:]
+	}
+	if len(*value) == 0 || len(*value) > 18 {
 		return 0, ErrLength
 	}
 	var n int64
-	for _, c := range value {
+	for _, c := range *value {
 		if c < '0' || c > '9' {
 			return 0, ErrLength
 		}

@@ -26,13 +26,19 @@ func FuzzParseResponse(f *testing.F) {
 			return
 		}
 		want, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
+		if r.bodiless() { // net/http looks at framing nobody asks for
+			if r.Chunked || r.KeepAlive && bytes.Contains(bytes.ToLower(b[:end]), []byte("\r\ntransfer-encoding:")) {
+				t.Errorf("status %d: chunked %v, and the connection is used again", r.Status, r.Chunked)
+			}
+			return
+		}
 		if err != nil {
 			t.Fatalf("net/http refuses it: %v", err)
 		}
 		if r.Status != want.StatusCode || r.Chunked != (len(want.TransferEncoding) > 0) {
 			t.Errorf("status %d, chunked %v; net/http %d, %v", r.Status, r.Chunked, want.StatusCode, want.TransferEncoding)
 		}
-		if bodiless := r.Status < 200 || r.Status == 204 || r.Status == 304; !r.Chunked && !bodiless && r.Length != want.ContentLength {
+		if r.Status >= 200 && !r.Chunked && r.Length != want.ContentLength {
 			t.Errorf("length %d; net/http %d", r.Length, want.ContentLength)
 		}
 		sameFields(t, r.Fields, want.Header)

@@ -91,7 +91,7 @@ func (r *Request) understand() error {
 		case ContentLength:
 			n.lengths++
 			var err error
-			if r.Length, err = length(f.Value); err != nil {
+			if r.Length, err = length(&f.Value); err != nil {
 				return err
 			}
 		case TransferEncoding:
@@ -99,6 +99,8 @@ func (r *Request) understand() error {
 			if !equal(f.Value, "chunked") {
 				return ErrCoding
 			}
+		case Folded:
+			return ErrSpelling
 		case Authorization:
 			n.auths++
 		case Connection:

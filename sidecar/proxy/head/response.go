@@ -12,7 +12,7 @@ type Response struct {
 	Length int64
 	// Chunked says that the body comes in chunks.
 	Chunked bool
-	// KeepAlive says that the connection persists after the body.
+	// KeepAlive says that the connection persists after the body. It does not where a body is announced that cannot be.
 	KeepAlive bool
 	// Upgrade is the protocol switched to by a 101 answer; empty without one.
 	Upgrade []byte
@@ -74,12 +74,12 @@ func (r *Response) understand(minor int) error {
 		case ContentLength:
 			n.lengths++
 			var err error
-			if r.Length, err = length(f.Value); err != nil {
+			if r.Length, err = length(&f.Value); err != nil {
 				return err
 			}
 		case TransferEncoding:
 			n.codings++
-			if !equal(f.Value, "chunked") {
+			if !equal(f.Value, "chunked") && !r.bodiless() {
 				return ErrCoding
 			}
 		case Connection:
@@ -102,8 +102,24 @@ func (r *Response) understand(minor int) error {
 
 // finish checks what only all fields together show.
 func (r *Response) finish(n *counts, minor int) error {
-	if n.codings > 0 && (r.Status < 200 || r.Status == 204) { // RFC 9112 section 6.1
+	if r.Status == 101 && n.codings > 0 {
 		return ErrFraming
 	}
-	return n.check(minor)
+	if !r.bodiless() {
+		return n.check(minor)
+	}
+	switch {
+	case n.lengths > 1:
+		return ErrLength
+	case n.codings > 0, r.Length > 0 && r.Status != 304:
+		r.KeepAlive = false
+	}
+	r.Chunked = false
+	return nil
+}
+
+// bodiless holds for answers that have no body, whatever their fields say (RFC 9112 section 6.3). An app must not announce
+// one (section 6.1), but some do. One that switches protocols must not be in doubt.
+func (r *Response) bodiless() bool {
+	return r.Status < 200 && r.Status != 101 || r.Status == 204 || r.Status == 304
 }

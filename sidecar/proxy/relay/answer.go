@@ -36,7 +36,9 @@ func (x *exchange) finalHead(u *upstream) (int, error) {
 		if err := head.ParseResponse(u.in.buf.bytes()[:n], answerLimits, &x.res); err != nil {
 			return 0, err
 		}
+		x.closing = x.closing || !x.res.KeepAlive
 		if x.res.Status >= 200 || x.res.Status == 101 {
+			x.res.KeepAlive = !x.closing
 			return n, nil
 		}
 		if x.interim++; x.interim > MaxInterim {

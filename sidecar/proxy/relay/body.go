@@ -203,7 +203,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		if err != nil {
 			drop(scratch)
 			u.abort()
-			return reasonOf(err), false
+			return ReasonOf(err), false
 		}
 		b.last.Store(b.done)
 		_, err = u.conn.Write(out)

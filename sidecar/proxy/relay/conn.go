@@ -2,14 +2,10 @@ package relay
 
 import (
 	"bytes"
-	"errors"
 	"net"
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
 // conn is a client connection. One goroutine serves it; others look at what mu guards.
@@ -243,24 +239,6 @@ func (c *conn) refuseHead(err error) {
 	x := newExchange(c)
 	defer x.release()
 	x.reject(err)
-}
-
-// reasons maps what is wrong with a message to a reason, where it is not BadRequest. It is read only.
-var reasons = map[head.Error]decision.Reason{
-	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong, head.ErrBody: decision.BodyTooLarge,
-	head.ErrHost: decision.BadHost, head.ErrHostMismatch: decision.BadHost,
-	head.ErrAuthorization: decision.DuplicateAuthorization,
-}
-
-// reasonOf maps what is wrong with a head or a body to a reason.
-func reasonOf(err error) decision.Reason {
-	var bad head.Error
-	if errors.As(err, &bad) {
-		if r, ok := reasons[bad]; ok {
-			return r
-		}
-	}
-	return decision.BadRequest
 }
 
 // write writes to the client.

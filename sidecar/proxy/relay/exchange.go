@@ -35,6 +35,7 @@ type exchange struct {
 	http2     bool   // the client speaks HTTP/2
 	parked    next   // what is waited for without a goroutine; nextEnd: nothing
 	interim   int    // interim answers so far
+	closing   bool   // one of them says that the app's connection ends
 	names     gate.Edit
 	cors      gate.CORS // what the answer says of it
 }
@@ -93,7 +94,7 @@ func (x *exchange) run(n int) (again bool) {
 	if v.Forward && !x.body.bound(v.MaxBody, c.relay.Limits.Body) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
-	x.observe(&v)
+	x.observe(&v, "")
 	x.cors = v.CORS
 	if v.Forward {
 		return x.forward(&v)
@@ -110,6 +111,7 @@ func (x *exchange) run(n int) (again bool) {
 func (x *exchange) judge() gate.Verdict {
 	x.request = gate.Request{
 		Method: text(x.req.Method), Target: text(x.req.Target), Host: text(x.req.Host),
+		NoHost: x.req.Minor == 0 && len(x.req.Host) == 0,
 		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote, ClientCert: x.c.info.ClientCert, Time: x.start,
 	}
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
@@ -121,6 +123,7 @@ func (x *exchange) Values(name string) []string {
 	for i := range x.req.Fields {
 		f := &x.req.Fields[i]
 		if len(f.Name) == len(name) && f.Kind != head.Host && strings.EqualFold(text(f.Name), name) {
+			f.Seen = true
 			x.values = append(x.values, text(f.Value))
 		}
 	}
@@ -130,15 +133,15 @@ func (x *exchange) Values(name string) []string {
 	return x.values[from:len(x.values):len(x.values)]
 }
 
-// observe tells the observer of a request's fate.
-func (x *exchange) observe(v *gate.Verdict) {
+// observe tells the observer of a request's fate, and its cause if it is malformed.
+func (x *exchange) observe(v *gate.Verdict, cause string) {
 	r := x.c.relay
 	if r.Observe == nil {
 		return
 	}
 	x.record = telemetry.Record{
 		Time: x.start, Own: r.Now().Sub(x.start),
-		Forwarded: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
+		Forwarded: v.Forward, Reason: v.Reason, Cause: cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
 		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
 		Port: x.c.info.Port, Remote: x.c.info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,

@@ -2,15 +2,12 @@ package relay
 
 import (
 	"errors"
-	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -26,7 +23,7 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	x.out = grab(x.headBytes + x.c.in.buf.len() + added)
 	out, err := x.body.take(&x.c.in.buf, x.c.relay.Limits.Head, &v.Edit, x.writeRequest(x.out[:0], v))
 	if err != nil {
-		return x.fail(reasonOf(err), nil)
+		return x.fail(ReasonOf(err), nil)
 	}
 	x.out = out
 	if !x.body.done {
@@ -189,8 +186,7 @@ func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
 	case reason == "":
 		reason = failure(err)
 	}
-	c.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
-	x.observeFailure(reason)
+	x.observeFailure(reason, CauseOf(reason, err))
 	if !whole || !x.req.KeepAlive || end == endBodyRate || !x.body.done {
 		x.refuse(reason, nil, closeAfter)
 		c.linger()
@@ -210,50 +206,15 @@ func (x *exchange) discardUpstream() {
 }
 
 // observeFailure tells of a request that was forwarded and not answered.
-func (x *exchange) observeFailure(reason decision.Reason) {
+func (x *exchange) observeFailure(reason decision.Reason, cause string) {
 	r := x.c.relay
 	if r.Observe == nil {
 		return
 	}
 	was := x.record
 	x.record = telemetry.Record{
-		Time: r.Now(), Reason: reason, Policy: was.Policy, Rule: was.Rule, Method: was.Method, Host: was.Host, Path: was.Path,
+		Time: r.Now(), Reason: reason, Cause: cause, Policy: was.Policy, Rule: was.Rule, Method: was.Method, Host: was.Host, Path: was.Path,
 		Protocol: was.Protocol, Port: was.Port, Remote: was.Remote,
 	}
 	r.Observe(&x.record)
-}
-
-// failure maps an error of the app's to a reason.
-func failure(err error) decision.Reason {
-	var bad head.Error
-	switch {
-	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
-		return decision.UpstreamMalformed
-	case timedOut(err):
-		return decision.UpstreamTimeout
-	}
-	return decision.UpstreamUnavailable
-}
-
-func timedOut(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// cause is what may be said of an error: its text may quote what the app or the client sent.
-func cause(err error) string {
-	var op *net.OpError
-	var bad head.Error
-	var no syscall.Errno
-	switch {
-	case errors.As(err, &op):
-		return op.Error() // addresses and the system's message
-	case errors.As(err, &bad):
-		return bad.Error()
-	case errors.As(err, &no):
-		return no.Error()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection ended"
-	}
-	return "malformed or refused"
 }

@@ -72,9 +72,9 @@ func (c *call) settle() bool {
 		err = head.ErrTarget
 	}
 	if err != nil {
-		reason := reasonOf(err)
+		reason := ReasonOf(err)
 		x.req.Method, x.req.Host = nil, nil
-		x.observe(&gate.Verdict{Reason: reason})
+		x.observe(&gate.Verdict{Reason: reason}, CauseOf(reason, err))
 		c.refuse(reason, nil)
 		return false
 	}
@@ -83,7 +83,7 @@ func (c *call) settle() bool {
 	if v.Forward && !c.body.bound(v.MaxBody, relay.Limits.Body, c.r.ContentLength) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
-	x.observe(&v)
+	x.observe(&v, "")
 	x.cors = v.CORS
 	if !v.Forward {
 		c.refuse(v.Reason, v.Scopes)
@@ -240,8 +240,10 @@ func (c *call) answerHead(u *upstream) (int, error) {
 		if err := head.ParseResponse(u.in.buf.bytes()[:n], answerLimits, &x.res); err != nil {
 			return 0, err
 		}
+		x.closing = x.closing || !x.res.KeepAlive
 		switch {
 		case x.res.Status >= 200 || x.res.Status == 101:
+			x.res.KeepAlive = !x.closing
 			return n, nil
 		case interim == MaxInterim:
 			return 0, head.ErrTooLarge
@@ -272,8 +274,7 @@ func (c *call) fail(reason decision.Reason, err error) bool {
 	case reason == "":
 		reason = failure(err)
 	}
-	c.h.relay.Log.V(1).Info("the application did not answer", "reason", string(reason), "cause", cause(err))
-	c.x.observeFailure(reason)
+	c.x.observeFailure(reason, CauseOf(reason, err))
 	return c.refuse(reason, nil)
 }
 

@@ -12,11 +12,11 @@ import (
 // reject refuses a request whose head or body cannot be understood, and ends the connection.
 func (x *exchange) reject(err error) (again bool) {
 	x.req.Method, x.req.Host, x.req.Fields = nil, nil, x.req.Fields[:0]
-	reason := reasonOf(err)
+	reason := ReasonOf(err)
 	if x.start.IsZero() {
 		x.start = x.c.relay.Now()
 	}
-	x.observe(&gate.Verdict{Reason: reason})
+	x.observe(&gate.Verdict{Reason: reason}, CauseOf(reason, err))
 	x.refuse(reason, nil, closeAfter)
 	x.c.linger()
 	return false

@@ -46,7 +46,11 @@ func (x *exchange) writeRequest(b []byte, v *gate.Verdict) []byte {
 	b = append(b, ' ')
 	b = append(b, v.Target...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
-	b = append(b, v.Host...)
+	if v.Host != "" {
+		b = append(b, v.Host...)
+	} else {
+		b = append(b, x.c.info.Upstream.Host...) // RFC 9112 section 3.2 wants one
+	}
 	b = append(b, "\r\n"...)
 	for i := range x.req.Fields {
 		if f := &x.req.Fields[i]; x.passes(f, &v.Edit) {
@@ -73,16 +77,16 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 	case head.Host, head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthorization, head.ProxyAuthenticate,
 		head.TransferEncoding, head.Upgrade, head.TE, head.HTTP2Settings:
 		return false
-	case head.Forwarded:
+	case head.Forwarded, head.RequestID:
 		return false // written anew
-	case head.RequestID:
-		return false // written anew
+	case head.Proxy:
+		return false // an app may take it for its own settings
 	case head.ContentLength:
 		return true
 	default:
 	}
 	name := text(f.Name)
-	if e.Remove(name) || x.req.Options && x.nominated(f.Name) {
+	if e.Remove(name) || x.req.Options && x.nominated(f.Name) && !forAll(f) {
 		return false
 	}
 	for i := range e.Replace {
@@ -97,6 +101,32 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 func (x *exchange) nominated(name []byte) bool {
 	for i := range x.req.Fields {
 		if f := &x.req.Fields[i]; f.Kind == head.Connection && head.ListsName(f.Value, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// forAll says whether a field is for all recipients, so that the client's Connection field must not name it (RFC 9110
+// section 7.6.1): what the gate has decided by, the app is to see, and nobody is to take an authenticated request for
+// another one.
+func forAll(f *head.Field) bool {
+	switch f.Kind {
+	case head.Authorization, head.Cookie, head.Via, head.Date, head.Expect, head.Trailer:
+		return true
+	default:
+	}
+	if f.Seen {
+		return true
+	}
+	name := text(f.Name)
+	for _, known := range [...]string{"cache-control", "origin", "referer", "traceparent", "tracestate", "baggage"} {
+		if strings.EqualFold(name, known) {
+			return true
+		}
+	}
+	for _, prefix := range [...]string{"content-", "sec-"} {
+		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
@@ -130,7 +160,9 @@ func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	if p.trusted {
 		return x.addForwarded(b, host)
 	}
-	b = appendField(b, "X-Forwarded-Host", host)
+	if host != "" {
+		b = appendField(b, "X-Forwarded-Host", host)
+	}
 	b = appendField(b, "X-Forwarded-Proto", p.proto)
 	b = appendField(b, "X-Forwarded-Port", p.port)
 	if p.addr == "" {
@@ -180,7 +212,7 @@ func (x *exchange) addForwarded(b []byte, host string) []byte {
 		b = appendField(b, f.Name, f.Value)
 	}
 	for i, name := range [...]string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"} {
-		if !said[i] {
+		if !said[i] && (i > 0 || host != "") {
 			b = appendField(b, name, [...]string{host, p.proto, p.port}[i])
 		}
 	}
@@ -205,8 +237,9 @@ func Believed(name string) bool {
 // appendForwarded writes one forwarded-element and ends the line.
 func (p *peer) appendForwarded(b []byte, host string) []byte {
 	b = append(append(b, "for="...), p.node...)
-	b = append(b, ";host="...)
-	b = AppendQuoted(b, host)
+	if host != "" {
+		b = AppendQuoted(append(b, ";host="...), host)
+	}
 	b = append(append(b, ";proto="...), p.proto...)
 	return append(b, "\r\n"...)
 }
