@@ -137,9 +137,9 @@ func guaranteed(pod *corev1.Pod) bool {
 	if pod.Spec.Resources != nil {
 		return false
 	}
-	any := false
+	some := false
 	for c := range containers(pod) {
-		any = true
+		some = true
 		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 			limit, request := c.Resources.Limits[name], c.Resources.Requests[name]
 			if limit.IsZero() || !request.IsZero() && request.Cmp(limit) != 0 {
@@ -147,7 +147,7 @@ func guaranteed(pod *corev1.Pod) bool {
 			}
 		}
 	}
-	return any
+	return some
 }
 
 // requirements returns what each container of the sidecar asks for.

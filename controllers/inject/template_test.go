@@ -34,6 +34,12 @@ func TestCopyToTemplate(t *testing.T) {
 			wantOwn:      annotations{injectKey: "enabled", portsKey: "9000", "example.com/a": "b", copiedKey: `{"exclude-ports":"9000","inject":"enabled"}`},
 			wantTemplate: annotations{injectKey: "enabled", portsKey: "9000"},
 		},
+		"flags of the sidecar are copied, and go when they are taken away": {
+			own:          annotations{"bearerguard.dev/trust-forwarded": "10.0.0.0/8", copiedKey: `{"idle-timeout":"2m"}`},
+			template:     annotations{"bearerguard.dev/idle-timeout": "2m"},
+			wantOwn:      annotations{"bearerguard.dev/trust-forwarded": "10.0.0.0/8", copiedKey: `{"trust-forwarded":"10.0.0.0/8"}`},
+			wantTemplate: annotations{"bearerguard.dev/trust-forwarded": "10.0.0.0/8"},
+		},
 		"nothing to copy changes nothing": {
 			own: annotations{"example.com/a": "b"}, wantOwn: annotations{"example.com/a": "b"},
 		},
