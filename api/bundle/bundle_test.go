@@ -43,7 +43,7 @@ func orders() bundle.Object {
 
 func keys() map[string]bundle.KeySet {
 	return map[string]bundle.KeySet{
-		"secret:shop/corp/jwks":                        {JWKS: []byte(`{"keys":[1]}`)},
+		"secret:shop/corp/jwks as:Keys":                {JWKS: []byte(`{"keys":[1]}`)},
 		"decryption:shop/jwe/k":                        {JWKS: []byte(`{"keys":[2]}`)},
 		"secret:elsewhere/unrelated/jwks":              {JWKS: []byte(`{"keys":[3]}`)},
 		"url:https://login.example.com/unrelated/jwks": {JWKS: []byte(`{"keys":[4]}`)},
@@ -64,11 +64,11 @@ func TestAssembleGivesOnlyTheKeysThatThePoliciesName(t *testing.T) {
 	for id, k := range b.KeySets {
 		got[id] = string(k.JWKS)
 	}
-	want := map[string]string{"secret:shop/corp/jwks": `{"keys":[1]}`, "decryption:shop/jwe/k": `{"keys":[2]}`}
+	want := map[string]string{"secret:shop/corp/jwks as:Keys": `{"keys":[1]}`, "decryption:shop/jwe/k": `{"keys":[2]}`}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("key sets (-want +got):\n%s", d)
 	}
-	wantIDs := []string{"secret:shop/corp/jwks", "url:https://other.example.com/jwks"}
+	wantIDs := []string{"secret:shop/corp/jwks as:Keys", "url:https://other.example.com/jwks"}
 	if d := cmp.Diff(wantIDs, b.Policies[0].Keys); d != "" {
 		t.Errorf("the ids also name unresolved sources (-want +got):\n%s", d)
 	}
@@ -77,10 +77,10 @@ func TestAssembleGivesOnlyTheKeysThatThePoliciesName(t *testing.T) {
 func TestKeysStayWhileTheirSourceCannotBeRead(t *testing.T) {
 	t.Parallel()
 	old := map[string]bundle.KeySet{
-		"secret:shop/corp/jwks": {JWKS: []byte("old")}, "url:https://other.example.com/jwks": {JWKS: []byte("kept")},
+		"secret:shop/corp/jwks as:Keys": {JWKS: []byte("old")}, "url:https://other.example.com/jwks": {JWKS: []byte("kept")},
 		"decryption:shop/jwe/k": {JWKS: []byte("kept too")}, "secret:shop/gone/jwks": {JWKS: []byte("of no policy now")},
 	}
-	b := bundle.Assemble([]bundle.Object{orders()}, nil, map[string]bundle.KeySet{"secret:shop/corp/jwks": {JWKS: []byte("new")}})
+	b := bundle.Assemble([]bundle.Object{orders()}, nil, map[string]bundle.KeySet{"secret:shop/corp/jwks as:Keys": {JWKS: []byte("new")}})
 	if !b.KeepKeys(old) {
 		t.Error("nothing was kept")
 	}
@@ -89,7 +89,7 @@ func TestKeysStayWhileTheirSourceCannotBeRead(t *testing.T) {
 		got[id] = string(k.JWKS)
 	}
 	want := map[string]string{
-		"secret:shop/corp/jwks": "new", "url:https://other.example.com/jwks": "kept", "decryption:shop/jwe/k": "kept too",
+		"secret:shop/corp/jwks as:Keys": "new", "url:https://other.example.com/jwks": "kept", "decryption:shop/jwe/k": "kept too",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("key sets (-want +got):\n%s", d)
@@ -110,6 +110,29 @@ func TestEncodeDoesNotDependOnOrder(t *testing.T) {
 	}
 }
 
+// A set that was read as keys must never stand in for one that is read as a secret, nor the reverse.
+func TestSourcesReadInAnotherWayAreOthers(t *testing.T) {
+	t.Parallel()
+	issuer := func(format policy.KeyFormat, algorithms ...policy.Algorithm) policy.Issuer {
+		ref := policy.KeyRef{Name: "corp", Key: "k", Format: format}
+		return policy.Issuer{Keys: policy.KeySource{SecretRef: &ref}, Algorithms: algorithms, Decryption: &policy.Decryption{SecretRef: ref}}
+	}
+	want := map[string]policy.Issuer{
+		"secret:shop/corp/k as:Keys":         issuer("", "RS256", "HS256"),
+		"secret:shop/corp/k as:KeysOrSecret": issuer(policy.FormatAuto, "HS256"),
+		"secret:shop/corp/k as:HMAC":         issuer(policy.FormatHMAC, "HS256"),
+		"secret:shop/corp/k as:PEM":          issuer(policy.FormatPEM),
+	}
+	for id, i := range want {
+		if got := bundle.SourceID("shop", i); got != id {
+			t.Errorf("got %s, want %s", got, id)
+		}
+	}
+	if a, b := bundle.DecryptionID("shop", issuer("")), bundle.DecryptionID("shop", issuer(policy.FormatPEM)); a != "decryption:shop/corp/k" || b != a+" as:PEM" {
+		t.Errorf("decryption: %s, %s", a, b)
+	}
+}
+
 func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
 	t.Parallel()
 	base := bundle.Version(encode(t, bundle.Assemble([]bundle.Object{orders()}, nil, keys())))
@@ -117,9 +140,9 @@ func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
 		"the generation": func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Generation++ },
 		"a rule":         func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Spec.Rules[0].Name = "x" },
 		"a key": func(_ *bundle.Object, k map[string]bundle.KeySet) {
-			k["secret:shop/corp/jwks"] = bundle.KeySet{JWKS: []byte("{}")}
+			k["secret:shop/corp/jwks as:Keys"] = bundle.KeySet{JWKS: []byte("{}")}
 		},
-		"a key that is gone": func(_ *bundle.Object, k map[string]bundle.KeySet) { delete(k, "secret:shop/corp/jwks") },
+		"a key that is gone": func(_ *bundle.Object, k map[string]bundle.KeySet) { delete(k, "secret:shop/corp/jwks as:Keys") },
 	} {
 		o, k := orders(), keys()
 		change(&o, k)

@@ -25,9 +25,9 @@ func SourceID(namespace string, issuer policy.Issuer) string {
 		sum := sha256.Sum256([]byte(k.JWKS))
 		return "inline:" + hex.EncodeToString(sum[:16])
 	case k.SecretRef != nil:
-		return "secret:" + refID(namespace, *k.SecretRef)
+		return "secret:" + refID(namespace, *k.SecretRef) + " as:" + secretForm(&issuer)
 	case k.ConfigMapRef != nil:
-		return "configmap:" + refID(namespace, *k.ConfigMapRef)
+		return "configmap:" + refID(namespace, *k.ConfigMapRef) + form(k.ConfigMapRef)
 	case k.Kubernetes != nil:
 		return "kubernetes"
 	}
@@ -39,7 +39,26 @@ func DecryptionID(namespace string, issuer policy.Issuer) string {
 	if issuer.Decryption == nil {
 		return ""
 	}
-	return "decryption:" + refID(namespace, issuer.Decryption.SecretRef)
+	return "decryption:" + refID(namespace, issuer.Decryption.SecretRef) + form(&issuer.Decryption.SecretRef)
+}
+
+// secretForm names how the text of keys.secretRef is read (keyset.ReadingOf), which for Auto depends on the issuer's algorithms. It is always
+// part of the id: a set that was read in another way must not stand in for this one.
+func secretForm(issuer *policy.Issuer) string {
+	switch f := issuer.Keys.SecretRef.Format; {
+	case f != "" && f != policy.FormatAuto:
+		return string(f)
+	case issuer.OnlyHMAC():
+		return "KeysOrSecret"
+	}
+	return "Keys"
+}
+
+func form(r *policy.KeyRef) string {
+	if r.Format == "" || r.Format == policy.FormatAuto {
+		return ""
+	}
+	return " as:" + string(r.Format)
 }
 
 func withCA(id, namespace string, ca *policy.KeyRef) string {

@@ -1,7 +1,6 @@
 package decision
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -35,6 +34,8 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
 	c.checkLocations(at+".from", spec.From)
 	if spec.Decryption != nil {
 		c.checkRef(at+".decryption.secretRef", &spec.Decryption.SecretRef)
+		c.checkFormat(at+".decryption.secretRef", &spec.Decryption.SecretRef, "is HMAC, but a decryption key signs nothing",
+			policy.FormatJWKS, policy.FormatPEM)
 	}
 	c.checkStrings(at+".requiredClaims", spec.RequiredClaims, bounds{items: 16, min: 1, max: MaxClaimPath})
 	for i, s := range spec.RequiredClaims {
@@ -102,12 +103,17 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 	}
 	if k.SecretRef != nil {
 		c.checkRef(at+".keys.secretRef", k.SecretRef)
+		c.checkSecretFormat(at, spec)
 	}
 	if k.ConfigMapRef != nil {
 		c.checkRef(at+".keys.configMapRef", k.ConfigMapRef)
+		c.checkFormat(at+".keys.configMapRef", k.ConfigMapRef, "is HMAC, but a ConfigMap is no place for a secret; use keys.secretRef",
+			policy.FormatJWKS, policy.FormatPEM)
 	}
 	if spec.CASecretRef != nil {
 		c.checkRef(at+".caSecretRef", spec.CASecretRef)
+		c.checkFormat(at+".caSecretRef", spec.CASecretRef, fmt.Sprintf("is %s, but certificates to trust are PEM", spec.CASecretRef.Format),
+			policy.FormatPEM)
 		if k.JWKSURL == "" && k.Discovery == nil {
 			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL or keys.discovery beside it")
 		}
@@ -157,48 +163,38 @@ func urlProblem(s string) string {
 	return ""
 }
 
-// maxInlineKeys is the longest inline JWK Set, in bytes.
-const maxInlineKeys = 256 << 10
-
-// checkInlineKeys checks the outline of an inline JWK Set; the keys are vetted by package keyset. What is secret does
-// not belong into a policy, which many may read.
-func (c *compiler) checkInlineKeys(at, text string) {
-	type jwk struct {
-		KTY    string          `json:"kty"`
-		D      json.RawMessage `json:"d"`
-		Secret json.RawMessage `json:"k"`
-	}
-	var set struct {
-		jwk
-		Keys []jwk `json:"keys"`
-	}
-	if len(text) > maxInlineKeys {
-		c.fail(at, fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("at most %d", maxInlineKeys))
-		return
-	}
-	if err := json.Unmarshal([]byte(text), &set); err != nil {
-		c.fail(at, "is no JSON object of keys", `a JWK Set: {"keys": [...]} (RFC 7517 section 5)`)
-		return
-	}
-	if set.Keys == nil && set.KTY != "" {
-		set.Keys = []jwk{set.jwk}
-	}
-	if len(set.Keys) == 0 || len(set.Keys) > 100 {
-		c.fail(at, fmt.Sprintf("has %d keys", len(set.Keys)), "1 to 100")
-	}
-	for i, k := range set.Keys {
-		if k.D != nil || k.Secret != nil || k.KTY == "oct" {
-			c.fail(at, fmt.Sprintf("key %d is private or symmetric", i), "public keys; secrets go into keys.secretRef")
-		}
-	}
-}
-
 func (c *compiler) checkRef(at string, ref *policy.KeyRef) {
 	if !onlyBytes(ref.Name, "-.", 253) {
 		c.fail(at+".name", fmt.Sprintf("%q is no name", clip(ref.Name)), "the name of an object in the policy's namespace")
 	}
 	if !onlyBytes(ref.Key, "-._", 253) {
 		c.fail(at+".key", fmt.Sprintf("%q is no key", clip(ref.Key)), "a key of the object's data")
+	}
+}
+
+// checkFormat checks that the format of an entry is one of those that make sense for it, or Auto. mismatch says why a
+// format that is none of them makes no sense.
+func (c *compiler) checkFormat(at string, ref *policy.KeyRef, mismatch string, sensible ...policy.KeyFormat) {
+	known := []policy.KeyFormat{policy.FormatAuto, policy.FormatJWKS, policy.FormatPEM, policy.FormatHMAC}
+	sensible = append([]policy.KeyFormat{policy.FormatAuto}, sensible...)
+	switch {
+	case ref.Format == "" || slices.Contains(sensible, ref.Format):
+	case !slices.Contains(known, ref.Format):
+		c.fail(at+".format", fmt.Sprintf("%q is no format", clip(string(ref.Format))), fmt.Sprintf("of %v", sensible))
+	default:
+		c.fail(at+".format", mismatch, fmt.Sprintf("of %v, or the field left out", sensible))
+	}
+}
+
+// checkSecretFormat checks the format of keys.secretRef against the issuer's algorithms.
+func (c *compiler) checkSecretFormat(at string, spec *policy.Issuer) {
+	here, ref := at+".keys.secretRef", spec.Keys.SecretRef
+	c.checkFormat(here, ref, "", policy.FormatJWKS, policy.FormatPEM, policy.FormatHMAC)
+	switch hmac := slices.ContainsFunc(spec.Algorithms, policy.Algorithm.HMAC); {
+	case ref.Format == policy.FormatHMAC && !hmac:
+		c.fail(here+".format", "is HMAC, but algorithms list no HMAC algorithm", "algorithms with HS256, HS384 or HS512, or another format")
+	case ref.Format == policy.FormatPEM && spec.OnlyHMAC():
+		c.fail(here+".format", "is PEM, which holds no secret, but every algorithm is an HMAC algorithm", "of [Auto JWKS HMAC], or other algorithms")
 	}
 }
 
@@ -217,7 +213,7 @@ func (c *compiler) checkAlgorithms(at string, spec *policy.Issuer) {
 			c.fail(here, fmt.Sprintf("%q is no algorithm that can be allowed", clip(string(a))), fmt.Sprintf("of %v", algorithms()))
 			continue
 		}
-		if strings.HasPrefix(string(a), "HS") && spec.Keys.SecretRef == nil {
+		if a.HMAC() && spec.Keys.SecretRef == nil {
 			c.fail(here, fmt.Sprintf("%s needs a shared secret, and this source of keys is public", a), "keys.secretRef")
 		}
 	}

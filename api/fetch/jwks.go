@@ -20,28 +20,33 @@ type Meta struct {
 	HasMaxAge bool
 }
 
-// JWKS fetches a JWK Set (RFC 7517 section 5). The answer is JSON with a member "keys"; the keys are looked at by Options.Vet
-// alone.
+// JWKS fetches a JWK Set (RFC 7517 section 5). What the answer must be is up to Options.Vet; without it, JSON with a
+// member "keys".
 func JWKS(ctx context.Context, rawURL string, o Options) (keys []byte, meta Meta, err error) {
 	err = get(ctx, rawURL, o, func(body []byte, header http.Header) error {
-		var set struct {
-			Keys *[]json.RawMessage `json:"keys"`
-		}
-		if json.Unmarshal(body, &set) != nil || set.Keys == nil {
-			return errors.New("answer is not a JWK Set; want a JSON object with a list keys")
-		}
-		meta, keys = freshness(header), body
-		if o.Vet == nil {
-			return nil
+		meta = freshness(header)
+		vet := o.Vet
+		if vet == nil {
+			vet = isJWKS
 		}
 		var err error
-		keys, err = o.Vet(body)
+		keys, err = vet(body)
 		return err
 	})
 	if err != nil {
 		return nil, meta, fmt.Errorf("fetch %s: %w", printable(rawURL), err)
 	}
 	return keys, meta, nil
+}
+
+func isJWKS(body []byte) ([]byte, error) {
+	var set struct {
+		Keys *[]json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(body, &set) != nil || set.Keys == nil {
+		return nil, errors.New("answer is not a JWK Set; want a JSON object with a list keys")
+	}
+	return body, nil
 }
 
 // Discover finds the address of an issuer's JWK Set in its metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414

@@ -39,10 +39,6 @@ func (k Key) canonical() []byte {
 	return out
 }
 
-func (k Key) equal(other Key) bool {
-	return k.ID == other.ID && k.Alg == other.Alg && maps.Equal(k.jwk, other.jwk)
-}
-
 func sortKeys(keys []Key) {
 	slices.SortFunc(keys, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), bytes.Compare(a.canonical(), b.canonical()))

@@ -4,42 +4,78 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
 )
 
-// jwks reads a JWK Set, or a single JWK.
-func (c *collector) jwks(data []byte, use Use) error {
-	doc, err := strictjson.Object(data)
+// jwks reads a JWK Set, a list of JWKs, or a single JWK.
+func (c *collector) jwks(text []byte, use Use) error {
+	doc, err := strictjson.Value(text)
 	if err != nil {
 		return err
 	}
-	list, isSet := doc["keys"].([]any)
-	switch _, isKey := doc["kty"]; {
-	case isKey:
-		list = []any{doc}
-	case !isSet:
-		return errors.New(`is no JWK Set: want {"keys": [...]} or a single key with "kty"`)
-	case len(list) > MaxKeys:
-		return fmt.Errorf("has %d keys; at most %d are read", len(list), MaxKeys)
+	list, err := jwkList(doc)
+	if err != nil {
+		return err
 	}
 	for i, v := range list {
+		if c.full(0) {
+			c.note(fmt.Sprintf("has %d keys; the first %d are kept", len(list), MaxKeys))
+			break
+		}
 		name := fmt.Sprintf("key %d", i+1)
 		m, ok := v.(map[string]any)
 		if !ok {
 			c.add(name, Key{}, errors.New("is not an object"))
 			continue
 		}
-		j := jwk{members: m}
+		j := newJWK(m)
 		k, err := j.key(use)
-		c.add(j.name(name, k), k, err)
+		name = j.name(name, k)
+		if err == nil {
+			var note string
+			note, err = j.certificate(k)
+			if note == "" && err == nil {
+				note = j.oddUse(use)
+			}
+			if note != "" {
+				c.note(name + ": " + note)
+			}
+		}
+		c.add(name, k, err)
 	}
 	return nil
 }
 
+// jwkList returns what ought to be JWKs.
+func jwkList(doc any) ([]any, error) {
+	if list, ok := doc.([]any); ok {
+		return list, nil
+	}
+	set, _ := doc.(map[string]any)
+	if _, isKey := set["kty"]; isKey {
+		return []any{doc}, nil
+	}
+	if list, ok := set["keys"].([]any); ok {
+		return list, nil
+	}
+	return nil, errors.New(`is no JWK Set: want {"keys": [...]}, a list of keys, or a single key with "kty"`)
+}
+
 // jwk reads the members of one JWK.
 type jwk struct{ members map[string]any }
+
+// newJWK drops members with null, "" or []: serializers write them for what is not there.
+func newJWK(members map[string]any) jwk {
+	maps.DeleteFunc(members, func(_ string, v any) bool {
+		list, isList := v.([]any)
+		return v == nil || v == "" || isList && len(list) == 0
+	})
+	return jwk{members}
+}
 
 // name is the kid, else the thumbprint as far as it is known, else the position.
 func (j jwk) name(position string, k Key) string {
@@ -77,9 +113,6 @@ func (j jwk) key(use Use) (Key, error) {
 	if err != nil {
 		return k, err
 	}
-	if err := j.certificate(k); err != nil {
-		return k, err
-	}
 	return k.withAlg(alg)
 }
 
@@ -107,7 +140,7 @@ func (j jwk) material(kty string, use Use) (Key, error) {
 	return Key{}, errors.New("has a kty that is none of RSA, EC, OKP, oct")
 }
 
-// meant checks "use" and "key_ops" (RFC 7517 sections 4.2 and 4.3).
+// meant checks "use" and "key_ops" (RFC 7517 sections 4.2 and 4.3). An unknown use is none that is known to be another.
 func (j jwk) meant(use Use) error {
 	want, ops := "sig", []string{"verify"}
 	switch {
@@ -116,33 +149,45 @@ func (j jwk) meant(use Use) error {
 	case use == Verify && j.has("d"):
 		ops = []string{"verify", "sign"}
 	}
-	got, err := j.text("use")
-	if err != nil {
-		return err
-	}
-	if j.has("use") && got != want {
+	if got := j.meaning(); got != "" && got != want {
 		return fmt.Errorf("its use is not %q", want)
 	}
-	v, ok := j.members["key_ops"]
-	if !ok {
+	if !j.has("key_ops") {
 		return nil
 	}
-	list, ok := v.([]any)
+	list, ok := j.members["key_ops"].([]any)
 	if !ok {
 		return errors.New("key_ops is not a list")
 	}
-	fits := false
-	for i, op := range list {
-		s, ok := op.(string)
-		if !ok || slices.Contains(list[:i], op) {
-			return errors.New("key_ops is not a list of different strings")
+	for _, op := range list {
+		if s, ok := op.(string); ok && slices.Contains(ops, s) {
+			return nil
 		}
-		fits = fits || slices.Contains(ops, s)
 	}
-	if !fits {
-		return fmt.Errorf("its key_ops have no %q", ops[0])
+	return fmt.Errorf("its key_ops have no %q", ops[0])
+}
+
+// meaning returns the use as far as it is known, with the names that SPIFFE has for it: "sig", "enc" or "x509-svid".
+// A key for X.509 certificates alone verifies no token (SPIFFE Trust Domain and Bundle section 4.2.2).
+func (j jwk) meaning() string {
+	switch use, _ := j.members["use"].(string); use {
+	case "jwt-svid":
+		return "sig"
+	case "sig", "enc", "x509-svid":
+		return use
 	}
-	return nil
+	return ""
+}
+
+// oddUse notes a use that is not known, which costs no key: other members and the source say what the key is for.
+func (j jwk) oddUse(use Use) string {
+	if !j.has("use") || j.meaning() != "" {
+		return ""
+	}
+	if use == Decrypt {
+		return "its use is not known, and is taken for enc"
+	}
+	return "its use is not known, and is taken for sig"
 }
 
 // withAlg narrows the key to its own "alg".
@@ -183,7 +228,8 @@ func (j jwk) text(name string) (string, error) {
 	return s, nil
 }
 
-// bytes returns a required base64url member: no padding, no other characters, no unused bits (RFC 7515 section 2).
+// bytes returns a required base64url member (RFC 7515 section 2). Padding, white space and the two characters of plain
+// base64 are read too: what they mean is beyond doubt. Unused bits must be zero.
 func (j jwk) bytes(name string) ([]byte, error) {
 	s, err := j.text(name)
 	if err != nil {
@@ -192,14 +238,11 @@ func (j jwk) bytes(name string) ([]byte, error) {
 	if s == "" {
 		return nil, fmt.Errorf("has no %s", name)
 	}
-	for i := range len(s) {
-		if s[i] == '\r' || s[i] == '\n' { // the one thing that encoding/base64 lets pass
-			return nil, fmt.Errorf("%s is not base64url without padding", name)
-		}
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(base64url.Replace(s), "="))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not base64url without padding", name)
+		return nil, fmt.Errorf("%s is not base64url", name)
 	}
 	return b, nil
 }
+
+var base64url = strings.NewReplacer("+", "-", "/", "_", " ", "", "\t", "", "\r", "", "\n", "")

@@ -3,7 +3,6 @@ package keyset
 import (
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -84,7 +83,7 @@ func (j jwk) ec(use Use) (Key, error) {
 		if err != nil || !private {
 			return k, err
 		}
-		d, err := j.sized("d", c.size)
+		d, err := j.coordinate("d", c.size)
 		if err != nil {
 			return k, err
 		}
@@ -94,18 +93,31 @@ func (j jwk) ec(use Use) (Key, error) {
 }
 
 func (j jwk) point(c curve) (Key, error) {
-	x, err := j.sized("x", c.size)
+	x, err := j.coordinate("x", c.size)
 	if err != nil {
 		return Key{}, err
 	}
-	y, err := j.sized("y", c.size)
+	y, err := j.coordinate("y", c.size)
 	if err != nil {
 		return Key{}, err
 	}
 	return ecPublic(c, append(append([]byte{4}, x...), y...))
 }
 
-// sized reads a base64url member of exactly size bytes, as RFC 7518 section 6.2.1.2 asks of coordinates.
+// coordinate reads a coordinate or private number of an EC key, which RFC 7518 sections 6.2.1.2 and 6.2.2.1 want at full
+// length. Some issuers drop leading zero octets and some have one too many; the number is the same.
+func (j jwk) coordinate(name string, size int) ([]byte, error) {
+	n, err := j.integer(name)
+	if err != nil {
+		return nil, err
+	}
+	if n.BitLen() > 8*size {
+		return nil, fmt.Errorf("%s has %d bytes; want %d", name, (n.BitLen()+7)/8, size)
+	}
+	return n.FillBytes(make([]byte, size)), nil
+}
+
+// sized reads a base64url member of exactly size bytes: octets that are no number (RFC 8037 section 2).
 func (j jwk) sized(name string, size int) ([]byte, error) {
 	b, err := j.bytes(name)
 	if err != nil {
@@ -149,31 +161,30 @@ func (j jwk) okp(use Use) (Key, error) {
 }
 
 // certificate checks that the first certificate of "x5c" holds this very key (RFC 7517 section 4.7). The chain is not
-// followed: a key is trusted because its source is.
-func (j jwk) certificate(k Key) error {
-	v, ok := j.members["x5c"]
-	if !ok {
-		return nil
+// followed: a key is trusted because its source is. So a certificate that cannot be read costs no key, and is noted; one
+// that holds another key does.
+func (j jwk) certificate(k Key) (note string, err error) {
+	if !j.has("x5c") {
+		return "", nil
 	}
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return errors.New("x5c is not a list of certificates")
+	first := j.members["x5c"]
+	if list, ok := first.([]any); ok {
+		first = list[0]
 	}
-	text, ok := list[0].(string)
-	if !ok {
-		return errors.New("x5c is not a list of certificates")
+	text, _ := first.(string)
+	der, ok := unbase64([]byte(text))
+	raw, err := readDER(der)
+	if !ok || err != nil {
+		return "x5c holds no certificate that can be read; the key is used without it", nil
 	}
-	der, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return errors.New("x5c is not base64")
+	if cert, ok := raw.(*x509.Certificate); ok {
+		raw = cert.PublicKey // nil if its algorithm is not known
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return errors.New("x5c does not hold an X.509 certificate")
+	if raw == nil {
+		return "x5c holds a certificate whose key cannot be read; the key is used without it", nil
 	}
-	held, err := publicKey(cert.PublicKey)
-	if err != nil || held.Thumbprint != k.Thumbprint {
-		return errors.New("x5c holds another key")
+	if held, _ := publicKey(raw); held.Thumbprint != k.Thumbprint {
+		return "", errors.New("x5c holds another key")
 	}
-	return nil
+	return "", nil
 }

@@ -7,54 +7,97 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 )
 
-// pem reads every block: public keys, certificates, private keys. PEM has no kid, so these keys have none.
-func (c *collector) pem(data []byte, use Use) error {
+// hasPEM reports whether a PEM block begins anywhere in the text.
+func hasPEM(text []byte) bool { return bytes.Contains(text, []byte(begin)) }
+
+const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
+
+// pem reads every block: public keys, certificates, private keys. PEM has no kid, so these keys have none. What stands
+// around the blocks is not looked at.
+func (c *collector) pem(text []byte, use Use) {
 	var certs []*x509.Certificate
-	for n := 1; len(bytes.TrimSpace(data)) > 0; n++ {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			if bytes.Contains(data, []byte("-----BEGIN")) {
-				return fmt.Errorf("PEM block %d is garbled", n)
-			}
+	for n, section := range bytes.Split(text, []byte(begin)) {
+		if n == 0 { // what stands before the first
+			continue
+		}
+		if c.full(len(certs)) {
+			c.note(fmt.Sprintf("has more than %d PEM blocks; the first %d are kept", MaxKeys, MaxKeys))
 			break
 		}
-		if n > MaxKeys {
-			return fmt.Errorf("has more than %d PEM blocks", MaxKeys)
-		}
-		data = rest
 		name := fmt.Sprintf("PEM block %d", n)
-		if block.Type == "CERTIFICATE" {
-			cert, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				c.add(name, Key{}, errors.New("is not an X.509 certificate"))
-				continue
-			}
+		label, der, err := pemBlock(section)
+		if label == "EC PARAMETERS" { // openssl writes it before the key; the key names its curve too
+			continue
+		}
+		var raw any
+		if err == nil {
+			raw, err = readDER(der)
+		}
+		if cert, ok := raw.(*x509.Certificate); ok {
 			certs = append(certs, cert)
 			continue
 		}
-		if block.Type == "EC PARAMETERS" { // openssl writes it before the key; the key names its curve too
-			continue
+		var k Key
+		if err == nil {
+			k, err = keyOf(raw, use)
 		}
-		k, err := pemKey(block, use)
 		c.add(name, k, err)
 	}
 	c.certificates(certs, use)
-	return nil
+}
+
+// pemBlock reads the label and the content of a block, from behind its "-----BEGIN ". Line breaks may have become white
+// space, or the two characters that stand for one in JSON.
+func pemBlock(section []byte) (label string, der []byte, err error) {
+	name, body, ok := bytes.Cut(section, []byte(dashes))
+	body, _, closed := bytes.Cut(body, []byte(end+string(name)+dashes))
+	if !ok || !closed {
+		return "", nil, errors.New("is garbled")
+	}
+	label = string(name)
+	switch label {
+	case "PUBLIC KEY", "CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "RSA PUBLIC KEY", "X509 CERTIFICATE", "EC PARAMETERS":
+	case "ENCRYPTED PRIVATE KEY":
+		return label, nil, errors.New("is encrypted; want it without a password")
+	case "OPENSSH PRIVATE KEY":
+		return label, nil, errors.New("is in OpenSSH's form; ssh-keygen -p -m PKCS8 -f FILE rewrites it")
+	default:
+		return label, nil, errors.New("is none of PUBLIC KEY, CERTIFICATE, PRIVATE KEY, RSA or EC PRIVATE KEY, RSA PUBLIC KEY")
+	}
+	body = bytes.ReplaceAll(body, []byte(`\n`), []byte("\n"))
+	body = bytes.ReplaceAll(body, []byte(`\r`), nil)
+	var content []byte
+	for line := range bytes.Lines(body) {
+		switch {
+		case !bytes.Contains(line, []byte(":")):
+			content = append(content, line...)
+		case bytes.Contains(line, []byte("ENCRYPTED")): // RFC 1421 section 4.6.1.1
+			return label, nil, errors.New("is encrypted; want it without a password")
+		}
+	}
+	if der, ok = unbase64(content); !ok {
+		return label, nil, errors.New("is garbled")
+	}
+	return label, der, nil
 }
 
 // certificates takes the keys of certificates that did not sign another one of the file: of a chain, the leaf. The
 // keys of the authorities above it sign certificates, not tokens.
 func (c *collector) certificates(certs []*x509.Certificate, use Use) {
+	checks := 10 * MaxKeys // signatures cost time; certificates of a chain name each other, and others need none
 	for i, cert := range certs {
 		name := fmt.Sprintf("certificate %d", i+1)
 		authority := false
 		for j, other := range certs {
-			authority = authority || i != j && other.CheckSignatureFrom(cert) == nil
+			if i == j || authority || !bytes.Equal(cert.RawSubject, other.RawIssuer) {
+				continue
+			}
+			checks--
+			authority = checks < 0 || other.CheckSignatureFrom(cert) == nil
 		}
 		switch {
 		case authority:
@@ -68,15 +111,8 @@ func (c *collector) certificates(certs []*x509.Certificate, use Use) {
 	}
 }
 
-func pemKey(block *pem.Block, use Use) (Key, error) {
-	parse, ok := pemParsers()[block.Type]
-	if !ok {
-		return Key{}, errors.New("is none of PUBLIC KEY, CERTIFICATE, PRIVATE KEY, RSA or EC PRIVATE KEY, RSA PUBLIC KEY")
-	}
-	raw, err := parse(block.Bytes)
-	if err != nil {
-		return Key{}, fmt.Errorf("does not hold what its label says, or is encrypted")
-	}
+// keyOf takes what is wanted of a parsed key.
+func keyOf(raw any, use Use) (Key, error) {
 	private := isPrivate(raw)
 	switch {
 	case use == Public && private:
@@ -87,16 +123,6 @@ func pemKey(block *pem.Block, use Use) (Key, error) {
 		return privateKey(raw)
 	}
 	return publicKey(raw)
-}
-
-func pemParsers() map[string]func([]byte) (any, error) {
-	return map[string]func([]byte) (any, error){
-		"PUBLIC KEY":      x509.ParsePKIXPublicKey,
-		"PRIVATE KEY":     x509.ParsePKCS8PrivateKey,
-		"RSA PUBLIC KEY":  func(b []byte) (any, error) { return x509.ParsePKCS1PublicKey(b) },
-		"RSA PRIVATE KEY": func(b []byte) (any, error) { return x509.ParsePKCS1PrivateKey(b) },
-		"EC PRIVATE KEY":  func(b []byte) (any, error) { return x509.ParseECPrivateKey(b) },
-	}
 }
 
 func isPrivate(raw any) bool {

@@ -133,8 +133,8 @@ func TestPEM(t *testing.T) {
 			if diff := cmp.Diff(string(want.Canonical()), string(got.Canonical())); diff != "" {
 				t.Error(diff)
 			}
-			if len(got.Problems()) != tc.problems {
-				t.Errorf("problems %q", got.Problems())
+			if len(got.Notes()) != tc.problems {
+				t.Errorf("problems %q", got.Notes())
 			}
 		})
 	}
@@ -196,12 +196,12 @@ func TestNothingPrintsKeys(t *testing.T) {
 			block(b64(k.secret)[:40], k.secret, nil), block("PUBLIC KEY", k.secret, nil), `{"` + b64(k.secret) + `":1}`, `{"keys":[` + b64(k.secret)},
 	} {
 		for _, d := range data {
-			s, err := Parse([]byte(d), use)
+			s, err := Read([]byte(d), Reading{Use: use, Secret: true})
 			fmt.Fprintln(&out, err)
 			if s == nil {
 				continue
 			}
-			log.Info("set", "set", s, "keys", s.Keys(), "key", s.Keys()[0], "problems", s.Problems())
+			log.Info("set", "set", s, "keys", s.Keys(), "key", s.Keys()[0], "notes", s.Notes())
 			fmt.Fprintf(&out, "%v %+v %#v %s %x %q\n", s, s.Keys(), s.Keys(), s.Keys()[0], s.Keys()[0], &s.Keys()[0])
 			b, _ := json.Marshal(s.Keys())
 			out.Write(b)
@@ -234,7 +234,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the canonical form is refused: %v", err)
 		}
-		if string(again.Canonical()) != string(s.Canonical()) || len(again.Problems()) > 0 {
+		if string(again.Canonical()) != string(s.Canonical()) || len(again.Notes()) > 0 {
 			t.Fatal("the canonical form means something else")
 		}
 		for _, key := range s.Keys() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -34,26 +33,12 @@ func (l *linter) add(path, problem, want string) {
 }
 
 func (l *linter) issuer(at string, is *policy.Issuer) {
-	l.inlineKeys(at+".keys.jwks", is.Keys.JWKS)
 	l.literal(at+".issuer", is.Issuer, "the whole value of iss")
 	for i, audience := range is.Audiences {
 		l.literal(fmt.Sprintf("%s.audiences[%d]", at, i), audience, "a whole audience, or anyAudience: true")
 	}
 	for i := range is.From {
 		l.location(fmt.Sprintf("%s.from[%d]", at, i), &is.From[i])
-	}
-}
-
-func (l *linter) inlineKeys(at, jwks string) {
-	if jwks == "" {
-		return
-	}
-	set, err := keyset.Parse([]byte(jwks), keyset.Public)
-	if err != nil {
-		return // an error, and no matter of taste
-	}
-	for _, problem := range set.Problems() {
-		l.add(at, fmt.Sprintf("left out: %s", problem), "")
 	}
 }
 

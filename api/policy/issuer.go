@@ -1,9 +1,14 @@
 package policy
 
+import "slices"
+
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
 // +kubebuilder:validation:XValidation:rule="has(self.audiences) != (has(self.anyAudience) && self.anyAudience)",message="give audiences, or anyAudience: true; exactly one of the two"
 // +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
+// +kubebuilder:validation:XValidation:rule="!has(self.keys.secretRef) || !has(self.keys.secretRef.format) || self.keys.secretRef.format != 'HMAC' || (has(self.algorithms) && self.algorithms.exists(a, a.startsWith('HS')))",message="keys.secretRef.format HMAC goes with an HMAC algorithm in algorithms"
+// +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || !has(self.caSecretRef.format) || self.caSecretRef.format in ['Auto', 'PEM']",message="caSecretRef.format is Auto or PEM"
+// +kubebuilder:validation:XValidation:rule="!has(self.decryption) || !has(self.decryption.secretRef.format) || self.decryption.secretRef.format != 'HMAC'",message="decryption.secretRef.format is Auto, JWKS or PEM; Auto reads a raw symmetric key too"
 type Issuer struct {
 	// Name is unique in the policy; rules refer to it.
 	// +required
@@ -101,6 +106,22 @@ type Issuer struct {
 // +kubebuilder:validation:Enum=RS256;RS384;RS512;PS256;PS384;PS512;ES256;ES384;ES512;ES256K;EdDSA;Ed25519;HS256;HS384;HS512
 type Algorithm string
 
+// HMAC reports whether the algorithm signs with a shared secret.
+func (a Algorithm) HMAC() bool { return a == "HS256" || a == "HS384" || a == "HS512" }
+
+// Allows reports whether the issuer allows the JWS algorithm of this name, if that is known at all.
+func (i *Issuer) Allows(name string) bool {
+	if len(i.Algorithms) == 0 {
+		return !Algorithm(name).HMAC()
+	}
+	return slices.Contains(i.Algorithms, Algorithm(name))
+}
+
+// OnlyHMAC reports whether every algorithm that the issuer allows is an HMAC algorithm.
+func (i *Issuer) OnlyHMAC() bool {
+	return len(i.Algorithms) > 0 && !slices.ContainsFunc(i.Algorithms, func(a Algorithm) bool { return !a.HMAC() })
+}
+
 // Profile names a standard that says what a token must be.
 // +kubebuilder:validation:Enum=RFC9068
 type Profile string
@@ -110,6 +131,7 @@ const ProfileRFC9068 Profile = "RFC9068"
 
 // KeySource is where a key set comes from. Exactly one field is given.
 // +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes"
+// +kubebuilder:validation:XValidation:rule="!has(self.configMapRef) || !has(self.configMapRef.format) || self.configMapRef.format != 'HMAC'",message="configMapRef.format is Auto, JWKS or PEM; secrets belong in secretRef"
 type KeySource struct {
 	// JWKSURL is fetched for a JWK Set (RFC 7517). https, unless the operator allows plain http.
 	// +optional
@@ -127,7 +149,8 @@ type KeySource struct {
 	// +kubebuilder:validation:MaxLength=262144
 	JWKS string `json:"jwks,omitempty"`
 
-	// SecretRef is a Secret entry with a JWK Set, a PEM public key or certificate, or a raw HMAC secret (at least 32 bytes).
+	// SecretRef is a Secret entry with a JWK Set, a PEM public key or certificate, or a raw HMAC secret (at least 32 bytes), if
+	// every algorithm of the issuer is an HMAC algorithm or its format is HMAC.
 	// +optional
 	SecretRef *KeyRef `json:"secretRef,omitempty"`
 
@@ -171,7 +194,26 @@ type KeyRef struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key"`
+
+	// Format is what the entry has to be. Auto: a JWK Set, PEM or a certificate, whichever it is; what is none of them is
+	// an HMAC secret if every algorithm of the issuer is an HMAC algorithm, and else refused; under decryption it is a
+	// symmetric key. JWKS: a JWK Set, a list of JWKs or a single JWK. PEM: PEM blocks, or their DER. HMAC: a secret, byte for
+	// byte; under keys.secretRef only. Default Auto.
+	// +optional
+	Format KeyFormat `json:"format,omitempty"`
 }
+
+// KeyFormat is how the text of an entry is read. No format makes a secret of what is a public key or a certificate.
+// +kubebuilder:validation:Enum=Auto;JWKS;PEM;HMAC
+type KeyFormat string
+
+// The formats. The empty one is FormatAuto.
+const (
+	FormatAuto KeyFormat = "Auto"
+	FormatJWKS KeyFormat = "JWKS"
+	FormatPEM  KeyFormat = "PEM"
+	FormatHMAC KeyFormat = "HMAC"
+)
 
 // TokenLocation is one place to look for a token. Exactly one of header, cookie, query, webSocketProtocol is given.
 // +kubebuilder:validation:XValidation:rule="[has(self.header), has(self.cookie), has(self.query), has(self.webSocketProtocol)].filter(x, x).size() == 1",message="give exactly one of header, cookie, query, webSocketProtocol"
@@ -207,7 +249,8 @@ type TokenLocation struct {
 
 // Decryption is the key for encrypted tokens.
 type Decryption struct {
-	// SecretRef is a Secret entry with a JWK Set of private or symmetric keys, a PEM private key, or a raw symmetric key.
+	// SecretRef is a Secret entry with a JWK Set of private or symmetric keys, a PEM private key, or a raw symmetric key. Its
+	// format is Auto, JWKS or PEM.
 	// +required
 	SecretRef KeyRef `json:"secretRef"`
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -47,7 +48,10 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	verification := states[bundle.SourceID(namespace, issuer)]
 	out := status.Issuer{
 		Name: issuer.Name, Keys: verification.Keys, Fetched: verification.Fetched,
-		Failure: failure(verification), Note: strings.Join(verification.Problems, "; "),
+		Failure: failure(verification), Note: strings.Join(verification.Notes, "; "),
+	}
+	if err := keyset.Serves(verification.Algorithms, &issuer); out.Failure == "" && err != nil {
+		out.Failure, out.Keys = "the source "+err.Error(), 0
 	}
 	if of := verification.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
 		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
@@ -59,8 +63,8 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	if f := failure(decryption); f != "" && out.Failure == "" {
 		out.Failure = "decryption: " + f
 	}
-	if len(decryption.Problems) > 0 && out.Note == "" {
-		out.Note = "decryption: " + strings.Join(decryption.Problems, "; ")
+	if len(decryption.Notes) > 0 {
+		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(decryption.Notes, "; "), "; ")
 	}
 	return out
 }

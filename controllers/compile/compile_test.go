@@ -289,14 +289,14 @@ func TestAPodIsGivenTheKeysOfItsOwnPoliciesOnly(t *testing.T) {
 		Policies:  []compile.Policy{with("a", "orders"), with("b", "billing")},
 		Workloads: []compile.Workload{pod("o", "orders")},
 		Keys: map[string]bundle.KeySet{
-			"secret:shop/a/k": {JWKS: []byte(`{"keys":[]}`)}, "secret:shop/b/k": {JWKS: []byte(`{"keys":[]}`)},
+			"secret:shop/a/k as:Keys": {JWKS: []byte(`{"keys":[]}`)}, "secret:shop/b/k as:Keys": {JWKS: []byte(`{"keys":[]}`)},
 		},
 	})
 	b := r.Bundles["uid-o"]
-	if _, ok := decode(t, b).KeySets["secret:shop/b/k"]; ok {
+	if _, ok := decode(t, b).KeySets["secret:shop/b/k as:Keys"]; ok {
 		t.Error("a pod got the keys of another pod's policy")
 	}
-	if !b.Names("secret:shop/a/k") || b.Names("secret:shop/b/k") || b.Names("") {
+	if !b.Names("secret:shop/a/k as:Keys") || b.Names("secret:shop/b/k as:Keys") || b.Names("") {
 		t.Error("the bundle names other key sets than its own")
 	}
 }

@@ -156,7 +156,8 @@ func TestEverySourceIsResolved(t *testing.T) {
 	ref := func(name, key string) *policy.KeyRef { return &policy.KeyRef{Name: name, Key: key} }
 	sources := map[string]policy.Issuer{
 		"Secret":          secretIssuer(),
-		"HMAC Secret":     {Keys: policy.KeySource{SecretRef: ref("corp", "raw")}},
+		"HMAC Secret":     {Keys: policy.KeySource{SecretRef: ref("corp", "raw")}, Algorithms: []policy.Algorithm{"HS256"}},
+		"HMAC, so said":   {Keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "raw", Format: policy.FormatHMAC}}, Algorithms: []policy.Algorithm{"HS256", "RS256"}},
 		"ConfigMap":       {Keys: policy.KeySource{ConfigMapRef: ref("public", "jwks")}},
 		"inline":          {Keys: policy.KeySource{JWKS: jwks("i")}},
 		"URL":             {Keys: policy.KeySource{JWKSURL: idp.URL + "/jwks"}},
@@ -194,7 +195,8 @@ func TestLastGoodKeysStayHoweverASourceBreaks(t *testing.T) {
 		"emptied":     {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": {}} }, `entry "jwks" is empty`},
 		"without it":  {func(o *objects) { o.secrets["shop/corp"] = nil }, `has no entry "jwks"`},
 		"garbled":     {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte("{canary")} }, ""},
-		"10,000 keys": {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks(many()...))} }, "100"},
+		"a comment":   {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte("# keys\n" + jwks("a"))} }, "holds a JWK that is not the whole text"},
+		"no key":      {func(o *objects) { o.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(strings.Repeat("k", 40))} }, "is neither a JWK Set nor PEM"},
 		"unreachable": {func(o *objects) { o.down = true }, "down"},
 	}
 	for name, c := range cases {
@@ -221,12 +223,20 @@ func TestLastGoodKeysStayHoweverASourceBreaks(t *testing.T) {
 	}
 }
 
-func many() []string {
-	var out []string
+// Of 10,000 keys the first 500 are kept, and a note says so: memory and time stay bounded, and nobody is left in the dark.
+func TestOfTenThousandKeysTheFirstAreKept(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	var kids []string
 	for i := range 10_000 {
-		out = append(out, fmt.Sprintf("k%d", i))
+		kids = append(kids, fmt.Sprintf("k%d", i))
 	}
-	return out
+	b.objects.change(func() { b.objects.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks(kids...))} })
+	id := b.want("shop", secretIssuer())[0]
+	s := b.until(t, "shop", id, "read", func(s keys.State) bool { return s.Keys == 500 })
+	if len(s.Notes) != 1 || s.Notes[0] != "has 10000 keys; the first 500 are kept" {
+		t.Errorf("notes %q", s.Notes)
+	}
 }
 
 func TestPrivateKeysInPublicPlacesAreRefused(t *testing.T) {

@@ -46,7 +46,7 @@ type Resolver struct {
 	issuer  string              // guarded by mu; the cluster's own issuer
 	closed  bool                // guarded by mu
 
-	problems map[fetch.Source][]string // guarded by mu; the keys that were left out of what was fetched last
+	notes map[fetch.Source][]string // guarded by mu; what there is to say of what was fetched last
 }
 
 // entry is one source. Its fields are guarded by Resolver.mu.
@@ -67,8 +67,10 @@ type State struct {
 	Fetched time.Time
 	// Err says why the source cannot be read; nil if it can or has not been tried.
 	Err error
-	// Problems name the keys that were left out of Set, and why.
-	Problems []string
+	// Algorithms are those that keys of Set fit.
+	Algorithms []string
+	// Notes are those of keyset.Set: the keys that were left out of Set, and why, say.
+	Notes []string
 	// ClusterIssuer is the cluster's own issuer, for a source of kind kubernetes.
 	ClusterIssuer string
 }
@@ -87,7 +89,7 @@ func New(o Options) (*Resolver, error) {
 	r := &Resolver{
 		options: o, reading: make(chan struct{}, 8),
 		entries: map[string]*entry{}, wanted: map[string][]string{}, seen: map[object]string{},
-		problems: map[fetch.Source][]string{},
+		notes: map[fetch.Source][]string{},
 	}
 	if r.options.Metrics == nil {
 		r.options.Metrics = NewMetrics()
@@ -161,7 +163,7 @@ func (r *Resolver) poll() {
 		}
 	}
 	r.poller.Set(from)
-	maps.DeleteFunc(r.problems, func(s fetch.Source, _ []string) bool {
+	maps.DeleteFunc(r.notes, func(s fetch.Source, _ []string) bool {
 		_, wanted := r.poller.Get(s)
 		return !wanted
 	})

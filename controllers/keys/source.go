@@ -16,6 +16,8 @@ type Source struct {
 	Issuer string
 	// Keys is the source of verification keys; not used if Decryption is given.
 	Keys policy.KeySource
+	// Reading is how the keys are read.
+	Reading keyset.Reading
 	// CA is what fetches trust; nil: the system's.
 	CA *policy.KeyRef
 	// Decryption is the Secret with decryption keys.
@@ -29,11 +31,12 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 	for _, i := range spec.Issuers {
 		if id := bundle.SourceID(namespace, i); !seen[id] {
 			seen[id] = true
-			out = append(out, Source{ID: id, Namespace: namespace, Issuer: i.Issuer, Keys: i.Keys, CA: i.CASecretRef})
+			out = append(out, Source{ID: id, Namespace: namespace, Issuer: i.Issuer, Keys: i.Keys, Reading: keyset.ReadingOf(&i), CA: i.CASecretRef})
 		}
 		if id := bundle.DecryptionID(namespace, i); !seen[id] {
 			seen[id] = true
-			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &i.Decryption.SecretRef})
+			ref := i.Decryption.SecretRef
+			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &ref, Reading: keyset.DecryptionReading(ref)})
 		}
 	}
 	return out
@@ -54,17 +57,6 @@ func (s Source) kind() string {
 		return "url"
 	}
 	return "inline"
-}
-
-// use says what is taken from the source: secrets from Secrets alone.
-func (s Source) use() keyset.Use {
-	switch {
-	case s.Decryption != nil:
-		return keyset.Decrypt
-	case s.Keys.SecretRef != nil:
-		return keyset.Verify
-	}
-	return keyset.Public
 }
 
 // object is a Secret or ConfigMap.

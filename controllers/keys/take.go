@@ -9,6 +9,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // maxFetched bounds the key sets, in bytes, that are kept for one namespace of those that come over HTTP: thousands of
@@ -19,10 +20,10 @@ const maxFetched = 8 << 20
 func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	old := e.state
 	if err == nil {
-		err = vet(&e.state, data, e.source.use(), at)
+		err = vet(&e.state, data, e.source.Reading, at)
 	}
 	if e.from != nil && err == nil && *e.from != cluster() {
-		e.state.Problems = r.problems[*e.from]
+		e.state.Notes = r.notes[*e.from]
 	}
 	e.state.Err = err
 	if err != nil && e.from == nil { // fetches are counted one by one
@@ -43,12 +44,13 @@ func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	}
 }
 
-func vet(s *State, data []byte, use keyset.Use, at time.Time) error {
-	set, err := keyset.Parse(data, use)
+func vet(s *State, data []byte, as keyset.Reading, at time.Time) error {
+	set, err := keyset.Read(data, as)
 	if err != nil {
 		return err
 	}
-	s.Set, s.Keys, s.Problems, s.Fetched = bundle.KeySet{JWKS: set.Canonical()}, set.Len(), set.Problems(), at
+	s.Set, s.Keys, s.Fetched = bundle.KeySet{JWKS: set.Canonical()}, set.Len(), at
+	s.Algorithms, s.Notes = set.Algorithms(), set.Notes()
 	return nil
 }
 
@@ -89,7 +91,7 @@ func (r *Resolver) fetchOnce(ctx context.Context, s fetch.Source) ([]byte, fetch
 // keep returns the keys of an answer, if a namespace that wants them has room, and notes those that are left out. What else
 // the answer has is not kept.
 func (r *Resolver) keep(s fetch.Source, data []byte) ([]byte, error) {
-	set, err := keyset.Parse(data, keyset.Public)
+	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func (r *Resolver) keep(s fetch.Source, data []byte) ([]byte, error) {
 		}
 		for namespace := range e.namespaces {
 			if r.fetchedBytes(namespace, s)+len(keys) <= maxFetched {
-				r.problems[s] = set.Problems()
+				r.notes[s] = set.Notes()
 				return keys, nil
 			}
 		}

@@ -52,7 +52,7 @@ func TestOfAnAnswerTheKeysAloneAreKept(t *testing.T) {
 	if err != nil || len(data) > 200 {
 		t.Errorf("%d bytes are kept, error %v; want the one key", len(data), err)
 	}
-	if p := r.problems[s]; len(p) != 1 || !strings.Contains(p[0], "odd") {
+	if p := r.notes[s]; len(p) != 1 || !strings.Contains(p[0], "odd") {
 		t.Errorf("problems %q; want the key that is left out", p)
 	}
 }

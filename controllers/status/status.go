@@ -6,6 +6,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -199,10 +200,11 @@ func count(in Input) *v1alpha1.SidecarStatus {
 }
 
 func issuer(i Issuer) v1alpha1.IssuerStatus {
-	s := v1alpha1.IssuerStatus{Name: i.Name, Keys: int32(i.Keys), Message: clip(i.Failure)} //nolint:gosec // at most 100 keys a set
-	if s.Message == "" {
-		s.Message = clip(i.Note)
+	message := i.Failure
+	if i.Note != "" {
+		message = strings.TrimPrefix(message+"; "+i.Note, "; ")
 	}
+	s := v1alpha1.IssuerStatus{Name: i.Name, Keys: int32(i.Keys), Message: clip(message)} //nolint:gosec // at most keyset.MaxKeys
 	if !i.Fetched.IsZero() {
 		t := metav1.NewTime(i.Fetched).Rfc3339Copy()
 		s.LastFetched = &t

@@ -116,6 +116,21 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// What is left out of a set is said, whether the source can be read now or not.
+func TestNotesAreToldBesideAFailure(t *testing.T) {
+	t.Parallel()
+	for want, issuer := range map[string]status.Issuer{
+		"":                         {},
+		"left out: key 1":          {Note: "left out: key 1"},
+		"is gone":                  {Failure: "is gone"},
+		"is gone; left out: key 1": {Failure: "is gone", Note: "left out: key 1"},
+	} {
+		if got := status.Compute(status.Input{Issuers: []status.Issuer{issuer}}).Issuers[0].Message; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestTransitionTimesStayUnlessTheStatusFlips(t *testing.T) {
 	t.Parallel()
 	first := status.Compute(status.Input{Generation: 1, Now: start})

@@ -51,7 +51,7 @@ func CheckPolicy(namespace string, p v1alpha1.AuthPolicy) error {
 		if issuer.Keys.JWKS == "" {
 			continue
 		}
-		if _, err := keyset.Parse([]byte(issuer.Keys.JWKS), keyset.Public); err != nil {
+		if _, err := inlineKeys(issuer); err != nil {
 			errs = append(errs, fmt.Errorf("spec.issuers[%d].keys.jwks: %w; want a JWK Set of public keys", i, err))
 		}
 	}
@@ -63,11 +63,26 @@ func Warnings(p v1alpha1.AuthPolicy, allowHTTP bool) []string {
 	var out []string
 	for i, issuer := range p.Spec.Issuers {
 		out = append(out, plainHTTP(fmt.Sprintf("spec.issuers[%d]", i), issuer, allowHTTP)...)
+		if issuer.Keys.JWKS == "" {
+			continue
+		}
+		if set, err := inlineKeys(issuer); err == nil {
+			for _, note := range set.Notes() {
+				out = append(out, fmt.Sprintf("spec.issuers[%d].keys.jwks: %s", i, note))
+			}
+			if err := keyset.Serves(set.Algorithms(), &issuer); err != nil {
+				out = append(out, fmt.Sprintf("spec.issuers[%d].keys.jwks: %v", i, err))
+			}
+		}
 	}
 	for _, finding := range lint.Policy(&p.Spec.Spec) {
 		out = append(out, finding.Error())
 	}
 	return out
+}
+
+func inlineKeys(issuer policy.Issuer) (*keyset.Set, error) {
+	return keyset.Read([]byte(issuer.Keys.JWKS), keyset.ReadingOf(&issuer))
 }
 
 // plainHTTP warns of keys that are fetched where anybody on the way can replace them.

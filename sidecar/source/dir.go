@@ -46,12 +46,15 @@ type Dir struct {
 	rules rules  // in force, or tried for the first time
 	last  string // the version that was applied
 	told  string // the remarks that were logged
+
+	useless []string // issuers in force whose keys fit none of their algorithms
 }
 
 // rules is what the folder says, checked, but for the keys that are fetched.
 type rules struct {
 	set    *manifest.Set
 	given  map[string]bundle.KeySet // key sets from files
+	notes  []string                 // what there is to say of them
 	wanted map[string]fetch.Source  // key sets to fetch
 }
 
@@ -205,7 +208,7 @@ func (d *Dir) read() (rules, error) {
 	if r.wanted, err = fetched(set); err != nil {
 		return rules{}, err
 	}
-	if r.given, err = given(set); err != nil {
+	if r.given, r.notes, err = given(set); err != nil {
 		return rules{}, err
 	}
 	return r, nil
@@ -227,7 +230,7 @@ func (d *Dir) apply(r rules) error {
 	if err := d.c.Apply(b, version); err != nil {
 		return err
 	}
-	d.last = version
+	d.last, d.useless = version, useless(b)
 	d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "revocations", len(b.Revocations))
 	return nil
 }

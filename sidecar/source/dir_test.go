@@ -228,6 +228,12 @@ func TestDirRefusesToStart(t *testing.T) {
 		"without the ConfigMap": {authPolicy("a", "{configMapRef: {name: corp, key: jwks}}"), "no file has the ConfigMap default/corp"},
 		"with a secret too short": {authPolicy("a", "{secretRef: {name: corp, key: jwks}}") + secret("corp", "jwks", "canary-short"),
 			"a.yaml:10: default/a: spec.issuers[0].keys.secretRef: "},
+		"with text that may be anything": {authPolicy("a", "{secretRef: {name: corp, key: jwks}}\n    algorithms: [RS256, HS256]") + secret("corp", "jwks", strings.Repeat("canary", 8)),
+			"a.yaml:10: default/a: spec.issuers[0].keys.secretRef: is neither a JWK Set nor PEM nor a certificate; it is an HMAC secret only if"},
+		"with a public key said to be a secret": {authPolicy("a", "{secretRef: {name: corp, key: jwks, format: HMAC}}\n    algorithms: [HS256]") + secret("corp", "jwks", jwks("k")),
+			"a.yaml:10: default/a: spec.issuers[0].keys.secretRef: is a JWK Set; as format: HMAC says, want a secret"},
+		"with keys for no algorithm": {authPolicy("a", "{secretRef: {name: corp, key: jwks}}\n    algorithms: [RS256]") + secret("corp", "jwks", jwks("k")),
+			"a.yaml:10: default/a: spec.issuers[0].keys.secretRef: holds no key for the issuer's algorithms (RS256); its keys fit Ed25519, EdDSA"},
 		"with garbage inline":         {authPolicy("a", "{jwks: 'canary'}"), "a.yaml:10: "},
 		"with the cluster's own keys": {authPolicy("a", "{kubernetes: {}}"), "spec.issuers[0].keys.kubernetes: needs a cluster"},
 		"without its CA":              {authPolicy("a", "{jwksURL: 'https://corp.example/'}\n    caSecretRef: {name: ca, key: ca.crt}"), "a.yaml:11: default/a: spec.issuers[0].caSecretRef: no file has the Secret default/ca"},
@@ -255,6 +261,26 @@ func TestDirRefusesToStart(t *testing.T) {
 	defer d.Close()
 	if err := d.Load(t.Context()); err == nil {
 		t.Error("a folder that is not there loads")
+	}
+}
+
+// What there is to say of keys is logged at info: those that are left out, a secret that ends in a line break, keys that were fetched
+// and fit no algorithm.
+func TestDirLogsWhatItHasToSayOfKeys(t *testing.T) {
+	t.Parallel()
+	dir, s, idp := t.TempDir(), newSink(), newKeyServer(t, `{"keys":[{"kty":"XYZ","kid":"fetched"},`+strings.TrimPrefix(jwks("k"), `{"keys":[`))
+	write(t, dir, "a.yaml", authPolicy("a", "{secretRef: {name: corp, key: k}}\n    algorithms: [HS256]")+
+		"---\napiVersion: v1\nkind: Secret\nmetadata: {name: corp}\nstringData: {k: \""+strings.Repeat("canary", 8)+"\\n\"}\n")
+	write(t, dir, "b.yaml", authPolicy("b", `{jwks: '{"keys":[{"kty":"XYZ","kid":"inline"},`+strings.TrimPrefix(jwks("k"), `{"keys":[`)+"'}"))
+	write(t, dir, "c.yaml", authPolicy("c", "{jwksURL: '"+idp.URL+"/jwks'}\n    algorithms: [RS256]"))
+	start(t, source.DirConfig{Path: dir, Apply: s.apply, Log: s.log, Fetch: reachable()})
+	s.next(t)
+	s.logged(t, "a.yaml:10: default/a: spec.issuers[0].keys.secretRef: the secret ends in a line break")
+	s.logged(t, `default/b: spec.issuers[0].keys.jwks: left out: kid \"inline\": has a kty that is none of`)
+	s.logged(t, `left out: kid \"fetched\": has a kty that is none of`)
+	s.logged(t, "default/c: spec.issuers[0].keys: holds no key for the issuer's algorithms (RS256); its keys fit Ed25519, EdDSA")
+	if strings.Contains(s.text(), "canary") {
+		t.Errorf("the log repeats key material:\n%s", s.text())
 	}
 }
 

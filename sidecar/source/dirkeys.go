@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,18 +19,19 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
 
-// given returns the key sets that the files themselves hold, by id. The error names file, line and field.
-func given(set *manifest.Set) (map[string]bundle.KeySet, error) {
-	keys := map[string]bundle.KeySet{}
+// given returns the key sets that the files themselves hold, by id, and what there is to say of them. The error names
+// file, line and field.
+func given(set *manifest.Set) (map[string]bundle.KeySet, []string, error) {
+	g := files{set: set, keys: map[string]bundle.KeySet{}}
 	for _, o := range set.Policies {
 		for i, issuer := range o.Spec.Issuers {
 			field := fmt.Sprintf("spec.issuers[%d].keys", i)
-			data, use, ref, err := material(set, o.Namespace, issuer.Keys)
+			data, ref, err := material(set, o.Namespace, issuer.Keys)
 			if err == nil && data != nil {
-				err = vetInto(keys, bundle.SourceID(o.Namespace, issuer), data, use)
+				err = g.take(o, field+ref, bundle.SourceID(o.Namespace, issuer), data, keyset.ReadingOf(&issuer), &issuer)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %s%s: %w", set.Place(o, field+ref), o.ID(), field, ref, err)
+				return nil, nil, fmt.Errorf("%s: %s: %s%s: %w", set.Place(o, field+ref), o.ID(), field, ref, err)
 			}
 			if issuer.Decryption == nil {
 				continue
@@ -35,31 +39,55 @@ func given(set *manifest.Set) (map[string]bundle.KeySet, error) {
 			field = fmt.Sprintf("spec.issuers[%d].decryption.secretRef", i)
 			data, err = entry(set.Secrets, "Secret", o.Namespace, issuer.Decryption.SecretRef)
 			if err == nil {
-				err = vetInto(keys, bundle.DecryptionID(o.Namespace, issuer), data, keyset.Decrypt)
+				as := keyset.DecryptionReading(issuer.Decryption.SecretRef)
+				err = g.take(o, field, bundle.DecryptionID(o.Namespace, issuer), data, as, nil)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %s: %w", set.Place(o, field), o.ID(), field, err)
+				return nil, nil, fmt.Errorf("%s: %s: %s: %w", set.Place(o, field), o.ID(), field, err)
 			}
 		}
 	}
-	return keys, nil
+	return g.keys, g.notes, nil
+}
+
+// files gathers the key sets of files.
+type files struct {
+	set   *manifest.Set
+	keys  map[string]bundle.KeySet
+	notes []string
+}
+
+// take reads one key set, which is to be of use to an issuer where one is given.
+func (g *files) take(o bundle.Object, field, id string, data []byte, as keyset.Reading, issuer *policy.Issuer) error {
+	set, err := keyset.Read(data, as)
+	if err == nil && issuer != nil {
+		err = keyset.Serves(set.Algorithms(), issuer)
+	}
+	if err != nil {
+		return err
+	}
+	for _, note := range set.Notes() {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %s: %s: %s", g.set.Place(o, field), o.ID(), field, note))
+	}
+	g.keys[id] = bundle.KeySet{JWKS: set.Canonical()}
+	return nil
 }
 
 // material returns what a key source holds, or nil if it is to be fetched. at is the field below keys.
-func material(set *manifest.Set, namespace string, k policy.KeySource) (data []byte, use keyset.Use, at string, err error) {
+func material(set *manifest.Set, namespace string, k policy.KeySource) (data []byte, at string, err error) {
 	switch {
 	case k.JWKS != "":
-		return []byte(k.JWKS), keyset.Public, ".jwks", nil
+		return []byte(k.JWKS), ".jwks", nil
 	case k.SecretRef != nil:
 		data, err = entry(set.Secrets, "Secret", namespace, *k.SecretRef)
-		return data, keyset.Verify, ".secretRef", err
+		return data, ".secretRef", err
 	case k.ConfigMapRef != nil:
 		data, err = entry(set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef)
-		return data, keyset.Public, ".configMapRef", err
+		return data, ".configMapRef", err
 	case k.Kubernetes != nil:
-		return nil, 0, ".kubernetes", errors.New("needs a cluster, and there is none in standalone mode; give discovery.url instead")
+		return nil, ".kubernetes", errors.New("needs a cluster, and there is none in standalone mode; give discovery.url instead")
 	}
-	return nil, 0, "", nil
+	return nil, "", nil
 }
 
 func entry(objects map[manifest.Ref]manifest.Data, kind, namespace string, ref policy.KeyRef) ([]byte, error) {
@@ -72,15 +100,6 @@ func entry(objects map[manifest.Ref]manifest.Data, kind, namespace string, ref p
 		return nil, fmt.Errorf("the %s %s/%s has no entry %q", kind, namespace, ref.Name, ref.Key)
 	}
 	return data, nil
-}
-
-func vetInto(keys map[string]bundle.KeySet, id string, data []byte, use keyset.Use) error {
-	set, err := keyset.Parse(data, use)
-	if err != nil {
-		return err
-	}
-	keys[id] = bundle.KeySet{JWKS: set.Canonical()}
-	return nil
 }
 
 // fetched returns the sources that are fetched, by id.
@@ -109,6 +128,29 @@ func fetched(set *manifest.Set) (map[string]fetch.Source, error) {
 	return wanted, nil
 }
 
+// useless names the issuers of a bundle that have keys of which none fits their algorithms. Key sets that files hold are
+// not among them: these are refused.
+func useless(b *bundle.Bundle) []string {
+	var out []string
+	for _, p := range b.Policies {
+		for i := range p.Spec.Issuers {
+			issuer := &p.Spec.Issuers[i]
+			raw, ok := b.KeySets[p.Keys[i]]
+			if !ok {
+				continue
+			}
+			set, err := keyset.Parse(raw.JWKS, keyset.Verify)
+			if err == nil {
+				err = keyset.Serves(set.Algorithms(), issuer)
+			}
+			if err != nil {
+				out = append(out, fmt.Sprintf("%s/%s: spec.issuers[%d].keys: %v", p.Namespace, p.Name, i, err))
+			}
+		}
+	}
+	return out
+}
+
 // urlKeys keeps the key sets that are fetched.
 type urlKeys struct {
 	poller *fetch.Poller
@@ -116,22 +158,18 @@ type urlKeys struct {
 
 	mu      sync.Mutex
 	sources map[string]fetch.Source // guarded by mu; by key set id
+	told    map[fetch.Source]string // guarded by mu; the notes that were logged last
+	log     logr.Logger
 }
 
 // newURLKeys tells poke of every change.
 func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
-	k := &urlKeys{news: make(chan struct{}, 1)}
+	k := &urlKeys{news: make(chan struct{}, 1), told: map[fetch.Source]string{}, log: log}
 	k.poller = fetch.NewPoller(fetch.PollerOptions{
-		Fetch: func(ctx context.Context, s fetch.Source) ([]byte, fetch.Meta, error) { return s.Fetch(ctx, o) },
-		Vet: func(data []byte) ([]byte, error) {
-			set, err := keyset.Parse(data, keyset.Public)
-			if err != nil {
-				return nil, err
-			}
-			if problems := set.Problems(); len(problems) > 0 {
-				log.V(1).Info("keys left out", "problems", problems)
-			}
-			return set.Canonical(), nil
+		Fetch: func(ctx context.Context, s fetch.Source) ([]byte, fetch.Meta, error) {
+			with := o
+			with.Vet = func(data []byte) ([]byte, error) { return k.vet(s, data) }
+			return s.Fetch(ctx, with)
 		},
 		Changed: func(s fetch.Source) {
 			if state, _ := k.poller.Get(s); state.Err != nil {
@@ -149,6 +187,23 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 	return k
 }
 
+// vet returns the keys of an answer, and logs what there is to say of them when that has changed.
+func (k *urlKeys) vet(s fetch.Source, data []byte) ([]byte, error) {
+	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS})
+	if err != nil {
+		return nil, err
+	}
+	notes := strings.Join(set.Notes(), "; ")
+	k.mu.Lock()
+	news := notes != "" && notes != k.told[s]
+	k.told[s] = notes
+	k.mu.Unlock()
+	if news {
+		k.log.Info("keys that were fetched", "source", s.String(), "notes", notes)
+	}
+	return set.Canonical(), nil
+}
+
 func (k *urlKeys) close() { k.poller.Close() }
 
 func (k *urlKeys) want(sources map[string]fetch.Source) {
@@ -160,6 +215,9 @@ func (k *urlKeys) want(sources map[string]fetch.Source) {
 		list = append(list, s)
 	}
 	k.poller.Set(list)
+	k.mu.Lock()
+	maps.DeleteFunc(k.told, func(s fetch.Source, _ string) bool { return !slices.Contains(list, s) })
+	k.mu.Unlock()
 }
 
 func (k *urlKeys) refetch(id string) {

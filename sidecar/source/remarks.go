@@ -1,10 +1,13 @@
 package source
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // remark logs what the folder holds that is of no use, or probably not meant, unless that was logged before.
 func (d *Dir) remark(r rules) {
-	remarks := append(r.set.Warnings(), r.set.Skipped...)
+	remarks := slices.Concat(r.set.Warnings(), r.set.Skipped, r.notes, d.useless)
 	all := strings.Join(remarks, "\n")
 	if all == d.told {
 		return

@@ -186,8 +186,8 @@ func set(t testing.TB, use keyset.Use, jwks ...object) *keyset.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Problems()) > 0 {
-		t.Fatal(s.Problems())
+	if len(s.Notes()) > 0 {
+		t.Fatal(s.Notes())
 	}
 	return s
 }

@@ -24,7 +24,8 @@ const (
 type Config struct {
 	// Issuer as the policy has it.
 	Issuer policy.Issuer
-	// Keys verify signatures; nil while they are not resolved: tokens then get KeysUnavailable.
+	// Keys verify signatures; nil while they are not resolved: tokens then get KeysUnavailable, as they do while no key fits
+	// an algorithm of the issuer.
 	Keys *keyset.Set
 	// Decryption keys; nil when the issuer takes no encrypted tokens, or while they are not resolved.
 	Decryption *keyset.Set
@@ -93,7 +94,10 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if err := v.algorithms(i.Algorithms); err != nil {
 		return nil, err
 	}
-	v.keys, v.decryption = newChoice(c.Keys), newChoice(c.Decryption)
+	if c.Keys != nil && keyset.Serves(c.Keys.Algorithms(), &i) == nil {
+		v.keys = newChoice(c.Keys)
+	}
+	v.decryption = newChoice(c.Decryption)
 	return v, nil
 }
 

@@ -60,6 +60,23 @@ func ObjectOf(text string) (map[string]any, error) {
 	return m, nil
 }
 
+// Value reads a document that is one JSON value of any kind, as Object does.
+func Value(data []byte) (any, error) {
+	p := parser{s: string(data)}
+	if !utf8.ValidString(p.s) {
+		return nil, p.fail("is not valid UTF-8")
+	}
+	v, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	p.space()
+	if p.i != len(p.s) {
+		return nil, p.fail("has data after its end")
+	}
+	return v, nil
+}
+
 type parser struct {
 	s     string
 	i     int

@@ -28,7 +28,8 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 			at := fmt.Sprintf("%s: spec.issuers[%d]", o.ID(), i)
 			r.verification(at, o.Namespace, is)
 			if d := is.Decryption; d != nil {
-				r.ref(at+".decryption.secretRef", bundle.DecryptionID(o.Namespace, is), set.Secrets, "Secret", o.Namespace, d.SecretRef, keyset.Decrypt)
+				r.ref(at+".decryption.secretRef", bundle.DecryptionID(o.Namespace, is),
+					object{set.Secrets, "Secret", o.Namespace, d.SecretRef}, keyset.DecryptionReading(d.SecretRef))
 			}
 		}
 	}
@@ -41,48 +42,68 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 }
 
 func (r *resolver) verification(at, namespace string, is policy.Issuer) {
-	id := bundle.SourceID(namespace, is)
-	if data, ok := r.given[is.Name]; ok {
-		r.wanted[is.Name] = true
-		r.parse(at+".keys", id, data, keyset.Verify)
-		return
-	}
+	id, as := bundle.SourceID(namespace, is), keyset.ReadingOf(&is)
+	var set *keyset.Set
 	switch k := is.Keys; {
+	case r.given[is.Name] != nil:
+		r.wanted[is.Name] = true
+		if k.SecretRef == nil {
+			as = keyset.Reading{Use: keyset.Verify, Secret: is.OnlyHMAC()}
+		}
+		at += ".keys"
+		set = r.parse(at, id, r.given[is.Name], as)
 	case k.JWKS != "":
-		r.parse(at+".keys.jwks", id, []byte(k.JWKS), keyset.Public)
+		at += ".keys.jwks"
+		set = r.parse(at, id, []byte(k.JWKS), as)
 	case k.SecretRef != nil:
-		r.ref(at+".keys.secretRef", id, r.set.Secrets, "Secret", namespace, *k.SecretRef, keyset.Verify)
+		at += ".keys.secretRef"
+		set = r.ref(at, id, object{r.set.Secrets, "Secret", namespace, *k.SecretRef}, as)
 	case k.ConfigMapRef != nil:
-		r.ref(at+".keys.configMapRef", id, r.set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef, keyset.Public)
+		at += ".keys.configMapRef"
+		set = r.ref(at, id, object{r.set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef}, as)
 	default:
 		r.note(at+".keys", fmt.Sprintf("is not fetched; --keys %s=FILE gives keys for it", is.Name))
 	}
+	if set != nil {
+		if err := keyset.Serves(set.Algorithms(), &is); err != nil {
+			r.note(at, err.Error())
+		}
+	}
 }
 
-func (r *resolver) ref(at, id string, from map[manifest.Ref]manifest.Data, kind, namespace string, ref policy.KeyRef, use keyset.Use) {
-	object, ok := from[manifest.Ref{Namespace: namespace, Name: ref.Name}]
-	if !ok {
-		r.note(at, fmt.Sprintf("%s %s/%s is in none of the files", kind, namespace, ref.Name))
-		return
-	}
-	data, ok := object[ref.Key]
-	if !ok {
-		r.note(at, fmt.Sprintf("%s %s/%s has no entry %q", kind, namespace, ref.Name, ref.Key))
-		return
-	}
-	r.parse(at, id, data, use)
+// object is an entry of a Secret or ConfigMap, and where such objects are.
+type object struct {
+	from            map[manifest.Ref]manifest.Data
+	kind, namespace string
+	ref             policy.KeyRef
 }
 
-func (r *resolver) parse(at, id string, data []byte, use keyset.Use) {
-	set, err := keyset.Parse(data, use)
+func (r *resolver) ref(at, id string, o object, as keyset.Reading) *keyset.Set {
+	entries, ok := o.from[manifest.Ref{Namespace: o.namespace, Name: o.ref.Name}]
+	if !ok {
+		r.note(at, fmt.Sprintf("%s %s/%s is in none of the files", o.kind, o.namespace, o.ref.Name))
+		return nil
+	}
+	data, ok := entries[o.ref.Key]
+	if !ok {
+		r.note(at, fmt.Sprintf("%s %s/%s has no entry %q", o.kind, o.namespace, o.ref.Name, o.ref.Key))
+		return nil
+	}
+	return r.parse(at, id, data, as)
+}
+
+// parse returns nil for what cannot be used, which is noted.
+func (r *resolver) parse(at, id string, data []byte, as keyset.Reading) *keyset.Set {
+	set, err := keyset.Read(data, as)
 	if err != nil {
 		r.note(at, err.Error())
-		return
+		return nil
 	}
-	for _, problem := range set.Problems() {
-		r.note(at, problem)
+	for _, note := range set.Notes() {
+		r.note(at, note)
 	}
 	r.keys[id] = bundle.KeySet{JWKS: set.Canonical()}
+	return set
 }
 
 func (r *resolver) note(at, problem string) { r.notes = append(r.notes, at+": "+problem) }

@@ -1,0 +1,44 @@
+package authpolicy
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/status"
+)
+
+func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
+	t.Parallel()
+	ref := policy.KeyRef{Name: "corp", Key: "k"}
+	rsa := policy.Issuer{Name: "corp", Keys: policy.KeySource{SecretRef: &ref}, Algorithms: []policy.Algorithm{"RS256"}}
+	both := rsa
+	both.Decryption = &policy.Decryption{SecretRef: ref}
+	const id, decryption = "secret:shop/corp/k as:Keys", "decryption:shop/corp/k"
+	good := keys.State{Keys: 2, Algorithms: []string{"RS256", "RS384"}}
+	tests := map[string]struct {
+		issuer policy.Issuer
+		states map[string]keys.State
+		want   status.Issuer
+	}{
+		"keys that fit": {rsa, map[string]keys.State{id: good}, status.Issuer{Name: "corp", Keys: 2}},
+		"keys that are left out": {rsa, map[string]keys.State{id: {Keys: 1, Algorithms: good.Algorithms, Notes: []string{"left out: a", "left out: b"}}},
+			status.Issuer{Name: "corp", Keys: 1, Note: "left out: a; left out: b"}},
+		"no key that fits": {rsa, map[string]keys.State{id: {Keys: 1, Algorithms: []string{"ES256"}}},
+			status.Issuer{Name: "corp", Failure: "the source holds no key for the issuer's algorithms (RS256); its keys fit ES256"}},
+		"a source that fails": {rsa, map[string]keys.State{id: {Keys: 2, Algorithms: good.Algorithms, Err: errors.New("is garbled")}},
+			status.Issuer{Name: "corp", Keys: 2, Failure: "is garbled"}},
+		"notes of both sources": {both, map[string]keys.State{id: {Keys: 1, Algorithms: good.Algorithms, Notes: []string{"a"}}, decryption: {Keys: 1, Notes: []string{"b", "c"}}},
+			status.Issuer{Name: "corp", Keys: 1, Note: "a; decryption: b; c"}},
+		"a note to decrypt": {both, map[string]keys.State{id: good, decryption: {Keys: 1, Notes: []string{"b"}}},
+			status.Issuer{Name: "corp", Keys: 2, Note: "decryption: b"}},
+	}
+	for name, tc := range tests {
+		if diff := cmp.Diff(tc.want, issuerOf("shop", tc.issuer, tc.states)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
