@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,4 +65,63 @@ data: {k: %s}
 			}
 		})
 	}
+}
+
+// TestATokenForgedWithThePublicTextIsRefused is the attack: whoever can read the public key signs a token with its text.
+func TestATokenForgedWithThePublicTextIsRefused(t *testing.T) {
+	t.Parallel()
+	_, signing := samples(t)
+	pem, err := run(t, "token", "keys", "--public", "--key", signing, "--format", "pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks, err := run(t, "token", "keys", "--public", "--key", signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(pem), "\n")
+	der := strings.Join(lines[1:len(lines)-1], "")
+	texts := map[string]string{
+		"PEM": pem, "PEM after a comment": "# corp\n" + pem, "PEM after a mark": "\ufeff" + pem, "base64 DER": der, "base64 DER and a line break": der + "\n",
+		"base64 DER after a word": "key: " + der, "base64 of PEM": base64.StdEncoding.EncodeToString([]byte(pem)), "a set": jwks, "a set after a comment": "# corp\n" + jwks,
+		"a set, unfinished": jwks[:len(jwks)/2], "a list": "[" + jwks + "]",
+	}
+	for name, text := range texts {
+		for _, how := range []string{"algorithms: [RS256, HS256]", "algorithms: [HS256]", "algorithms: [HS256, RS256], format: HMAC"} {
+			algorithms, format, _ := strings.Cut(how, "], ")
+			if format != "" {
+				algorithms, format = algorithms+"]", ", "+format
+			}
+			file := filepath.Join(t.TempDir(), "policy.yaml")
+			policy := fmt.Sprintf(`
+apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: p}
+spec:
+  issuers: [{name: corp, anyIssuer: true, anyAudience: true, keys: {secretRef: {name: corp, key: k%s}}, %s}]
+  rules: [{name: all, allow: {}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: corp}
+data: {k: %s}
+`, format, algorithms, base64.StdEncoding.EncodeToString([]byte(text)))
+			if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := run(t, "check", "-f", file, "--token", forge(text), "--request", "GET /")
+			if !errors.Is(err, errRefused) {
+				t.Errorf("%s, %s: a forged token is taken: %v\n%s", name, how, err, out)
+			}
+		}
+	}
+}
+
+// forge signs a token that never expires soon with HS256 and the text as the secret.
+func forge(secret string) string {
+	part := base64.RawURLEncoding.EncodeToString
+	input := part([]byte(`{"alg":"HS256"}`)) + "." + part([]byte(`{"sub":"mallory","exp":32503680000}`))
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(input))
+	return input + "." + part(mac.Sum(nil))
 }

@@ -103,6 +103,18 @@ func TestObjectRefuses(t *testing.T) {
 	}
 }
 
+func TestValue(t *testing.T) {
+	t.Parallel()
+	for in, ok := range map[string]bool{
+		`[1]`: true, ` [{"a":1}] `: true, `{"a":1}`: true, `"a"`: true, `7`: true, `null`: true, ``: false, `[1] 2`: false, `[1`: false,
+		`[{"a":1,"a":2}]`: false, "[\"\xff\"]": false, strings.Repeat("[", 33): false,
+	} {
+		if _, err := Value([]byte(in)); (err == nil) != ok {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
 // FuzzObject holds the reader to encoding/json: what is accepted here means the same there.
 func FuzzObject(f *testing.F) {
 	for _, s := range []string{
