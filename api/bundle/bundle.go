@@ -49,5 +49,8 @@ type Features uint64
 // FeatureV1Alpha1 is the meaning of version v1alpha1 of the resource. Every bundle has it.
 const FeatureV1Alpha1 Features = 1 << 0
 
+// FeatureGone is that of a sidecar which takes ServerMessage.gone. No bundle needs it.
+const FeatureGone Features = 1 << 1
+
 // KnownFeatures are the bits that this build understands.
-const KnownFeatures = FeatureV1Alpha1
+const KnownFeatures = FeatureV1Alpha1 | FeatureGone

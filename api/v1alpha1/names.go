@@ -27,6 +27,9 @@ const (
 	AnnotationTLSCert = Prefix + "tls-cert"
 	// AnnotationTLSClientCA is the name of a Secret whose ca.crt is the authority of clients' certificates.
 	AnnotationTLSClientCA = Prefix + "tls-client-ca"
+	// AnnotationTokenAudiences has audiences, separated by commas, for each of which the app gets a token of its pod's
+	// service account: "orders,pay".
+	AnnotationTokenAudiences = Prefix + "token-audiences"
 	// AnnotationInjected is set by the webhook: the release of the sidecar that was injected.
 	AnnotationInjected = Prefix + "injected"
 )

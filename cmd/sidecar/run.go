@@ -105,7 +105,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	} else {
 		s.rules = source.NewPush(source.PushConfig{
 			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
-			Release: version, Apply: s.apply, LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
+			Release: version, Apply: s.apply, Gone: s.gate.Gone, LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
 		})
 	}
 	tls, err := c.TLS.Server(func(err error) { s.log.Error(err, "the new certificate cannot be used; the old one stays") })

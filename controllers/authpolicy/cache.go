@@ -20,6 +20,13 @@ func podMetadata() *metav1.PartialObjectMetadata {
 	return p
 }
 
+// accountMetadata is the kind that service accounts are watched as.
+func accountMetadata() *metav1.PartialObjectMetadata {
+	a := &metav1.PartialObjectMetadata{}
+	a.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"})
+	return a
+}
+
 func podMetadataList() *metav1.PartialObjectMetadataList {
 	l := &metav1.PartialObjectMetadataList{}
 	l.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "PodList"})
@@ -37,11 +44,11 @@ func newCache(config *rest.Config, o cache.Options) (cache.Cache, error) {
 	o.ReaderFailOnMissingInformer = true
 	o.DefaultUnsafeDisableDeepCopy = &shared
 	o.DefaultTransform = cache.TransformStripManagedFields()
-	o.ByObject = map[client.Object]cache.ByObject{podMetadata(): {Field: live, Transform: slim}}
+	o.ByObject = map[client.Object]cache.ByObject{podMetadata(): {Field: live, Transform: slim}, accountMetadata(): {Transform: slim}}
 	return cache.New(config, o)
 }
 
-// slim keeps of a pod's metadata what is needed.
+// slim keeps of metadata what is needed.
 func slim(in any) (any, error) {
 	p, ok := in.(*metav1.PartialObjectMetadata)
 	if !ok {

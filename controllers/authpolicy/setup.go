@@ -60,6 +60,9 @@ func Setup(mgr manager.Manager, o Options) error {
 	c := &compiler{
 		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, spaces: map[string]*space{},
 	}
+	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
+		return err
+	}
 	if err := addCompiler(mgr, objects, c, o.Triggers.Keys); err != nil {
 		return err
 	}

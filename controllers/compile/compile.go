@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // Compile makes the bundles of a namespace. It fails only if a bundle cannot be encoded, which no input should cause.
@@ -147,5 +148,13 @@ func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*
 		return nil, err
 	}
 	slices.SortFunc(refs, func(a, b PolicyRef) int { return cmp.Compare(a.Name, b.Name) })
-	return &Bundle{Ref: &Ref{Version: bundle.Version(encoded), Policies: refs}, Encoded: encoded, keySets: named}, nil
+	ref := &Ref{Version: bundle.Version(encoded), Policies: refs}
+	return &Bundle{Ref: ref, Encoded: encoded, Accounts: accounts(objects), keySets: named}, nil
+}
+
+// accounts reports whether a policy trusts this cluster's service accounts.
+func accounts(policies []bundle.Object) bool {
+	return slices.ContainsFunc(policies, func(o bundle.Object) bool {
+		return slices.ContainsFunc(o.Spec.Issuers, func(i policy.Issuer) bool { return i.Keys.Kubernetes != nil })
+	})
 }

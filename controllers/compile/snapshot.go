@@ -77,6 +77,10 @@ type Bundle struct {
 	Ref     *Ref
 	Encoded []byte
 
+	// Accounts says that a policy trusts this cluster's service accounts, so that who has it must hear of those that are
+	// gone.
+	Accounts bool
+
 	keySets map[string]bool
 }
 

@@ -48,6 +48,7 @@ func Annotated() []Annotation {
 		{Name: v1alpha1.AnnotationCPULimit, Value: "the sidecar's CPU limit", Default: "none", Namespace: true, Chart: "sidecar.cpuLimit"},
 		{Name: v1alpha1.AnnotationMemory, Value: "the sidecar's memory request, and its limit unless `memory-limit` stands beside it", Default: "`32Mi`", Namespace: true, Chart: "sidecar.memory"},
 		{Name: v1alpha1.AnnotationMemoryLimit, Value: "the sidecar's memory limit", Default: "`128Mi`", Namespace: true, Chart: "sidecar.memoryLimit"},
+		{Name: v1alpha1.AnnotationTokenAudiences, Value: "audiences, separated by commas: the app's containers get a service-account token for each, see [tokens](tokens.md#service-accounts). `\"orders,pay\"`", Default: "none"},
 		{Name: v1alpha1.AnnotationTLSCert, Value: "a Secret of type `kubernetes.io/tls` in the pod's namespace: serve TLS with its certificate; empty: none", Default: "none"},
 		{Name: v1alpha1.AnnotationTLSClientCA, Value: "a Secret with `ca.crt`: with `tls-cert`, ask clients for a certificate of this authority; empty: nothing is asked", Default: "none"},
 	}

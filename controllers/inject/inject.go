@@ -41,7 +41,7 @@ func Inject(pod *corev1.Pod, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	if reason != "" {
-		return Result{Pod: pod, Reason: reason}, nil
+		return Result{Pod: pod, Reason: reason, Warnings: s.tokenWarnings()}, nil
 	}
 	if reason, field := unfit(pod, cfg); reason != "" {
 		return skip(pod, by, reason, field)
@@ -115,7 +115,7 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	if err := restore(out); err != nil {
 		return Result{}, err
 	}
-	if err := errors.Join(checkNames(out), s.checkPorts(out), s.resolveDrainWait(out)); err != nil {
+	if err := errors.Join(checkNames(out), s.checkPorts(out), s.resolveDrainWait(out), s.mountTokens(out)); err != nil {
 		return Result{}, err
 	}
 	originals, warnings := s.rewriteProbes(out)

@@ -37,6 +37,7 @@ func restore(pod *corev1.Pod) error {
 	}
 	release(pod, pod.Spec.InitContainers[i].Args)
 	pod.Spec.InitContainers = slices.DeleteFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return ours(c.Name) })
+	unmountTokens(pod)
 	pod.Spec.Volumes = slices.DeleteFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return ourVolume(v.Name) })
 	return nil
 }

@@ -52,6 +52,7 @@ type settings struct {
 	exclude                     []int32
 	cpu, cpuMax, memory, memMax resource.Quantity // cpuMax 0: none
 	drainWait                   int64             // seconds; see resolveDrainWait
+	audiences                   []audience        // of the app's own tokens
 	// said has what was said, by the name behind the prefix: all flags, cpu, memory and their limits.
 	said map[string]said
 }
@@ -115,6 +116,8 @@ func (s *settings) set(p place, name, value string) error {
 		s.ports, err = parsePairs(field, value)
 	case v1alpha1.AnnotationExcludePorts:
 		s.exclude, err = parsePorts(field, value)
+	case v1alpha1.AnnotationTokenAudiences:
+		s.audiences, err = parseAudiences(field, value)
 	case v1alpha1.AnnotationCPU, v1alpha1.AnnotationCPULimit, v1alpha1.AnnotationMemory, v1alpha1.AnnotationMemoryLimit:
 		err = s.setResource(p, name, value)
 	default:

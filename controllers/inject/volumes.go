@@ -19,7 +19,7 @@ const (
 
 // ourVolume tells whether name is that of a volume that injection adds.
 func ourVolume(name string) bool {
-	return slices.Contains([]string{IdentityVolume, StateVolume, TLSVolume, ClientCAVolume}, name)
+	return slices.Contains([]string{IdentityVolume, StateVolume, TLSVolume, ClientCAVolume, TokensVolume}, name)
 }
 
 // volumes returns the identity, the state, and the Secrets that flags name. The state lies in memory: it holds keys.
@@ -45,6 +45,9 @@ func (s *settings) volumes() []corev1.Volume {
 	}
 	if name := s.said[tlsClientCA].value; name != "" {
 		out = append(out, secret(ClientCAVolume, name, CAKey))
+	}
+	if len(s.audiences) > 0 {
+		out = append(out, s.tokens())
 	}
 	return out
 }

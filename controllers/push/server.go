@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -54,10 +55,12 @@ func (c Config) withDefaults() Config {
 type Server struct {
 	pushv1.UnimplementedPushServer
 	config Config // immutable
+	gone   departed.Set
 
 	mu         sync.Mutex
 	namespaces map[string]map[string]*pod // guarded by mu; by namespace and pod UID
 	replicas   map[string]*replica        // guarded by mu; by replica name
+	telling    bool                       // guarded by mu: streams are about to be told of what is gone
 	watch      chan struct{}              // guarded by mu; signalled when a local sidecar changed; nil: nobody watches
 }
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
@@ -29,6 +30,8 @@ type stream struct {
 	ended   chan error    // size 1: why to end
 
 	// Guarded by Server.mu.
+	told      uint64 // what is gone, as far as the sidecar was told of it
+	hears     bool   // the sidecar wants to be told
 	last      string // the version that the sidecar has or was sent last
 	unsettled []sent // oldest first
 	acked     *compile.Ref
@@ -68,6 +71,7 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 	go s.receive(rpc, c, hello, ready)
 	select {
 	case h := <-hello:
+		c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
 		p := s.open(id, c, h.GetVersion())
 		defer s.close(p, c)
 		ready <- p
@@ -167,11 +171,15 @@ func (s *Server) serve(rpc pushv1.Push_StreamServer, p *pod, c *stream, id Ident
 	}
 }
 
-// send sends the newest bundle whenever it changes; the stream's context ends it.
+// send sends the newest bundle whenever it changes, and what is gone; the stream's context ends it.
 func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
 	for {
+		m := pushv1.ServerMessage{Gone: s.departed(p, c)}
 		if b := s.next(p, c); b != nil {
-			if err := rpc.Send(&pushv1.ServerMessage{Version: b.Ref.Version, Bundle: b.Encoded}); err != nil {
+			m.Version, m.Bundle = b.Ref.Version, b.Encoded
+		}
+		if m.Bundle != nil || m.Gone != nil {
+			if err := rpc.Send(&m); err != nil {
 				c.end(err)
 				return
 			}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -65,6 +66,8 @@ func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) (*b
 		}
 		if set == 0 {
 			b.verified = v
+		} else if v.Pod != (departed.UID{}) || v.Account != (departed.UID{}) {
+			b.verified.Pod, b.verified.Account = v.Pod, v.Account
 		}
 		set = set.With(is.bit)
 		expiry = earlier(expiry, v.Expiry)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -31,7 +32,8 @@ type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
 	waiting  *waiting
-	requests sync.Pool // of *decision.Request: conditions on a request take it by reference
+	gone     departed.Set // outlives snapshots
+	requests sync.Pool    // of *decision.Request: conditions on a request take it by reference
 
 	mu    sync.Mutex           // guards what follows
 	asked map[string]time.Time // key source -> when it was last reported
@@ -83,6 +85,10 @@ func (g *Gate) CacheStats() token.Stats {
 	}
 	return sum
 }
+
+// Gone takes in pods and service accounts of this cluster that have been deleted: tokens that are bound to them are Revoked
+// from now on, whichever snapshot is in force.
+func (g *Gate) Gone(entries []departed.Entry) { g.gone.Add(g.opts.Now(), entries...) }
 
 // Snapshot returns the snapshot in force, or nil before the first Swap.
 func (g *Gate) Snapshot() *Snapshot { return g.snapshot.Load() }

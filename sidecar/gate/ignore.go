@@ -17,7 +17,7 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	}
 	var subject *decision.Subject
 	if s.program.DenyAsks() {
-		subject = s.valid(r)
+		subject = s.valid(r, g)
 	}
 	d := s.program.Decide(r, subject)
 	v.Reason, v.Policy, v.Rule, v.TokenIgnored = d.Reason, d.Policy, d.Rule, d.TokenIgnored
@@ -32,13 +32,13 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 
 // valid returns the Subject of the request's token; nil if there is none or it is not valid. Nobody is told of keys that
 // are missing.
-func (s *Snapshot) valid(r *decision.Request) *decision.Subject {
+func (s *Snapshot) valid(r *decision.Request, g *Gate) *decision.Subject {
 	f, reason := s.enforce.locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
 	if reason != "" || !f.OK {
 		return nil
 	}
 	b := s.who(&s.enforce, f, r.Now)
-	if b.reason != "" || s.revocations.Revoked(&b.verified, r.Now) {
+	if b.reason != "" || s.revoked(&b.verified, r.Now, g) {
 		return nil
 	}
 	return b.subject

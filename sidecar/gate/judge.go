@@ -100,10 +100,15 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 		return f, b, b.reason, g.report(b.unknown, r.Now)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
-	if s.revocations.Revoked(&b.verified, r.Now) {
+	if s.revoked(&b.verified, r.Now, g) {
 		return f, b, decision.Revoked, asked
 	}
 	return f, b, "", asked
+}
+
+// revoked reports whether a verified token was taken back, or what it is bound to is gone.
+func (s *Snapshot) revoked(v *token.Verified, now time.Time, g *Gate) bool {
+	return s.revocations.Revoked(v, now) || g.gone.Has(v.Pod) || g.gone.Has(v.Account)
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/departed"
 )
 
 // PushConfig is how the push service is reached.
@@ -36,6 +37,8 @@ type PushConfig struct {
 	Release string
 	// Apply puts bundles in force.
 	Apply Apply
+	// Gone is told of pods and service accounts that have been deleted. Nil: nobody is.
+	Gone func([]departed.Entry)
 	// LastGood keeps what was applied.
 	LastGood LastGood
 	// Log gets state changes.
@@ -122,7 +125,7 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 	conn, err := grpc.NewClient(p.c.Address,
 		grpc.WithTransportCredentials(creds),
 		grpc.WithPerRPCCredentials(tokenFile(p.c.TokenFile)),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bundle.MaxSize+1<<20)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bundle.MaxSize+4<<20)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
 	)
@@ -152,6 +155,10 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 			return received, err
 		}
 		received = true
+		p.hear(m.GetGone())
+		if m.GetVersion() == "" && len(m.GetGone()) > 0 {
+			continue
+		}
 		select {
 		case answers <- p.take(m):
 		case <-ctx.Done():
@@ -176,6 +183,20 @@ func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answer
 			m = &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_UnknownKey{UnknownKey: &pushv1.UnknownKey{KeySet: id}}}
 		}
 	}
+}
+
+// hear passes on what is gone.
+func (p *Push) hear(encoded []byte) {
+	if len(encoded) == 0 || p.c.Gone == nil {
+		return
+	}
+	entries, err := departed.Decode(encoded)
+	if err != nil {
+		p.c.Log.Error(err, "refused a part of a message")
+		return
+	}
+	p.c.Gone(entries)
+	p.c.Log.V(1).Info("pods or service accounts are gone", "number", len(entries))
 }
 
 // take puts a bundle in force, or says why not.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -18,19 +19,19 @@ func TestServiceAccountTokensAreBoundToAPod(t *testing.T) {
 		keys     policy.KeySource
 		claim    any
 		want     decision.Reason
-		pod, acc UID
+		pod, acc departed.UID
 	}{
-		"bound to a pod":               {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, bound, "", UIDOf("77aa"), UIDOf("8d1f")},
-		"bound to nothing":             {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"namespace": "shop", "serviceaccount": map[string]any{"uid": "8d1f"}}, decision.Unbound, UID{}, UID{}},
-		"bound to a Secret":            {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"secret": map[string]any{"uid": "1"}}, decision.Unbound, UID{}, UID{}},
-		"bound to a node":              {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"node": map[string]any{"uid": "1"}}, decision.Unbound, UID{}, UID{}},
-		"an empty UID":                 {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": map[string]any{"uid": ""}}, decision.Unbound, UID{}, UID{}},
-		"a UID that is a number":       {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": map[string]any{"uid": 7}}, decision.Unbound, UID{}, UID{}},
-		"a pod that is a text":         {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": "77aa"}, decision.Unbound, UID{}, UID{}},
-		"nothing of Kubernetes":        {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, nil, decision.Unbound, UID{}, UID{}},
-		"unbound tokens are allowed":   {policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: true}}, nil, "", UID{}, UID{}},
-		"bound ones then too":          {policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: true}}, bound, "", UIDOf("77aa"), UIDOf("8d1f")},
-		"another issuer's say nothing": {policy.KeySource{JWKSURL: "https://a"}, bound, "", UID{}, UID{}},
+		"bound to a pod":               {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, bound, "", departed.UIDOf("77aa"), departed.UIDOf("8d1f")},
+		"bound to nothing":             {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"namespace": "shop", "serviceaccount": map[string]any{"uid": "8d1f"}}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"bound to a Secret":            {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"secret": map[string]any{"uid": "1"}}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"bound to a node":              {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"node": map[string]any{"uid": "1"}}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"an empty UID":                 {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": map[string]any{"uid": ""}}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"a UID that is a number":       {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": map[string]any{"uid": 7}}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"a pod that is a text":         {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, map[string]any{"pod": "77aa"}, decision.Unbound, departed.UID{}, departed.UID{}},
+		"nothing of Kubernetes":        {policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, nil, decision.Unbound, departed.UID{}, departed.UID{}},
+		"unbound tokens are allowed":   {policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: true}}, nil, "", departed.UID{}, departed.UID{}},
+		"bound ones then too":          {policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: true}}, bound, "", departed.UIDOf("77aa"), departed.UIDOf("8d1f")},
+		"another issuer's say nothing": {policy.KeySource{JWKSURL: "https://a"}, bound, "", departed.UID{}, departed.UID{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
 )
 
@@ -120,7 +121,7 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Reason {
 			return reason
 		}
 	}
-	if v.bound && objectUID(r.all, "pod") == (UID{}) {
+	if v.bound && objectUID(r.all, "pod") == (departed.UID{}) {
 		return decision.Unbound
 	}
 	return binding(r.all)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
@@ -153,7 +154,7 @@ type Verified struct {
 	// IssuedAt is "iat"; zero if absent.
 	IssuedAt time.Time
 	// Pod and Account are what a service-account token of this cluster is bound to; zero for any other token.
-	Pod, Account UID
+	Pod, Account departed.UID
 }
 
 // Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.

@@ -354,7 +354,11 @@ type ServerMessage struct {
 	// The hex SHA-256 of bundle.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// An encoded Bundle. Bytes, so that they are encoded once for all sidecars that get the same.
-	Bundle        []byte `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Bundle []byte `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// Pods and service accounts that have been deleted, as api/departed encodes them, for sidecars that say in Hello.features
+	// that they understand it. They add to those that came before. A message that has nothing else has no version, and
+	// is not acknowledged.
+	Gone          []byte `protobuf:"bytes,3,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +403,13 @@ func (x *ServerMessage) GetVersion() string {
 func (x *ServerMessage) GetBundle() []byte {
 	if x != nil {
 		return x.Bundle
+	}
+	return nil
+}
+
+func (x *ServerMessage) GetGone() []byte {
+	if x != nil {
+		return x.Gone
 	}
 	return nil
 }
@@ -745,10 +756,11 @@ const file_push_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"%\n" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
-	"\akey_set\x18\x01 \x01(\tR\x06keySet\"A\n" +
+	"\akey_set\x18\x01 \x01(\tR\x06keySet\"U\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\fR\x06bundle\"\xd8\x01\n" +
+	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
+	"\x04gone\x18\x03 \x01(\fR\x04gone\"\xd8\x01\n" +
 	"\x06Bundle\x12\x1a\n" +
 	"\bfeatures\x18\x01 \x01(\x04R\bfeatures\x127\n" +
 	"\bpolicies\x18\x02 \x03(\v2\x1b.bearerguard.push.v1.PolicyR\bpolicies\x126\n" +
