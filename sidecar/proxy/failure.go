@@ -57,10 +57,11 @@ func failure(err error, answered bool) decision.Reason {
 }
 
 // breaksHTTP2 reports whether an error is that of an app which says in HTTP/2 what may not be said, or too much of it. Nothing
-// but their texts tells such errors of net/http's from others.
+// but their texts tells such errors of net/http's from others, and from what the app itself says of a stream.
 func breaksHTTP2(err error) bool {
 	text := err.Error()
-	return strings.HasPrefix(text, "connection error: ") || strings.Contains(text, "response header list larger")
+	ours := strings.HasPrefix(text, "connection error: ") || strings.HasPrefix(text, "stream error: ") && !strings.HasSuffix(text, "received from peer")
+	return ours || strings.HasPrefix(text, "malformed response from server") || strings.Contains(text, "response header list larger")
 }
 
 // cause is relay.CauseOf for errors of net/http's as well.

@@ -1,0 +1,143 @@
+package conformance
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
+)
+
+// Apps that are spoken to in HTTP/2 (--app-protocol h2c) may do all that is wrong in that version: nothing of it is ever taken
+// for an answer.
+
+// h2cApp is an app that reads requests in HTTP/2 and has a script answer the first, which then ends the connection unless it
+// waits for its end.
+func h2cApp(t testing.TB, script func(c *wire, f *h2.Framer, stream uint32)) (url string) {
+	t.Helper()
+	return rawApp(t, func(c *wire, _ int) {
+		c.bytes(len(h2.ClientPreface))
+		f := h2.NewFramer(c, c.in)
+		if f.WriteSettings() != nil {
+			return
+		}
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if head, ok := frame.(*h2.HeadersFrame); ok {
+				script(c, f, head.StreamID)
+				return
+			}
+		}
+	})
+}
+
+// answers writes a head.
+func answers(f *h2.Framer, stream uint32, end bool, fields ...string) {
+	var block strings.Builder
+	enc := hpack.NewEncoder(&block)
+	for i := 0; i < len(fields); i += 2 {
+		_ = enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	_ = f.WriteHeaders(h2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte(block.String()), EndStream: end, EndHeaders: true})
+}
+
+func TestAppsOfHTTP2ThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		script func(c *wire, f *h2.Framer, stream uint32)
+		want   string // one of these
+	}{
+		"closes":                {func(*wire, *h2.Framer, uint32) {}, "502 UpstreamUnavailable"},
+		"resets":                {func(c *wire, _ *h2.Framer, _ uint32) { _ = c.SetLinger(0) }, "502 UpstreamUnavailable"},
+		"resets the stream":     {func(c *wire, f *h2.Framer, s uint32) { _ = f.WriteRSTStream(s, h2.ErrCodeInternal); c.cut() }, "502 UpstreamUnavailable UpstreamMalformed"},
+		"goes away":             {func(_ *wire, f *h2.Framer, _ uint32) { _ = f.WriteGoAway(0, h2.ErrCodeInternal, nil) }, "502 UpstreamUnavailable UpstreamMalformed"},
+		"no status":             {func(c *wire, f *h2.Framer, s uint32) { answers(f, s, true, "x-a", "b"); c.cut() }, "502 UpstreamMalformed"},
+		"a status of no digits": {func(c *wire, f *h2.Framer, s uint32) { answers(f, s, true, ":status", "ok"); c.cut() }, "502 UpstreamMalformed"},
+		"a name in capitals":    {func(c *wire, f *h2.Framer, s uint32) { answers(f, s, true, ":status", "200", "X-A", "b"); c.cut() }, "502 UpstreamMalformed"},
+		"a line end in a value": {func(c *wire, f *h2.Framer, s uint32) {
+			answers(f, s, true, ":status", "200", "x-a", "b\r\nc: d")
+			c.cut()
+		}, "502 UpstreamMalformed"},
+		"data before the head": {func(c *wire, f *h2.Framer, s uint32) { _ = f.WriteData(s, true, []byte("x")); c.cut() }, "502 UpstreamMalformed"},
+		"half a head": {func(c *wire, f *h2.Framer, s uint32) {
+			_ = f.WriteHeaders(h2.HeadersFrameParam{StreamID: s, BlockFragment: []byte{0x88}})
+		}, "502 UpstreamUnavailable UpstreamMalformed"},
+		"an interim answer alone": {func(c *wire, f *h2.Framer, s uint32) { answers(f, s, false, ":status", "103") }, "502 UpstreamUnavailable UpstreamMalformed"},
+		"takes too long":          {func(c *wire, _ *h2.Framer, _ uint32) { c.cut() }, "504 UpstreamTimeout"},
+	} {
+		overH2C(t, name, func(t testing.TB) {
+			limits := func(c *proxy.Config) {
+				if strings.HasPrefix(tt.want, "504") {
+					c.Limits.Response = 100 * time.Millisecond
+				}
+			}
+			for _, body := range []io.Reader{nil, strings.NewReader("abc"), unsized("abc")} {
+				addr := guard(t, h2cApp(t, tt.script), limits) // a connection that is kept has no script any more
+				method := "GET"
+				if body != nil {
+					method = "POST"
+				}
+				res, text := ask(t, client(t, http2), request(t, method, "http://"+addr+"/open/a", body))
+				_, reason, _ := strings.Cut(text, `"reason":"`)
+				reason, _, _ = strings.Cut(reason, `"`)
+				if !strings.HasPrefix(tt.want, res.Status[:3]) || reason == "" || !strings.Contains(tt.want, reason) {
+					t.Errorf("%s: got %s %q, want %s", method, res.Status, text, tt.want)
+				}
+			}
+		})
+	}
+	for name, url := range map[string]func(testing.TB) string{
+		"does not listen": nowhere,
+		"speaks HTTP/1.1": func(t testing.TB) string { return says(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") },
+		"speaks something else": func(t testing.TB) string {
+			return rawApp(t, func(c *wire, _ int) { c.send("SSH-2.0-OpenSSH\r\n"); c.cut() })
+		},
+	} {
+		overH2C(t, name, func(t testing.TB) {
+			res, text := ask(t, client(t, http2), request(t, "POST", "http://"+guard(t, url(t))+"/open/a", unsized("abc")))
+			if res.StatusCode != 502 {
+				t.Errorf("got %s %q", res.Status, text)
+			}
+		})
+	}
+}
+
+// An answer of HTTP/2 that breaks off is never a whole one to the client.
+func TestAnswersOfHTTP2ThatBreakOff(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]func(c *wire, f *h2.Framer, stream uint32){
+		"by the connection's end": func(_ *wire, f *h2.Framer, s uint32) {
+			answers(f, s, false, ":status", "200")
+			_ = f.WriteData(s, false, []byte("half"))
+		},
+		"by a reset of the stream": func(c *wire, f *h2.Framer, s uint32) {
+			answers(f, s, false, ":status", "200")
+			_ = f.WriteData(s, false, []byte("half"))
+			_ = f.WriteRSTStream(s, h2.ErrCodeInternal)
+			c.cut()
+		},
+		"before its length": func(c *wire, f *h2.Framer, s uint32) {
+			answers(f, s, false, ":status", "200", "content-length", "10")
+			_ = f.WriteData(s, true, []byte("half"))
+			c.cut()
+		},
+	} {
+		overH2C(t, name, func(t testing.TB) {
+			res, err := client(t, http2).Do(request(t, "GET", "http://"+guard(t, h2cApp(t, script))+"/open/a", nil))
+			if err != nil {
+				return
+			}
+			defer res.Body.Close()
+			if b, err := io.ReadAll(res.Body); err == nil && res.StatusCode == 200 {
+				t.Errorf("reads as a whole answer: %q", b)
+			}
+		})
+	}
+}
