@@ -20,7 +20,7 @@ func add(path string, value any) operation {
 func remove(path string) operation { return operation{Operation: "remove", Path: path} }
 
 // podPatch returns what leads from before to after, as far as injection changes pods: annotations, labels, the sidecar's
-// containers, volumes and Secrets to pull its image with, probes and lifecycle hooks. Containers are told apart by name, so that none takes over a field of another.
+// containers, volumes and Secrets to pull its image with, probes, lifecycle hooks and mounts. Containers are told apart by name, so that none takes over a field of another.
 func podPatch(before, after *corev1.Pod) []operation {
 	var out []operation
 	out = append(out, mapPatch("/metadata/annotations", before.Annotations, after.Annotations)...)
@@ -42,7 +42,7 @@ func mapPatch(path string, before, after map[string]string) []operation {
 	return []operation{add(path, after)}
 }
 
-// containerPatch replaces probes and hooks that differ, at the index that the container has before anything is added or
+// containerPatch replaces probes, hooks and mounts that differ, at the index that the container has before anything is added or
 // removed.
 func containerPatch(path string, before, after []corev1.Container) []operation {
 	var out []operation
@@ -56,8 +56,17 @@ func containerPatch(path string, before, after []corev1.Container) []operation {
 		out = fieldPatch(out, at+"/readinessProbe", b.ReadinessProbe, a.ReadinessProbe)
 		out = fieldPatch(out, at+"/livenessProbe", b.LivenessProbe, a.LivenessProbe)
 		out = fieldPatch(out, at+"/lifecycle", b.Lifecycle, a.Lifecycle)
+		out = fieldPatch(out, at+"/volumeMounts", some(b.VolumeMounts), some(a.VolumeMounts))
 	}
 	return out
+}
+
+// some is a list as a field that is there or not.
+func some[T any](list []T) *[]T {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list
 }
 
 // fieldPatch appends what leads from before to after.
