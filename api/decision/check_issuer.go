@@ -242,8 +242,8 @@ func (c *compiler) checkLocation(at string, l *policy.TokenLocation) {
 	}
 	if l.Header != "" {
 		c.checkHeaderName(at+".header", l.Header)
-		if lower := strings.ToLower(l.Header); reservedHeader(lower) && lower != "proxy-authorization" {
-			c.fail(at+".header", fmt.Sprintf("%q carries the message itself", clip(l.Header)), "a header that may hold a token")
+		if use := noTokenHeader(strings.ToLower(l.Header)); use != "" {
+			c.fail(at+".header", fmt.Sprintf("%q %s", clip(l.Header), use), "a header that may hold a token")
 		}
 	}
 	if l.Prefix != "" && l.Header == "" {

@@ -62,7 +62,8 @@ type Forward struct {
 	Token TokenForwarding `json:"token,omitempty"`
 
 	// Headers are identity headers made from claims. Each is removed from every incoming request first, in every
-	// spelling that an app may fold together (case, "_" for "-").
+	// spelling that an app may fold together (case, "_" for "-"). X-Forwarded-User, -Email, -Groups, -Preferred-Username and
+	// X-Auth-Request-* are removed whether or not they are named. Headers that HTTP or the sidecar itself uses are refused.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -102,7 +103,8 @@ type IdentityHeader struct {
 	// +kubebuilder:validation:MaxLength=256
 	Claim string `json:"claim"`
 
-	// Format is String (default), CSV or JSON. String takes scalars only; CSV joins the scalars of a list with ",".
+	// Format is String (default), CSV or JSON. String takes scalars only; CSV joins the scalars of a list with "," and leaves
+	// the header out if one of them has a comma; JSON takes any claim.
 	// +optional
 	// +kubebuilder:default=String
 	Format HeaderFormat `json:"format,omitempty"`

@@ -222,3 +222,53 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 		})
 	}
 }
+
+// A header that the app does not get is named, with the cause and what to do.
+func TestCheckNamesHeadersThatAreLeftOut(t *testing.T) {
+	t.Parallel()
+	signing := makeKeys(t, "--alg", "ES256", "--kid", "k1")
+	keys := filepath.Join(t.TempDir(), "public.json")
+	if _, err := run(t, "token", "keys", "--public", "--key", signing, "--out", keys); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(`apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
+  rules: [{name: all, allow: {}}]
+  forward: {headers: [{name: X-Sub, claim: sub}, {name: X-Groups, claim: groups, format: CSV}, {name: X-Address, claim: address}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token := mintFor(t, signing, "--claim", `groups=["dev","cn=admins,ou=it"]`, "--claim", `address={"street":"x"}`)
+	args := []string{"check", "-f", file, "--keys", "corp=" + keys, "--token", token, "--request", "GET /a"}
+	out, err := run(t, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"with         X-Sub: alice\n",
+		"X-Groups: left out: an element has a comma; use format JSON\n",
+		"X-Address: left out: the claim is an object; use format JSON\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	if out, err = run(t, append(args, "-o", "json")...); err != nil {
+		t.Fatal(err)
+	}
+	var r check.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	want := []check.LeftOut{
+		{Policy: "shop/a", Header: "X-Groups", Cause: "an element has a comma; use format JSON"},
+		{Policy: "shop/a", Header: "X-Address", Cause: "the claim is an object; use format JSON"},
+	}
+	if diff := cmp.Diff(want, r.LeftOut); diff != "" {
+		t.Error(diff)
+	}
+}

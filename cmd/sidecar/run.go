@@ -137,7 +137,7 @@ func (s *sidecar) serve(ctx context.Context) error {
 
 // apply puts a bundle in force.
 func (s *sidecar) apply(b *bundle.Bundle, version string) error {
-	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{CacheBytes: s.conf.CacheBytes})
+	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{CacheBytes: s.conf.CacheBytes, OnLeftOut: s.leftOut})
 	if err != nil {
 		s.metrics.SnapshotRejected()
 		return err
@@ -146,6 +146,12 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 	s.metrics.SnapshotLoaded(version)
 	s.metrics.Retain(snapshot.Policies())
 	return nil
+}
+
+// leftOut tells of an identity header that a token could not give.
+func (s *sidecar) leftOut(l gate.LeftOut) {
+	s.metrics.LeftOut(string(l.Why))
+	s.log.V(1).Info("identity header left out", "policy", l.Policy, "header", l.Header, "cause", l.Why.Text())
 }
 
 // observer counts and logs requests.

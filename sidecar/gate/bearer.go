@@ -81,7 +81,7 @@ func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) (*b
 	claims := decision.Claims(b.verified.Claims)
 	b.reason, b.keyID, b.unknown, b.until = "", b.verified.KeyID, nil, expiry
 	b.subject = s.program.Bind(claims, set)
-	b.fields = fields(s.identity, claims, set)
+	b.fields = s.writeIdentity(claims, set)
 	return b, expiry
 }
 

@@ -237,6 +237,98 @@ func TestIdentityHeaders(t *testing.T) {
 	}
 }
 
+// A header that a token cannot give is told of, with its cause.
+func TestHeadersThatAreLeftOut(t *testing.T) {
+	t.Parallel()
+	const text, csv, object = policy.FormatString, policy.FormatCSV, policy.FormatJSON
+	long := strings.Repeat("a", 4000)
+	tests := map[string]struct {
+		format policy.HeaderFormat
+		claim  any
+		why    gate.Omission
+		cause  string
+	}{
+		"a text":                          {text, "alice", "", ""},
+		"no claim":                        {text, nil, gate.NoClaim, "the token has no such claim"},
+		"no claim for JSON":               {object, nil, gate.NoClaim, "the token has no such claim"},
+		"a line break":                    {text, "a\nb", gate.Control, "control character"},
+		"an escape":                       {text, "a\x1bb", gate.Control, "control character"},
+		"a line break at the end":         {text, "a\n", gate.Control, "control character"},
+		"a blank at the end":              {text, "a ", gate.Space, "white space"},
+		"nothing":                         {text, "", gate.Empty, "empty"},
+		"a list for String":               {text, []any{"a"}, gate.List, "use format CSV or JSON"},
+		"an object for String":            {text, map[string]any{"a": 1}, gate.Object, "use format JSON"},
+		"a list":                          {csv, []any{"a", 1, true}, "", ""},
+		"a list with a comma":             {csv, []any{"a", "cn=b,ou=c"}, gate.Comma, "an element has a comma; use format JSON"},
+		"a list with a comma for JSON":    {object, []any{"a", "cn=b,ou=c"}, "", ""},
+		"a text with a comma for CSV":     {csv, "a,b", gate.Comma, "use format JSON"},
+		"an empty list":                   {csv, []any{}, gate.EmptyList, "the list is empty"},
+		"an empty element":                {csv, []any{"a", ""}, gate.Empty, "empty"},
+		"an element with a line break":    {csv, []any{"a", "b\r\nc"}, gate.Control, "control character"},
+		"a list in a list":                {csv, []any{"a", []any{"b"}}, gate.Element, "an element is a list"},
+		"an object for CSV":               {csv, map[string]any{"a": 1}, gate.Object, "use format JSON"},
+		"a list that is too long":         {csv, []any{long, long, long}, "", ""},
+		"JSON that is too long in ASCII":  {object, strings.Repeat("ä", 3000), gate.TooLong, "16 KiB"},
+		"a text of more than ASCII stays": {text, "älice", "", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := orders()
+			spec.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "x-value", Claim: "value", Format: tt.format}}}
+			var left []gate.LeftOut
+			s, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("orders", spec)), "v", gate.SnapshotOptions{
+				Now: clock, OnLeftOut: func(l gate.LeftOut) { left = append(left, l) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := gate.New(gate.Options{Now: clock})
+			g.Swap(s)
+			for range 2 { // the second is known
+				v := g.Judge(get("/docs/a", bearer(corp.Token(start, map[string]any{"value": tt.claim}))...))
+				if !v.Forward || (len(v.Edit.Set) == 1) != (tt.why == "") {
+					t.Fatalf("%s: %+v", v.Reason, v.Edit.Set)
+				}
+			}
+			var want []gate.LeftOut
+			if tt.why != "" {
+				want = []gate.LeftOut{{Policy: "shop/orders", Header: "X-Value", Why: tt.why}}
+			}
+			if diff := cmp.Diff(want, left); diff != "" || !strings.Contains(tt.why.Text(), tt.cause) {
+				t.Errorf("%s\n%s", tt.why.Text(), diff)
+			}
+		})
+	}
+	seen := map[string]bool{}
+	for _, o := range gate.Omissions() {
+		if o.Text() == "" || seen[o.Text()] {
+			t.Errorf("%s: %q", o, o.Text())
+		}
+		seen[o.Text()] = true
+	}
+}
+
+// Where two policies name a header, one that can give it is enough.
+func TestAHeaderThatAnotherPolicyGivesIsNotLeftOut(t *testing.T) {
+	t.Parallel()
+	one, two := orders(), orders()
+	one.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-Who", Claim: "none"}}}
+	two.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "x-who", Claim: "sub"}}}
+	s, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("a", one), gatetest.Policy("b", two)), "v", gate.SnapshotOptions{
+		Now: clock, OnLeftOut: func(l gate.LeftOut) { t.Errorf("%+v", l) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{Now: clock})
+	g.Swap(s)
+	v := g.Judge(get("/docs/a", bearer(corp.Token(start, nil))...))
+	if diff := cmp.Diff([]gate.Field{{Name: "X-Who", Value: "alice"}}, v.Edit.Set); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestJSONAndPayloadHeaders(t *testing.T) {
 	t.Parallel()
 	spec := orders()

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +16,7 @@ import (
 
 // identity is how one Enforce policy writes claims into headers.
 type identity struct {
+	policy  string             // its ID
 	issuers decision.IssuerSet // whose tokens count: those of the policy itself
 	headers []identityHeader
 	payload string
@@ -27,114 +29,155 @@ type identityHeader struct {
 }
 
 // newIdentity prepares a policy's forward section; the zero identity writes nothing.
-func newIdentity(f *policy.Forward, issuers decision.IssuerSet) (identity, error) {
-	id := identity{issuers: issuers}
+func newIdentity(id string, f *policy.Forward, issuers decision.IssuerSet) (identity, error) {
+	out := identity{policy: id, issuers: issuers}
 	if f == nil {
-		return id, nil
+		return out, nil
 	}
 	if f.PayloadHeader != "" {
-		id.payload = textproto.CanonicalMIMEHeaderKey(f.PayloadHeader)
+		out.payload = textproto.CanonicalMIMEHeaderKey(f.PayloadHeader)
 	}
 	for _, h := range f.Headers {
 		claim, err := decision.ParseClaimPath(h.Claim)
 		if err != nil {
 			return identity{}, err
 		}
-		id.headers = append(id.headers, identityHeader{textproto.CanonicalMIMEHeaderKey(h.Name), claim, h.Format})
+		out.headers = append(out.headers, identityHeader{textproto.CanonicalMIMEHeaderKey(h.Name), claim, h.Format})
 	}
-	return id, nil
+	return out, nil
 }
 
-// fields returns the identity headers of a token that the issuers verified.
-func fields(all []identity, claims decision.Claims, verified decision.IssuerSet) []Field {
-	var out []Field
-	put := func(name, value string, ok bool) {
-		if !ok {
-			return
-		}
-		for _, f := range out {
-			if sameFold(f.Name, name) {
-				return
-			}
-		}
-		out = append(out, Field{name, value})
-	}
-	for _, id := range all {
-		if id.issuers&verified == 0 {
-			continue
-		}
-		for _, h := range id.headers {
-			value, ok := "", false
-			if v, found := h.claim.Lookup(claims); found {
-				value, ok = format(v, h.format)
-			}
-			put(h.name, value, ok)
-		}
-		if id.payload != "" {
-			text, err := asciiJSON(map[string]any(claims))
-			put(id.payload, base64.RawURLEncoding.EncodeToString(text), err == nil)
+// writeIdentity returns the identity headers of a token that the issuers verified, and tells of those that it cannot give.
+func (s *Snapshot) writeIdentity(claims decision.Claims, verified decision.IssuerSet) []Field {
+	out, left := fields(s.identity, claims, verified)
+	if s.onLeftOut != nil {
+		for _, l := range left {
+			s.onLeftOut(l)
 		}
 	}
 	return out
 }
 
-// format writes a claim's value; ok is false where a header cannot carry it unchanged.
-func format(v any, f policy.HeaderFormat) (text string, ok bool) {
-	switch f {
-	case policy.FormatJSON:
-		if v == nil {
-			return "", false
+// fields returns the identity headers of a token that the issuers verified, and those that the token cannot give.
+func fields(all []identity, claims decision.Claims, verified decision.IssuerSet) ([]Field, []LeftOut) {
+	var out []Field
+	var left []LeftOut
+	for _, id := range all {
+		if id.issuers&verified == 0 {
+			continue
 		}
-		b, err := asciiJSON(v)
-		return string(b), err == nil
-	case policy.FormatCSV:
-		return csv(v)
-	case policy.FormatString:
+		put := func(name, value string, why Omission) {
+			switch {
+			case hasField(out, name):
+			case why != "":
+				left = append(left, LeftOut{Policy: id.policy, Header: name, Why: why})
+			default:
+				out = append(out, Field{name, value})
+			}
+		}
+		for _, h := range id.headers {
+			value, why := h.value(claims)
+			put(h.name, value, why)
+		}
+		if id.payload != "" {
+			value, why := jsonText(map[string]any(claims))
+			put(id.payload, base64.RawURLEncoding.EncodeToString([]byte(value)), why)
+		}
 	}
-	text, ok = scalar(v)
-	return text, ok && carried(text)
+	return out, slices.DeleteFunc(left, func(l LeftOut) bool { return hasField(out, l.Header) })
 }
 
-func csv(v any) (string, bool) {
+func hasField(list []Field, name string) bool {
+	return slices.ContainsFunc(list, func(f Field) bool { return sameFold(f.Name, name) })
+}
+
+// value returns what a header says of the claims, or why it cannot.
+func (h *identityHeader) value(claims decision.Claims) (string, Omission) {
+	v, found := h.claim.Lookup(claims)
+	if !found || v == nil {
+		return "", NoClaim
+	}
+	var text string
+	var why Omission
+	switch h.format {
+	case policy.FormatJSON:
+		text, why = jsonText(v)
+	case policy.FormatCSV:
+		text, why = csv(v)
+	default:
+		if text, why = scalar(v); why == "" {
+			why = carried(text)
+		}
+	}
+	if why == "" && len(text) > maxIdentity {
+		why = TooLong
+	}
+	return text, why
+}
+
+func jsonText(v any) (string, Omission) {
+	b, err := asciiJSON(v)
+	if err != nil {
+		return "", NotText
+	}
+	return string(b), ""
+}
+
+func csv(v any) (string, Omission) {
 	list, isList := v.([]any)
 	if !isList {
 		list = []any{v}
 	}
+	if len(list) == 0 {
+		return "", EmptyList
+	}
 	parts := make([]string, 0, len(list))
 	for _, e := range list {
-		s, ok := scalar(e)
-		if !ok || !carried(s) || strings.Contains(s, ",") {
-			return "", false // an element must not read as two
+		s, why := scalar(e)
+		switch {
+		case why == "" && strings.Contains(s, ","):
+			why = Comma // an element must not read as two
+		case why == "":
+			why = carried(s)
+		case isList:
+			why = Element
+		}
+		if why != "" {
+			return "", why
 		}
 		parts = append(parts, s)
 	}
-	return strings.Join(parts, ","), len(parts) > 0
+	return strings.Join(parts, ","), ""
 }
 
-func scalar(v any) (string, bool) {
+func scalar(v any) (string, Omission) {
 	switch v := v.(type) {
 	case string:
-		return v, true
+		return v, ""
 	case json.Number:
-		return v.String(), true
+		return v.String(), ""
 	case bool:
-		return strconv.FormatBool(v), true
+		return strconv.FormatBool(v), ""
+	case []any:
+		return "", List
+	case map[string]any:
+		return "", Object
 	}
-	return "", false
+	return "", NotText
 }
 
-// carried reports whether a field value arrives as it was sent (RFC 9110 section 5.5): it is not empty, has no control
-// byte, and no white space at its ends, which parsers trim.
-func carried(s string) bool {
-	if s == "" || strings.TrimSpace(s) != s {
-		return false
+// carried says why a field value does not arrive as it was sent (RFC 9110 section 5.5): it is empty, has a control byte, or
+// white space at its ends, which parsers trim.
+func carried(s string) Omission {
+	switch {
+	case s == "":
+		return Empty
+	case strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0:
+		return Control
+	case strings.TrimSpace(s) != s:
+		return Space
 	}
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
+	return ""
 }
 
 // asciiJSON marshals compactly, members sorted by name, with everything beyond ASCII as \u escapes.

@@ -19,6 +19,9 @@ type SnapshotOptions struct {
 	Now func() time.Time
 	// CacheBytes bounds the cache of verified tokens; 0 means 8 MiB, a negative number no cache.
 	CacheBytes int64
+	// OnLeftOut is told of each identity header that a token cannot give, when the token is verified; nil: nobody is. It
+	// must not block.
+	OnLeftOut func(LeftOut)
 }
 
 // DefaultCacheBytes is the default bound of the cache of verified tokens.
@@ -35,6 +38,7 @@ type Snapshot struct {
 	program     *decision.Program
 	revocations *token.Revocations
 	identity    []identity
+	onLeftOut   func(LeftOut) // nil: nobody is told
 	names       *names
 	strip       bool // a policy says Strip
 	enforce     side
@@ -80,6 +84,7 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 		version: version, built: now, issuers: len(program.Issuers()), program: program,
 		revocations: token.NewRevocations(revocations(b), now),
 		cache:       token.NewCache[*bearer](max(o.CacheBytes, 0)),
+		onLeftOut:   o.OnLeftOut,
 	}
 	for _, p := range compiled {
 		s.policies = append(s.policies, p.ID())
@@ -177,7 +182,7 @@ func (s *Snapshot) addForwarding(b *bundle.Bundle) error {
 		}
 		specs = append(specs, p.Spec)
 		s.strip = s.strip || p.Spec.Forward != nil && p.Spec.Forward.Token == policy.Strip
-		one, err := newIdentity(p.Spec.Forward, own[id])
+		one, err := newIdentity(id, p.Spec.Forward, own[id])
 		if err != nil {
 			return fmt.Errorf("%s: spec.forward.headers: %w", id, err)
 		}

@@ -11,11 +11,12 @@ import (
 )
 
 // setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
-// says of that itself is dropped, unless it is a proxy that Config.TrustForwarded names: then it is kept and added to.
+// says of that itself is dropped, unless it is a proxy that Config.TrustForwarded names: then it is kept and added to. Who
+// the user is, no client can say: the gate alone does.
 func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	trusted := f.proxy.trusts(info.Remote)
 	for name := range pr.Out.Header {
-		if head.KindOf(name) == head.Forwarded {
+		if kind := head.KindOf(name); kind == head.Forwarded || kind == head.Identity {
 			delete(pr.Out.Header, name)
 		}
 	}

@@ -26,7 +26,7 @@ func routed(echo string) []string {
 			continue
 		}
 		switch head.KindOf(name) {
-		case head.Forwarded, head.Via:
+		case head.Forwarded, head.Identity, head.Via:
 			out = append(out, name+": "+strings.Replace(value, "2.0 bearerguard", "1.1 bearerguard", 1))
 		case head.RequestID:
 			out = append(out, name+": "+madeID.ReplaceAllString(value, "made"))
@@ -65,7 +65,8 @@ func TestAllWaysTellTheSameOfAClient(t *testing.T) {
 		"a quote left open":    {[]string{"Forwarded", `for="6.6.6.6`}, []string{own, made}, []string{own, made}},
 		"a host and a scheme":  {[]string{"X-Forwarded-Host", "evil", "X-Forwarded-Proto", "https", "X-Forwarded-Port", "1"}, []string{own, made}, []string{own, made}},
 		"two hosts":            {[]string{"X-Forwarded-Host", "a", "X-Forwarded-Host", "b"}, []string{own, made}, []string{own, made}},
-		"other fields":         {[]string{"X-Forwarded-User", "root", "X-Real-Ip", "6.6.6.6"}, []string{own, made}, []string{own, made, "X-Forwarded-User: root", "X-Real-Ip: 6.6.6.6"}},
+		"other fields":         {[]string{"X-Forwarded-By", "a", "X-Real-Ip", "6.6.6.6"}, []string{own, made}, []string{own, made, "X-Forwarded-By: a", "X-Real-Ip: 6.6.6.6"}},
+		"who the user is":      {[]string{"X-Forwarded-User", "root", "X-Forwarded-Email", "root", "X-Forwarded-Groups", "root", "X-Forwarded-Preferred-Username", "root", "X-Auth-Request-User", "root"}, []string{own, made}, []string{own, made}},
 		"other spellings":      {[]string{"X_Forwarded_For", "6", "x.forwarded.for", "6", "X!Forwarded!Host", "6", "X_Real_IP", "6", "X-Forwarded_Proto", "6", "X-Real~Ip", "6"}, []string{own, made}, []string{own, made}},
 		"a name of two styles": {[]string{"X-Forwarded-Client_Cert", "6"}, []string{own, made}, []string{own, made}},
 	}

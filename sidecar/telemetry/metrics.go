@@ -20,6 +20,7 @@ type Metrics struct {
 	own      prometheus.Histogram
 	conns    prometheus.Gauge
 	rejected prometheus.Counter
+	leftOut  *prometheus.CounterVec
 	snapshot snapshotCollector
 }
 
@@ -59,8 +60,12 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 			Name: "bearerguard_snapshot_rejected_total", Help: "Snapshots that could not be loaded; the last good one stays.",
 		}),
 	}
+	m.leftOut = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bearerguard_identity_headers_left_out_total",
+		Help: "Identity headers that a verified token could not give, counted when it is verified, by the reason.",
+	}, []string{"reason"})
 	m.snapshot.now = s.Now
-	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, &m.snapshot}
+	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.leftOut, &m.snapshot}
 	if s.Cache != nil {
 		all = append(all, cacheCollector{s.Cache})
 	}
@@ -96,6 +101,9 @@ func (m *Metrics) Retain(policies []string) {
 
 // SnapshotRejected counts a snapshot that could not be loaded.
 func (m *Metrics) SnapshotRejected() { m.rejected.Inc() }
+
+// LeftOut counts an identity header that was left out. The reason is one of a closed set.
+func (m *Metrics) LeftOut(reason string) { m.leftOut.WithLabelValues(reason).Inc() }
 
 func verdict(allowed bool) string {
 	if allowed {

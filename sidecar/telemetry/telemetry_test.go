@@ -32,6 +32,7 @@ func TestMetrics(t *testing.T) {
 	m.SnapshotLoaded("abc")
 	now = at(5)
 	m.SnapshotRejected()
+	m.LeftOut("comma")
 	m.Connection(+1)
 	for range 2 {
 		m.Request(&Record{Forwarded: true, Reason: decision.Allowed, Policy: "shop/orders", Rule: "read"})
@@ -44,6 +45,9 @@ bearerguard_audit_total{decision="deny",policy="shop/trial",reason="NoRule",rule
 # HELP bearerguard_connections Client connections that are open.
 # TYPE bearerguard_connections gauge
 bearerguard_connections 1
+# HELP bearerguard_identity_headers_left_out_total Identity headers that a verified token could not give, counted when it is verified, by the reason.
+# TYPE bearerguard_identity_headers_left_out_total counter
+bearerguard_identity_headers_left_out_total{reason="comma"} 1
 # HELP bearerguard_requests_total Requests by decision, reason, and the policy and rule that decided.
 # TYPE bearerguard_requests_total counter
 bearerguard_requests_total{decision="allow",policy="shop/orders",reason="Allowed",rule="read"} 2
@@ -64,7 +68,7 @@ bearerguard_token_cache_hits_total 7
 # TYPE bearerguard_token_cache_bytes gauge
 bearerguard_token_cache_bytes 4096
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_audit_total", "bearerguard_connections",
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_audit_total", "bearerguard_connections", "bearerguard_identity_headers_left_out_total",
 		"bearerguard_requests_total", "bearerguard_snapshot_age_seconds", "bearerguard_snapshot_info",
 		"bearerguard_snapshot_rejected_total", "bearerguard_token_cache_hits_total", "bearerguard_token_cache_bytes"); err != nil {
 		t.Error(err)

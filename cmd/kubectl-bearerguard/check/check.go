@@ -60,6 +60,8 @@ type Report struct {
 	// Target and Headers are what the app gets of a request that is forwarded.
 	Target  string   `json:"target,omitempty"`
 	Headers []string `json:"headers,omitempty"`
+	// LeftOut are the identity headers that the app does not get of the token.
+	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Issuers says of each issuer whether it takes the token; empty without a token.
 	Issuers []IssuerReport `json:"issuers,omitempty"`
 	// Rules says of each rule what it had to do with the verdict; empty if it did not come to that.
@@ -70,6 +72,13 @@ type Report struct {
 	Notes []string `json:"notes,omitempty"`
 	// Warnings name what is valid in a policy but probably not meant.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// LeftOut is an identity header that the app does not get, and why.
+type LeftOut struct {
+	Policy string `json:"policy"`
+	Header string `json:"header"`
+	Cause  string `json:"cause"`
 }
 
 // IssuerReport says whether one issuer of one policy takes the token.
@@ -100,7 +109,10 @@ func Run(in Input) (Report, error) {
 	}
 	b := bundle.Assemble(set.Policies, set.Revocations, keys)
 	now := func() time.Time { return in.Now }
-	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now})
+	var left []LeftOut
+	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now, OnLeftOut: func(l gate.LeftOut) {
+		left = append(left, LeftOut{Policy: l.Policy, Header: l.Header, Cause: l.Why.Text()})
+	}})
 	if err != nil {
 		return Report{}, err
 	}
@@ -112,6 +124,9 @@ func Run(in Input) (Report, error) {
 	report := newReport(verdict)
 	report.Notes = append(notes, set.Skipped...)
 	report.Warnings = set.Warnings()
+	if report.Allowed {
+		report.LeftOut = left
+	}
 	return report, explain(&report, in, program, b)
 }
 

@@ -19,6 +19,9 @@ func (r Report) Text(w io.Writer) {
 		for _, h := range r.Headers {
 			fmt.Fprintf(w, "  with         %s\n", h)
 		}
+		for _, l := range r.LeftOut {
+			fmt.Fprintf(w, "  without      %s: left out: %s\n", l.Header, l.Cause)
+		}
 	default:
 		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)

@@ -27,6 +27,7 @@ const (
 	Proxy     // becomes the variable HTTP_PROXY of CGI and its descendants (CVE-2016-5385)
 	Folded    // ContentLength or TransferEncoding in another spelling, which an app may take for them
 	Forwarded // Forwarded, X-Forwarded-* and X-Real-IP, in every spelling
+	Identity  // what says who the user is to apps behind oauth2-proxy, in every spelling
 	HTTP2Settings
 	Date
 )
@@ -146,12 +147,16 @@ func kindOf(name []byte) Kind { //nolint:gocyclo // a table
 			return RequestID
 		}
 	case 13:
-		return is(name, "authorization", Authorization)
-	case 14:
-		if name[0]|0x20 == 'c' {
-			return framing(name, "content-length", ContentLength)
+		if name[0]|0x20 == 'a' {
+			return is(name, "authorization", Authorization)
 		}
-		return is(name, "http2-settings", HTTP2Settings)
+	case 14:
+		switch name[0] | 0x20 {
+		case 'c':
+			return framing(name, "content-length", ContentLength)
+		case 'h':
+			return is(name, "http2-settings", HTTP2Settings)
+		}
 	case 16:
 		if name[0]|0x20 == 'p' {
 			return is(name, "proxy-connection", ProxyConnection)
@@ -169,10 +174,27 @@ func kindOf(name []byte) Kind { //nolint:gocyclo // a table
 			return is(name, "proxy-authorization", ProxyAuthorization)
 		}
 	}
-	if n := len(xForwarded); len(name) > n && name[0]|0x20 == 'x' && sameFold(name[:n], xForwarded) {
-		return Forwarded
+	if len(name) > len(xForwarded) && name[0]|0x20 == 'x' {
+		return kindOfX(name)
 	}
 	return Other
+}
+
+// kindOfX looks up a name that starts with an X and is longer than xForwarded.
+func kindOfX(name []byte) Kind {
+	if n := len(xAuthRequest); len(name) > n && sameFold(name[:n], xAuthRequest) {
+		return Identity
+	}
+	n := len(xForwarded)
+	if !sameFold(name[:n], xForwarded) {
+		return Other
+	}
+	for _, who := range [...]string{"user", "email", "groups", "preferred-username"} {
+		if sameFold(name[n:], who) {
+			return Identity
+		}
+	}
+	return Forwarded
 }
 
 func is(name []byte, lower string, k Kind) Kind {
@@ -190,7 +212,10 @@ func framing(name []byte, lower string, k Kind) Kind {
 	return Folded
 }
 
-const xForwarded = "x-forwarded-"
+const (
+	xForwarded   = "x-forwarded-"
+	xAuthRequest = "x-auth-request-"
+)
 
 // sameFold reports whether an app may take a name for the other: CGI and its descendants make one variable of all names
 // that differ in case or punctuation only (RFC 3875 section 4.1.18).
