@@ -48,9 +48,15 @@ func parseOrigin(text string) (o origin, problem, want string) {
 		return o, "has user information", shape
 	}
 	host, port, problem := splitPort(authority)
-	switch {
-	case problem != "":
+	if problem != "" {
 		return o, problem, shape
+	}
+	return parseHost(scheme, host, port, shape)
+}
+
+// parseHost reads the host of an origin; port has its colon.
+func parseHost(scheme, host, port, shape string) (o origin, problem, want string) {
+	switch {
 	case scheme == "https" && port == ":443", scheme == "http" && port == ":80":
 		return o, "names the scheme's own port, and browsers leave it out", scheme + "://" + host
 	}
@@ -63,7 +69,7 @@ func parseOrigin(text string) (o origin, problem, want string) {
 	if !originHost(host) {
 		return o, "has no host that a browser sends", shape + "; international names in their xn-- form"
 	}
-	return origin{whole: text}, "", ""
+	return origin{whole: scheme + "://" + host + port}, "", ""
 }
 
 // splitPort cuts the port off; port has its colon.

@@ -12,8 +12,11 @@ const (
 	AuditOnly Reason = "AuditOnly"
 )
 
-// Preflight: a browser asks whether a page may send a request; the sidecar has answered it.
-const Preflight Reason = "Preflight"
+// Reasons to answer in the app's place.
+const (
+	// Preflight: a browser asks whether a page may send a request; the sidecar has answered it.
+	Preflight Reason = "Preflight"
+)
 
 // Reasons that lie in the workload's configuration, not in the request.
 const (

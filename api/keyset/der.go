@@ -84,7 +84,7 @@ func base64At(text []byte, n int) []byte {
 	var out []byte
 	for i := 0; i < len(text) && len(out) < n; i++ {
 		switch c := text[i]; {
-		case c == '+' || c == '/' || c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z':
+		case isBase64(c):
 			out = append(out, c)
 		case c == '\\' && i+1 < len(text) && (text[i+1] == 'n' || text[i+1] == 'r'):
 			i++
@@ -96,6 +96,11 @@ func base64At(text []byte, n int) []byte {
 		out = out[:len(out)-1]
 	}
 	return out
+}
+
+// isBase64 reports whether c is a character of either alphabet of base64 (RFC 4648 sections 4 and 5).
+func isBase64(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '+' || c == '/' || c == '-' || c == '_'
 }
 
 // readable reports whether readDER reads it.

@@ -175,7 +175,7 @@ func (j jwk) certificate(k Key) (note string, err error) {
 	der, ok := unbase64([]byte(text))
 	raw, err := readDER(der)
 	if !ok || err != nil {
-		return "x5c holds no certificate that can be read; the key is used without it", nil
+		return "x5c holds no certificate that can be read; the key is used without it", nil //nolint:nilerr // a note, not an error
 	}
 	if cert, ok := raw.(*x509.Certificate); ok {
 		raw = cert.PublicKey // nil if its algorithm is not known

@@ -114,14 +114,7 @@ func (c *collector) read(data, text []byte, r Reading) error {
 	raw := r.Secret && r.Use != Public && r.Format != policy.FormatJWKS && r.Format != policy.FormatPEM
 	switch {
 	case isJSON(text, raw):
-		if r.Format == policy.FormatPEM {
-			return errors.New("is JSON; format PEM wants PEM blocks or a certificate")
-		}
-		err := c.jwks(text, r.Use)
-		if err != nil && raw && r.Use == Verify {
-			err = fmt.Errorf("%w; if it is an HMAC secret, say so with format: HMAC", err)
-		}
-		return err
+		return c.json(text, r, raw)
 	case r.Format == policy.FormatJWKS && hasPEM(text):
 		return errors.New("is PEM; format JWKS wants a JWK Set")
 	case r.Format == policy.FormatJWKS:
@@ -133,10 +126,15 @@ func (c *collector) read(data, text []byte, r Reading) error {
 	if der, ok := bareDER(data, text); ok {
 		return c.der(der, r.Use)
 	}
-	if problem := foreign(data, text); problem != "" {
-		return errors.New(problem)
-	}
+	return c.other(data, text, r, raw)
+}
+
+// other takes text that is neither JSON nor PEM nor DER for a secret, if raw says that it may be one.
+func (c *collector) other(data, text []byte, r Reading, raw bool) error {
+	problem := foreign(data, text)
 	switch {
+	case problem != "":
+		return errors.New(problem)
 	case raw:
 		return c.secret(data, r.Use)
 	case r.Use == Verify && r.Format != policy.FormatPEM:
@@ -144,6 +142,18 @@ func (c *collector) read(data, text []byte, r Reading) error {
 			"the issuer is HS256, HS384 or HS512, or with format: HMAC")
 	}
 	return errors.New("is neither a JWK Set nor PEM nor a certificate")
+}
+
+// json takes the keys of JSON text. raw says that a secret might be meant.
+func (c *collector) json(text []byte, r Reading, raw bool) error {
+	if r.Format == policy.FormatPEM {
+		return errors.New("is JSON; format PEM wants PEM blocks or a certificate")
+	}
+	err := c.jwks(text, r.Use)
+	if err != nil && raw && r.Use == Verify {
+		err = fmt.Errorf("%w; if it is an HMAC secret, say so with format: HMAC", err)
+	}
+	return err
 }
 
 // declaredSecret takes text that is said to be a secret, unless it is key material all the same.

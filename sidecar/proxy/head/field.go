@@ -109,7 +109,7 @@ func trim(b []byte) []byte {
 }
 
 // kindOf looks a name up by its length first, which settles most of them.
-func kindOf(name []byte) Kind { //nolint:gocyclo // a table
+func kindOf(name []byte) Kind { //nolint:gocyclo,funlen // a table
 	switch len(name) {
 	case 2:
 		return is(name, "te", TE)

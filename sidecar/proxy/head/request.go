@@ -80,7 +80,7 @@ type counts struct {
 }
 
 // understand reads from the fields what framing and forwarding need.
-func (r *Request) understand() error {
+func (r *Request) understand() error { //nolint:gocyclo // a table
 	var n counts
 	for i := range r.Fields {
 		f := &r.Fields[i]

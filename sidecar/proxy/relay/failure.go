@@ -53,9 +53,6 @@ func timedOut(err error) bool {
 func CauseOf(reason decision.Reason, err error) string {
 	var op *net.OpError
 	var bad head.Error
-	var no syscall.Errno
-	var untrusted *tls.CertificateVerificationError
-	var noTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &bad):
 		return bad.Error()
@@ -65,6 +62,23 @@ func CauseOf(reason decision.Reason, err error) string {
 		return "the application has not answered within --response-timeout"
 	case errors.As(err, &op):
 		return op.Error() // addresses and the system's message
+	}
+	cause := connectionCause(err)
+	switch {
+	case cause != "":
+		return cause
+	case reason == decision.UpstreamMalformed:
+		return "the application's answer is malformed"
+	}
+	return "the connection to the application failed"
+}
+
+// connectionCause is what may be said of a connection to the app that failed; empty if that is not known.
+func connectionCause(err error) string {
+	var no syscall.Errno
+	var untrusted *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	switch {
 	case errors.As(err, &no):
 		return no.Error()
 	case errors.Is(err, io.EOF):
@@ -77,8 +91,6 @@ func CauseOf(reason decision.Reason, err error) string {
 		return "the application does not speak TLS"
 	case errors.Is(err, context.Canceled):
 		return "the sidecar stops"
-	case reason == decision.UpstreamMalformed:
-		return "the application's answer is malformed"
 	}
-	return "the connection to the application failed"
+	return ""
 }

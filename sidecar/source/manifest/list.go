@@ -17,7 +17,7 @@ func (d *decoder) objects(n *yaml.Node, deep int) ([]*yaml.Node, error) {
 	}
 	var version, kind string
 	if d.texts(n, map[string]*string{"apiVersion": &version, "kind": &kind}) != nil || !isList(version, kind) {
-		return []*yaml.Node{n}, nil // what is wrong with it is said when it is read
+		return []*yaml.Node{n}, nil //nolint:nilerr // what is wrong with it is said when it is read
 	}
 	items := member(n, "items")
 	switch {
