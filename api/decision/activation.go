@@ -2,17 +2,14 @@ package decision
 
 import (
 	"encoding/json"
-	"errors"
 	"net/textproto"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/common/types/traits"
 )
 
 // activation gives CEL the variables of one evaluation, each made when it is asked for.
@@ -21,6 +18,9 @@ type activation struct {
 	request  *Request  // nil while claims alone are settled
 	path     string    // what request.path is: request.Path, or another reading of it
 	template *template // nil: no captures
+	reads    *reads    // the claims in token.kept
+
+	claimMap, headerMap keyed // space for variables
 }
 
 var _ cel.Activation = (*activation)(nil)
@@ -32,12 +32,9 @@ func (a *activation) Parent() cel.Activation { return nil }
 func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "claims":
-		if a.token.claims == nil {
-			return map[string]any{}, true
-		}
-		return map[string]any(a.token.claims), true
+		return a.claims(), true
 	case "issuer":
-		return a.token.issuer(), true
+		return a.issuer(), true
 	}
 	if a.request == nil {
 		return nil, false
@@ -49,6 +46,28 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.template.value(capture, a.request.Path)
 	}
 	return a.requestVariable(name)
+}
+
+// claims is the variable of that name.
+func (a *activation) claims() any {
+	switch {
+	case a.token.kept != nil:
+		a.claimMap = keyed{keptClaims{a}}
+		return &a.claimMap
+	case a.token.claims != nil:
+		return map[string]any(a.token.claims)
+	}
+	return map[string]any{}
+}
+
+// issuer is the variable of that name: iss, or the empty text.
+func (a *activation) issuer() string {
+	if a.token.kept != nil {
+		iss, _ := a.reads.find(a.token.kept, "iss")
+		text, _ := iss.(string)
+		return text
+	}
+	return a.token.claims.text("iss")
 }
 
 func (a *activation) requestVariable(name string) (any, bool) {
@@ -78,7 +97,8 @@ func (a *activation) requestVariable(name string) (any, bool) {
 		}
 		return r.ClientCert.SANs, true
 	case "request.headers":
-		return headers{r}, true
+		a.headerMap = keyed{headers{r}}
+		return &a.headerMap, true
 	case "request.query":
 		q, err := url.ParseQuery(r.RawQuery)
 		if err != nil { // two readers may read it in two ways
@@ -128,72 +148,32 @@ func numberToCEL(s string) ref.Val {
 	return types.Double(f)
 }
 
-// headers is request.headers: a map that is only asked for single keys, which are in lower case.
+// headers finds what request.headers is asked for. Names are in lower case.
 type headers struct {
 	request *Request
 }
 
-var (
-	_            traits.Mapper = headers{}
-	errHeaderMap               = errors.New("request.headers gives single headers only")
-)
-
-// Find returns the values of a header joined with ", " (RFC 9110 section 5.3).
-func (h headers) Find(key ref.Val) (ref.Val, bool) {
-	name, ok := key.(types.String)
-	if !ok {
-		return types.MaybeNoSuchOverloadErr(key), false
-	}
-	if strings.ToLower(string(name)) != string(name) {
+// find returns the values of a header joined with ", " (RFC 9110 section 5.3).
+func (h headers) find(name string) (ref.Val, bool) {
+	if strings.ToLower(name) != name {
 		return nil, false
 	}
-	values := h.request.header(textproto.CanonicalMIMEHeaderKey(string(name)))
+	values := h.request.header(textproto.CanonicalMIMEHeaderKey(name))
 	if len(values) == 0 {
 		return nil, false
 	}
 	return types.String(strings.Join(values, ", ")), true
 }
 
-// Get returns a header, or an error if there is none.
-func (h headers) Get(key ref.Val) ref.Val {
-	v, found := h.Find(key)
-	switch {
-	case found:
-		return v
-	case v != nil:
-		return v
+// keptClaims finds what claims are asked for in the Subject of a Pool.
+type keptClaims struct {
+	*activation
+}
+
+func (k keptClaims) find(name string) (ref.Val, bool) {
+	v, ok := k.reads.find(k.token.kept, name)
+	if !ok {
+		return nil, false
 	}
-	return types.NewErr("no such header")
+	return adapter{}.NativeToValue(v), true
 }
-
-// Contains reports whether a header is there.
-func (h headers) Contains(key ref.Val) ref.Val {
-	v, found := h.Find(key)
-	if v != nil && types.IsError(v) {
-		return v
-	}
-	return types.Bool(found)
-}
-
-// Size is an error, as are all methods below it: the compiler lets no expression get here.
-func (h headers) Size() ref.Val { return types.WrapErr(errHeaderMap) }
-
-// Iterator gives nothing.
-func (h headers) Iterator() traits.Iterator {
-	return types.NewDynamicList(adapter{}, []any{}).Iterator()
-}
-
-// Equal is an error.
-func (h headers) Equal(ref.Val) ref.Val { return types.WrapErr(errHeaderMap) }
-
-// ConvertToNative is an error.
-func (h headers) ConvertToNative(reflect.Type) (any, error) { return nil, errHeaderMap }
-
-// ConvertToType is an error.
-func (h headers) ConvertToType(ref.Type) ref.Val { return types.WrapErr(errHeaderMap) }
-
-// Type returns map.
-func (h headers) Type() ref.Type { return types.MapType }
-
-// Value returns the map itself.
-func (h headers) Value() any { return h }

@@ -45,7 +45,7 @@ func (p *Program) decide(r *Request, s *Subject, record *recorder) Decision {
 	if s == nil {
 		s = p.nobody
 	}
-	if s.program != p {
+	if !s.of(p) {
 		return Decision{Reason: InternalError}
 	}
 	if r.Path == "" || r.Path[0] != '/' {
@@ -135,6 +135,7 @@ func (j *judge) decideWhen(route *route) (holds bool, problem string) {
 	r := route.rule
 	a := activation{
 		token: r.seen(j.subject.token(r.group)), request: j.request, path: j.request.Path, template: route.template,
+		reads: &j.program.reads,
 	}
 	holds, problem = r.decideWhen(&a)
 	for _, reading := range j.request.Readings {

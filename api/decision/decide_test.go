@@ -12,6 +12,7 @@ import (
 // checkExplain fails unless Explain comes to the same decision for reasons that bear it out.
 func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *decision.Subject, d decision.Decision) {
 	t.Helper()
+	checkPool(t, p, r, s, d)
 	e := p.Explain(r, s)
 	if diff := cmp.Diff(d, e.Decision); diff != "" {
 		t.Errorf("Explain decides otherwise (-Decide +Explain):\n%s", diff)

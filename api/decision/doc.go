@@ -9,6 +9,8 @@
 //	subject := program.Bind(claims, verified)     // once a token; safe to cache and share
 //	verdict := program.Decide(&request, subject)  // zero Decision denies
 //
+// Where Subjects are kept by the ten thousand, a Pool makes them small: without the claims that nothing reads any more.
+//
 // Policies and rules are sets: neither order nor number of teams changes a verdict. A deny rule that fits refuses;
 // else an allow rule that fits lets the request through; else the request is refused. An error while evaluating a CEL
 // expression never opens anything: in an allow rule it means "does not fit", in a deny rule "fits".

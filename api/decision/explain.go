@@ -70,7 +70,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 	if s == nil {
 		s = p.nobody
 	}
-	if s.program != p || e.Decision.Reason == BadPath {
+	if !s.of(p) || e.Decision.Reason == BadPath {
 		return e
 	}
 	for _, rule := range p.rules {

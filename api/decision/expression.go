@@ -66,6 +66,7 @@ type expression struct {
 	program      cel.Program
 	readsRequest bool // reads anything but claims and issuer
 	readsToken   bool // reads claims or issuer
+	claims       reads
 }
 
 // expressionError is what is wrong with an expression, and what is expected.
@@ -119,7 +120,9 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if err != nil {
 		return nil, &expressionError{oneLine(err.Error()), "an expression that can be evaluated"}
 	}
-	return &expression{program: program, readsRequest: reads.request, readsToken: reads.token}, nil
+	return &expression{
+		program: program, readsRequest: reads.request, readsToken: reads.token, claims: readsOf(checked.NativeRep()),
+	}, nil
 }
 
 // env returns the environment for a sorted set of captures.

@@ -24,7 +24,8 @@ func (c *compiler) link() {
 	if last := len(p.groups) - 1; len(c.audits) == 1 {
 		p.audit = newVerdicts(p, last)
 	}
-	p.nobody = &Subject{program: p}
+	p.reads = newReads(p.rules)
+	p.nobody = &Subject{settled: &settled{program: p}}
 	p.nobody.settle()
 }
 

@@ -63,6 +63,7 @@ type Program struct {
 	issuers []Issuer
 	routes  *node
 	nobody  *Subject // the verdicts for a request without a token
+	reads   reads    // claims that conditions on requests look at
 	paths   PathOptions
 	enforce bool
 	closes  bool     // streams end with their token

@@ -47,10 +47,9 @@ func (r *rule) conditions() string {
 // token is what a rule sees of a request's token. The zero token is none.
 type token struct {
 	claims   Claims
+	kept     []any     // instead of claims in a Subject of a Pool
 	verified IssuerSet // empty: no token
 }
-
-func (t token) issuer() string { return t.claims.text("iss") }
 
 // seen returns what the rule may see of a token: an allow rule trusts the issuers of its own policy alone, since what
 // another team trusts must not open anything here. A deny rule takes every verified token into account.

@@ -5,8 +5,14 @@ import "math/bits"
 // Subject is a verified token bound to a Program: its claims and, for each rule, whether the conditions on claims hold.
 // It is immutable: safe to cache with the token and to share. A nil *Subject stands for a request without a token.
 type Subject struct {
+	*settled
+	claims Claims // nil in a Subject of a Pool
+	kept   []any  // in a Subject of a Pool: the claims that conditions on requests read, in the order of Program.reads
+}
+
+// settled is how the conditions on claims alone turned out. It is immutable.
+type settled struct {
 	program  *Program
-	claims   Claims
 	verified IssuerSet
 	bound    bool      // made by Bind; false for nobody
 	fits     []uint64  // rules whose conditions hold, CEL over the request aside
@@ -24,18 +30,21 @@ type lacking struct {
 // for.
 func (p *Program) Bind(claims Claims, verified IssuerSet) *Subject {
 	if p == nil {
-		return &Subject{bound: true}
+		return &Subject{settled: &settled{bound: true}}
 	}
 	if n := len(p.issuers); n < MaxIssuers {
 		verified &= 1<<n - 1
 	}
-	s := &Subject{program: p, claims: claims, verified: verified, bound: true}
+	s := &Subject{settled: &settled{program: p, verified: verified, bound: true}, claims: claims}
 	if verified == 0 {
 		s.claims = nil
 	}
 	s.settle()
 	return s
 }
+
+// of reports whether the Subject was bound to the Program. The zero Subject is of none.
+func (s *Subject) of(p *Program) bool { return s.settled != nil && s.program == p }
 
 // settle fills in the verdicts.
 func (s *Subject) settle() {
@@ -63,11 +72,11 @@ func (s *Subject) token(group int) token {
 	if s.verified&s.program.groups[group].issuers == 0 {
 		return token{}
 	}
-	return token{claims: s.claims, verified: s.verified}
+	return token{claims: s.claims, kept: s.kept, verified: s.verified}
 }
 
 // lackingScopes returns the scopes that the token lacks for a rule of butScope.
-func (s *Subject) lackingScopes(rule int) []string {
+func (s *settled) lackingScopes(rule int) []string {
 	for _, l := range s.lacking {
 		if l.rule == rule {
 			return l.scopes
@@ -76,8 +85,8 @@ func (s *Subject) lackingScopes(rule int) []string {
 	return nil
 }
 
-// Claims returns the claims that were bound; nil for no token, or one that no issuer vouches for. The caller must not
-// change them.
+// Claims returns the claims that were bound; nil for no token, for one that no issuer vouches for, and for a Subject of a
+// Pool. The caller must not change them.
 func (s *Subject) Claims() Claims {
 	if s == nil {
 		return nil
@@ -87,19 +96,10 @@ func (s *Subject) Claims() Claims {
 
 // Verified returns the issuers that vouch for the token.
 func (s *Subject) Verified() IssuerSet {
-	if s == nil {
+	if s == nil || s.settled == nil {
 		return 0
 	}
 	return s.verified
-}
-
-// Size returns about how many bytes of memory the verdicts take, without the claims.
-func (s *Subject) Size() int {
-	if s == nil {
-		return 0
-	}
-	const subject, entry = 144, 32
-	return subject + 8*len(s.fits) + 8*len(s.butScope) + entry*cap(s.lacking)
 }
 
 // first returns the number of the first rule in a word of rules.

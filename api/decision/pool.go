@@ -1,0 +1,145 @@
+package decision
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// maxShared bounds the verdicts that a Pool shares. Tokens differ in far fewer ways than there are tokens; where they do
+// not, a Subject has verdicts of its own.
+const maxShared = 1024
+
+// Pool makes Subjects that are to be kept in great number: they share their verdicts where these are alike, and of the
+// claims they hold what conditions on requests read. It is safe for concurrent use.
+type Pool struct {
+	program *Program
+
+	mu     sync.Mutex
+	shared map[string]*Subject // guarded by mu; by verdicts, without claims
+}
+
+// NewPool returns a pool of Subjects of the Program.
+func (p *Program) NewPool() *Pool { return &Pool{program: p, shared: map[string]*Subject{}} }
+
+// Bind is Program.Bind for a Subject that Decide judges alike, but that is of no use to Explain. bytes is the memory that
+// the Subject takes and shares with no other.
+func (p *Pool) Bind(claims Claims, verified IssuerSet) (s *Subject, bytes int) {
+	full := p.program.Bind(claims, verified)
+	if p.program == nil {
+		return full, 0
+	}
+	common, bytes := p.share(full.settled)
+	switch reads := &p.program.reads; {
+	case full.claims == nil || !reads.all && len(reads.names) == 0:
+		return common, bytes
+	case reads.all:
+		return &Subject{settled: common.settled, claims: full.claims}, bytes + subjectBytes + sizeOf(map[string]any(full.claims))
+	default:
+		kept := reads.of(full.claims)
+		return &Subject{settled: common.settled, kept: kept}, bytes + subjectBytes + sizeOf(kept) - interfaceBytes
+	}
+}
+
+// share returns a Subject without claims that has these verdicts, and the bytes that it takes if it is not shared.
+func (p *Pool) share(v *settled) (*Subject, int) {
+	key := v.key()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.shared[key]; ok {
+		return s, 0
+	}
+	s := &Subject{settled: v}
+	if len(p.shared) < maxShared {
+		p.shared[key] = s
+		return s, 0
+	}
+	return s, subjectBytes + v.size()
+}
+
+// key is the same for verdicts of one Program that are alike.
+func (v *settled) key() string {
+	key := binary.AppendUvarint(nil, uint64(v.verified))
+	for _, words := range [][]uint64{v.fits, v.butScope} {
+		for _, w := range words {
+			key = binary.AppendUvarint(key, w)
+		}
+	}
+	for _, l := range v.lacking {
+		key = binary.AppendUvarint(key, uint64(len(l.scopes)))
+		for _, s := range l.scopes {
+			key = binary.AppendUvarint(key, uint64(len(s)))
+			key = append(key, s...)
+		}
+	}
+	return string(key)
+}
+
+// size is the memory of verdicts, in bytes.
+func (v *settled) size() int {
+	n := int(unsafe.Sizeof(*v)) + 8*(len(v.fits)+len(v.butScope)) + int(unsafe.Sizeof(lacking{}))*cap(v.lacking)
+	for _, l := range v.lacking {
+		n += textBytes * cap(l.scopes) // the texts are the policy's
+	}
+	return n
+}
+
+const (
+	subjectBytes   = int(unsafe.Sizeof(Subject{}))
+	interfaceBytes = int(unsafe.Sizeof(any(nil)))
+	textBytes      = int(unsafe.Sizeof(""))
+)
+
+// sizeOf is about the memory of a claim's value, in bytes, with the interface that holds it.
+func sizeOf(v any) int {
+	n := interfaceBytes
+	switch v := v.(type) {
+	case string:
+		n += textBytes + roundUp(len(v))
+	case json.Number:
+		n += textBytes + roundUp(len(v))
+	case []any:
+		n += textBytes + textBytes/2
+		for _, e := range v {
+			n += sizeOf(e)
+		}
+	case map[string]any:
+		const head, group, places = 48, 8, 8 // of a Go map: a head, and groups of 8 places
+		n += head
+		for range max(1, (len(v)+places-2)/(places-1)) {
+			n += group + places*(textBytes+interfaceBytes)
+		}
+		for name, e := range v {
+			n += roundUp(len(name)) + sizeOf(e) - interfaceBytes
+		}
+	}
+	return n
+}
+
+// roundUp is what the allocator makes of small sizes.
+func roundUp(n int) int { return (n + 15) &^ 15 }
+
+// cloneClaim copies a claim's value, texts included.
+func cloneClaim(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.Clone(v)
+	case json.Number:
+		return json.Number(strings.Clone(string(v)))
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = cloneClaim(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			out[strings.Clone(name)] = cloneClaim(e)
+		}
+		return out
+	}
+	return v
+}
