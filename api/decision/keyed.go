@@ -58,7 +58,9 @@ func (k *keyed) Contains(key ref.Val) ref.Val {
 func (k *keyed) Size() ref.Val { return types.WrapErr(errKeyed) }
 
 // Iterator gives nothing.
-func (k *keyed) Iterator() traits.Iterator { return types.NewDynamicList(adapter{}, []any{}).Iterator() }
+func (k *keyed) Iterator() traits.Iterator {
+	return types.NewDynamicList(adapter{}, []any{}).Iterator()
+}
 
 // Equal is an error.
 func (k *keyed) Equal(ref.Val) ref.Val { return types.WrapErr(errKeyed) }

@@ -39,7 +39,10 @@ func (p *Pool) Bind(claims Claims, verified IssuerSet) (s *Subject, bytes int) {
 		return &Subject{settled: common.settled, claims: full.claims}, bytes + subjectBytes + sizeOf(map[string]any(full.claims))
 	default:
 		kept := reads.of(full.claims)
-		return &Subject{settled: common.settled, kept: kept}, bytes + subjectBytes + sizeOf(kept) - interfaceBytes
+		for _, v := range kept {
+			bytes += sizeOf(v)
+		}
+		return &Subject{settled: common.settled, kept: kept}, bytes + subjectBytes
 	}
 }
 
@@ -87,7 +90,7 @@ func (v *settled) size() int {
 }
 
 const (
-	subjectBytes   = int(unsafe.Sizeof(Subject{}))
+	subjectBytes   = (int(unsafe.Sizeof(Subject{})) + 15) &^ 15
 	interfaceBytes = int(unsafe.Sizeof(any(nil)))
 	textBytes      = int(unsafe.Sizeof(""))
 )

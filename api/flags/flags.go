@@ -69,7 +69,7 @@ func (v *Values) defineSizes(fs *pflag.FlagSet) {
 	fs.IntVar(&v.HTTP2Connections, "max-http2-connections", 5000, "most open connections of HTTP/2 clients; others wait, as long as --read-header-timeout")
 	fs.IntVar(&v.HTTP2Requests, "max-http2-requests", 3000, "most concurrent requests of all HTTP/2 clients, others get 503")
 	fs.IntVar(&v.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
-	fs.Int64Var(&v.TokenCacheBytes, "token-cache-bytes", 8<<20, "most bytes for verified tokens; 0: no cache")
+	fs.Int64Var(&v.TokenCacheBytes, "token-cache-bytes", 24<<20, "most bytes for verified tokens; 0: no cache")
 }
 
 func (v *Values) defineTimes(fs *pflag.FlagSet) {

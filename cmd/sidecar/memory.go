@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
 )
 
 // limitMemory tells the garbage collector of the container's memory limit, unless GOMEMLIMIT does: a tenth is left for
@@ -22,6 +24,16 @@ func limitMemory(log logr.Logger) {
 	}
 	debug.SetMemoryLimit(limit / 10 * 9)
 	log.V(1).Info("memory limit found", "bytes", limit)
+}
+
+// boundCache returns how many bytes the cache of verified tokens may have: what was asked for; the default where the memory
+// limit is four times that or more, else a quarter of the limit, so that a pod with little memory is not ended for want of it.
+func boundCache(asked, limit int64, log logr.Logger) int64 {
+	if asked != gate.DefaultCacheBytes || asked <= limit/4 {
+		return asked
+	}
+	log.V(1).Info("the cache of verified tokens has a quarter of the memory limit", "bytes", limit/4)
+	return max(limit/4, 1)
 }
 
 // containerLimit is the memory limit of the process's control group, in bytes; 0 if there is none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -72,6 +73,7 @@ type rules interface {
 
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	limitMemory(log)
+	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
 	s.gate = gate.New(gate.Options{
 		OnUnknownKey: func(id string) { s.rules.UnknownKey(id) },

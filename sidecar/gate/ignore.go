@@ -38,7 +38,7 @@ func (s *Snapshot) valid(r *decision.Request, g *Gate) *decision.Subject {
 		return nil
 	}
 	b := s.who(&s.enforce, f, r.Now)
-	if b.reason != "" || s.revoked(&b.verified, r.Now, g) {
+	if b.refused != nil || s.revoked(b, r.Now, g) {
 		return nil
 	}
 	return b.subject

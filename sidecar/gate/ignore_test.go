@@ -41,7 +41,7 @@ func TestNoRefusalComesOfATokenThatIsIgnored(t *testing.T) {
 		if !v.Forward || v.Reason != decision.Allowed || v.Rule != "metrics" || !v.TokenIgnored {
 			t.Errorf("%s: forwarded %v, %s by %q", name, v.Forward, v.Reason, v.Rule)
 		}
-		if len(v.Edit.Set) > 0 || v.Issuer+v.Subject+v.KeyID != "" || !v.Edit.Remove("x_user") || v.Edit.Remove("Authorization") {
+		if v.Edit.Set.Len() > 0 || v.Issuer+v.Subject+v.KeyID != "" || !v.Edit.Remove("x_user") || v.Edit.Remove("Authorization") {
 			t.Errorf("%s: the app is told of somebody: %+v", name, v)
 		}
 	}
@@ -76,8 +76,8 @@ func TestAnIgnoredTokenIsNoWayAroundADenyRule(t *testing.T) {
 		"who has none, as anybody could": {nil, decision.Allowed},
 	} {
 		v := g.Judge(get("/metrics", tt.headers...))
-		if v.Reason != tt.want || len(v.Edit.Set) > 0 || v.TokenIgnored != v.Forward {
-			t.Errorf("%s: %s, want %s; identity %v", name, v.Reason, tt.want, v.Edit.Set)
+		if v.Reason != tt.want || v.Edit.Set.Len() > 0 || v.TokenIgnored != v.Forward {
+			t.Errorf("%s: %s, want %s; identity %v", name, v.Reason, tt.want, fieldsOf(v))
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	found, b, reason, asked := s.identify(&s.enforce, r, g)
 	var subject *decision.Subject
 	if b != nil {
-		v.KeyID, v.Issuer, v.Subject = b.keyID, b.verified.Issuer, b.verified.Subject
+		b.tell(v)
 		subject = b.subject
 	}
 	if reason != "" {
@@ -82,7 +82,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	v.Host, v.Target, v.MaxBody = sh.hostPort, sh.target(), d.MaxBody
 	if b != nil && s.program.CloseOnExpiry() {
-		v.Until = b.until
+		v.Until = b.end()
 	}
 	s.edit(r, &found, b, &v.Edit)
 	v.Forward = true
@@ -96,19 +96,19 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 		return f, nil, reason, asked
 	}
 	b = s.who(sd, f, r.Now)
-	if b.reason != "" {
-		return f, b, b.reason, g.report(b.unknown, r.Now)
+	if no := b.refused; no != nil {
+		return f, b, no.reason, g.report(no.unknown, r.Now)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
-	if s.revoked(&b.verified, r.Now, g) {
+	if s.revoked(b, r.Now, g) {
 		return f, b, decision.Revoked, asked
 	}
 	return f, b, "", asked
 }
 
 // revoked reports whether a verified token was taken back, or what it is bound to is gone.
-func (s *Snapshot) revoked(v *token.Verified, now time.Time, g *Gate) bool {
-	return s.revocations.Revoked(v, now) || g.gone.Has(v.Pod) || g.gone.Has(v.Account)
+func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) bool {
+	return s.revocations.Revoked(b.marks, now) || b.bound != nil && (g.gone.Has(b.bound.pod) || g.gone.Has(b.bound.account))
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;
@@ -158,7 +158,7 @@ func (s *Snapshot) edit(r *decision.Request, found *token.Found, b *bearer, e *E
 	if b == nil {
 		return
 	}
-	e.Set = b.fields
+	e.Set = b.identity()
 	switch found.Kind {
 	case token.InHeader:
 		if s.strip {

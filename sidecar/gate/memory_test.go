@@ -54,7 +54,7 @@ func TestNothingOfARequestIsKept(t *testing.T) {
 				t.Errorf("%s: forwarded to %s %s", sub, v.Host, v.Target)
 			}
 			g.Judge(b.request("/zzzzzzzzzzz", strings.Repeat("z", len(token)))) // overwrites all of it
-			kept := []any{v.Forward, v.Reason, v.Policy, v.Rule, v.Issuer, v.Subject, v.KeyID, v.Edit.Set}
+			kept := []any{v.Forward, v.Reason, v.Policy, v.Rule, v.Issuer, v.Subject, v.KeyID, fieldsOf(v)}
 			want := []any{true, decision.Allowed, "shop/orders", "own", corp.URL, sub, corp.KeyID, []gate.Field{{Name: "X-User", Value: sub}}}
 			if diff := cmp.Diff(want, kept); diff != "" {
 				t.Errorf("%s: %s", sub, diff)

@@ -96,7 +96,7 @@ type Edit struct {
 	// Replace has fields from which a token was cut out.
 	Replace []Replacement
 	// Set has the identity headers. Remove holds for each of their names.
-	Set []Field
+	Set Fields
 	// AnswerProtocol, if not empty, is the Sec-WebSocket-Protocol of a 101 answer that names none. The client offered
 	// only the subprotocol that announced its token, which the app does not see; browsers insist on an answer to an
 	// offer (RFC 6455 section 4.1).

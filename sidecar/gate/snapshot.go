@@ -17,15 +17,16 @@ import (
 type SnapshotOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// CacheBytes bounds the cache of verified tokens; 0 means 8 MiB, a negative number no cache.
+	// CacheBytes bounds the cache of verified tokens; 0 means DefaultCacheBytes, a negative number no cache.
 	CacheBytes int64
 	// OnLeftOut is told of each identity header that a token cannot give, when the token is verified; nil: nobody is. It
 	// must not block.
 	OnLeftOut func(LeftOut)
 }
 
-// DefaultCacheBytes is the default bound of the cache of verified tokens.
-const DefaultCacheBytes = 8 << 20
+// DefaultCacheBytes is the default bound of the cache of verified tokens: room for 50,000 at 350 bytes each, for the
+// texts of those that are used most, and for some more identity headers.
+const DefaultCacheBytes = 24 << 20
 
 // Snapshot is a bundle ready to judge requests. It is immutable but for its cache, which starts empty, so that nothing
 // verified under other keys, revocations or policies outlives them. It is safe for concurrent use.
@@ -44,7 +45,9 @@ type Snapshot struct {
 	enforce     side
 	audit       side
 	auditing    bool // there are Audit policies
-	cache       *token.Cache[*bearer]
+	cache       *token.Cache[bearer]
+	subjects    *decision.Pool
+	commons     commons
 }
 
 // side is the issuers of one mode: tokens are looked for and verified separately for Enforce and for Audit policies, so
@@ -83,8 +86,9 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	s := &Snapshot{
 		version: version, built: now, issuers: len(program.Issuers()), program: program,
 		revocations: token.NewRevocations(revocations(b), now),
-		cache:       token.NewCache[*bearer](max(o.CacheBytes, 0)),
-		onLeftOut:   o.OnLeftOut,
+		cache:       token.NewCache[bearer](max(o.CacheBytes, 0)),
+		subjects:    program.NewPool(), commons: commons{met: map[commonKey]*common{}},
+		onLeftOut: o.OnLeftOut,
 	}
 	for _, p := range compiled {
 		s.policies = append(s.policies, p.ID())

@@ -193,7 +193,7 @@ func TestAuditPoliciesChangeNothing(t *testing.T) {
 				if diff := cmp.Diff([]decision.AuditResult{tt.want}, v.Audit); !v.Forward || diff != "" {
 					t.Errorf("%s: forward %v, %s\n%s", which, v.Forward, v.Reason, diff)
 				}
-				if v.Edit.Remove("X-User") || len(v.Edit.Set) > 0 {
+				if v.Edit.Remove("X-User") || v.Edit.Set.Len() > 0 {
 					t.Errorf("%s: identity headers of an Audit policy were touched", which)
 				}
 			}

@@ -135,7 +135,8 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	if id := pr.Out.Header[requestID]; len(id) != 1 || !relay.SaneID(id[0]) {
 		pr.Out.Header[requestID] = []string{relay.NewID()}
 	}
-	for _, s := range v.Edit.Set {
+	for i := range v.Edit.Set.Len() {
+		s := v.Edit.Set.At(i)
 		pr.Out.Header[s.Name] = []string{s.Value}
 	}
 	forwardTrailers(pr, v.Edit)

@@ -130,26 +130,59 @@ func (t *Revocations) after(i int) int {
 	return i
 }
 
-// Revoked reports whether an entry that has not expired takes the token back, by its jti, sub or sid together with its
-// iss. An entry with issuedBefore takes back tokens without iat too. A nil table takes nothing back.
-func (t *Revocations) Revoked(v *Verified, now time.Time) bool {
+// Marks are what a table needs to know of a token to tell whether it is taken back: they take the place of the token's
+// own texts where a token is kept. They are good for the table that made them alone. The zero Marks are of a token that
+// nothing takes back.
+type Marks struct {
+	hashes [len(kinds)]uint64 // by kind; 0: the token has no such claim
+	issued int64              // iat, in seconds since 1970; notIssued without one
+}
+
+// kinds are what a token can be taken back by.
+var kinds = [...]byte{byJTI, bySubject, bySession}
+
+// notIssued is before every time, so that an entry with issuedBefore takes back tokens without iat too.
+const notIssued = math.MinInt64
+
+// Marks returns those of a token, by its jti, sub and sid, each together with its iss.
+func (t *Revocations) Marks(v *Verified) Marks {
+	if t == nil || t.n == 0 {
+		return Marks{}
+	}
+	m := Marks{issued: notIssued}
+	if !v.IssuedAt.IsZero() {
+		m.issued = v.IssuedAt.Unix()
+	}
+	for i, value := range [len(kinds)]string{v.JTI, v.Subject, v.Session} {
+		if value != "" {
+			m.hashes[i] = t.hash(v.Issuer, kinds[i], value)
+		}
+	}
+	return m
+}
+
+// Revoked reports whether an entry that has not expired takes a token with these marks back. A nil table takes nothing
+// back.
+func (t *Revocations) Revoked(m Marks, now time.Time) bool {
 	if t == nil || t.n == 0 {
 		return false
 	}
-	return v.JTI != "" && t.lookup(byJTI, v.JTI, v, now) ||
-		v.Subject != "" && t.lookup(bySubject, v.Subject, v, now) ||
-		v.Session != "" && t.lookup(bySession, v.Session, v, now)
+	at := now.Unix()
+	for _, hash := range m.hashes {
+		if hash != 0 && t.lookup(hash, m.issued, at) {
+			return true
+		}
+	}
+	return false
 }
 
-func (t *Revocations) lookup(kind byte, value string, v *Verified, now time.Time) bool {
-	hash := t.hash(v.Issuer, kind, value)
-	at, issued := now.Unix(), v.IssuedAt.Unix()
+func (t *Revocations) lookup(hash uint64, issued, at int64) bool {
 	for i := t.home(hash); t.slots[i].hash != 0; i = t.after(i) {
 		r := t.slots[i]
 		if r.hash != hash || r.expires != forever && at >= int64(r.expires) {
 			continue
 		}
-		if r.issuedBefore == forever || v.IssuedAt.IsZero() || issued < int64(r.issuedBefore) {
+		if r.issuedBefore == forever || issued < int64(r.issuedBefore) {
 			return true
 		}
 	}

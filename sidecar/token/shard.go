@@ -1,19 +1,68 @@
 package token
 
 import (
+	"math"
 	"math/bits"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// entryOverhead is what an entry costs besides its value and its token's text, in bytes: the node and its bucket.
-	entryOverhead = 160
-	// bytesPerBucket sizes the table: cached tokens take a few kilobytes each, so a bucket rarely has two.
-	bytesPerBucket = 1 << 10
+	// bytesPerBucket sizes the table: cached tokens take a few hundred bytes each, so a bucket rarely has two.
+	bytesPerBucket = 512
+	// bucketBytes is what an entry's part of the table takes, in bytes: there are one to two buckets for each, if the
+	// cache is full.
+	bucketBytes = 12
 )
+
+// node is one entry. It is immutable but for its links and its heat.
+type node[T any] struct {
+	hash     uint64
+	digest   digest
+	expiry   int64                   // in nanoseconds since 1970; never: math.MaxInt64
+	length   uint32                  // of the token, in bytes
+	location int32                   // where it was found
+	heat     atomic.Uint32           // 0: not used since the hand last came by; else how often it was found, modulo frequentAfter
+	bytes    uint32                  // with all that it refers to alone
+	below    atomic.Pointer[node[T]] // the next in its bucket; written with the shard's mu held
+	prev     *node[T]                // guarded by the shard's mu, as is next
+	next     *node[T]
+	value    T
+}
+
+// until is a time as a node has it. Times beyond those that fit end early, in the year 2262.
+func until(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MaxInt64
+	}
+	if t.Unix() >= math.MaxInt64/int64(time.Second) {
+		return math.MaxInt64 - 1
+	}
+	return t.UnixNano()
+}
+
+func (n *node[T]) expired(now time.Time) bool { return now.UnixNano() >= n.expiry }
+
+// is reports whether the entry is that of a key. The token is digested only if all else agrees.
+func (n *node[T]) is(hash uint64, k cacheKey, d *digester) bool {
+	return n.hash == hash && int(n.location) == k.location && int(n.length) == len(k.raw) && n.digest == d.of(k.raw)
+}
+
+// mark notes that the entry was used.
+func (n *node[T]) mark() {
+	if n.heat.Load() == 0 {
+		n.heat.Store(1)
+	}
+}
+
+// use counts that the entry was found, from 1 to frequentAfter and again from 1. A count that gets lost between two
+// callers does no harm.
+func (n *node[T]) use() uint32 {
+	heat := n.heat.Load()%frequentAfter + 1
+	n.heat.Store(heat)
+	return heat
+}
 
 // shard is a part of the cache: a hash table that is read without a lock, and a ring of its entries for eviction by
 // CLOCK: what was used since the hand last came by stays for another round, so the hand pushes out what was not used
@@ -46,54 +95,40 @@ func (s *shard[T]) bucket(hash uint64) *atomic.Pointer[node[T]] {
 }
 
 // find returns the entry of a key, expired or not. A node that is dropped meanwhile still leads on to those below it.
-func (s *shard[T]) find(hash uint64, k cacheKey) *node[T] {
+func (s *shard[T]) find(hash uint64, k cacheKey, d *digester) *node[T] {
 	for n := s.bucket(hash).Load(); n != nil; n = n.below.Load() {
-		if n.hash == hash && n.key == k {
+		if n.is(hash, k, d) {
 			return n
 		}
 	}
 	return nil
 }
 
-// get returns the value of an entry that has not expired, and marks it as used. mu need not be held.
-func (s *shard[T]) get(hash uint64, k cacheKey, now time.Time) (value T, ok bool) {
-	n := s.find(hash, k)
+// get returns an entry that has not expired, or nil, and counts it. mu need not be held.
+func (s *shard[T]) get(hash uint64, k cacheKey, now time.Time, d *digester) *node[T] {
+	n := s.find(hash, k, d)
 	if n == nil || n.expired(now) {
-		return value, false
-	}
-	if !n.used.Load() {
-		n.used.Store(true)
+		return nil
 	}
 	s.hits.Add(1)
-	return n.value, true
+	return n
 }
 
-func (n *node[T]) expired(now time.Time) bool { return !n.expiry.IsZero() && !now.Before(n.expiry) }
-
 // dropExpired takes out an entry that must not be handed out any more. Called with mu held.
-func (s *shard[T]) dropExpired(hash uint64, k cacheKey, now time.Time) {
-	if n := s.find(hash, k); n != nil && n.expired(now) {
+func (s *shard[T]) dropExpired(hash uint64, k cacheKey, now time.Time, d *digester) {
+	if n := s.find(hash, k, d); n != nil && n.expired(now) {
 		s.drop(n)
 	}
 }
 
-// put adds an entry, with a copy of the token's text, and makes room for it. Called with mu held.
-func (s *shard[T]) put(hash uint64, k cacheKey, e Entry[T]) {
-	if old := s.find(hash, k); old != nil {
-		s.drop(old)
-	}
-	bytes := int64(e.Bytes+len(k.raw)) + entryOverhead
-	if bytes > s.max {
-		return
-	}
-	k.raw = strings.Clone(k.raw)
-	n := &node[T]{hash: hash, key: k, value: e.Value, expiry: e.Expiry, bytes: bytes}
-	for s.bytes+n.bytes > s.max {
+// put adds an entry, which is not larger than the shard, and makes room for it. Called with mu held.
+func (s *shard[T]) put(n *node[T]) {
+	for s.bytes+int64(n.bytes) > s.max {
 		s.evict()
 	}
-	n.below.Store(s.bucket(hash).Load())
-	s.bucket(hash).Store(n)
-	s.bytes += n.bytes
+	n.below.Store(s.bucket(n.hash).Load())
+	s.bucket(n.hash).Store(n)
+	s.bytes += int64(n.bytes)
 	s.entries++
 	s.append(n)
 }
@@ -103,7 +138,7 @@ func (s *shard[T]) put(hash uint64, k cacheKey, e Entry[T]) {
 func (s *shard[T]) evict() {
 	for range s.entries {
 		n := s.ring.next
-		if !n.used.Swap(false) {
+		if n.heat.Swap(0) == 0 {
 			break
 		}
 		n.prev.next, n.next.prev = n.next, n.prev
@@ -127,6 +162,6 @@ func (s *shard[T]) drop(n *node[T]) {
 	}
 	at.Store(n.below.Load())
 	n.prev.next, n.next.prev = n.next, n.prev
-	s.bytes -= n.bytes
+	s.bytes -= int64(n.bytes)
 	s.entries--
 }

@@ -183,7 +183,8 @@ func newReport(v gate.Verdict) Report {
 		return r
 	}
 	r.Target = v.Target
-	for _, f := range v.Edit.Set {
+	for i := range v.Edit.Set.Len() {
+		f := v.Edit.Set.At(i)
 		r.Headers = append(r.Headers, f.Name+": "+f.Value)
 	}
 	return r

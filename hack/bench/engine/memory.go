@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/mint"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -23,15 +23,15 @@ func revocations(out io.Writer) error {
 	}
 	now := time.Now()
 	table := token.NewRevocations([]policy.Revocation{list}, now)
-	// A thousand tokens in turns: their texts are at hand, as a request's are, and their slots all over the table.
-	var known, unknown [1024]token.Verified
+	// A thousand tokens in turns: their marks are at hand, as a cached token's are, and their slots all over the table.
+	var known, unknown [1024]token.Marks
 	for i := range known {
-		known[i] = token.Verified{Issuer: issuerURL, JTI: strings.Clone(list.Entries[i*(entries/len(known))].JTI)}
-		unknown[i] = token.Verified{Issuer: issuerURL, JTI: fmt.Sprintf("8d1f6a34-1d1c-4bb5-9f0f-%012d", i)}
+		known[i] = table.Marks(&token.Verified{Issuer: issuerURL, JTI: list.Entries[i*(entries/len(known))].JTI})
+		unknown[i] = table.Marks(&token.Verified{Issuer: issuerURL, JTI: fmt.Sprintf("8d1f6a34-1d1c-4bb5-9f0f-%012d", i)})
 	}
-	lookup := func(tokens *[1024]token.Verified) func() {
+	lookup := func(tokens *[1024]token.Marks) func() {
 		i := 0
-		return func() { table.Revoked(&tokens[i%len(tokens)], now); i++ }
+		return func() { table.Revoked(tokens[i%len(tokens)], now); i++ }
 	}
 	ns := fastest(lookup(&known), lookup(&unknown))
 	fmt.Fprintln(out, "Revocation by jti, a million entries:\tns a lookup\tbytes an entry\ttarget\t")
@@ -41,9 +41,10 @@ func revocations(out io.Writer) error {
 	return nil
 }
 
-// memory prints what a cached token takes, as the heap grows and as the cache accounts for it.
+// memory prints what cached tokens take, as the heap grows and as the cache accounts for it, and what it takes to find
+// one, for so many tokens that come in turns. The cache is the default one, and what it has for itself counts, as do its
+// texts of the tokens that are used most.
 func memory(out io.Writer) error {
-	const tokens = 20_000
 	k, err := newKey("EdDSA")
 	if err != nil {
 		return err
@@ -53,36 +54,57 @@ func memory(out io.Writer) error {
 		Rules:   []policy.Rule{rule(0)},
 		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}},
 	}
-	g, err := newGate([]bundle.Object{{Namespace: "shop", Name: "orders", Spec: spec}}, 1<<30)
-	if err != nil {
-		return err
-	}
-	signed := make([]string, tokens)
-	length := 0
-	for i := range signed {
-		c := claims(time.Now())
-		c["jti"] = fmt.Sprintf("0f7c2a3e-90c8-4d3e-b9d5-%012d", i)
-		payload, err := mint.Encode(c)
+	fmt.Fprintln(out, "Cached tokens, in the default cache:\tbytes of text\tkept\theap, bytes each\taccounted for\tns a hit, to decision\ttarget\t")
+	for _, n := range []int{1, 1000, 50_000} {
+		signed, length, err := many(k, n)
 		if err != nil {
 			return err
 		}
-		if signed[i], err = mint.Sign(payload, k.keys, mint.SignOptions{}); err != nil {
+		requests := make([]*gate.Request, n)
+		for i := range requests {
+			requests[i] = request("/service-0/orders/77", signed[i])
+		}
+		before := heap()
+		g, err := newGate([]bundle.Object{{Namespace: "shop", Name: "orders", Spec: spec}}, 0)
+		if err != nil {
 			return err
 		}
-		length += len(signed[i])
-	}
-	before := heap()
-	for _, s := range signed {
-		if v := g.Judge(request("/service-0/orders/77", s)); !v.Forward {
-			return errors.New("refused for " + string(v.Reason))
+		for _, r := range requests {
+			if v := g.Judge(r); !v.Forward {
+				return errors.New("refused for " + string(v.Reason))
+			}
 		}
+		each := (heap() - before) / int64(n)
+		stats := g.CacheStats()
+		i := 0
+		ns := fastest(func() { g.Judge(requests[i%n]); i += 7919 })[0]
+		aim := ""
+		if n == 50_000 {
+			aim = target("all kept, <= 350 bytes", each <= 350 && stats.Entries == n)
+		}
+		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%.0f\t%s\t\n", n, length/n, stats.Entries, each, stats.Bytes/int64(stats.Entries), ns, aim)
+		runtime.KeepAlive(g)
 	}
-	grown := heap() - before
-	stats := g.CacheStats()
-	runtime.KeepAlive(signed)
-	fmt.Fprintln(out, "A cached token, bytes:\tits text\ton the heap\taccounted for\t")
-	fmt.Fprintf(out, "mean of %d\t%d\t%d\t%d\t\n", stats.Entries, length/tokens, grown/tokens, stats.Bytes/int64(stats.Entries))
 	return nil
+}
+
+// many signs tokens that differ, and returns their length together.
+func many(k key, n int) (signed []string, length int, err error) {
+	for i := range n {
+		c := claims(time.Now())
+		c["jti"], c["sub"] = fmt.Sprintf("0f7c2a3e-90c8-4d3e-b9d5-%012d", i), fmt.Sprintf("f:8d1f6a34-1d1c-4bb5:%05d", i)
+		payload, err := mint.Encode(c)
+		if err != nil {
+			return nil, 0, err
+		}
+		one, err := mint.Sign(payload, k.keys, mint.SignOptions{})
+		if err != nil {
+			return nil, 0, err
+		}
+		signed = append(signed, one)
+		length += len(one)
+	}
+	return signed, length, nil
 }
 
 func heap() int64 {

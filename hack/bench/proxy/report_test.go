@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,32 @@ func TestNginxJudgesTokensWhereItHasLua(t *testing.T) {
 		checks := strings.Contains(string(text), "access_by_lua_block") && missing == nil
 		if want := k.checks(); checks != want {
 			t.Errorf("%s: checks tokens: %v, want %v", k.mode, checks, want)
+		}
+	}
+}
+
+// What the documentation says of Bearerguard holds with default settings, or the row names the setting.
+func TestRowsNameSettingsThatAreNotTheDefault(t *testing.T) {
+	t.Parallel()
+	plain := map[string]bool{}
+	for _, r := range rows() {
+		if r.proxy.program != "bearerguard" {
+			continue
+		}
+		b := &bench{}
+		line, err := b.line(r.proxy, settings{}, &target{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache := slices.Index(line, "--token-cache-bytes")
+		if named := strings.Contains(r.title(), "--token-cache-bytes"); named != (cache >= 0) {
+			t.Errorf("%s has the title %q and the command line %q", r.id(), r.title(), line)
+		}
+		plain[r.id()] = cache < 0
+	}
+	for _, id := range []string{"repeated/bearerguard-RS256-50000", "repeated/bearerguard-ES256-50000"} {
+		if !plain[id] {
+			t.Errorf("%s does not have the default cache", id)
 		}
 	}
 }

@@ -64,7 +64,8 @@ func (x *exchange) writeRequest(b []byte, v *gate.Verdict) []byte {
 			b = appendField(b, r.Name, value)
 		}
 	}
-	for _, s := range v.Edit.Set {
+	for i := range v.Edit.Set.Len() {
+		s := v.Edit.Set.At(i)
 		b = appendField(b, s.Name, s.Value)
 	}
 	return append(b, "\r\n"...)

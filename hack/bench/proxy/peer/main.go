@@ -119,7 +119,8 @@ func reverseProxy(c config) *httputil.ReverseProxy {
 					delete(pr.Out.Header, name)
 				}
 			}
-			for _, f := range v.Edit.Set {
+			for i := range v.Edit.Set.Len() {
+				f := v.Edit.Set.At(i)
 				pr.Out.Header[f.Name] = []string{f.Value}
 			}
 		},

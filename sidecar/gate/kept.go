@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/departed"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// bearer is what is kept of one token: who it is, or why it is refused. It is immutable, so that it can be cached and
+// shared. The nil bearer is a request without a token.
+//
+// Verified ones are kept by the ten thousand. So a bearer has neither the token nor its claims, refers to what it has in
+// common with others, and holds its own texts in one piece.
+type bearer struct {
+	refused *finding // nil: verified; then nothing else is set
+	subject *decision.Subject
+	common  *common
+	marks   token.Marks
+	bound   *bound // nil: to nothing
+	texts   texts  // the claim sub, then the values of the headers that common names
+	until   int64  // when it stops to be good, in nanoseconds since 1970; 0: never
+}
+
+// bound is the objects of this cluster that a service-account token is bound to; zero for none.
+type bound struct{ pod, account departed.UID }
+
+// common is what many tokens have in common. It is immutable.
+type common struct {
+	issuer, keyID string
+	headers       []string // names of the identity headers that the token gives a value to
+}
+
+// newBearer makes of a token that was verified what is kept of it. bytes is the memory that it refers to alone.
+func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
+	claims := decision.Claims(f.verified.Claims)
+	headers := s.writeIdentity(claims, f.by)
+	own := make([]string, 1, 1+len(headers))
+	own[0] = f.verified.Subject
+	names := make([]string, 0, len(headers))
+	for _, h := range headers {
+		names, own = append(names, h.Name), append(own, h.Value)
+	}
+	b = bearer{texts: pack(own), marks: s.revocations.Marks(&f.verified), until: nanoseconds(f.until)}
+	var verdicts, shared int
+	b.subject, verdicts = s.subjects.Bind(claims, f.by)
+	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names})
+	bytes = len(b.texts) + allocation + verdicts + shared
+	if to := (bound{f.verified.Pod, f.verified.Account}); to != (bound{}) {
+		b.bound = &to
+		bytes += int(unsafe.Sizeof(to))
+	}
+	return b, bytes
+}
+
+// allocation is what the allocator adds to a text, in bytes: sizes come in steps of 16.
+const allocation = 8
+
+// nanoseconds is a time since 1970; 0 for never, and for times that do not fit, which begin in the year 2262.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() || t.Year() > 2261 {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// tell says who the bearer is.
+func (b *bearer) tell(v *Verdict) {
+	if b.refused != nil {
+		v.KeyID = b.refused.keyID
+		return
+	}
+	v.KeyID, v.Issuer, v.Subject = b.common.keyID, b.common.issuer, b.texts.at(0)
+}
+
+// end returns when it stops to be good; zero: never.
+func (b *bearer) end() time.Time {
+	if b.until == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, b.until)
+}
+
+// identity returns the identity headers.
+func (b *bearer) identity() Fields {
+	if b.refused != nil {
+		return Fields{}
+	}
+	return Fields{b.common.headers, b.texts}
+}
+
+// commons are the values of common that were met. It is safe for concurrent use.
+type commons struct {
+	mu  sync.Mutex
+	met map[commonKey]*common // guarded by mu
+}
+
+type commonKey struct{ issuer, keyID, headers string }
+
+// maxCommons bounds what is shared. Where anyIssuer is set, every token could bring an issuer of its own.
+const maxCommons = 1024
+
+// of returns a common like c that many may refer to, and the bytes that it takes if nobody else does. It keeps nothing of
+// c but the names.
+func (cs *commons) of(c common) (*common, int) {
+	key := commonKey{c.issuer, c.keyID, strings.Join(c.headers, "\n")}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if have, ok := cs.met[key]; ok {
+		return have, 0
+	}
+	c.issuer, c.keyID = strings.Clone(c.issuer), strings.Clone(c.keyID)
+	if len(cs.met) < maxCommons {
+		key.issuer, key.keyID = c.issuer, c.keyID
+		cs.met[key] = &c
+		return &c, 0
+	}
+	return &c, int(unsafe.Sizeof(c)) + len(c.issuer) + len(c.keyID) + int(unsafe.Sizeof(""))*len(c.headers) + 3*allocation
+}
