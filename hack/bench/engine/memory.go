@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"runtime"
 	"time"
+	"unsafe"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -60,32 +62,54 @@ func memory(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		requests := make([]*gate.Request, n)
-		for i := range requests {
-			requests[i] = request("/service-0/orders/77", signed[i])
-		}
 		before := heap()
 		g, err := newGate([]bundle.Object{{Namespace: "shop", Name: "orders", Spec: spec}}, 0)
 		if err != nil {
 			return err
 		}
-		for _, r := range requests {
-			if v := g.Judge(r); !v.Forward {
+		in := newBuffer()
+		for _, token := range signed {
+			if v := g.Judge(in.request(token)); !v.Forward {
 				return errors.New("refused for " + string(v.Reason))
 			}
 		}
 		each := (heap() - before) / int64(n)
 		stats := g.CacheStats()
-		i := 0
-		ns := fastest(func() { g.Judge(requests[i%n]); i += 7919 })[0]
+		i, j := 0, 0
+		ns := fastest(
+			func() { g.Judge(in.request(signed[i%n])); i += 7919 },
+			func() { in.request(signed[j%n]); j += 7919 }, // what is not the gate's: to fetch the token
+		)
 		aim := ""
 		if n == 50_000 {
 			aim = target("all kept, <= 350 bytes", each <= 350 && stats.Entries == n)
 		}
-		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%.0f\t%s\t\n", n, length/n, stats.Entries, each, stats.Bytes/int64(stats.Entries), ns, aim)
+		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%.0f\t%s\t\n", n, length/n, stats.Entries, each, stats.Bytes/int64(stats.Entries), ns[0]-ns[1], aim)
 		runtime.KeepAlive(g)
+		runtime.KeepAlive(signed)
 	}
 	return nil
+}
+
+// buffer is where a connection reads its requests: the text of a token is at hand when it is judged.
+type buffer struct {
+	space []byte
+	field []string
+	r     *gate.Request
+}
+
+func newBuffer() *buffer {
+	b := &buffer{space: append(make([]byte, 0, 4<<10), "Bearer "...), field: make([]string, 1)}
+	b.r = request("/service-0/orders/77", "")
+	b.r.Header = http.Header{"Authorization": b.field}
+	return b
+}
+
+// request returns a request with the token, in place of the one before.
+func (b *buffer) request(token string) *gate.Request {
+	b.space = append(b.space[:len("Bearer ")], token...)
+	b.field[0] = unsafe.String(&b.space[0], len(b.space))
+	return b.r
 }
 
 // many signs tokens that differ, and returns their length together.
