@@ -32,6 +32,7 @@ type forwarder struct {
 type exchange struct {
 	info     *connInfo
 	verdict  *gate.Verdict
+	body     io.Closer // the request's, as the client sends it
 	watch    *relay.Watched
 	answered atomic.Bool // the app has sent something
 	interim  int         // interim answers so far
@@ -98,7 +99,7 @@ func (f *forwarder) forward(w *relay.Watched, r *http.Request, info *connInfo, v
 	if most := f.proxy.mostBody(v); most > 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
-	x := &exchange{info: info, verdict: v, watch: w}
+	x := &exchange{info: info, verdict: v, watch: w, body: r.Body}
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if !v.Until.IsZero() {
 		var cancel context.CancelFunc
@@ -144,7 +145,9 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 
 // answer edits what the app has answered.
 func answer(res *http.Response) error {
-	if c := &exchangeOf(res.Request.Context()).verdict.CORS; c.Owned {
+	x := exchangeOf(res.Request.Context())
+	res.Body = &answerBody{ReadCloser: res.Body, request: x.body}
+	if c := &x.verdict.CORS; c.Owned {
 		for name := range res.Header {
 			if c.Drops(name) {
 				delete(res.Header, name)
@@ -157,6 +160,19 @@ func answer(res *http.Response) error {
 		}()
 	}
 	return trailersOnly(res)
+}
+
+// answerBody is the body of an answer.
+type answerBody struct {
+	io.ReadCloser
+	request io.Closer
+}
+
+// Close closes the body. The transport waits then for whoever reads the request's body, which a client may still send that has
+// been answered early: nobody wants it any more, and ReverseProxy keeps the transport from closing it.
+func (b *answerBody) Close() error {
+	_ = b.request.Close()
+	return b.ReadCloser.Close()
 }
 
 const requestID = "X-Request-Id"
