@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerguard/bearerguard/api/printable"
 )
 
 // Meta is what an answer says about itself.
@@ -34,7 +36,7 @@ func JWKS(ctx context.Context, rawURL string, o Options) (keys []byte, meta Meta
 		return err
 	})
 	if err != nil {
-		return nil, meta, fmt.Errorf("fetch %s: %w", printable(rawURL), err)
+		return nil, meta, fmt.Errorf("fetch %s: %w", printable.URL(rawURL), err)
 	}
 	return keys, meta, nil
 }
@@ -57,7 +59,7 @@ func Discover(ctx context.Context, issuer, metadataURL string, o Options) (strin
 	if metadataURL == "" {
 		var err error
 		if urls, err = wellKnown(issuer); err != nil {
-			return "", fmt.Errorf("discover %s: %w", printable(issuer), err)
+			return "", fmt.Errorf("discover %s: %w", printable.URL(issuer), err)
 		}
 	}
 	var last error
@@ -66,7 +68,7 @@ func Discover(ctx context.Context, issuer, metadataURL string, o Options) (strin
 		if err == nil {
 			return found, nil
 		}
-		last = fmt.Errorf("discover %s: %w", printable(u), err)
+		last = fmt.Errorf("discover %s: %w", printable.URL(u), err)
 		if status := (*StatusError)(nil); !errors.As(err, &status) {
 			break
 		}
@@ -140,15 +142,4 @@ func seconds(s string) (time.Duration, bool) {
 		n, err = 365*24*3600, nil
 	}
 	return time.Duration(min(n, 365*24*3600)) * time.Second, err == nil
-}
-
-// printable is a URL as it may stand in a log: without user, query and fragment, in ASCII, of bounded length.
-func printable(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "the URL"
-	}
-	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
-	s := strings.Trim(strconv.QuoteToASCII(u.String()), `"`)
-	return s[:min(len(s), 200)]
 }

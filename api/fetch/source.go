@@ -1,6 +1,10 @@
 package fetch
 
-import "context"
+import (
+	"context"
+
+	"github.com/bearerguard/bearerguard/api/printable"
+)
 
 // Source is where a JWK Set is fetched from: a URL, or an issuer whose metadata names it. Equal sources are one source.
 type Source struct {
@@ -18,11 +22,11 @@ type Source struct {
 func (s Source) String() string {
 	switch {
 	case s.JWKSURL != "":
-		return printable(s.JWKSURL)
+		return printable.URL(s.JWKSURL)
 	case s.MetadataURL != "":
-		return printable(s.MetadataURL)
+		return printable.URL(s.MetadataURL)
 	}
-	return printable(s.Issuer)
+	return printable.URL(s.Issuer)
 }
 
 // Fetch gets the source's JWK Set once.

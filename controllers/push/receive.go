@@ -1,14 +1,13 @@
 package push
 
 import (
-	"strings"
 	"time"
-	"unicode"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -49,7 +48,7 @@ func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
 	case *pushv1.ClientMessage_Ack:
 		s.acked(p, c, k.Ack.GetVersion())
 	case *pushv1.ClientMessage_Nack:
-		s.nacked(p, c, k.Nack.GetVersion(), printable(k.Nack.GetReason(), maxReason))
+		s.nacked(p, c, k.Nack.GetVersion(), printable.Text(k.Nack.GetReason(), maxReason))
 	case *pushv1.ClientMessage_UnknownKey:
 		if id := k.UnknownKey.GetKeySet(); s.holds(p, id) {
 			s.config.UnknownKey(id)
@@ -116,22 +115,4 @@ func (s *Server) holds(p *pod, keySet string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return keySet != "" && p.bundle != nil && p.bundle.Names(keySet)
-}
-
-// printable makes text from elsewhere fit for a log and a status: printable, on one line, of at most so many bytes.
-func printable(text string, most int) string {
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case r == '\n' || r == '\t':
-			r = ' '
-		case !unicode.IsPrint(r):
-			r = unicode.ReplacementChar
-		}
-		if b.Len()+len(string(r)) > most {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

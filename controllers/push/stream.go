@@ -14,6 +14,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -75,7 +76,7 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 		p := s.open(id, c, h.GetVersion())
 		defer s.close(p, c)
 		ready <- p
-		s.config.Log.V(1).Info("sidecar connected", "namespace", id.Namespace, "pod", id.Pod, "release", printable(h.GetSidecarVersion(), 64))
+		s.config.Log.V(1).Info("sidecar connected", "namespace", id.Namespace, "pod", id.Pod, "release", printable.Text(h.GetSidecarVersion(), 64))
 		return s.serve(rpc, p, c, id)
 	case err := <-c.ended:
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/fold"
 )
 
 // identity is how one Enforce policy writes claims into headers.
@@ -88,7 +89,7 @@ func fields(all []identity, claims decision.Claims, verified decision.IssuerSet)
 }
 
 func hasField(list []Field, name string) bool {
-	return slices.ContainsFunc(list, func(f Field) bool { return sameFold(f.Name, name) })
+	return slices.ContainsFunc(list, func(f Field) bool { return fold.Same(f.Name, name) })
 }
 
 // value returns what a header says of the claims, or why it cannot.

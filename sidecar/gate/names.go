@@ -4,6 +4,7 @@ import (
 	"net/textproto"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/fold"
 )
 
 // names are the header names that clients may not send.
@@ -38,7 +39,7 @@ func newNames(specs []policy.Spec) *names {
 // add appends the name unless an equal one is there; the lists are short.
 func add(list []string, name string) []string {
 	for _, have := range list {
-		if sameFold(have, name) {
+		if fold.Same(have, name) {
 			return list
 		}
 	}
@@ -51,18 +52,18 @@ var overrides = [...]string{"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Ov
 
 func (n *names) removes(name string) bool {
 	for _, o := range overrides {
-		if sameFold(name, o) {
+		if fold.Same(name, o) {
 			return true
 		}
 	}
 	for _, id := range n.identity {
-		if sameFold(name, id) {
+		if fold.Same(name, id) {
 			return true
 		}
 	}
 	for _, t := range n.token {
 		// "X_Token" beside "X-Token": only the latter was looked at, but an app may read the former.
-		if sameFold(name, t) && !sameCase(name, t) {
+		if fold.Same(name, t) && !sameCase(name, t) {
 			return true
 		}
 	}
@@ -72,25 +73,11 @@ func (n *names) removes(name string) bool {
 // carries reports whether an app may take the name for one of a header that carries tokens.
 func (n *names) carries(name string) bool {
 	for _, t := range n.token {
-		if sameFold(name, t) {
+		if fold.Same(name, t) {
 			return true
 		}
 	}
 	return false
-}
-
-// sameFold reports whether an app may take one name for the other: CGI and its descendants make one environment
-// variable of all names that differ in case or in "-", "_" and other punctuation (RFC 3875 section 4.1.18).
-func sameFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if fold(a[i]) != fold(b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func sameCase(a, b string) bool {
@@ -100,14 +87,6 @@ func sameCase(a, b string) bool {
 		}
 	}
 	return true
-}
-
-func fold(c byte) byte {
-	c = lower(c)
-	if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
-		return c
-	}
-	return '-'
 }
 
 func lower(c byte) byte {

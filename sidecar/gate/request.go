@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/fold"
 )
 
 // Request is what is judged. Nothing of it is changed or kept: its strings and what Header returns may lie in memory
@@ -111,7 +112,7 @@ func (e Edit) Remove(name string) bool {
 	if e.names == nil {
 		return false
 	}
-	return e.names.removes(name) || e.strip != "" && sameFold(name, e.strip)
+	return e.names.removes(name) || e.strip != "" && fold.Same(name, e.strip)
 }
 
 // RemoveTrailer reports whether a trailer that the client sent is to be dropped. Nobody looks for a token there, so what an

@@ -50,17 +50,3 @@ func FuzzShape(f *testing.F) {
 		}
 	})
 }
-
-func TestSameFold(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		a, b string
-		want bool
-	}{
-		{"X-User", "x_user", true}, {"X-User", "X.USER", true}, {"X-User", "XUser", false}, {"X-User", "X-Users", false}, {"", "", true},
-	} {
-		if got := sameFold(tt.a, tt.b); got != tt.want {
-			t.Errorf("sameFold(%q, %q) = %v", tt.a, tt.b, got)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/printable"
 )
 
 // NewLogger returns a logger that writes one line an event. Format is "json" or "text", level "error", "info" or
@@ -118,9 +119,9 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	add("cause", r.Cause)
 	add("policy", r.Policy)
 	add("rule", r.Rule)
-	add("method", printable(r.Method, 32))
-	add("host", printable(r.Host, 255))
-	add("path", printable(r.Path, 512))
+	add("method", printable.Text(r.Method, 32))
+	add("host", printable.Text(r.Host, 255))
+	add("path", printable.Text(r.Path, 512))
 	add("protocol", r.Protocol)
 	if r.Port != 0 {
 		kv = append(kv, "port", r.Port)
@@ -128,10 +129,10 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	if r.Remote.IsValid() {
 		add("remote", r.Remote.String())
 	}
-	add("issuer", printable(r.Issuer, 255))
-	add("keyID", printable(r.KeyID, 128))
+	add("issuer", printable.Text(r.Issuer, 255))
+	add("keyID", printable.Text(r.KeyID, 128))
 	if d.opts.Subjects {
-		add("subject", printable(r.Subject, 128))
+		add("subject", printable.Text(r.Subject, 128))
 	}
 	kv = append(kv, "ownMicros", r.Own.Microseconds())
 	if len(r.Audit) > 0 {

@@ -239,13 +239,6 @@ func TestAuditRefusalsAreLoggedThoughForwarded(t *testing.T) {
 	}
 }
 
-func TestPrintableIsBounded(t *testing.T) {
-	t.Parallel()
-	if got := printable(strings.Repeat("é", 400), 9); got != `éééé\xc3...` {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestNewLoggerRefusesUnknownSettings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range [][2]string{{"xml", "info"}, {"json", "loud"}} {

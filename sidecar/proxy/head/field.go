@@ -1,6 +1,10 @@
 package head
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/bearerguard/bearerguard/sidecar/fold"
+)
 
 // Kind tells the fields that framing and forwarding know from all others.
 type Kind uint8
@@ -133,7 +137,7 @@ func kindOf(name []byte) Kind { //nolint:gocyclo,funlen // a table
 		}
 		return is(name, "trailer", Trailer)
 	case 9:
-		if name[0]|0x20 == 'x' && sameFold(name, "x-real-ip") {
+		if name[0]|0x20 == 'x' && fold.Same(name, "x-real-ip") {
 			return Forwarded
 		}
 		return is(name, "forwarded", Forwarded)
@@ -143,7 +147,7 @@ func kindOf(name []byte) Kind { //nolint:gocyclo,funlen // a table
 		}
 		return is(name, "keep-alive", KeepAlive)
 	case 12:
-		if sameFold(name, "x-request-id") {
+		if fold.Same(name, "x-request-id") {
 			return RequestID
 		}
 	case 13:
@@ -182,15 +186,15 @@ func kindOf(name []byte) Kind { //nolint:gocyclo,funlen // a table
 
 // kindOfX looks up a name that starts with an X and is longer than xForwarded.
 func kindOfX(name []byte) Kind {
-	if n := len(xAuthRequest); len(name) > n && sameFold(name[:n], xAuthRequest) {
+	if n := len(xAuthRequest); len(name) > n && fold.Same(name[:n], xAuthRequest) {
 		return Identity
 	}
 	n := len(xForwarded)
-	if !sameFold(name[:n], xForwarded) {
+	if !fold.Same(name[:n], xForwarded) {
 		return Other
 	}
 	for _, who := range [...]string{"user", "email", "groups", "preferred-username"} {
-		if sameFold(name[n:], who) {
+		if fold.Same(name[n:], who) {
 			return Identity
 		}
 	}
@@ -206,7 +210,7 @@ func is(name []byte, lower string, k Kind) Kind {
 
 // framing is is for a field that frames a message.
 func framing(name []byte, lower string, k Kind) Kind {
-	if kind := is(name, lower, k); kind != Other || !sameFold(name, lower) {
+	if kind := is(name, lower, k); kind != Other || !fold.Same(name, lower) {
 		return kind
 	}
 	return Folded
@@ -216,26 +220,6 @@ const (
 	xForwarded   = "x-forwarded-"
 	xAuthRequest = "x-auth-request-"
 )
-
-// sameFold reports whether an app may take a name for the other: CGI and its descendants make one variable of all names
-// that differ in case or punctuation only (RFC 3875 section 4.1.18).
-func sameFold(name []byte, lower string) bool {
-	if len(name) != len(lower) {
-		return false
-	}
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			c = '-'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
 
 // length reads 1*DIGIT (RFC 9110 section 8.6) and takes zeros from the front of it, which some take for a sign of an octal
 // number. A list of equal numbers is refused too.
