@@ -10,8 +10,11 @@ import (
 
 // Times of a Poller.
 const (
-	// MinGap is the least time between the starts of two fetches of one source, whoever asks.
+	// MinGap is the time in which one more fetch of a source may be asked for.
 	MinGap = 5 * time.Second
+	// Burst is how many fetches of a source may be asked for without a gap, where none was for Burst times MinGap. So in
+	// any time t there are at most Burst + t/MinGap fetches of a source, however often they are asked for.
+	Burst = 4
 	// DefaultRefresh is how long keys are kept when their answer does not speak of it.
 	DefaultRefresh = 5 * time.Minute
 	// MinRefresh and MaxRefresh bound what an answer's Cache-Control can ask for.
@@ -30,6 +33,9 @@ type PollerOptions struct {
 	// Changed is called after a source's keys or its error changed. It must not block for long: it holds up the source's
 	// next fetch, though no other source's. Default: nothing.
 	Changed func(Source)
+	// Checked is called after every fetch that moved State.Checked, and after Changed. It must not block for long either.
+	// Default: nothing.
+	Checked func(Source)
 }
 
 // State is what is known of a source.
@@ -42,6 +48,11 @@ type State struct {
 	Err error
 	// Failures counts the failed fetches since the last good one.
 	Failures int
+	// Checked is when the fetch began that ended last, whatever came of it: Keys are what the source had then, or the last
+	// good ones. A first failure that is followed by another try at once does not count.
+	Checked time.Time
+	// Next is when another fetch could be asked for, after the one that ended last.
+	Next time.Time
 }
 
 // Poller keeps the key sets of many sources fresh. Its methods are safe for concurrent use.
@@ -60,6 +71,7 @@ type polled struct {
 	again chan struct{} // holds at most one wish to fetch now
 
 	state State // guarded by Poller.mu
+	pace  pace  // guarded by Poller.mu
 }
 
 // NewPoller returns a Poller without sources. Stop it with Close.
@@ -72,6 +84,9 @@ func NewPoller(o PollerOptions) *Poller {
 	}
 	if o.Changed == nil {
 		o.Changed = func(Source) {}
+	}
+	if o.Checked == nil {
+		o.Checked = func(Source) {}
 	}
 	return &Poller{options: o, polled: map[Source]*polled{}}
 }
@@ -110,19 +125,21 @@ func (p *Poller) Get(s Source) (State, bool) {
 	return q.state, true
 }
 
-// Refetch asks for a fetch of s as soon as MinGap allows; a token named a key that the set lacks, say. Any number of
-// calls until then make one fetch. A source that was not Set is left alone.
-func (p *Poller) Refetch(s Source) {
+// Refetch asks for a fetch of s that begins from now on, as soon as Burst and MinGap allow; a token named a key that the
+// set lacks, say. Any number of calls until it begins make one fetch. It returns how long that is from now, 0 if it can
+// begin at once or when the one that runs has ended, and false if s was not Set.
+func (p *Poller) Refetch(s Source) (in time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := p.polled[s]
 	if q == nil {
-		return
+		return 0, false
 	}
 	select {
 	case q.again <- struct{}{}:
 	default: // already asked for
 	}
+	return q.pace.in(time.Now()), true
 }
 
 // Close stops all fetches and waits until none is running. Nothing is Changed after it.
@@ -146,61 +163,115 @@ func (p *Poller) start(s Source) *polled {
 }
 
 func (p *Poller) poll(ctx context.Context, s Source, q *polled) {
-	for {
-		started := time.Now()
+	for wished := false; ; {
+		started, asked := p.begin(q)
+		wished = wished || asked
 		keys, meta, err := p.options.Fetch(ctx, s)
 		if err == nil {
 			keys, err = p.options.Vet(keys)
 		}
-		failures, changed, current := p.settle(ctx, q, keys, err)
+		o, current := p.settle(ctx, q, outcome{keys: keys, err: err, began: started, wished: wished})
 		if !current {
 			return
 		}
-		if changed {
+		if o.changed {
 			p.options.Changed(s)
 		}
-		if !sleep(ctx, q.again, pause(failures, meta), MinGap-time.Since(started)) {
+		if !o.retry {
+			p.options.Checked(s)
+		}
+		wait := sleep{long: max(pause(o.failures, meta), MinGap-time.Since(started)), short: p.next(q)}
+		if o.retry {
+			wait.long = pause(o.failures, meta)
+		}
+		asked, more := wait.until(ctx, q.again)
+		if !more {
 			return
 		}
+		wished = asked || o.retry
 	}
 }
 
-// settle takes over the outcome of a fetch, unless the source has been forgotten meanwhile.
-func (p *Poller) settle(ctx context.Context, q *polled, keys []byte, err error) (failures int, changed, current bool) {
+// begin counts a fetch, and takes the wish that it fulfils, if there is one.
+func (p *Poller) begin(q *polled) (now time.Time, asked bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-q.again:
+		asked = true
+	default:
+	}
+	now = time.Now()
+	q.pace.take(now)
+	return now, asked
+}
+
+// next is how long it is until a fetch may be asked for.
+func (p *Poller) next(q *polled) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return q.pace.in(time.Now())
+}
+
+// outcome is what came of a fetch.
+type outcome struct {
+	keys   []byte
+	err    error
+	began  time.Time
+	wished bool // it was asked for
+
+	failures int  // in a row
+	changed  bool // there is news
+	retry    bool // it is tried again at once
+}
+
+// settle takes over the outcome of a fetch, unless the source has been forgotten meanwhile. Of fetches that were asked
+// for, a first failure is tried again as soon as a failure may be: a server that restarts is no reason to refuse a token.
+func (p *Poller) settle(ctx context.Context, q *polled, o outcome) (_ outcome, current bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ctx.Err() != nil {
-		return 0, false, false
+		return o, false
 	}
-	old := q.state
-	if err != nil {
-		q.state.Err = err
+	old, now := q.state, time.Now()
+	q.state.Next = now.Add(q.pace.in(now))
+	if o.err != nil {
+		q.state.Err = o.err
 		q.state.Failures++
-		return q.state.Failures, old.Err == nil || old.Err.Error() != err.Error(), true
+		o.failures, o.changed = q.state.Failures, old.Err == nil || old.Err.Error() != o.err.Error()
+		if o.retry = o.wished && o.failures == 1 && q.pace.in(now) == 0; !o.retry {
+			q.state.Checked = o.began
+		}
+		return o, true
 	}
-	q.state = State{Keys: keys, Fetched: time.Now()}
-	return 0, old.Keys == nil || old.Err != nil || !bytes.Equal(old.Keys, keys), true
+	q.state = State{Keys: o.keys, Fetched: now, Checked: o.began, Next: q.state.Next}
+	o.changed = old.Keys == nil || old.Err != nil || !bytes.Equal(old.Keys, o.keys)
+	return o, true
 }
 
-// sleep waits for d, or for a wish to go on earlier but at least for gap. It reports false when ctx is done.
-func sleep(ctx context.Context, again <-chan struct{}, d, gap time.Duration) bool {
-	long, short := time.NewTimer(max(d, gap)), time.NewTimer(gap)
+// sleep is a wait that lasts long, or until somebody asks for its end but at least short.
+type sleep struct{ long, short time.Duration }
+
+// until reports whether its end was asked for, and more is false when ctx is done.
+func (s sleep) until(ctx context.Context, again <-chan struct{}) (asked, more bool) {
+	long, short := time.NewTimer(s.long), time.NewTimer(s.short)
 	defer long.Stop()
 	defer short.Stop()
 	select {
 	case <-ctx.Done():
-		return false
+		return false, false
 	case <-long.C:
-		return true
+		return false, true
 	case <-short.C:
 	}
 	select {
 	case <-ctx.Done():
-		return false
+		return false, false
 	case <-long.C:
+		return false, true
 	case <-again:
+		return true, true
 	}
-	return true
 }
 
 // pause is how long to wait for the next fetch: after a success as the answer asks, within bounds, and a tenth less at

@@ -81,7 +81,8 @@ func TestPollerKeepsLastGoodKeysWhileASourceFails(t *testing.T) {
 		o.say("a", "two", nil)
 		time.Sleep(time.Minute + 10*time.Second)
 		synctest.Wait()
-		if diff := cmp.Diff(fetch.State{Keys: []byte("two"), Fetched: state(p, "a").Fetched}, state(p, "a")); diff != "" {
+		last := state(p, "a")
+		if diff := cmp.Diff(fetch.State{Keys: []byte("two"), Fetched: last.Fetched, Checked: last.Checked, Next: last.Next}, last); diff != "" {
 			t.Errorf("after recovery (-want +got):\n%s", diff)
 		}
 	})
@@ -109,7 +110,7 @@ func TestPollerBacksOffAfterFailures(t *testing.T) {
 	})
 }
 
-func TestPollerMakesOneFetchOfAnyNumberOfWishes(t *testing.T) {
+func TestPollerBoundsFetchesHoweverManyAreAskedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOrigin()
@@ -117,21 +118,120 @@ func TestPollerMakesOneFetchOfAnyNumberOfWishes(t *testing.T) {
 		p := fetch.NewPoller(fetch.PollerOptions{Fetch: o.fetch})
 		defer p.Close()
 		p.Set([]fetch.Source{source("a")})
-		synctest.Wait()
-		for range 10000 { // a flood of unknown key ids, for ten seconds
+		time.Sleep(4 * time.Minute) // the burst is whole again
+		flood := time.Since(o.start)
+		for range 60_000 { // of unknown key ids, for a minute
 			p.Refetch(source("a"))
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		calls := o.times("a")
-		for i := 1; i < len(calls); i++ {
-			if gap := calls[i] - calls[i-1]; gap < fetch.MinGap {
-				t.Errorf("gap %d is %s, want at least %s", i, gap, fetch.MinGap)
+		var calls []time.Duration
+		for _, at := range o.times("a") {
+			if at >= flood {
+				calls = append(calls, at)
 			}
 		}
-		if len(calls) < 3 || len(calls) > 4 {
-			t.Errorf("%d fetches, want 3 or 4", len(calls))
+		if most := fetch.Burst + int(time.Minute/fetch.MinGap); len(calls) > most || len(calls) < most-1 {
+			t.Errorf("%d fetches in a minute, want %d: a burst, then one in each gap", len(calls), most)
+		}
+		for i := range calls {
+			for j := i; j < len(calls); j++ {
+				if most := fetch.Burst + int((calls[j]-calls[i])/fetch.MinGap); j-i+1 > most {
+					t.Fatalf("%d fetches within %s, want %d at most", j-i+1, calls[j]-calls[i], most)
+				}
+			}
+		}
+	})
+}
+
+func TestPollerSaysHowLongAFetchHasToWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin()
+		o.say("a", "one", nil)
+		p := fetch.NewPoller(fetch.PollerOptions{Fetch: o.fetch})
+		defer p.Close()
+		if _, ok := p.Refetch(source("a")); ok {
+			t.Error("a source that is not wanted is to be fetched")
+		}
+		p.Set([]fetch.Source{source("a")})
+		synctest.Wait()
+		for i := range fetch.Burst - 1 {
+			if in, ok := p.Refetch(source("a")); in != 0 || !ok {
+				t.Errorf("fetch %d of the burst has to wait %s, want none", i+2, in)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		if in, _ := p.Refetch(source("a")); in != fetch.MinGap-time.Second {
+			t.Errorf("one more has to wait %s, want the rest of the gap", in)
+		}
+		time.Sleep(fetch.MinGap - time.Second)
+		synctest.Wait()
+		if n := len(o.times("a")); n != fetch.Burst+1 {
+			t.Errorf("%d fetches, want %d: what was asked for came as soon as it could", n, fetch.Burst+1)
+		}
+	})
+}
+
+func TestPollerTellsOfFetchesThatBeganAfterTheyWereAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin()
+		slow := func(body string) {
+			o.reply["a"] = func(context.Context) ([]byte, fetch.Meta, error) {
+				time.Sleep(time.Second)
+				return []byte(body), fetch.Meta{}, nil
+			}
+		}
+		slow("one")
+		var told []time.Time
+		var p *fetch.Poller
+		p = fetch.NewPoller(fetch.PollerOptions{Fetch: o.fetch, Checked: func(s fetch.Source) {
+			now, _ := p.Get(s)
+			told = append(told, now.Checked)
+		}})
+		defer p.Close()
+		begin := time.Now()
+		p.Set([]fetch.Source{source("a")})
+		time.Sleep(500 * time.Millisecond)
+		p.Refetch(source("a")) // while the first runs, which may have missed what is new
+		time.Sleep(10 * time.Second)
+		want := []time.Time{begin, begin.Add(time.Second)}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("the fetches that were told of began at (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestPollerTriesAgainWhenAFetchThatWasAskedForFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrigin()
+		o.say("a", "one", nil)
+		checks := 0
+		p := fetch.NewPoller(fetch.PollerOptions{Fetch: o.fetch, Checked: func(fetch.Source) { checks++ }})
+		defer p.Close()
+		p.Set([]fetch.Source{source("a")})
+		time.Sleep(time.Minute)
+		o.say("a", "", errors.New("restarts"))
+		p.Refetch(source("a"))
+		synctest.Wait()
+		if checks != 1 {
+			t.Errorf("told of %d fetches, want the first alone: the failure is not the last word", checks)
+		}
+		o.say("a", "two", nil)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := state(p, "a"); string(got.Keys) != "two" || checks != 2 {
+			t.Errorf("a second later: keys %q, told of %d fetches; want the new ones, and 2", got.Keys, checks)
+		}
+		o.say("a", "", errors.New("down"))
+		time.Sleep(time.Minute)
+		p.Refetch(source("a"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if checks != 3 {
+			t.Errorf("told of %d fetches, want 3: two failures are the last word", checks)
 		}
 	})
 }
