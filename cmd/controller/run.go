@@ -122,14 +122,18 @@ func addRules(mgr manager.Manager, c config) (*push.Server, error) {
 	}
 	triggers := authpolicy.NewTriggers()
 	counted, pushed := keys.NewMetrics(), push.NewMetrics()
+	var server *push.Server
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
 		Changed: triggers.Keys.Add, Metrics: counted,
+		Checked: func(k keys.Checked) {
+			server.KeysChecked(push.Checked{KeySet: k.ID, Began: k.Began, JWKS: k.JWKS, Next: k.Next})
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	server, err := push.New(push.Config{
+	server, err = push.New(push.Config{
 		Reviewer: push.NewTokenReviewer(clients.AuthenticationV1().TokenReviews()), Metrics: pushed,
 		Log: mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
 	})

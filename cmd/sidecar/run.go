@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,8 +68,9 @@ type sidecar struct {
 type rules interface {
 	// Run follows them until ctx is done.
 	Run(ctx context.Context) error
-	// UnknownKey reports a key set that lacks a token's key. It does not block.
-	UnknownKey(keySet string)
+	// UnknownKey reports a key set that lacks a token's key. It returns how long it is until it can be looked at anew, and
+	// false if it never is. It does not block.
+	UnknownKey(keySet string) (in time.Duration, ok bool)
 }
 
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
@@ -76,7 +78,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
 	s.gate = gate.New(gate.Options{
-		OnUnknownKey: func(id string) { s.rules.UnknownKey(id) },
+		OnUnknownKey: func(id string) (time.Duration, bool) { return s.rules.UnknownKey(id) },
 		OnPanic: func(stack []byte) {
 			log.Error(errors.New("panic while judging a request; it was refused"), string(stack))
 		},
@@ -98,7 +100,8 @@ func (s *sidecar) open(ctx context.Context) error {
 	c := s.conf
 	if c.Dir != "" {
 		dir := source.NewDir(source.DirConfig{
-			Path: c.Dir, Namespace: c.Namespace, Labels: c.Labels, Fetch: c.Fetch, Apply: s.apply, Log: s.log.WithName("rules"),
+			Path: c.Dir, Namespace: c.Namespace, Labels: c.Labels, Fetch: c.Fetch, Apply: s.apply,
+			Checked: s.gate.Checked, Log: s.log.WithName("rules"),
 		})
 		s.rules = dir
 		if err := dir.Load(ctx); err != nil {
@@ -107,7 +110,8 @@ func (s *sidecar) open(ctx context.Context) error {
 	} else {
 		s.rules = source.NewPush(source.PushConfig{
 			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
-			Release: version, Apply: s.apply, Gone: s.gate.Gone, LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
+			Release: version, Apply: s.apply, Checked: s.gate.Checked, Gone: s.gate.Gone,
+			LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
 		})
 	}
 	tls, err := c.TLS.Server(func(err error) { s.log.Error(err, "the new certificate cannot be used; the old one stays") })

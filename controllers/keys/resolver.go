@@ -23,11 +23,26 @@ type Options struct {
 	Fetch fetch.Options
 	// Changed is called after keys of a namespace, or what is wrong with them, changed. It must not block. Default: nothing.
 	Changed func(namespace string)
+	// Checked is called after each fetch over HTTP, once what came of it has been taken over, for each source that it is for.
+	// It must not block. Default: nothing.
+	Checked func(Checked)
 	// Metrics are counted into. Default: metrics that nobody reads.
 	Metrics *Metrics
 	// Poll is how often Secrets and ConfigMaps are read; less often when there are more than 20 for each second of it, first
 	// of all those of the namespaces that have the most. Default 5s.
 	Poll time.Duration
+}
+
+// Checked says that a source has been fetched anew, whatever came of it.
+type Checked struct {
+	// ID is the source's.
+	ID string
+	// Began is when the fetch began.
+	Began time.Time
+	// JWKS is the key set as it is now: the last good one, if the fetch failed.
+	JWKS []byte
+	// Next is when another fetch could be asked for.
+	Next time.Time
 }
 
 // Resolver keeps the keys of all wanted sources. It is safe for concurrent use.
@@ -83,6 +98,9 @@ func New(o Options) (*Resolver, error) {
 	if o.Changed == nil {
 		o.Changed = func(string) {}
 	}
+	if o.Checked == nil {
+		o.Checked = func(Checked) {}
+	}
 	if o.Poll <= 0 {
 		o.Poll = 5 * time.Second
 	}
@@ -95,7 +113,7 @@ func New(o Options) (*Resolver, error) {
 		r.options.Metrics = NewMetrics()
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.poller = fetch.NewPoller(fetch.PollerOptions{Fetch: r.fetch, Changed: r.fetched})
+	r.poller = fetch.NewPoller(fetch.PollerOptions{Fetch: r.fetch, Changed: r.fetched, Checked: r.checked})
 	return r, nil
 }
 
@@ -224,7 +242,8 @@ func (r *Resolver) state(e *entry) State {
 }
 
 // Refetch asks for new keys of a source that is fetched over HTTP: a token named a key that the set lacks, say. However
-// often it is called, a source is fetched once in fetch.MinGap at most. Objects are read often enough anyhow.
+// often it is called, a source is fetched no more often than fetch.Burst and fetch.MinGap allow. Options.Checked is called
+// once it has been. Objects are read often enough anyhow.
 func (r *Resolver) Refetch(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

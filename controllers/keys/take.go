@@ -137,3 +137,18 @@ func (r *Resolver) fetched(s fetch.Source) {
 		}
 	}
 }
+
+// checked is called by the poller when it has fetched a source, after fetched.
+func (r *Resolver) checked(s fetch.Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state, ok := r.poller.Get(s)
+	if !ok || r.closed {
+		return
+	}
+	for id, e := range r.entries {
+		if e.from != nil && *e.from == s {
+			r.options.Checked(Checked{ID: id, Began: state.Checked, JWKS: e.state.Set.JWKS, Next: state.Next})
+		}
+	}
+}

@@ -50,9 +50,7 @@ func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
 	case *pushv1.ClientMessage_Nack:
 		s.nacked(p, c, k.Nack.GetVersion(), printable.Text(k.Nack.GetReason(), maxReason))
 	case *pushv1.ClientMessage_UnknownKey:
-		if id := k.UnknownKey.GetKeySet(); s.holds(p, id) {
-			s.config.UnknownKey(id)
-		}
+		s.unknownKey(p, c, k.UnknownKey)
 	}
 }
 
@@ -108,11 +106,4 @@ func (c *stream) rename(ref *compile.Ref) {
 			c.unsettled[i].ref = ref
 		}
 	}
-}
-
-// holds reports whether a key set is one that the pod was given, so that a pod can ask for its own only.
-func (s *Server) holds(p *pod, keySet string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return keySet != "" && p.bundle != nil && p.bundle.Names(keySet)
 }

@@ -24,7 +24,8 @@ type Config struct {
 	// Changed is called when a sidecar of a namespace came, went, acknowledged or refused, here or at another replica.
 	// It must not block. Default: nothing.
 	Changed func(namespace string)
-	// UnknownKey is called when a token named a key that this key set lacks. It must not block. Default: nothing.
+	// UnknownKey is called when a sidecar wants a key set looked at anew, since newer keys could verify a token.
+	// KeysChecked is to be called once that is done. It must not block. Default: nothing.
 	UnknownKey func(keySet string)
 	// MaxStreamAge is how long a stream lasts at most, less up to a tenth at random. Default 30m.
 	MaxStreamAge time.Duration

@@ -38,6 +38,8 @@ type stream struct {
 	acked     *compile.Ref
 	rejected  *compile.Ref
 	reason    string
+	asked     map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
+	answers   map[string]*pushv1.KeysChecked // to be sent, by key set
 }
 
 // sent is a bundle on its way.
@@ -172,15 +174,11 @@ func (s *Server) serve(rpc pushv1.Push_StreamServer, p *pod, c *stream, id Ident
 	}
 }
 
-// send sends the newest bundle whenever it changes, and what is gone; the stream's context ends it.
+// send sends the newest bundle whenever it changes, what is gone, and what is to be answered; the stream's context ends it.
 func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
 	for {
-		m := pushv1.ServerMessage{Gone: s.departed(p, c)}
-		if b := s.next(p, c); b != nil {
-			m.Version, m.Bundle = b.Ref.Version, b.Encoded
-		}
-		if m.Bundle != nil || m.Gone != nil {
-			if err := rpc.Send(&m); err != nil {
+		for _, m := range s.due(p, c) {
+			if err := rpc.Send(m); err != nil {
 				c.end(err)
 				return
 			}
@@ -191,6 +189,21 @@ func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
 			return
 		}
 	}
+}
+
+// due returns what to send now. Answers come last: the bundle with the keys that they are about may be there by then.
+func (s *Server) due(p *pod, c *stream) (out []*pushv1.ServerMessage) {
+	m := &pushv1.ServerMessage{Gone: s.departed(p, c)}
+	if b := s.next(p, c); b != nil {
+		m.Version, m.Bundle = b.Ref.Version, b.Encoded
+	}
+	if m.Bundle != nil || m.Gone != nil {
+		out = append(out, m)
+	}
+	for _, k := range s.takeAnswers(c) {
+		out = append(out, &pushv1.ServerMessage{KeysChecked: k})
+	}
+	return out
 }
 
 // age is how long the stream of a caller may last.

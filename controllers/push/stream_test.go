@@ -1,6 +1,8 @@
 package push_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"strings"
 	"testing"
 	"time"
@@ -241,5 +243,53 @@ func TestUnknownKeysOfItsOwnKeySetsOnly(t *testing.T) {
 	}
 	if got := <-r.unknown; got != "url:https://idp.example/jwks" {
 		t.Errorf("asked to fetch %q; want the pod's own key set only", got)
+	}
+}
+
+func TestWhoAsksForKeysIsToldWhenTheyHaveBeenLookedAt(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newCertificate(t), nil)
+	result, err := compile.Compile(snapshotWithKeySet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "url:https://idp.example/jwks"
+	b := result.Bundles["uid-a"]
+	r.give(map[string]*compile.Bundle{"a": b, "b": b, "c": b})
+	connect := func(pod string) *sidecar {
+		s := r.connect(t, r.tokens.mint(pod, tomorrow(), nil), "")
+		s.expect(b)
+		return s
+	}
+	ask := func(s *sidecar, answer bool) {
+		s.say(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_UnknownKey{UnknownKey: &pushv1.UnknownKey{KeySet: id, Answer: answer}}})
+		<-r.unknown
+	}
+	asks, old, silent := connect("a"), connect("b"), connect("c")
+	running := time.Now()
+	ask(asks, true)
+	ask(old, false)                                                              // a sidecar of a release that knows no answers
+	r.KeysChecked(push.Checked{KeySet: id, Began: running, JWKS: []byte("old")}) // which had begun before
+	began := time.Now()
+	r.KeysChecked(push.Checked{KeySet: id, Began: began.Add(1500 * time.Millisecond), JWKS: []byte("keys"), Next: began.Add(time.Hour)})
+	r.KeysChecked(push.Checked{KeySet: id, Began: began.Add(time.Hour), JWKS: []byte("later")}) // nobody waits any more
+	m, err := asks.rpc.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, digest := m.GetKeysChecked(), sha256.Sum256([]byte("keys"))
+	if m.GetVersion() != "" || k.GetKeySet() != id || !bytes.Equal(k.GetDigest(), digest[:]) {
+		t.Errorf("told %v, want that the keys are now those", m)
+	}
+	if n := k.GetBeganAfterMs(); n < 1500 || n > 20_000 {
+		t.Errorf("the look began %d ms after the wish; want 1500 or somewhat more", n)
+	}
+	if n := k.GetNextAfterMs(); n < 3_500_000 {
+		t.Errorf("the next look is due in %d ms, want an hour", n)
+	}
+	next := newBundle("next", 2)
+	r.give(map[string]*compile.Bundle{"a": next, "b": next, "c": next})
+	for _, s := range []*sidecar{asks, old, silent} {
+		s.expect(next) // and nothing before it
 	}
 }

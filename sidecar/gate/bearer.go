@@ -12,7 +12,7 @@ import (
 type finding struct {
 	reason   decision.Reason // empty: verified
 	keyID    string          // of the header, unless verified
-	unknown  []string        // ids of key sources that lack the token's key
+	unknown  []string        // ids of key sources whose keys do not verify the token, and others could
 	verified token.Verified
 	by       decision.IssuerSet // the issuers that vouch for it
 	until    time.Time          // when it stops to be good; zero: never
@@ -61,7 +61,7 @@ func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) *fi
 		v, reason := is.verifier.Verify(t, now)
 		if reason != "" {
 			f.further(reason)
-			if reason == decision.UnknownKey {
+			if is.source != "" && is.verifier.WantsOtherKeys(t, reason) {
 				f.unknown = append(f.unknown, is.source)
 			}
 			continue

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -16,13 +15,14 @@ import (
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// OnUnknownKey is told the id of a key source (bundle.SourceID) that lacks the key of a token that was refused, at
-	// most once in UnknownKeyEvery for each source however many such tokens come. It must not block.
-	OnUnknownKey func(sourceID string)
-	// UnknownKeyEvery is 5 s by default.
-	UnknownKeyEvery time.Duration
-	// KeyWait is how long JudgeWaiting waits, from the moment the keys were asked for; 3 s by default.
+	// OnUnknownKey is told the id of a key source (bundle.SourceID) whose keys do not verify a token that was refused,
+	// each time. It returns how long it is until the keys can be looked at anew, 0 if that is at once or not known, and
+	// false if they never are: nobody waits for those. It must not block; Checked is to be called when they have been.
+	OnUnknownKey func(sourceID string) (in time.Duration, ok bool)
+	// KeyWait is how long JudgeWaiting waits at most; DefaultKeyWait by default.
 	KeyWait time.Duration
+	// MaxWaiting is how many requests wait in it at a time; DefaultMaxWaiting by default.
+	MaxWaiting int
 	// OnPanic is told the stack of a panic while judging; the request has been refused.
 	OnPanic func(stack []byte)
 }
@@ -31,13 +31,12 @@ type Options struct {
 type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
-	waiting  *waiting
+	room     *room        // requests that wait for keys
 	gone     departed.Set // outlives snapshots
 	requests sync.Pool    // of *decision.Request: conditions on a request take it by reference
 
-	mu    sync.Mutex           // guards what follows
-	asked map[string]time.Time // key source -> when it was last reported
-	past  token.Stats          // counts of the caches of snapshots that were replaced
+	mu   sync.Mutex  // guards what follows
+	past token.Stats // counts of the caches of snapshots that were replaced
 }
 
 // New returns a gate without a snapshot: it refuses everything with NotReady.
@@ -45,14 +44,14 @@ func New(o Options) *Gate {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.UnknownKeyEvery == 0 {
-		o.UnknownKeyEvery = 5 * time.Second
-	}
 	if o.KeyWait == 0 {
-		o.KeyWait = 3 * time.Second
+		o.KeyWait = DefaultKeyWait
+	}
+	if o.MaxWaiting == 0 {
+		o.MaxWaiting = DefaultMaxWaiting
 	}
 	return &Gate{
-		opts: o, waiting: newWaiting(), asked: map[string]time.Time{},
+		opts: o, room: newRoom(o.MaxWaiting),
 		requests: sync.Pool{New: func() any { return new(decision.Request) }},
 	}
 }
@@ -67,7 +66,7 @@ func (g *Gate) Swap(s *Snapshot) {
 		g.past.Evictions += c.Evictions
 	}
 	g.mu.Unlock()
-	g.waiting.wake()
+	g.room.wake()
 }
 
 // CacheStats returns the counts of the caches of verified tokens since the gate was made, and what the one in force
@@ -110,36 +109,4 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	}
 	s.judge(r, g, &v)
 	return v
-}
-
-// report tells of key sources that lack a token's key. It returns when the newest of them was last told of; zero if
-// nobody is told.
-func (g *Gate) report(sources []string, now time.Time) (last time.Time) {
-	if g.opts.OnUnknownKey == nil {
-		return last
-	}
-	for _, id := range sources {
-		at, due := g.ask(id, now)
-		if due {
-			g.opts.OnUnknownKey(id)
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
-	return last
-}
-
-// ask returns when a key source was last told of, and whether that is now.
-func (g *Gate) ask(id string, now time.Time) (at time.Time, due bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	at, known := g.asked[id]
-	age := now.Sub(at) // negative if the clock was set back
-	if known && age >= 0 && age < g.opts.UnknownKeyEvery {
-		return at, false
-	}
-	maps.DeleteFunc(g.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= g.opts.UnknownKeyEvery })
-	g.asked[id] = now
-	return now, true
 }

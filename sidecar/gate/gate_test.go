@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -389,31 +388,6 @@ func TestIdentityHeadersOfAnotherPolicy(t *testing.T) {
 	}
 	if !v.Edit.Remove("X-User") {
 		t.Error("a client's X-User would get through")
-	}
-}
-
-func TestUnknownKeysAreReportedOnceInAWindow(t *testing.T) {
-	t.Parallel()
-	now := start
-	var mu sync.Mutex
-	var reported []string
-	g := gate.New(gate.Options{
-		Now:          func() time.Time { return now },
-		OnUnknownKey: func(id string) { mu.Lock(); defer mu.Unlock(); reported = append(reported, id) },
-	})
-	g.Swap(gatetest.Snapshot(t, clock, nil, gatetest.Policy("orders", orders())))
-	for i := range 100 {
-		g.Judge(get("/orders/1", bearer(gatetest.NewIssuer(corp.URL, fmt.Sprint("new", i)).Token(start, nil))...))
-	}
-	g.Judge(get("/orders/1", bearer(gatetest.NewIssuer("https://stranger", "x").Token(start, nil))...))
-	want := []string{bundle.SourceID("shop", corp.Policy("corp"))}
-	if diff := cmp.Diff(want, reported); diff != "" {
-		t.Error(diff)
-	}
-	now = start.Add(5 * time.Second)
-	g.Judge(get("/orders/1", bearer(gatetest.NewIssuer(corp.URL, "newer").Token(start, nil))...))
-	if len(reported) != 2 {
-		t.Errorf("%d reports after the window, want 2", len(reported))
 	}
 }
 

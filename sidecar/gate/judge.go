@@ -57,14 +57,14 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 		s.ignoreToken(r, sh, g, v)
 		return
 	}
-	found, b, reason, asked := s.identify(&s.enforce, r, g)
+	found, b, reason, lack := s.identify(&s.enforce, r, g)
 	var subject *decision.Subject
 	if b != nil {
 		b.tell(v)
 		subject = b.subject
 	}
 	if reason != "" {
-		v.Reason, v.KeysAsked = reason, asked
+		v.Reason, v.lack = reason, lack
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
@@ -88,22 +88,22 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	v.Forward = true
 }
 
-// identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty. Where a
-// key was unknown, asked is when the keys were last asked for.
-func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Found, b *bearer, reason decision.Reason, asked time.Time) {
+// identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty. Where
+// other keys could verify it, they are asked for.
+func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Found, b *bearer, reason decision.Reason, l *lack) {
 	f, reason = sd.locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
 	if reason != "" || !f.OK {
-		return f, nil, reason, asked
+		return f, nil, reason, nil
 	}
 	b = s.who(sd, f, r.Now)
 	if no := b.refused; no != nil {
-		return f, b, no.reason, g.report(no.unknown, r.Now)
+		return f, b, no.reason, g.lacking(no.unknown)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	if s.revoked(b, r.Now, g) {
-		return f, b, decision.Revoked, asked
+		return f, b, decision.Revoked, nil
 	}
-	return f, b, "", asked
+	return f, b, "", nil
 }
 
 // revoked reports whether a verified token was taken back, or what it is bound to is gone.

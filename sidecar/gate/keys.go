@@ -39,7 +39,11 @@ func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, 
 	if err != nil {
 		return issuer{}, err
 	}
-	return issuer{verifier: v, source: keys, maxAge: maxAge(spec)}, nil
+	is := issuer{verifier: v, maxAge: maxAge(spec)}
+	if k := spec.Keys; k.JWKSURL != "" || k.Discovery != nil || k.Kubernetes != nil {
+		is.source = keys
+	}
+	return is, nil
 }
 
 // set returns nil for a set that has not been resolved yet.

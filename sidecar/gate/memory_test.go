@@ -96,18 +96,3 @@ func TestCountsGoOnWithTheNextSnapshot(t *testing.T) {
 		t.Errorf("got %+v, want 3 misses and hits, and the entry of the last", s)
 	}
 }
-
-func TestAnUnknownKeyIsReportedOnceAcrossSnapshots(t *testing.T) {
-	t.Parallel()
-	now, reports := start, 0
-	g := gate.New(gate.Options{Now: func() time.Time { return now }, OnUnknownKey: func(string) { reports++ }})
-	r := get("/orders/1", bearer(gatetest.NewIssuer(corp.URL, "rotated").Token(start, nil))...)
-	for range 4 { // a push every two seconds
-		g.Swap(gatetest.Snapshot(t, clock, nil, gatetest.Policy("orders", orders())))
-		g.Judge(r)
-		now = now.Add(2 * time.Second)
-	}
-	if reports != 2 {
-		t.Errorf("%d reports in 6 s, want one in 5 s", reports)
-	}
-}

@@ -31,6 +31,8 @@ type Request struct {
 	Remote netip.Addr
 	// ClientCert is what the verified certificate of a TLS client says; nil without one.
 	ClientCert *decision.ClientCert
+	// Client is looked at while the request waits for keys; nil: it is taken to stay.
+	Client Client
 }
 
 // noHeader has no fields.
@@ -51,8 +53,6 @@ type Verdict struct {
 	TokenIgnored bool
 	// Scopes are the scopes that the token lacks, for a refusal with InsufficientScope.
 	Scopes []string
-	// KeysAsked is when the keys were last asked for that a refusal with UnknownKey lacks; zero if nobody was asked.
-	KeysAsked time.Time
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 
@@ -74,6 +74,8 @@ type Verdict struct {
 	// Issuer and Subject are of the verified token, KeyID is the key id of a verified or the header's of any other
 	// token; empty without one. They are for the log: Subject only where that is allowed.
 	Issuer, Subject, KeyID string
+
+	lack *lack // what other keys could change about the refusal; nil: nothing
 }
 
 // Field is a header field with one value.

@@ -61,7 +61,7 @@ type side struct {
 type issuer struct {
 	bit      int // in decision.IssuerSet
 	verifier *token.Verifier
-	source   string        // id of the key source
+	source   string        // id of the key source; empty: its keys are not fetched
 	maxAge   time.Duration // with the clock skew; 0: no limit
 }
 

@@ -2,96 +2,135 @@ package gate
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"github.com/bearerguard/bearerguard/api/decision"
 )
 
-// maxWaiting bounds the requests that wait for keys at one time: a flood of made-up key ids must not hold connections.
-const maxWaiting = 256
+// Times of requests that wait for keys.
+const (
+	// DefaultKeyWait is how long a request waits at most: for the gap between two fetches of a key set, 5 s, for the fetch
+	// itself, and for its keys to get here.
+	DefaultKeyWait = 10 * time.Second
+	// disprovedFor is how long after a look at the keys the tokens that it did not help need not wait for another, while
+	// they keep coming: two gaps, so that one look follows the other in time.
+	disprovedFor = 10 * time.Second
+	// briefly is how long such tokens wait for a look that is due at once.
+	briefly = time.Second
+	// glance is how often a client that waits is looked at, whether it is still there.
+	glance = 250 * time.Millisecond
+)
 
-// waiting is the requests that wait for the next snapshot.
-type waiting struct {
-	mu   sync.Mutex
-	next chan struct{} // guarded by mu; closed by the next Swap
-	n    int           // guarded by mu
+// Client is who sent a request, as far as it matters for one that waits.
+type Client interface {
+	// Left reports whether nobody waits for the answer any more. It is asked now and then, by one goroutine.
+	Left() bool
 }
 
-func newWaiting() *waiting { return &waiting{next: make(chan struct{})} }
-
-// wake ends all waits.
-func (w *waiting) wake() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.next)
-	w.next = make(chan struct{})
+// lack is what other keys could change about a refusal.
+type lack struct {
+	sources []string      // ids of key sets; not empty
+	in      time.Duration // how long it is until the last of them can be looked for
 }
 
-// enter reports whether one more may wait; each that may is given back with leave.
-func (w *waiting) enter() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.n >= maxWaiting {
-		return false
-	}
-	w.n++
-	return true
-}
-
-func (w *waiting) leave() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.n--
-}
-
-// JudgeWaiting is Judge for requests that can wait: a token whose key the snapshot lacks is judged again with the next
-// snapshot, so that an issuer that signs with a new key at once refuses nobody. The wait ends Options.KeyWait after the
-// keys were asked for, which happens at most once in UnknownKeyEvery: in between, tokens with unknown keys are refused
-// at once. It also ends with ctx.
+// JudgeWaiting is Judge for requests that can wait: a token that fails for want of its key is judged again with each next
+// snapshot, until its key sets have been looked at after the request came. So an issuer that signs with a new key at once
+// refuses nobody. The wait ends after Options.KeyWait at the latest, when ctx is done, and when the client has left.
+//
+// Of tokens that such a look has just not helped, others with their key id from the same client do not wait while the next
+// look is not due: a flood of them is not held. Options.MaxWaiting bounds the requests that wait; where there are more, the
+// clients that have most of them give way.
 func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 	under := g.snapshot.Load()
 	v := g.Judge(r)
-	if v.Reason != decision.UnknownKey || v.KeysAsked.IsZero() || !g.waiting.enter() {
+	if v.lack == nil {
 		return v
 	}
-	defer g.waiting.leave()
-	end := g.opts.Now().Add(g.opts.KeyWait)
-	for v.Reason == decision.UnknownKey {
-		if !g.wait(ctx, under, min(end.Sub(g.opts.Now()), v.KeysAsked.Add(g.opts.KeyWait).Sub(g.opts.Now()))) {
+	return g.judgeAgain(ctx, r, under, v)
+}
+
+// judgeAgain judges a request again until nothing can change the verdict any more. v is the verdict under a snapshot, or
+// under a later one.
+func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Verdict) Verdict {
+	came := r.Time
+	if came.IsZero() {
+		came = g.opts.Now()
+	}
+	s, patience := g.room.sight(r.Remote, v.lack.sources[0], v.KeyID), g.opts.KeyWait
+	if g.room.disproved(s, v.lack.sources, g.opts.Now()) {
+		if v.lack.in > 0 {
 			return v
 		}
-		under = g.snapshot.Load()
-		later := *r
-		later.Time = time.Time{} // it is later by now
-		v = g.Judge(&later)
+		patience = min(patience, briefly)
 	}
-	return v
+	w := g.room.enter(s.client)
+	if w == nil {
+		return v
+	}
+	defer g.room.leave(w)
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		next, looked := g.room.looked(v.lack.sources, came)
+		switch now := g.snapshot.Load(); {
+		case now != under:
+			under = now
+			later := *r
+			later.Time = time.Time{} // it is later by now
+			if v = g.Judge(&later); v.lack == nil {
+				g.room.forget(s)
+				return v
+			}
+			continue
+		case looked:
+			return v
+		}
+		if !w.wait(ctx, next, end.C, r.Client) {
+			return v
+		}
+		g.lacking(v.lack.sources) // asks again: the look that has ended may have begun before the request came
+	}
 }
 
-// wait returns true once another snapshot than this one is in force, false if none is in time.
-func (g *Gate) wait(ctx context.Context, under *Snapshot, patience time.Duration) bool {
-	next := g.waiting.current()
-	if g.snapshot.Load() != under {
-		return true
+// wait returns true at news, and false when there is nothing more to wait for.
+func (w *waiter) wait(ctx context.Context, news <-chan struct{}, end <-chan time.Time, client Client) bool {
+	var look <-chan time.Time
+	if client != nil {
+		t := time.NewTicker(glance)
+		defer t.Stop()
+		look = t.C
 	}
-	if patience <= 0 {
+	for {
+		select {
+		case <-news:
+			return true
+		case <-w.out:
+		case <-end:
+		case <-ctx.Done():
+		case <-look:
+			if !client.Left() {
+				continue
+			}
+		}
 		return false
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-next:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
 }
 
-// current returns what the next Swap closes.
-func (w *waiting) current() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.next
+// lacking asks for a look at key sets that lack a token's key. It returns nil if none can be looked at.
+func (g *Gate) lacking(sources []string) *lack {
+	if g.opts.OnUnknownKey == nil || len(sources) == 0 {
+		return nil
+	}
+	var l lack
+	for _, id := range sources {
+		if in, ok := g.opts.OnUnknownKey(id); ok {
+			l.sources, l.in = append(l.sources, id), max(l.in, in)
+		}
+	}
+	if len(l.sources) == 0 {
+		return nil
+	}
+	return &l
 }
+
+// Checked is told that a key set has been looked at anew, and that what was found is in force: the keys are those of some
+// time since began, or no newer ones can be had.
+func (g *Gate) Checked(source string, began time.Time) { g.room.check(source, began) }

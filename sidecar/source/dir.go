@@ -32,6 +32,8 @@ type DirConfig struct {
 	Fetch fetch.Options
 	// Apply puts bundles in force.
 	Apply Apply
+	// Checked is told of key sets that have been looked at anew. Default: nobody.
+	Checked Checked
 	// Log gets state changes.
 	Log logr.Logger
 }
@@ -43,11 +45,11 @@ type Dir struct {
 	keys    *urlKeys
 
 	// Touched by Load and Run only.
-	rules rules  // in force, or tried for the first time
-	last  string // the version that was applied
-	told  string // the remarks that were logged
-
-	useless []string // issuers in force whose keys fit none of their algorithms
+	rules   rules                // in force, or tried for the first time
+	last    string               // the version that was applied
+	told    string               // the remarks that were logged
+	useless []string             // issuers in force whose keys fit none of their algorithms
+	checked map[string]time.Time // what Checked was told last, by key set id
 }
 
 // rules is what the folder says, checked, but for the keys that are fetched.
@@ -74,6 +76,9 @@ func NewDir(c DirConfig) *Dir {
 	if c.Namespace == "" {
 		c.Namespace = "default"
 	}
+	if c.Checked == nil {
+		c.Checked = func(string, time.Time) {}
+	}
 	d := &Dir{c: c, changed: make(chan struct{}, 1)}
 	d.keys = newURLKeys(c.Fetch, c.Log, d.poke)
 	return d
@@ -82,8 +87,9 @@ func NewDir(c DirConfig) *Dir {
 // Close stops fetching keys.
 func (d *Dir) Close() { d.keys.close() }
 
-// UnknownKey asks for a fetch of a key set that lacked a token's key. It does not block.
-func (d *Dir) UnknownKey(keySet string) { d.keys.refetch(keySet) }
+// UnknownKey asks for a fetch of a key set that lacked a token's key. It returns how long it is until that can begin, and
+// false for a set that comes from files. It does not block.
+func (d *Dir) UnknownKey(keySet string) (in time.Duration, ok bool) { return d.keys.refetch(keySet) }
 
 func (d *Dir) poke() {
 	select {
@@ -217,21 +223,25 @@ func (d *Dir) read() (rules, error) {
 // apply assembles what is read and what is fetched, and puts it in force if it differs from what is.
 func (d *Dir) apply(r rules) error {
 	keys := maps.Clone(r.given)
-	d.keys.addTo(keys)
+	checked, _ := d.keys.addTo(keys)
 	b := bundle.Assemble(r.set.Policies, r.set.Revocations, keys)
 	encoded, err := bundle.Encode(b)
 	if err != nil {
 		return err
 	}
-	version := bundle.Version(encoded)
-	if version == d.last {
-		return nil
+	if version := bundle.Version(encoded); version != d.last {
+		if err := d.c.Apply(b, version); err != nil {
+			return err
+		}
+		d.last, d.useless = version, useless(b)
+		d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "revocations", len(b.Revocations))
 	}
-	if err := d.c.Apply(b, version); err != nil {
-		return err
+	for id, began := range checked {
+		if began.After(d.checked[id]) {
+			d.c.Checked(id, began)
+		}
 	}
-	d.last, d.useless = version, useless(b)
-	d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "revocations", len(b.Revocations))
+	d.checked = checked
 	return nil
 }
 

@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +31,7 @@ const patience = 20 * time.Second
 // sink takes bundles as a sidecar does: it compiles them first.
 type sink struct {
 	applied chan *bundle.Bundle
+	checked chan checked
 	log     logr.Logger
 
 	mu    sync.Mutex
@@ -36,7 +39,7 @@ type sink struct {
 }
 
 func newSink() *sink {
-	s := &sink{applied: make(chan *bundle.Bundle, 100)}
+	s := &sink{applied: make(chan *bundle.Bundle, 100), checked: make(chan checked, 100)}
 	s.log = funcr.New(func(_, args string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -51,6 +54,26 @@ func (s *sink) apply(b *bundle.Bundle, version string) error {
 	}
 	s.applied <- b
 	return nil
+}
+
+// checked is what a source tells of a look at keys.
+type checked struct {
+	id    string
+	began time.Time
+}
+
+func (s *sink) check(id string, began time.Time) { s.checked <- checked{id, began} }
+
+// hearsChecked waits for news of a look at keys.
+func (s *sink) hearsChecked(t *testing.T) checked {
+	t.Helper()
+	select {
+	case c := <-s.checked:
+		return c
+	case <-time.After(patience):
+		t.Fatalf("nothing is told of a look at keys; log:\n%s", s.text())
+		return checked{}
+	}
 }
 
 // next waits for a bundle.
@@ -361,4 +384,48 @@ func TestDirServesOtherIssuersWhileKeysAreMissing(t *testing.T) {
 		t.Errorf("%d policies and %d key sets, want 2 and 1", len(b.Policies), len(b.KeySets))
 	}
 	s.logged(t, "connection refused")
+}
+
+func TestDirTellsOfKeysOnceTheyAreInForce(t *testing.T) {
+	t.Parallel()
+	var keys atomic.Value
+	var fetches atomic.Int32
+	keys.Store(jwks("one"))
+	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		_, _ = io.WriteString(w, keys.Load().(string))
+	}))
+	t.Cleanup(idp.Close)
+	dir, s := t.TempDir(), newSink()
+	write(t, dir, "a.yaml", authPolicy("a", "{jwksURL: "+idp.URL+"/jwks}"))
+	write(t, dir, "b.yaml", authPolicy("b", "{secretRef: {name: corp, key: jwks}}")+secret("corp", "jwks", jwks("two")))
+	d := start(t, source.DirConfig{Path: dir, Fetch: fetch.Options{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Apply: s.apply, Checked: s.check, Log: s.log})
+	b := s.next(t)
+	id, file := b.Policies[0].Keys[0], b.Policies[1].Keys[0]
+	s.hearsChecked(t) // of the first fetch
+
+	if _, ok := d.UnknownKey(file); ok {
+		t.Error("keys in a file are to be fetched")
+	}
+	asked := time.Now()
+	if in, ok := d.UnknownKey(id); in != 0 || !ok {
+		t.Errorf("the fetch is due in %s, %t; want at once", in, ok)
+	}
+	if told := s.hearsChecked(t); told.id != id || told.began.Before(asked) {
+		t.Errorf("told of %s since %s before it was asked for", told.id, asked.Sub(told.began))
+	}
+	if len(s.applied) != 0 {
+		t.Error("the same keys were applied again")
+	}
+	keys.Store(jwks("three"))
+	d.UnknownKey(id)
+	s.hearsChecked(t)
+	if len(s.applied) != 1 {
+		t.Error("told of the new keys before they were in force")
+	}
+	idp.Close()
+	d.UnknownKey(id)
+	if told := s.hearsChecked(t); told.id != id || fetches.Load() != 3 {
+		t.Errorf("told of %s, after %d fetches", told.id, fetches.Load())
+	}
 }

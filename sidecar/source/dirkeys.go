@@ -162,7 +162,7 @@ type urlKeys struct {
 	log     logr.Logger
 }
 
-// newURLKeys tells poke of every change.
+// newURLKeys calls poke after every fetch, whatever came of it.
 func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 	k := &urlKeys{news: make(chan struct{}, 1), told: map[fetch.Source]string{}, log: log}
 	k.poller = fetch.NewPoller(fetch.PollerOptions{
@@ -181,8 +181,8 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 			case k.news <- struct{}{}:
 			default:
 			}
-			poke()
 		},
+		Checked: func(fetch.Source) { poke() },
 	})
 	return k
 }
@@ -220,35 +220,42 @@ func (k *urlKeys) want(sources map[string]fetch.Source) {
 	k.mu.Unlock()
 }
 
-func (k *urlKeys) refetch(id string) {
+// refetch asks for a fetch. It returns how long it is until that can begin, and false if the set is not fetched.
+func (k *urlKeys) refetch(id string) (in time.Duration, ok bool) {
 	k.mu.Lock()
 	s, ok := k.sources[id]
 	k.mu.Unlock()
-	if ok {
-		k.poller.Refetch(s)
+	if !ok {
+		return 0, false
 	}
+	return k.poller.Refetch(s)
 }
 
-// addTo adds what has been fetched.
-func (k *urlKeys) addTo(keys map[string]bundle.KeySet) (missing bool) {
+// addTo adds what has been fetched. It returns when the last fetch of each set began, and whether one has not been tried.
+func (k *urlKeys) addTo(keys map[string]bundle.KeySet) (checked map[string]time.Time, missing bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	checked = make(map[string]time.Time, len(k.sources))
 	for id, s := range k.sources {
 		state, _ := k.poller.Get(s)
+		checked[id] = state.Checked
 		if state.Keys == nil {
 			missing = missing || state.Err == nil
 			continue
 		}
 		keys[id] = bundle.KeySet{JWKS: state.Keys}
 	}
-	return missing
+	return checked, missing
 }
 
 // settle waits until every source has answered or failed once, but no longer than patience.
 func (k *urlKeys) settle(ctx context.Context, patience time.Duration) {
 	end := time.NewTimer(patience)
 	defer end.Stop()
-	for k.addTo(map[string]bundle.KeySet{}) {
+	for {
+		if _, missing := k.addTo(map[string]bundle.KeySet{}); !missing {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return

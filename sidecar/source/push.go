@@ -39,6 +39,8 @@ type PushConfig struct {
 	Apply Apply
 	// Gone is told of pods and service accounts that have been deleted. Nil: nobody is.
 	Gone func([]departed.Entry)
+	// Checked is told of key sets that have been looked at anew. Default: nobody.
+	Checked Checked
 	// LastGood keeps what was applied.
 	LastGood LastGood
 	// Log gets state changes.
@@ -47,9 +49,12 @@ type PushConfig struct {
 
 // Push takes bundles from the controller. Make it with NewPush.
 type Push struct {
-	c       PushConfig
-	unknown chan string              // ids of key sets that lack a key; read by the stream's sender
-	keys    map[string]bundle.KeySet // of the bundle in force; touched by Run only
+	c    PushConfig
+	asks *asks
+
+	// Touched by Run only.
+	keys  map[string]bundle.KeySet // of the bundle in force
+	looks map[string]look          // at key sets, by id; still to be told of
 
 	mu      sync.Mutex
 	version string // guarded by mu; of the bundle in force, survives reconnects
@@ -65,17 +70,16 @@ const (
 
 // NewPush returns a client that is not connected yet.
 func NewPush(c PushConfig) *Push {
-	return &Push{c: c, unknown: make(chan string, 16)}
+	if c.Checked == nil {
+		c.Checked = func(string, time.Time) {}
+	}
+	return &Push{c: c, asks: newAsks(), looks: map[string]look{}}
 }
 
-// UnknownKey reports, at the next occasion, that a token named a key that a key set lacks. It does not block; reports
-// that nobody takes are dropped, as the gate repeats them.
-func (p *Push) UnknownKey(keySet string) {
-	select {
-	case p.unknown <- keySet:
-	default:
-	}
-}
+// UnknownKey reports that a token is not verified by a key set, and that newer keys could do it. What is asked for is sent
+// once until it has been answered. It returns how long it is until the keys can be looked at, as far as is known, and false
+// if the controller has not been reached for a while. It does not block.
+func (p *Push) UnknownKey(keySet string) (in time.Duration, ok bool) { return p.asks.want(keySet) }
 
 // Run starts from the last good copy, connects, and reconnects for ever, until ctx is done; then it returns nil.
 func (p *Push) Run(ctx context.Context) error {
@@ -144,6 +148,8 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 
 // follow sends from one goroutine, since a stream allows no more, and receives in this one.
 func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_StreamClient) (received bool, err error) {
+	p.asks.begin()
+	defer p.asks.end()
 	answers := make(chan *pushv1.ClientMessage, 1)
 	var sender sync.WaitGroup
 	defer sender.Wait()
@@ -156,11 +162,17 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 		}
 		received = true
 		p.hear(m.GetGone())
+		if k := m.GetKeysChecked(); k != nil {
+			p.checked(k)
+			continue
+		}
 		if m.GetVersion() == "" && len(m.GetGone()) > 0 {
 			continue
 		}
+		answer := p.take(m)
+		p.tell()
 		select {
-		case answers <- p.take(m):
+		case answers <- answer:
 		case <-ctx.Done():
 			return received, ctx.Err()
 		}
@@ -168,19 +180,25 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 }
 
 func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answers <-chan *pushv1.ClientMessage) {
-	m := &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
+	due := []*pushv1.ClientMessage{{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
 		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release,
-	}}}
+	}}}}
 	for {
-		if stream.Send(m) != nil {
-			return // Recv has the cause
+		for _, m := range due {
+			if stream.Send(m) != nil {
+				return // Recv has the cause
+			}
 		}
+		due = due[:0]
 		select {
 		case <-ctx.Done():
 			return
-		case m = <-answers:
-		case id := <-p.unknown:
-			m = &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_UnknownKey{UnknownKey: &pushv1.UnknownKey{KeySet: id}}}
+		case m := <-answers:
+			due = append(due, m)
+		case <-p.asks.wake:
+			for _, id := range p.asks.take() {
+				due = append(due, unknownKey(id))
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -25,6 +26,8 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/source"
 )
 
@@ -142,7 +145,7 @@ func follow(t *testing.T, address string, f files, s *sink, l source.LastGood) (
 	t.Helper()
 	p = source.NewPush(source.PushConfig{
 		Address: address, ServerName: "push.test", CAFile: filepath.Join(f.dir, "ca.crt"), TokenFile: filepath.Join(f.dir, "token"),
-		Release: "v1", Apply: s.apply, LastGood: l, Log: s.log,
+		Release: "v1", Apply: s.apply, Checked: s.check, LastGood: l, Log: s.log,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -169,7 +172,7 @@ func TestPushTakesBundlesAndAnswersEach(t *testing.T) {
 	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
 	f.ca(t, ca)
 	f.token(t, "token-one")
-	p, _ := follow(t, at, f, s, l)
+	follow(t, at, f, s, l)
 
 	stream := c.accept(t)
 	if stream.token != "Bearer token-one" {
@@ -205,9 +208,79 @@ func TestPushTakesBundlesAndAnswersEach(t *testing.T) {
 		t.Errorf("last good version %s, %v; want %s", version, err, v1)
 	}
 
-	p.UnknownKey("url:https://corp.example/jwks")
-	if got := stream.hears(t).GetUnknownKey().GetKeySet(); got != "url:https://corp.example/jwks" {
-		t.Errorf("unknown key of %q reported", got)
+}
+
+func TestPushAsksForKeysAndTellsWhenTheyAreInForce(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s := files{t.TempDir()}, newSink()
+	f.ca(t, ca)
+	f.token(t, "token")
+	p, _ := follow(t, at, f, s, source.LastGood{})
+	stream := c.accept(t)
+	stream.hears(t) // Hello
+	bundleOf := func(keyID string) (data []byte, version, id string, keys []byte) {
+		spec := policy.Spec{Issuers: []policy.Issuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"orders"},
+			Keys: policy.KeySource{JWKSURL: "https://corp.example/jwks"}}}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{}}}}
+		set, err := keyset.Parse([]byte(jwks(keyID)), keyset.Public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = bundle.SourceID("default", spec.Issuers[0])
+		data, err = bundle.Encode(bundle.Assemble([]bundle.Object{{Namespace: "default", Name: "a", Spec: spec}}, nil,
+			map[string]bundle.KeySet{id: {JWKS: set.Canonical()}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data, bundle.Version(data), id, set.Canonical()
+	}
+	answer := func(id string, keys []byte) {
+		digest := sha256.Sum256(keys)
+		m := &pushv1.KeysChecked{KeySet: id, Digest: digest[:], BeganAfterMs: 2000, NextAfterMs: 30_000}
+		if err := stream.Send(&pushv1.ServerMessage{KeysChecked: m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, v1, id, oldKeys := bundleOf("one")
+	stream.says(t, first, v1)
+	stream.hears(t)     // ACK
+	answer(id, oldKeys) // which nobody asked for
+	stream.says(t, first, v1)
+	stream.hears(t) // ACK: it has been passed over
+
+	if in, ok := p.UnknownKey(id); in != 0 || !ok {
+		t.Errorf("at first the look is due in %s, %t; want at once", in, ok)
+	}
+	asked := time.Now()
+	if k := stream.hears(t).GetUnknownKey(); k.GetKeySet() != id || !k.GetAnswer() {
+		t.Errorf("asks %v, want for the key set, and an answer", k)
+	}
+	for range 1000 { // a flood
+		p.UnknownKey(id)
+	}
+	answer(id, oldKeys)
+	told := s.hearsChecked(t)
+	if told.id != id || told.began.Before(asked.Add(-time.Second)) || told.began.After(asked.Add(3*time.Second)) {
+		t.Errorf("told of %s since %s; want about 2 s after it was asked for", told.id, told.began.Sub(asked))
+	}
+	in, _ := p.UnknownKey(id)
+	if in < 20*time.Second || in > 30*time.Second {
+		t.Errorf("the next look is due in %s, want what the controller said", in)
+	}
+	if got := stream.hears(t).GetUnknownKey().GetKeySet(); got != id { // once for all of the flood, and not before the answer
+		t.Errorf("asks for %q", got)
+	}
+
+	second, v2, _, newKeys := bundleOf("two")
+	answer(id, newKeys) // before the bundle that has them
+	stream.says(t, second, v2)
+	for range 3 {
+		s.next(t)
+	}
+	s.hearsChecked(t)
+	if len(s.checked) != 0 {
+		t.Error("told of looks that nobody asked for")
 	}
 }
 

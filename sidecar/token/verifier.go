@@ -169,6 +169,19 @@ func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
 	return v.verifySigned(t, now)
 }
 
+// WantsOtherKeys reports whether a token that was refused for a reason could be genuine by keys that the issuer has, and
+// the verifier has not: one with a new key id, or one whose key was replaced and kept its id.
+func (v *Verifier) WantsOtherKeys(t *Token, reason decision.Reason) bool {
+	switch reason { //nolint:exhaustive // no other is about keys
+	case decision.UnknownKey, decision.BadSignature:
+		return true
+	case decision.AlgorithmNotAllowed: // by the key of that id, and not by the issuer
+		_, listed := v.algs[t.header.alg]
+		return listed && !t.header.encrypted
+	}
+	return false
+}
+
 // verifySigned verifies a JWS.
 func (v *Verifier) verifySigned(t *Token, now time.Time) (Verified, decision.Reason) {
 	if reason := v.accepts(&t.header, &t.jws.claims, now); reason != "" {

@@ -302,11 +302,13 @@ func (x *Nack) GetReason() string {
 	return ""
 }
 
-// UnknownKey says that a well-formed token named a key that its key set lacks.
+// UnknownKey says that a key set does not verify a well-formed token, and that newer keys could.
 type UnknownKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the key set in the bundle.
-	KeySet        string `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	KeySet string `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	// The sender understands KeysChecked, and wants one once the key set has been looked at after this message.
+	Answer        bool `protobuf:"varint,2,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,7 +350,14 @@ func (x *UnknownKey) GetKeySet() string {
 	return ""
 }
 
-// ServerMessage is what the controller says.
+func (x *UnknownKey) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
+// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked alone.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hex SHA-256 of bundle.
@@ -358,7 +367,9 @@ type ServerMessage struct {
 	// Pods and service accounts that have been deleted, as api/departed encodes them, for sidecars that say in Hello.features
 	// that they understand it. They add to those that came before. A message that has nothing else has no version, and
 	// is not acknowledged.
-	Gone          []byte `protobuf:"bytes,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	Gone []byte `protobuf:"bytes,3,opt,name=gone,proto3" json:"gone,omitempty"`
+	// Sent only to who wants it; version and bundle are empty then.
+	KeysChecked   *KeysChecked `protobuf:"bytes,4,opt,name=keys_checked,json=keysChecked,proto3" json:"keys_checked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +425,86 @@ func (x *ServerMessage) GetGone() []byte {
 	return nil
 }
 
+func (x *ServerMessage) GetKeysChecked() *KeysChecked {
+	if x != nil {
+		return x.KeysChecked
+	}
+	return nil
+}
+
+// KeysChecked answers an UnknownKey: the key set has been looked at, whatever came of it.
+type KeysChecked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the key set in the bundle.
+	KeySet string `protobuf:"bytes,1,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	// The SHA-256 of KeySet.jwks as it is now; a bundle that has another is about to be replaced.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// How long after the last UnknownKey of this key set had come the look began, in milliseconds, rounded down.
+	BeganAfterMs uint64 `protobuf:"varint,3,opt,name=began_after_ms,json=beganAfterMs,proto3" json:"began_after_ms,omitempty"`
+	// How long from now the next look can begin at the soonest, in milliseconds.
+	NextAfterMs   uint64 `protobuf:"varint,4,opt,name=next_after_ms,json=nextAfterMs,proto3" json:"next_after_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeysChecked) Reset() {
+	*x = KeysChecked{}
+	mi := &file_push_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeysChecked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeysChecked) ProtoMessage() {}
+
+func (x *KeysChecked) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeysChecked.ProtoReflect.Descriptor instead.
+func (*KeysChecked) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *KeysChecked) GetKeySet() string {
+	if x != nil {
+		return x.KeySet
+	}
+	return ""
+}
+
+func (x *KeysChecked) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *KeysChecked) GetBeganAfterMs() uint64 {
+	if x != nil {
+		return x.BeganAfterMs
+	}
+	return 0
+}
+
+func (x *KeysChecked) GetNextAfterMs() uint64 {
+	if x != nil {
+		return x.NextAfterMs
+	}
+	return 0
+}
+
 // Bundle is all that a sidecar needs to judge requests.
 type Bundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -428,7 +519,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_push_proto_msgTypes[6]
+	mi := &file_push_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +531,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[6]
+	mi := &file_push_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +544,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{6}
+	return file_push_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Bundle) GetFeatures() uint64 {
@@ -500,7 +591,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +603,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +616,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{7}
+	return file_push_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Policy) GetNamespace() string {
@@ -574,7 +665,7 @@ type IssuerKeys struct {
 
 func (x *IssuerKeys) Reset() {
 	*x = IssuerKeys{}
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +677,7 @@ func (x *IssuerKeys) String() string {
 func (*IssuerKeys) ProtoMessage() {}
 
 func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +690,7 @@ func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssuerKeys.ProtoReflect.Descriptor instead.
 func (*IssuerKeys) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{8}
+	return file_push_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *IssuerKeys) GetVerification() string {
@@ -628,7 +719,7 @@ type KeySet struct {
 
 func (x *KeySet) Reset() {
 	*x = KeySet{}
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +731,7 @@ func (x *KeySet) String() string {
 func (*KeySet) ProtoMessage() {}
 
 func (x *KeySet) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +744,7 @@ func (x *KeySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySet.ProtoReflect.Descriptor instead.
 func (*KeySet) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{9}
+	return file_push_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *KeySet) GetId() string {
@@ -683,7 +774,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +786,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +799,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{10}
+	return file_push_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Revocation) GetNamespace() string {
@@ -753,14 +844,21 @@ const file_push_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\"8\n" +
 	"\x04Nack\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"%\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"=\n" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
-	"\akey_set\x18\x01 \x01(\tR\x06keySet\"U\n" +
+	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\"\x9a\x01\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
-	"\x04gone\x18\x03 \x01(\fR\x04gone\"\xd8\x01\n" +
+	"\x04gone\x18\x03 \x01(\fR\x04gone\x12C\n" +
+	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\"\x88\x01\n" +
+	"\vKeysChecked\x12\x17\n" +
+	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12$\n" +
+	"\x0ebegan_after_ms\x18\x03 \x01(\x04R\fbeganAfterMs\x12\"\n" +
+	"\rnext_after_ms\x18\x04 \x01(\x04R\vnextAfterMs\"\xd8\x01\n" +
 	"\x06Bundle\x12\x1a\n" +
 	"\bfeatures\x18\x01 \x01(\x04R\bfeatures\x127\n" +
 	"\bpolicies\x18\x02 \x03(\v2\x1b.bearerguard.push.v1.PolicyR\bpolicies\x126\n" +
@@ -804,7 +902,7 @@ func file_push_proto_rawDescGZIP() []byte {
 	return file_push_proto_rawDescData
 }
 
-var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_push_proto_goTypes = []any{
 	(*ClientMessage)(nil), // 0: bearerguard.push.v1.ClientMessage
 	(*Hello)(nil),         // 1: bearerguard.push.v1.Hello
@@ -812,28 +910,30 @@ var file_push_proto_goTypes = []any{
 	(*Nack)(nil),          // 3: bearerguard.push.v1.Nack
 	(*UnknownKey)(nil),    // 4: bearerguard.push.v1.UnknownKey
 	(*ServerMessage)(nil), // 5: bearerguard.push.v1.ServerMessage
-	(*Bundle)(nil),        // 6: bearerguard.push.v1.Bundle
-	(*Policy)(nil),        // 7: bearerguard.push.v1.Policy
-	(*IssuerKeys)(nil),    // 8: bearerguard.push.v1.IssuerKeys
-	(*KeySet)(nil),        // 9: bearerguard.push.v1.KeySet
-	(*Revocation)(nil),    // 10: bearerguard.push.v1.Revocation
+	(*KeysChecked)(nil),   // 6: bearerguard.push.v1.KeysChecked
+	(*Bundle)(nil),        // 7: bearerguard.push.v1.Bundle
+	(*Policy)(nil),        // 8: bearerguard.push.v1.Policy
+	(*IssuerKeys)(nil),    // 9: bearerguard.push.v1.IssuerKeys
+	(*KeySet)(nil),        // 10: bearerguard.push.v1.KeySet
+	(*Revocation)(nil),    // 11: bearerguard.push.v1.Revocation
 }
 var file_push_proto_depIdxs = []int32{
 	1,  // 0: bearerguard.push.v1.ClientMessage.hello:type_name -> bearerguard.push.v1.Hello
 	2,  // 1: bearerguard.push.v1.ClientMessage.ack:type_name -> bearerguard.push.v1.Ack
 	3,  // 2: bearerguard.push.v1.ClientMessage.nack:type_name -> bearerguard.push.v1.Nack
 	4,  // 3: bearerguard.push.v1.ClientMessage.unknown_key:type_name -> bearerguard.push.v1.UnknownKey
-	7,  // 4: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
-	9,  // 5: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
-	10, // 6: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
-	8,  // 7: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
-	0,  // 8: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
-	5,  // 9: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
-	9,  // [9:10] is the sub-list for method output_type
-	8,  // [8:9] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	6,  // 4: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
+	8,  // 5: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
+	10, // 6: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
+	11, // 7: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
+	9,  // 8: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
+	0,  // 9: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
+	5,  // 10: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
+	10, // [10:11] is the sub-list for method output_type
+	9,  // [9:10] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_push_proto_init() }
@@ -853,7 +953,7 @@ func file_push_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_push_proto_rawDesc), len(file_push_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

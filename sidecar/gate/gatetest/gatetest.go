@@ -29,6 +29,12 @@ func NewIssuer(url, keyID string) *Issuer {
 	return &Issuer{URL: url, KeyID: keyID, key: ed25519.NewKeyFromSeed(seed[:])}
 }
 
+// Rekey returns the issuer with another key of the same id. The same argument gives the same key.
+func Rekey(i *Issuer) *Issuer {
+	seed := sha256.Sum256(i.key.Seed())
+	return &Issuer{URL: i.URL, KeyID: i.KeyID, key: ed25519.NewKeyFromSeed(seed[:])}
+}
+
 // JWKS is the issuer's public key as a JWK Set.
 func (i *Issuer) JWKS() string {
 	x := base64.RawURLEncoding.EncodeToString(i.key.Public().(ed25519.PublicKey))
