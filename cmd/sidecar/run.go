@@ -78,6 +78,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
 	s.gate = gate.New(gate.Options{
+		MaxWaiting:   mostWaiting(conf.Limits),
 		OnUnknownKey: func(id string) (time.Duration, bool) { return s.rules.UnknownKey(id) },
 		OnPanic: func(stack []byte) {
 			log.Error(errors.New("panic while judging a request; it was refused"), string(stack))
@@ -93,6 +94,12 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	}
 	log.Info("sidecar runs", "version", version, "listen", addresses(s.proxy), "admin", conf.Admin)
 	return s.serve(ctx)
+}
+
+// mostWaiting bounds the requests that wait for keys, so that they leave half of the connections to others, and half of
+// HTTP/2's requests.
+func mostWaiting(l proxy.Limits) int {
+	return max(1, min(gate.DefaultMaxWaiting, l.Connections/2, l.HTTP2Requests/2))
 }
 
 // open reads standalone rules and opens the sockets, so that a mistake ends the program at once.

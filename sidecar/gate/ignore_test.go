@@ -15,7 +15,7 @@ import (
 func TestNoRefusalComesOfATokenThatIsIgnored(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	g := gate.New(gate.Options{Now: clock, OnUnknownKey: func(string) { asked++ }})
+	g := gate.New(gate.Options{Now: clock, OnUnknownKey: func(string) (time.Duration, bool) { asked++; return 0, false }})
 	lost := corp.Token(start, map[string]any{"jti": "lost"})
 	spec := orders()
 	spec.Issuers[0].From = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}, {Cookie: "session"}}

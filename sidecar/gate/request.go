@@ -33,6 +33,8 @@ type Request struct {
 	ClientCert *decision.ClientCert
 	// Client is looked at while the request waits for keys; nil: it is taken to stay.
 	Client Client
+	// Places bounds the requests of one connection that wait for keys; nil: there is no bound for it alone.
+	Places *Places
 }
 
 // noHeader has no fields.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,30 @@ type room struct {
 	clients map[netip.Addr]int
 	checked map[string]time.Time // guarded by mu; by key set: when the last look at it began
 	sights  map[sight]*span      // guarded by mu
+}
+
+// Places bounds the requests of one connection that wait for keys at a time, so that they leave some of what the connection
+// may have to others. It is safe for concurrent use.
+type Places struct {
+	// Most is the bound.
+	Most int32
+
+	taken atomic.Int32
+}
+
+// enter takes a place. It returns false if there is none.
+func (p *Places) enter() bool {
+	if p == nil || p.taken.Add(1) <= p.Most {
+		return true
+	}
+	p.taken.Add(-1)
+	return false
+}
+
+func (p *Places) leave() {
+	if p != nil {
+		p.taken.Add(-1)
+	}
 }
 
 // waiter is one request that waits.

@@ -61,6 +61,10 @@ func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Ve
 		}
 		patience = min(patience, briefly)
 	}
+	if !r.Places.enter() {
+		return v
+	}
+	defer r.Places.leave()
 	w := g.room.enter(s.client)
 	if w == nil {
 		return v

@@ -54,7 +54,7 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
 		return
 	}
-	v := p.judge(r, &c.info)
+	v := c.judge(r)
 	p.observe(r, &c.info, &v, start, "")
 	if !v.Forward {
 		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes, CORS: v.CORS.Set})
@@ -107,7 +107,8 @@ func (p *Proxy) read(r *http.Request) error {
 }
 
 // judge asks the gate.
-func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
+func (c *http2Conn) judge(r *http.Request) gate.Verdict {
+	p, info := c.proxy, &c.info
 	v := p.gate.JudgeWaiting(r.Context(), &gate.Request{
 		Method: r.Method,
 		Target: r.RequestURI,
@@ -117,6 +118,7 @@ func (p *Proxy) judge(r *http.Request, info *connInfo) gate.Verdict {
 		Remote: info.Remote,
 
 		ClientCert: info.ClientCert,
+		Places:     c.client.Waiting(),
 	})
 	if most := p.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
 		v = gate.Verdict{Reason: decision.BodyTooLarge, CORS: v.CORS, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}

@@ -114,7 +114,7 @@ func (p *Proxy) newRelay() *relay.Relay {
 			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
 			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
 			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
-			Dial: p.limits.Dial, Response: p.limits.Response,
+			Dial: p.limits.Dial, Response: p.limits.Response, Waiting: max(1, p.limits.Streams/2),
 		},
 	}
 	if p.observer != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +99,26 @@ func Bundle(t testing.TB, revocations []policy.Revocation, policies ...bundle.Ob
 		named = append(named, bundle.Revocation{Namespace: "shop", Name: "test", Revocation: r})
 	}
 	return bundle.Assemble(policies, named, keys)
+}
+
+// Fetched compiles a policy whose issuers fetch their keys, which are those of this issuer now.
+func Fetched(t testing.TB, spec policy.Spec, i *Issuer) *gate.Snapshot {
+	t.Helper()
+	set, err := keyset.Parse([]byte(i.JWKS()), keyset.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]bundle.KeySet{}
+	spec.Issuers = slices.Clone(spec.Issuers)
+	for n := range spec.Issuers {
+		spec.Issuers[n].Keys = policy.KeySource{JWKSURL: i.URL + "/jwks"}
+		keys[bundle.SourceID("shop", spec.Issuers[n])] = bundle.KeySet{JWKS: set.Canonical()}
+	}
+	s, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{Policy("fetched", spec)}, nil, keys), "test", gate.SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // Policy names a spec.

@@ -113,6 +113,7 @@ func (x *exchange) judge() gate.Verdict {
 		Method: text(x.req.Method), Target: text(x.req.Target), Host: text(x.req.Host),
 		NoHost: x.req.Minor == 0 && len(x.req.Host) == 0,
 		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote, ClientCert: x.c.info.ClientCert, Time: x.start,
+		Client: x,
 	}
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
 }

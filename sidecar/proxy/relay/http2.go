@@ -1,9 +1,12 @@
 package relay
 
 import (
+	"math"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/gate"
 )
 
 // HTTP2 is a client connection that speaks HTTP/2, of which somebody else reads requests and writes answers. They go to
@@ -13,6 +16,7 @@ type HTTP2 struct {
 	relay   *Relay
 	info    Info
 	givenUp func(at time.Time)
+	waiting gate.Places // for requests that wait for keys
 
 	mu     sync.Mutex
 	conn   *conn                // guarded by mu: what is known of the client, since its first request; it is not served
@@ -37,11 +41,18 @@ type kept struct {
 // waited for, with the time it came at. Close must be called when the connection ends.
 func (r *Relay) NewHTTP2(info Info, givenUp func(at time.Time)) *HTTP2 {
 	h := &HTTP2{relay: r, info: info, givenUp: givenUp}
+	h.waiting.Most = math.MaxInt32
+	if n := r.Limits.Waiting; n > 0 {
+		h.waiting.Most = int32(min(n, math.MaxInt32)) //nolint:gosec // it fits
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.http2[h] = struct{}{}
 	return h
 }
+
+// Waiting are the places for the client's requests that wait for keys.
+func (h *HTTP2) Waiting() *gate.Places { return &h.waiting }
 
 // Close ends all connections to the app, and what still runs.
 func (h *HTTP2) Close() {

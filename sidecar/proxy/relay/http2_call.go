@@ -103,7 +103,7 @@ func (c *call) judge() gate.Verdict {
 	x, i := c.x, &c.h.info
 	x.request = gate.Request{
 		Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: x, Port: i.Port, Remote: i.Remote,
-		ClientCert: i.ClientCert, Time: x.start,
+		ClientCert: i.ClientCert, Time: x.start, Places: &c.h.waiting,
 	}
 	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
 }

@@ -57,6 +57,8 @@ type Limits struct {
 	// BodyRate is how many bytes a second a request's body has to come in at, on average, once it has been waited for as
 	// long as ReadHead; 0 means any.
 	BodyRate int64
+	// Waiting bounds the requests of one HTTP/2 connection that wait for keys at a time; 0 means no bound for it alone.
+	Waiting int
 }
 
 // Info is what is known of a client connection before its first byte.

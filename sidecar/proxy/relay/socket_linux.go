@@ -17,6 +17,30 @@ func sideOf(c *net.TCPConn) side {
 	return sideGone
 }
 
+// hangs looks at what the peer has done with its side, also where bytes of it have not been read yet. It does not block.
+func hangs(c *net.TCPConn) (s side) {
+	if c == nil {
+		return sideOpen
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return sideGone
+	}
+	if raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // it is a file descriptor
+		switch n, err := unix.Poll(p, 0); {
+		case n < 1 || err != nil: // nothing has happened
+		case p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0:
+			s = sideGone
+		case p[0].Revents&unix.POLLRDHUP != 0:
+			s = sideClosed
+		}
+	}) != nil {
+		return sideGone
+	}
+	return s
+}
+
 func peek(c *net.TCPConn) (n int, err error) {
 	if c == nil {
 		return 0, unix.EAGAIN
