@@ -389,7 +389,7 @@ func TestWhichRefusalsAskForKeys(t *testing.T) {
 		"keys in the policy":                          {keys: policy.KeySource{JWKS: corp.JWKS()}, token: other.Token(start, nil), want: decision.UnknownKey},
 		"keys in a Secret":                            {keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "jwks"}}, token: other.Token(start, nil), want: decision.UnknownKey},
 		"keys found by discovery":                     {keys: policy.KeySource{Discovery: &policy.Discovery{}}, token: other.Token(start, nil), want: decision.UnknownKey, asks: true},
-		"keys of the cluster":                         {keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}, token: other.Token(start, nil), want: decision.UnknownKey, asks: true},
+		"keys of the cluster":                         {keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: true}}, token: other.Token(start, nil), want: decision.UnknownKey, asks: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
