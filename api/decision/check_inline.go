@@ -27,7 +27,7 @@ func (c *compiler) checkInlineKeys(at, text string) {
 	for i, k := range keys {
 		var members map[string]any
 		if json.Unmarshal(k, &members) == nil && holdsSecret(members) {
-			c.fail(at, fmt.Sprintf("key %d is private or symmetric", i+1), "public keys; secrets go into keys.secretRef")
+			c.fail(at, fmt.Sprintf("keys[%d] is private or symmetric", i), "public keys; secrets go into keys.secretRef")
 		}
 	}
 }

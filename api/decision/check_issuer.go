@@ -33,9 +33,7 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
 	}
 	c.checkLocations(at+".from", spec.From)
 	if spec.Decryption != nil {
-		c.checkRef(at+".decryption.secretRef", &spec.Decryption.SecretRef)
-		c.checkFormat(at+".decryption.secretRef", &spec.Decryption.SecretRef, "is HMAC, but a decryption key signs nothing",
-			policy.FormatJWKS, policy.FormatPEM)
+		c.checkDecryption(at+".decryption", spec.Decryption)
 	}
 	c.checkStrings(at+".requiredClaims", spec.RequiredClaims, bounds{items: 16, min: 1, max: MaxClaimPath})
 	for i, s := range spec.RequiredClaims {
@@ -180,9 +178,9 @@ func (c *compiler) checkFormat(at string, ref *policy.KeyRef, mismatch string, s
 	switch {
 	case ref.Format == "" || slices.Contains(sensible, ref.Format):
 	case !slices.Contains(known, ref.Format):
-		c.fail(at+".format", fmt.Sprintf("%q is no format", clip(string(ref.Format))), fmt.Sprintf("of %v", sensible))
+		c.fail(at+".format", fmt.Sprintf("%q is no format", clip(string(ref.Format))), oneOf(sensible))
 	default:
-		c.fail(at+".format", mismatch, fmt.Sprintf("of %v, or the field left out", sensible))
+		c.fail(at+".format", mismatch, oneOf(sensible)+", or the field left out")
 	}
 }
 
@@ -194,7 +192,7 @@ func (c *compiler) checkSecretFormat(at string, spec *policy.Issuer) {
 	case ref.Format == policy.FormatHMAC && !hmac:
 		c.fail(here+".format", "is HMAC, but algorithms list no HMAC algorithm", "algorithms with HS256, HS384 or HS512, or another format")
 	case ref.Format == policy.FormatPEM && spec.OnlyHMAC():
-		c.fail(here+".format", "is PEM, which holds no secret, but every algorithm is an HMAC algorithm", "of [Auto JWKS HMAC], or other algorithms")
+		c.fail(here+".format", "is PEM, which holds no secret, but every algorithm is an HMAC algorithm", "one of Auto, JWKS, HMAC, or other algorithms")
 	}
 }
 
@@ -205,18 +203,52 @@ func algorithms() []policy.Algorithm {
 }
 
 func (c *compiler) checkAlgorithms(at string, spec *policy.Issuer) {
-	checkList(c, at, spec.Algorithms, 16)
-	checkUnique(c, at, spec.Algorithms)
+	checkNames(c, at, spec.Algorithms, algorithms())
 	for i, a := range spec.Algorithms {
 		here := fmt.Sprintf("%s[%d]", at, i)
-		if !slices.Contains(algorithms(), a) {
-			c.fail(here, fmt.Sprintf("%q is no algorithm that can be allowed", clip(string(a))), fmt.Sprintf("of %v", algorithms()))
-			continue
-		}
 		if a.HMAC() && spec.Keys.SecretRef == nil {
 			c.fail(here, fmt.Sprintf("%s needs a shared secret, and this source of keys is public", a), "keys.secretRef")
 		}
 	}
+}
+
+// oneOf lists the names of a closed set.
+func oneOf[T ~string](names []T) string {
+	all := make([]string, 0, len(names))
+	for _, n := range names {
+		all = append(all, string(n))
+	}
+	return "one of " + strings.Join(all, ", ")
+}
+
+// checkNames checks a list of names out of a closed set.
+func checkNames[T ~string](c *compiler, at string, list, known []T) {
+	checkList(c, at, list, 16)
+	checkUnique(c, at, list)
+	for i, name := range list {
+		if slices.Contains(known, name) {
+			continue
+		}
+		c.fail(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%q is no algorithm that can be allowed", clip(string(name))), oneOf(known))
+	}
+}
+
+// keyAlgorithms are those that policy.KeyAlgorithm names.
+func keyAlgorithms() []policy.KeyAlgorithm {
+	return []policy.KeyAlgorithm{"RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW",
+		"A128KW", "A192KW", "A256KW", "A128GCMKW", "A192GCMKW", "A256GCMKW", "dir"}
+}
+
+// contentAlgorithms are those that policy.ContentAlgorithm names.
+func contentAlgorithms() []policy.ContentAlgorithm {
+	return []policy.ContentAlgorithm{"A128GCM", "A192GCM", "A256GCM", "A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512"}
+}
+
+func (c *compiler) checkDecryption(at string, d *policy.Decryption) {
+	c.checkRef(at+".secretRef", &d.SecretRef)
+	c.checkFormat(at+".secretRef", &d.SecretRef, "is HMAC, but a decryption key signs nothing", policy.FormatJWKS, policy.FormatPEM)
+	checkNames(c, at+".keyAlgorithms", d.KeyAlgorithms, keyAlgorithms())
+	checkNames(c, at+".contentAlgorithms", d.ContentAlgorithms, contentAlgorithms())
 }
 
 // cookieBytes are the characters of a token (RFC 9110 section 5.6.2) beside letters and digits, without "`".

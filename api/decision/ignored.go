@@ -62,7 +62,7 @@ func (p *Program) DenyAsks() bool { return p != nil && p.ignored != nil && p.ign
 // AuditRefused returns what the Audit policies say of a request that is refused for a reason: that reason. Where it is
 // the token that is refused and the request is given, a policy with a rule that fits and ignores the token says what it
 // says of a request without one.
-func (p *Program) AuditRefused(r *Request, reason Reason) []AuditResult {
+func (p *Program) AuditRefused(r *Request, no Refusal) []AuditResult {
 	if p == nil {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (p *Program) AuditRefused(r *Request, reason Reason) []AuditResult {
 	}
 	out := make([]AuditResult, 0, len(p.groups)-first)
 	for _, g := range p.groups[first:] {
-		out = append(out, AuditResult{Policy: g.policy, Reason: reason})
+		out = append(out, AuditResult{Policy: g.policy, Reason: no.Reason, Cause: no.Cause})
 	}
 	if p.ignored == nil || r == nil {
 		return out

@@ -122,7 +122,7 @@ func TestAuditRefused(t *testing.T) {
 	for line, want := range map[string][]decision.AuditResult{
 		"GET /": say(expired, expired, expired), "GET /metrics": say(allowed, allowed, expired), "GET /metrics/secret": say(allowed, denied, expired),
 	} {
-		if diff := cmp.Diff(want, p.AuditRefused(request(t, line), decision.Expired)); diff != "" {
+		if diff := cmp.Diff(want, p.AuditRefused(request(t, line), decision.Refusal{Reason: decision.Expired})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", line, diff)
 		}
 	}

@@ -70,7 +70,7 @@ const (
 	WrongLocation Reason = "WrongLocation"
 	// AlgorithmNotAllowed: the header's alg (or enc) is not allowed, not known, or none.
 	AlgorithmNotAllowed Reason = "AlgorithmNotAllowed"
-	// HeaderNotAllowed: the header has jwk, jku, x5u, x5c, an unknown crit, zip, or b64.
+	// HeaderNotAllowed: the header has jwk, an unknown crit, zip, or b64.
 	HeaderNotAllowed Reason = "HeaderNotAllowed"
 	// WrongType: the header's typ or cty is not allowed.
 	WrongType Reason = "WrongType"
@@ -80,6 +80,8 @@ const (
 	BadSignature Reason = "BadSignature"
 	// NotDecryptable: the token is encrypted and cannot be decrypted.
 	NotDecryptable Reason = "NotDecryptable"
+	// NotEncrypted: the token is signed only, and the issuer's have to be encrypted.
+	NotEncrypted Reason = "NotEncrypted"
 	// Unsigned: the token is encrypted only, or alg is none.
 	Unsigned Reason = "Unsigned"
 	// Expired: exp lies in the past.
@@ -130,7 +132,7 @@ func Reasons() []Reason {
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
 		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
-		UnknownKey, BadSignature, NotDecryptable, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
+		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
 		BadClaim, KeyBound, Unbound, Revoked,
 		DeniedByRule, NoRule, InsufficientScope,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,

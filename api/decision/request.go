@@ -71,4 +71,6 @@ type AuditResult struct {
 	Rule    string `json:"rule,omitempty"`
 	Allowed bool   `json:"allowed"`
 	Reason  Reason `json:"reason"`
+	// Cause is what exactly led to a refusal of the token; nil where the Reason says it all.
+	Cause Cause `json:"-"`
 }

@@ -118,7 +118,7 @@ func TestProblemsNameTheKey(t *testing.T) {
 	want := []string{
 		"left out: thumbprint " + thumbprint(map[string]string{"kty": "RSA", "n": weak["n"].(string), "e": "AQAB"}) + ": has 1024 bits; an RSA key has at least 2048",
 		`left out: kid "old\nlevel=info": has 1024 bits; an RSA key has at least 2048`,
-		"left out: key 3: has 8 bytes; an HMAC secret has at least 32",
+		"left out: keys[2]: has 8 bytes; an HMAC secret has at least 32",
 	}
 	if diff := cmp.Diff(want, s.Notes()); diff != "" {
 		t.Error(diff)
@@ -181,7 +181,7 @@ func TestSourcesRefused(t *testing.T) {
 		"nothing":                {Verify, "", "is empty; want a JWK Set, PEM or a secret"},
 		"white space":            {Verify, " \n", "is empty; want a JWK Set, PEM or a secret"},
 		"more than a mebibyte":   {Verify, strings.Repeat("a", MaxBytes+1), "has 1048577 bytes; at most 1048576 are read"},
-		"10,000 keys":            {Verify, jwks(tenThousand...), "holds no usable key: key 1: has 1 bytes; an HMAC secret has at least 32; key 2: has 1 bytes; an HMAC secret has at least 32; key 3: has 1 bytes; an HMAC secret has at least 32; key 4: has 1 bytes; an HMAC secret has at least 32; key 5: has 1 bytes; an HMAC secret has at least 32; and 9995 more"},
+		"10,000 keys":            {Verify, jwks(tenThousand...), "holds no usable key: keys[0]: has 1 bytes; an HMAC secret has at least 32; keys[1]: has 1 bytes; an HMAC secret has at least 32; keys[2]: has 1 bytes; an HMAC secret has at least 32; keys[3]: has 1 bytes; an HMAC secret has at least 32; keys[4]: has 1 bytes; an HMAC secret has at least 32; and 9995 more"},
 		"an empty set":           {Verify, `{"keys":[]}`, "holds no keys"},
 		"an empty object":        {Verify, `{}`, `is no JWK Set: want {"keys": [...]}, a list of keys, or a single key with "kty"; if it is an HMAC secret, say so with format: HMAC`},
 		"keys that is null":      {Verify, `{"keys":null}`, `is no JWK Set: want {"keys": [...]}, a list of keys, or a single key with "kty"; if it is an HMAC secret, say so with format: HMAC`},
@@ -195,7 +195,7 @@ func TestSourcesRefused(t *testing.T) {
 		"garbled PEM":            {Verify, "-----BEGIN PUBLIC KEY-----\n!!!!\n-----END PUBLIC KEY-----\n", "holds no usable key: PEM block 1: is garbled"},
 		"PEM of something else":  {Verify, block("DH PARAMETERS", []byte{1}, nil), "holds no usable key: PEM block 1: is none of PUBLIC KEY, CERTIFICATE, PRIVATE KEY, RSA or EC PRIVATE KEY, RSA PUBLIC KEY"},
 		"encrypted PEM":          {Decrypt, block("ENCRYPTED PRIVATE KEY", []byte{1}, nil), "holds no usable key: PEM block 1: is encrypted; want it without a password"},
-		"many odd keys":          {Verify, jwks(tenThousand[:7]...), "holds no usable key: key 1: has 1 bytes; an HMAC secret has at least 32; key 2: has 1 bytes; an HMAC secret has at least 32; key 3: has 1 bytes; an HMAC secret has at least 32; key 4: has 1 bytes; an HMAC secret has at least 32; key 5: has 1 bytes; an HMAC secret has at least 32; and 2 more"},
+		"many odd keys":          {Verify, jwks(tenThousand[:7]...), "holds no usable key: keys[0]: has 1 bytes; an HMAC secret has at least 32; keys[1]: has 1 bytes; an HMAC secret has at least 32; keys[2]: has 1 bytes; an HMAC secret has at least 32; keys[3]: has 1 bytes; an HMAC secret has at least 32; keys[4]: has 1 bytes; an HMAC secret has at least 32; and 2 more"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

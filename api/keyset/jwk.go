@@ -26,7 +26,7 @@ func (c *collector) jwks(text []byte, use Use) error {
 			c.note(fmt.Sprintf("has %d keys; the first %d are kept", len(list), MaxKeys))
 			break
 		}
-		name := fmt.Sprintf("key %d", i+1)
+		name := fmt.Sprintf("keys[%d]", i)
 		m, ok := v.(map[string]any)
 		if !ok {
 			c.add(name, Key{}, errors.New("is not an object"))

@@ -389,7 +389,7 @@ func TestTheFirstKeysOfManyAreKept(t *testing.T) {
 	if s.Len() != MaxKeys || s.Keys()[0].ID != "k000" || s.Keys()[MaxKeys-1].ID != "k499" {
 		t.Errorf("%d keys are kept", s.Len())
 	}
-	want := []string{"has 508 keys; the first 500 are kept", "left out: key 1: has a kty that is none of RSA, EC, OKP, oct"}
+	want := []string{"has 508 keys; the first 500 are kept", "left out: keys[0]: has a kty that is none of RSA, EC, OKP, oct"}
 	if diff := cmp.Diff(want, s.Notes()); diff != "" {
 		t.Error(diff)
 	}

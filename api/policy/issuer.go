@@ -76,7 +76,8 @@ type Issuer struct {
 	// +kubebuilder:validation:MaxItems=8
 	From []TokenLocation `json:"from,omitempty"`
 
-	// Decryption is the key for encrypted tokens (JWE, RFC 7516). With it, both encrypted and plain signed tokens are taken.
+	// Decryption is the key for encrypted tokens (JWE, RFC 7516). With it, encrypted and plain signed tokens are taken,
+	// unless decryption.required says otherwise.
 	// +optional
 	Decryption *Decryption `json:"decryption,omitempty"`
 
@@ -257,4 +258,30 @@ type Decryption struct {
 	// AllowUnsigned takes tokens that are only encrypted, with a symmetric key; who holds the key may make tokens.
 	// +optional
 	AllowUnsigned bool `json:"allowUnsigned,omitempty"`
+
+	// Required refuses tokens that are only signed: every token has to be encrypted.
+	// +optional
+	Required bool `json:"required,omitempty"`
+
+	// KeyAlgorithms are the values of "alg" that an encrypted token may have. Omitted: every KeyAlgorithm that the keys fit.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	KeyAlgorithms []KeyAlgorithm `json:"keyAlgorithms,omitempty"`
+
+	// ContentAlgorithms are the values of "enc" that an encrypted token may have. Omitted: every ContentAlgorithm.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	ContentAlgorithms []ContentAlgorithm `json:"contentAlgorithms,omitempty"`
 }
+
+// KeyAlgorithm is the name of a JWE algorithm for the content key (RFC 7518 section 4). RSA1_5 and PBES2 are never taken.
+// +kubebuilder:validation:Enum=RSA-OAEP;RSA-OAEP-256;ECDH-ES;ECDH-ES+A128KW;ECDH-ES+A192KW;ECDH-ES+A256KW;A128KW;A192KW;A256KW;A128GCMKW;A192GCMKW;A256GCMKW;dir
+type KeyAlgorithm string
+
+// ContentAlgorithm is the name of a JWE algorithm for the content (RFC 7518 section 5).
+// +kubebuilder:validation:Enum=A128GCM;A192GCM;A256GCM;A128CBC-HS256;A192CBC-HS384;A256CBC-HS512
+type ContentAlgorithm string

@@ -63,7 +63,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with the policies; repeatable (- reads standard input)")
 	flags.StringVar(&f.request, "request", "", "`request`: METHOD and path or URL, such as 'GET /orders/1'")
-	flags.StringVar(&f.token, "token", "", "token for Authorization: Bearer (- reads standard input)")
+	flags.StringVar(&f.token, "token", "", "`token` for Authorization: Bearer, also with that text before it (- reads standard input)")
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
 	flags.StringArrayVar(&f.keys, "keys", nil, "keys of an issuer, as `name=file`, instead of those that the policy names; repeatable")
 	flags.StringVar(&f.labels, "labels", "", "labels of the workload, as `k=v,...` (default: every policy applies)")
@@ -197,12 +197,29 @@ func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("--token: %w", err)
 		}
-		token = strings.TrimSpace(string(text))
+		token = string(text)
 	}
-	if token != "" {
+	if token = pasted(token); token != "" {
 		in.Header.Add("Authorization", "Bearer "+token)
 	}
 	return nil
+}
+
+// pasted takes off what is often copied along with a token: white space, quotation marks, and the header's name and
+// scheme, in any case.
+func pasted(token string) string {
+	for {
+		bare := strings.Trim(token, " \t\r\n\"'`")
+		for _, prefix := range []string{"authorization:", "bearer ", "bearer\t"} {
+			if len(bare) >= len(prefix) && strings.EqualFold(bare[:len(prefix)], prefix) {
+				bare = bare[len(prefix):]
+			}
+		}
+		if bare == token {
+			return token
+		}
+		token = bare
+	}
 }
 
 func (f *checkFlags) readLabels(in *check.Input, _ io.Reader) error {

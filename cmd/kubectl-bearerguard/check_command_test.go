@@ -126,6 +126,67 @@ func TestCheckExplainsInWords(t *testing.T) {
 	}
 }
 
+// TestCheckTellsTheCause gives tokens with one mistake each and wants to be told which.
+func TestCheckTellsTheCause(t *testing.T) {
+	t.Parallel()
+	dir, signing := samples(t)
+	good := mintFor(t, signing)
+	header, rest, _ := strings.Cut(good, ".")
+	with := func(args ...string) string { return mintFor(t, signing, args...) }
+	tests := map[string]struct {
+		token string
+		want  []string // lines of the report
+	}{
+		"iss with a final slash": {with("--iss", "https://login.example.com/"), []string{
+			"REFUSED  401 UnknownIssuer",
+			`because: the token says iss "https://login.example.com/", the policy "https://login.example.com" (issuer corp of shop/orders): they differ by a final slash`,
+			`issuer corp of shop/orders does not take the token: UnknownIssuer: the token says iss "https://login.example.com/", the policy "https://login.example.com": they differ by a final slash`,
+		}},
+		"sub a number":          {with("--claim", "sub=42"), []string{"REFUSED  401 BadClaim", "because: sub is a number, not a string: it is 42"}},
+		"an expired token":      {with("--issued-at", "-1h", "--expires-in", "-3m"), []string{"REFUSED  401 Expired", "because: exp was 3m"}},
+		"another audience":      {with("--claim", "aud=pay"), []string{"REFUSED  401 WrongAudience", `because: aud has none of the audiences: the token has "pay"; want "orders"`}},
+		"a key in the header":   {with("--header", "jwk={}"), []string{"REFUSED  401 HeaderNotAllowed", "because: the header has jwk"}},
+		"padding":               {header + "=." + rest, []string{"REFUSED  401 Malformed", "because: the header has padding (=)"}},
+		"a token that is cut":   {header, []string{"REFUSED  401 Malformed", "because: the token has one part"}},
+		"a kid that no key has": {with("--header", "kid=other"), []string{"REFUSED  401 UnknownKey", `because: no key has the token's kid: its kid is "other"; the key`}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := run(t, "check", "-f", dir, "--token", tt.token, "--request", "GET /orders/1")
+			if !errors.Is(err, errRefused) {
+				t.Errorf("error is %v, want a refusal", err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("report lacks %q:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+// TestCheckTakesATokenAsItWasCopied gives a token as people copy it.
+func TestCheckTakesATokenAsItWasCopied(t *testing.T) {
+	t.Parallel()
+	dir, signing := samples(t)
+	token := mintFor(t, signing, "--scope", "orders.read", "--claim", `realm_access={"roles":["reader"]}`)
+	for _, copied := range []string{
+		token, "Bearer " + token, "bearer " + token, "BEARER   " + token, "Authorization: Bearer " + token, "authorization:bearer " + token,
+		`"` + token + `"`, "'" + token + "'", `"Bearer ` + token + `"`, "'Authorization: Bearer " + token + "'", token + "\n", "\r\n  " + token + "\t",
+		"Bearer Bearer " + token, "Bearer \"" + token + "\"\n",
+	} {
+		if out, err := run(t, "check", "-f", dir, "--token", copied, "--request", "GET /orders/1"); err != nil {
+			t.Errorf("%.40q: %v\n%s", copied, err, out)
+		}
+	}
+	for _, none := range []string{"", "Bearer", "Bearer ", `""`} {
+		if out, err := run(t, "check", "-f", dir, "--token", none, "--request", "GET /orders/1"); !errors.Is(err, errRefused) {
+			t.Errorf("%q: %v\n%s", none, err, out)
+		}
+	}
+}
+
 func TestCheckTakesKeysThatThePolicyFetches(t *testing.T) {
 	t.Parallel()
 	_, signing := samples(t)

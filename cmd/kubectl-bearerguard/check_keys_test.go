@@ -34,7 +34,7 @@ func TestCheckSaysWhatIsWrongWithKeys(t *testing.T) {
 		"text beside other algorithms": {strings.Repeat("s", 40), "", "RS256, HS256", "it is an HMAC secret only if every algorithm", false},
 		"a secret with a line break":   {strings.Repeat("s", 40) + "\n", "", "HS256", "the secret ends in a line break", false},
 		"keys for other algorithms":    {public, "", "ES256, HS256", "holds no key for the issuer's algorithms (ES256, HS256); its keys fit ", false},
-		"a key that is left out":       {`{"keys":[{"kty":"XYZ"},` + jwk + `]}`, "", "RS256", "left out: key 1: has a kty", true},
+		"a key that is left out":       {`{"keys":[{"kty":"XYZ"},` + jwk + `]}`, "", "RS256", "left out: keys[0]: has a kty", true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -17,7 +18,9 @@ func (s *sidecar) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /debug", s.debug)
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
+	mux.HandleFunc("GET /debug/refusals", fromHere(s.debugRefusals))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
 	return mux
@@ -42,10 +45,40 @@ func (s *sidecar) debugSnapshot(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no rules have been loaded yet", http.StatusNotFound)
 		return
 	}
+	writeJSON(w, snapshot.Summary())
+}
+
+// fromHere lets only clients on this host's loopback in, as kubectl port-forward is one: refusals have paths and addresses of
+// clients, which other pods must not read.
+func fromHere(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !peer.Addr().Unmap().IsLoopback() {
+			http.Error(w, "only from the pod itself: use kubectl port-forward", http.StatusForbidden)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// debugRefusals shows the last refusals and what led to each, without any value of a token, a key or a claim.
+func (s *sidecar) debugRefusals(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, map[string]any{"refusals": s.decided.Recent()})
+}
+
+// debug names what there is to see.
+func (s *sidecar) debug(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, `/debug/refusals  the last refusals of each reason, and the cause of each
+/debug/snapshot  the rules in force
+`)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	_ = e.Encode(snapshot.Summary())
+	_ = e.Encode(v)
 }
 
 // probe runs one of the app's own probes, which the injector redirected here, as the kubelet would.

@@ -59,6 +59,7 @@ type sidecar struct {
 	log     logr.Logger
 	gate    *gate.Gate
 	metrics *telemetry.Metrics
+	decided *telemetry.DecisionLog
 	reg     *prometheus.Registry
 	rules   rules
 	proxy   *proxy.Proxy
@@ -83,6 +84,9 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 		OnPanic: func(stack []byte) {
 			log.Error(errors.New("panic while judging a request; it was refused"), string(stack))
 		},
+	})
+	s.decided = telemetry.NewDecisionLog(log.WithName("decision"), telemetry.LogOptions{
+		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects,
 	})
 	var err error
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{Cache: s.cache}); err != nil {
@@ -169,9 +173,7 @@ func (s *sidecar) leftOut(l gate.LeftOut) {
 
 // observer counts and logs requests.
 func (s *sidecar) observer() proxy.Observer {
-	return observer{s.metrics, telemetry.NewDecisionLog(s.log.WithName("decision"), telemetry.LogOptions{
-		AllowEvery: s.conf.LogAllowEvery, Subjects: s.conf.LogSubjects,
-	})}
+	return observer{s.metrics, s.decided}
 }
 
 type observer struct {

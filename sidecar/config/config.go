@@ -102,7 +102,7 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.StringVar(&r.c.Push.CAFile, "push-ca", "/var/run/bearerguard/ca.crt", "PEM file: the authority of the push service's certificate")
 	fs.StringVar(&r.c.Push.TokenFile, "push-token", "/var/run/bearerguard/token", "file with the pod's service-account token for audience bearerguard")
 	fs.StringVar(&r.c.StateDir, "state-dir", "", "folder for the last good rules; memory-backed, since they hold keys")
-	fs.StringVar(&r.c.Admin, "admin", "127.0.0.1:15081", "address of /healthz, /readyz, /metrics, /debug/snapshot and /probe/; empty: none")
+	fs.StringVar(&r.c.Admin, "admin", "127.0.0.1:15081", "address of /healthz, /readyz, /metrics, /debug and /probe/; empty: none")
 	fs.StringVar(&r.probes, "probes", "", "JSON: the app's probes that /probe/<container>/<kind> runs; written by the injector")
 	fs.StringVar(&r.c.TLS.Cert, "tls-cert", "", "PEM file: serve TLS with this certificate; read again when it changes")
 	fs.StringVar(&r.c.TLS.Key, "tls-key", "", "PEM file: its private key")

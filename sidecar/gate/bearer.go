@@ -10,9 +10,9 @@ import (
 
 // finding is what verification found out about one token.
 type finding struct {
-	reason   decision.Reason // empty: verified
-	keyID    string          // of the header, unless verified
-	unknown  []string        // ids of key sources whose keys do not verify the token, and others could
+	refusal  decision.Refusal // zero: verified
+	keyID    string           // of the header, unless verified
+	unknown  []string         // ids of key sources whose keys do not verify the token, and others could
 	verified token.Verified
 	by       decision.IssuerSet // the issuers that vouch for it
 	until    time.Time          // when it stops to be good; zero: never
@@ -21,7 +21,7 @@ type finding struct {
 // who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to
 // the memory of the request.
 func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
-	if b := s.cache.Get(found.Raw, found.Location+sd.offset, now); b != nil {
+	if b := s.cache.Get(found.Raw, sd.place(found), now); b != nil {
 		return b
 	}
 	return s.meet(sd, found, now)
@@ -29,9 +29,9 @@ func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
 
 // meet verifies a token that is not in the cache; once, however many requests bring it at the same time.
 func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
-	return s.cache.Fill(found.Raw, found.Location+sd.offset, now, func(raw string) token.Entry[bearer] {
-		f := s.verify(sd, raw, found.Location, now)
-		if f.reason != "" {
+	return s.cache.Fill(found.Raw, sd.place(found), now, func(raw string) token.Entry[bearer] {
+		f := s.verify(sd, raw, found, now)
+		if f.refusal.Refused() {
 			return token.Entry[bearer]{Value: bearer{refused: f}}
 		}
 		b, bytes := s.newBearer(f)
@@ -42,26 +42,26 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 // verify tries every issuer that the token may be from and that takes tokens from the place where it was found. The
 // token is good if one of them says so, and then all that do count. If none does, the reason is that of the issuer
 // with which it got furthest.
-func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) *finding {
-	t, reason := token.Parse(raw)
-	if reason != "" {
-		return &finding{reason: reason}
+func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time) *finding {
+	t, no := token.Parse(raw)
+	if no.Refused() {
+		return &finding{refusal: no}
 	}
-	f := &finding{reason: decision.UnknownIssuer, keyID: t.KeyID()}
+	f := &finding{refusal: sd.stranger(t), keyID: t.KeyID()}
 	var by decision.IssuerSet
 	var until time.Time
 	for i, is := range sd.issuers {
 		if !is.verifier.Wants(t) {
 			continue
 		}
-		if !sd.locator.Accepts(i, location) {
-			f.further(decision.WrongLocation)
+		if !found.Takers.Has(i) {
+			f.further(decision.Refusal{Reason: decision.WrongLocation, Cause: sd.locator.Elsewhere(found, i, is.name)})
 			continue
 		}
-		v, reason := is.verifier.Verify(t, now)
-		if reason != "" {
-			f.further(reason)
-			if is.source != "" && is.verifier.WantsOtherKeys(t, reason) {
+		v, no := is.verifier.Verify(t, now)
+		if no.Refused() {
+			f.further(no)
+			if is.source != "" && is.verifier.WantsOtherKeys(t, no.Reason) {
 				f.unknown = append(f.unknown, is.source)
 			}
 			continue
@@ -78,9 +78,27 @@ func (s *Snapshot) verify(sd *side, raw string, location int, now time.Time) *fi
 		}
 	}
 	if by != 0 {
-		f.reason, f.unknown, f.by, f.until = "", nil, by, until
+		f.refusal, f.unknown, f.by, f.until = decision.Refusal{}, nil, by, until
 	}
 	return f
+}
+
+// stranger is the Refusal of a token that no issuer wants.
+func (sd *side) stranger(t *token.Token) decision.Refusal {
+	no := decision.Refusal{Reason: decision.UnknownIssuer, Cause: decision.Because("the token is encrypted (JWE), and no issuer has decryption")}
+	if !t.Encrypted() {
+		no.Cause = t.Stranger(sd.names)
+	}
+	return no
+}
+
+// place tells tokens of one text apart that not the same issuers take, for the cache. No issuer is on both sides, so
+// neither is a set of them, however it is numbered.
+func (sd *side) place(f token.Found) int {
+	if sd.audit {
+		return ^int(f.Takers)
+	}
+	return int(f.Takers)
 }
 
 // earlier returns the earlier of two times; the zero time is never.
@@ -91,11 +109,11 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// further keeps the reason that came later in the course of a verification. Of a token that got as far as lacking
+// further keeps the refusal that came later in the course of a verification. Of a token that got as far as lacking
 // keys, nothing better can be said than that they are missing.
-func (f *finding) further(reason decision.Reason) {
-	if progress(reason) > progress(f.reason) {
-		f.reason = reason
+func (f *finding) further(no decision.Refusal) {
+	if progress(no.Reason) > progress(f.refusal.Reason) {
+		f.refusal = no
 	}
 }
 
@@ -110,7 +128,7 @@ func progress(reason decision.Reason) int {
 		return 2
 	case decision.UnknownKey:
 		return 3
-	case decision.NotDecryptable, decision.Unsigned:
+	case decision.NotDecryptable, decision.Unsigned, decision.NotEncrypted:
 		return 4
 	case decision.BadSignature:
 		return 5

@@ -21,11 +21,11 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		return
 	}
 	var sh shape
-	if reason := sh.read(r, s.program.PathOptions()); reason != "" {
-		v.Reason = reason
+	if no := sh.read(r, s.program.PathOptions()); no.Refused() {
+		v.Reason, v.Cause = no.Reason, no.Cause
 		if !s.program.Enforcing() {
 			observe(r, v)
-			v.Audit = s.program.AuditRefused(nil, reason)
+			v.Audit = s.program.AuditRefused(nil, no)
 		}
 		return
 	}
@@ -57,18 +57,21 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 		s.ignoreToken(r, sh, g, v)
 		return
 	}
-	found, b, reason, lack := s.identify(&s.enforce, r, g)
+	found, b, no, lack := s.identify(&s.enforce, r, g)
 	var subject *decision.Subject
 	if b != nil {
 		b.tell(v)
 		subject = b.subject
 	}
-	if reason != "" {
-		v.Reason, v.lack = reason, lack
+	if no.Refused() {
+		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
 	d := s.program.Decide(r, subject)
+	if d.Reason == decision.NoToken {
+		v.Cause = s.enforce.locator.Missing(locate(r))
+	}
 	v.Reason, v.Policy, v.Rule, v.Scopes = d.Reason, d.Policy, d.Rule, d.Scopes
 	if subject == nil {
 		d.Audit = nil
@@ -77,38 +80,48 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	if !d.Allowed {
 		return
 	}
-	if found.OK && found.Kind == token.InQuery {
-		sh.stripQuery(found.Name)
-	}
-	v.Host, v.Target, v.MaxBody = sh.hostPort, sh.target(), d.MaxBody
+	v.MaxBody = d.MaxBody
 	if b != nil && s.program.CloseOnExpiry() {
 		v.Until = b.end()
 	}
-	s.edit(r, &found, b, &v.Edit)
+	s.edit(r, found, sh, &v.Edit)
+	if b != nil {
+		v.Edit.Set = b.identity()
+	}
+	v.Host, v.Target = sh.hostPort, sh.target()
 	v.Forward = true
 }
 
-// identify finds the token of a request and verifies it. Without a token, the bearer is nil and the reason empty. Where
+// identify finds the token of a request and verifies it. Without a token, the bearer is nil and nothing is refused. Where
 // other keys could verify it, they are asked for.
-func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Found, b *bearer, reason decision.Reason, l *lack) {
-	f, reason = sd.locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
-	if reason != "" || !f.OK {
-		return f, nil, reason, nil
+func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Found, b *bearer, no decision.Refusal, l *lack) {
+	f, no = sd.locator.Find(locate(r))
+	if no.Refused() || !f.OK {
+		return f, nil, no, nil
 	}
 	b = s.who(sd, f, r.Now)
 	if no := b.refused; no != nil {
-		return f, b, no.reason, g.lacking(no.unknown)
+		return f, b, no.refusal, g.lacking(no.unknown)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
-	if s.revoked(b, r.Now, g) {
-		return f, b, decision.Revoked, nil
-	}
-	return f, b, "", nil
+	return f, b, s.revoked(b, r.Now, g), nil
 }
 
-// revoked reports whether a verified token was taken back, or what it is bound to is gone.
-func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) bool {
-	return s.revocations.Revoked(b.marks, now) || b.bound != nil && (g.gone.Has(b.bound.pod) || g.gone.Has(b.bound.account))
+// locate is what a token is looked for in.
+func locate(r *decision.Request) token.LocateRequest {
+	return token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery}
+}
+
+// revoked refuses a verified token that was taken back, or what it is bound to is gone.
+func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) decision.Refusal {
+	switch {
+	case b.bound == nil:
+	case g.gone.Has(b.bound.pod):
+		return decision.Refusal{Reason: decision.Revoked, Cause: decision.Because("the pod that it is bound to has been deleted")}
+	case g.gone.Has(b.bound.account):
+		return decision.Refusal{Reason: decision.Revoked, Cause: decision.Because("the service account that it is of has been deleted")}
+	}
+	return s.revocations.Revoked(b.marks, now)
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;
@@ -118,12 +131,12 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 	if !s.auditing {
 		return nil
 	}
-	_, b, reason, _ := s.identify(&s.audit, r, g)
+	_, b, no, _ := s.identify(&s.audit, r, g)
 	switch {
-	case reason != "" && decided != nil:
+	case no.Refused() && decided != nil:
 		return decided
-	case reason != "":
-		return s.program.AuditRefused(r, reason)
+	case no.Refused():
+		return s.program.AuditRefused(r, no)
 	case b == nil:
 		return s.program.Decide(r, nil).Audit
 	}
@@ -132,7 +145,7 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 
 // observe forwards a request as it came, since only Audit policies select the workload.
 func observe(r *Request, v *Verdict) {
-	v.Forward, v.Reason, v.Host, v.Target = true, decision.AuditOnly, r.Host, asOrigin(r.Target)
+	v.Forward, v.Reason, v.Cause, v.Host, v.Target = true, decision.AuditOnly, nil, r.Host, asOrigin(r.Target)
 }
 
 // asOrigin cuts scheme and authority off a target and changes nothing else.
@@ -150,31 +163,4 @@ func asOrigin(target string) string {
 		}
 	}
 	return "/"
-}
-
-// edit says what becomes of the header of a request that is forwarded.
-func (s *Snapshot) edit(r *decision.Request, found *token.Found, b *bearer, e *Edit) {
-	e.names = s.names
-	if b == nil {
-		return
-	}
-	e.Set = b.identity()
-	switch found.Kind {
-	case token.InHeader:
-		if s.strip {
-			e.strip = found.Name
-		}
-	case token.InCookie:
-		if s.strip {
-			e.Replace = []Replacement{{"Cookie", token.StripCookie(r.Header.Values("Cookie"), found.Name)}}
-		}
-	case token.InWebSocketProtocol:
-		const name = "Sec-Websocket-Protocol"
-		rest := token.StripProtocol(r.Header.Values(name), found.Name)
-		e.Replace = []Replacement{{name, rest}}
-		if len(rest) == 0 {
-			e.AnswerProtocol = found.Name
-		}
-	case token.InQuery: // cut out of the target
-	}
 }

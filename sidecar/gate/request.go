@@ -49,6 +49,8 @@ type Verdict struct {
 	// Forward says that the request goes to the app, with Host, Target and Edit; else it is refused for Reason.
 	Forward bool
 	Reason  decision.Reason
+	// Cause is what exactly led to a refusal; nil where the Reason says it all.
+	Cause decision.Cause
 	// Policy is "namespace/name" and Rule the name of what decided; empty where no rule did.
 	Policy, Rule string
 	// TokenIgnored says that a rule with ignoreToken let the request in, whatever its token.
@@ -107,8 +109,9 @@ type Edit struct {
 	// offer (RFC 6455 section 4.1).
 	AnswerProtocol string
 
-	names *names // of the snapshot; nil removes nothing
-	strip string // a header that carried the token and is not kept
+	names *names   // of the snapshot; nil removes nothing
+	strip string   // a header that carried the token and is not kept
+	more  []string // further ones
 }
 
 // Remove reports whether a field that the client sent is to be dropped. The name may be in any case.
@@ -116,7 +119,15 @@ func (e Edit) Remove(name string) bool {
 	if e.names == nil {
 		return false
 	}
-	return e.names.removes(name) || e.strip != "" && fold.Same(name, e.strip)
+	if e.names.removes(name) || e.strip != "" && fold.Same(name, e.strip) {
+		return true
+	}
+	for _, other := range e.more {
+		if fold.Same(name, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // RemoveTrailer reports whether a trailer that the client sent is to be dropped. Nobody looks for a token there, so what an

@@ -57,42 +57,42 @@ func tokenByte(c byte) bool {
 }
 
 // read brings target and host to their canonical form, or says why there is none.
-func (s *shape) read(r *Request, o decision.PathOptions) decision.Reason {
+func (s *shape) read(r *Request, o decision.PathOptions) decision.Refusal {
 	var err error
 	if !r.NoHost {
 		if s.host, err = decision.CanonicalHost(r.Host); err != nil {
-			return decision.BadHost
+			return decision.Refusal{Reason: decision.BadHost}
 		}
 		s.hostPort = withPort(s.host, r.Host)
 	}
-	origin, reason := originForm(r.Target, s)
-	if reason != "" {
-		return reason
+	origin, no := originForm(r.Target, s)
+	if no.Refused() {
+		return no
 	}
 	raw, query, hasQuery := strings.Cut(origin, "?")
 	if !validQuery(query) {
-		return decision.BadPath
+		return decision.Refusal{Reason: decision.BadPath}
 	}
 	s.query, s.hasQuery = query, hasQuery
 	if s.path, err = decision.ReadPath(raw, o); err != nil {
-		return decision.BadPath
+		return decision.Refusal{Reason: decision.BadPath}
 	}
 	if s.path.Forward == raw {
 		s.origin = origin
 	}
-	return ""
+	return decision.Refusal{}
 }
 
 // originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the
 // host, so that there is one host to match and to forward; where there is none, it is the host. The other forms are refused: authority-form is CONNECT's, and
 // asterisk-form asks about the server as a whole, which no rule is about.
-func originForm(target string, s *shape) (string, decision.Reason) {
+func originForm(target string, s *shape) (string, decision.Refusal) {
 	if strings.HasPrefix(target, "/") {
-		return target, ""
+		return target, decision.Refusal{}
 	}
 	rest, ok := cutScheme(target)
 	if !ok {
-		return "", decision.BadPath
+		return "", decision.Refusal{Reason: decision.BadPath}
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -104,12 +104,12 @@ func originForm(target string, s *shape) (string, decision.Reason) {
 		s.host, s.hostPort = host, withPort(host, authority)
 	}
 	if err != nil || host != s.host || withPort(host, authority) != s.hostPort {
-		return "", decision.BadHost
+		return "", decision.Refusal{Reason: decision.BadHost}
 	}
 	if !strings.HasPrefix(origin, "/") {
 		origin = "/" + origin // an empty path is "/" (RFC 9112 section 3.2.1)
 	}
-	return origin, ""
+	return origin, decision.Refusal{}
 }
 
 func cutScheme(target string) (string, bool) {

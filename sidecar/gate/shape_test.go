@@ -24,7 +24,7 @@ func FuzzShape(f *testing.F) {
 			o.Slash = policy.KeepEncodedSlash
 		}
 		var s, again shape
-		if s.read(&Request{Method: "GET", Target: target, Host: host}, o) != "" {
+		if s.read(&Request{Method: "GET", Target: target, Host: host}, o).Refused() {
 			return
 		}
 		out := s.target()
@@ -40,13 +40,13 @@ func FuzzShape(f *testing.F) {
 		if strings.HasPrefix(out, "//") {
 			t.Fatalf("forwards %q", out)
 		}
-		reason := again.read(&Request{Method: "GET", Target: out, Host: s.hostPort}, o)
+		no := again.read(&Request{Method: "GET", Target: out, Host: s.hostPort}, o)
 		if again.target() != out {
 			t.Fatalf("%q became %q, then %q", target, out, again.target())
 		}
 		s.origin, again.origin = "", "" // only the second is as it came
-		if reason != "" || !reflect.DeepEqual(again, s) {
-			t.Fatalf("%q %q became %+v, then %+v (%s)", target, host, s, again, reason)
+		if no.Refused() || !reflect.DeepEqual(again, s) {
+			t.Fatalf("%q %q became %+v, then %+v (%s)", target, host, s, again, no.Reason)
 		}
 	})
 }

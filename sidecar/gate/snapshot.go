@@ -3,7 +3,6 @@ package gate
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
@@ -55,11 +54,13 @@ type Snapshot struct {
 type side struct {
 	locator *token.Locator
 	issuers []issuer
-	offset  int // keeps the sides apart in the cache
+	names   []token.Named // of the issuers
+	audit   bool
 }
 
 type issuer struct {
 	bit      int // in decision.IssuerSet
+	name     string
 	verifier *token.Verifier
 	source   string        // id of the key source; empty: its keys are not fetched
 	maxAge   time.Duration // with the clock skew; 0: no limit
@@ -157,17 +158,20 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 			problems = append(problems, fmt.Errorf("%s: spec.issuers[%d]: %w", is.Policy, is.Index, err))
 			continue
 		}
-		one.bit = bit
+		one.bit, one.name = bit, is.Spec.Name
 		to, at := &s.enforce, 0
 		if is.Audit {
 			to, at = &s.audit, 1
 		}
 		to.issuers = append(to.issuers, one)
+		if !is.Spec.AnyIssuer {
+			to.names = append(to.names, token.Named{Policy: is.Policy, Name: is.Spec.Name, Issuer: is.Spec.Issuer})
+		}
 		specs[at] = append(specs[at], is.Spec)
 	}
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])
-	s.audit.offset = math.MinInt32 // places of the other side count from 0
+	s.audit.audit = true
 	return errors.Join(problems...)
 }
 

@@ -29,7 +29,7 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if o := f.proxy.observer; o != nil {
 		info := x.info
 		o.Request(&telemetry.Record{
-			Time: f.proxy.now(), Reason: reason, Cause: cause(reason, err), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
+			Time: f.proxy.now(), Reason: reason, Cause: decision.Because(cause(reason, err)), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
 			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		})
 	}

@@ -159,9 +159,12 @@ func (p *Proxy) observe(r *http.Request, info *connInfo, v *gate.Verdict, start 
 	}
 	rec := telemetry.Record{
 		Time: start, Own: p.now().Sub(start),
-		Forwarded: v.Forward, Reason: v.Reason, Cause: cause, Policy: v.Policy, Rule: v.Rule,
+		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule,
 		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
+	}
+	if cause != "" {
+		rec.Cause = decision.Because(cause)
 	}
 	for _, a := range v.Audit {
 		rec.Audit = append(rec.Audit, telemetry.Audit(a))

@@ -148,6 +148,7 @@ var refusals = map[decision.Reason]Refusal{
 	decision.UnknownKey:          unauthorized("the token's key is not known"),
 	decision.BadSignature:        unauthorized("the token's signature does not verify"),
 	decision.NotDecryptable:      unauthorized("the token cannot be decrypted"),
+	decision.NotEncrypted:        unauthorized("the token is not encrypted"),
 	decision.Unsigned:            unauthorized("the token is not signed"),
 	decision.Expired:             unauthorized("the token has expired"),
 	decision.NotYetValid:         unauthorized("the token is not valid yet"),

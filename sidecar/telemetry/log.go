@@ -41,13 +41,14 @@ type LogOptions struct {
 	Subjects bool
 }
 
-// DecisionLog writes a line for some requests. It is safe for concurrent use.
+// DecisionLog writes a line for some requests, and keeps the last refusals of those. It is safe for concurrent use.
 type DecisionLog struct {
 	log      logr.Logger
 	opts     LogOptions
 	allowed  atomic.Uint64
 	refusals map[decision.Reason]*limited // one for every reason, read only
 	audits   map[decision.Reason]*limited
+	recent   recent
 }
 
 // limited is the budget of one reason.
@@ -91,6 +92,9 @@ func (d *DecisionLog) Request(r *Record) {
 		l.suppressed.Add(1)
 		return
 	}
+	if !r.Forwarded {
+		d.keep(r)
+	}
 	d.write(r, l.suppressed.Swap(0))
 }
 
@@ -108,7 +112,7 @@ func (d *DecisionLog) budget(r *Record) *limited {
 }
 
 func (d *DecisionLog) write(r *Record, suppressed uint64) {
-	kv := make([]any, 0, 36)
+	kv := make([]any, 0, 38)
 	add := func(key, value string) {
 		if value != "" {
 			kv = append(kv, key, value)
@@ -116,7 +120,7 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	}
 	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
-	add("cause", r.Cause)
+	add("cause", causeText(r.Cause))
 	add("policy", r.Policy)
 	add("rule", r.Rule)
 	add("method", printable.Text(r.Method, 32))
@@ -144,18 +148,27 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	d.log.Info("request decided", kv...)
 }
 
+// causeText is what the log says of a cause.
+func causeText(c decision.Cause) string {
+	if c == nil {
+		return ""
+	}
+	return printable.Text(c.String(), 512)
+}
+
 // auditLine is one Audit verdict in the log.
 type auditLine struct {
 	Policy   string          `json:"policy"`
 	Rule     string          `json:"rule,omitempty"`
 	Decision string          `json:"decision"`
 	Reason   decision.Reason `json:"reason"`
+	Cause    string          `json:"cause,omitempty"`
 }
 
 func audits(all []Audit) []auditLine {
 	out := make([]auditLine, 0, len(all))
 	for _, a := range all {
-		out = append(out, auditLine{Policy: a.Policy, Rule: a.Rule, Decision: verdict(a.Allowed), Reason: a.Reason})
+		out = append(out, auditLine{Policy: a.Policy, Rule: a.Rule, Decision: verdict(a.Allowed), Reason: a.Reason, Cause: causeText(a.Cause)})
 	}
 	return out
 }

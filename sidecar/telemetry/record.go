@@ -15,9 +15,9 @@ type Record struct {
 	// Forwarded says that the request went to the app.
 	Forwarded bool
 	Reason    decision.Reason
-	// Cause is what went wrong with the app or with the form of a message, without anything of the message; empty if the
-	// reason says it all.
-	Cause string
+	// Cause is what exactly led to a refusal, or what went wrong with the app or with the form of a message; nil where the
+	// Reason says it all.
+	Cause decision.Cause
 	// Policy is "namespace/name" and Rule the name of the rule that decided; empty if none did.
 	Policy, Rule string
 	// Audit has the verdicts of Audit policies.

@@ -3,11 +3,14 @@ package telemetry
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -187,6 +190,73 @@ func TestDecisionLogLine(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// secretive is a cause that has a value.
+type secretive struct{}
+
+func (secretive) String() string { return "sub is a number,\nnot a string" }
+func (secretive) Detail() string { return "sub is 4711" }
+
+func TestTheCauseIsLoggedWithoutValues(t *testing.T) {
+	t.Parallel()
+	got := lines(t, LogOptions{}, &Record{Time: at(0), Reason: decision.BadClaim, Cause: secretive{}}, &Record{Time: at(0), Reason: decision.NoRule},
+		&Record{Time: at(0), Forwarded: true, Audit: []Audit{{Policy: "shop/trial", Reason: decision.BadClaim, Cause: secretive{}}}})
+	audit, _ := got[2]["x-bearerguard-audit"].([]any)
+	if text := fmt.Sprint(audit...); !strings.Contains(text, `cause:sub is a number,\nnot a string`) || strings.Contains(text, "4711") {
+		t.Errorf("the verdict of an Audit policy is %s", text)
+	}
+	if want := `sub is a number,\nnot a string`; got[0]["cause"] != want {
+		t.Errorf("cause is %q, want %q", got[0]["cause"], want)
+	}
+	if cause, has := got[1]["cause"]; has {
+		t.Errorf("cause is %q where there is none", cause)
+	}
+}
+
+func TestRecentRefusalsAreBoundedForEachReason(t *testing.T) {
+	t.Parallel()
+	l, err := NewLogger(io.Discard, "json", "error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecisionLog(l, LogOptions{PerReason: 1000, AllowEvery: 1})
+	if got := d.Recent(); got == nil || len(got) != 0 {
+		t.Errorf("before any refusal: %v", got)
+	}
+	path := []byte("/the/first")
+	d.Request(&Record{Time: at(0), Reason: decision.NoRule, Path: unsafe.String(&path[0], len(path)), Cause: secretive{}})
+	copy(path, "overwritten")
+	for i := range 100 {
+		d.Request(&Record{Time: at(1 + i), Reason: decision.Expired, Path: strconv.Itoa(i)})
+		d.Request(&Record{Time: at(1 + i), Reason: decision.Allowed, Forwarded: true})
+	}
+	got := d.Recent()
+	if len(got) != 9 {
+		t.Fatalf("%d refusals are kept, want 8 of one reason and 1 of another", len(got))
+	}
+	if got[0].Path != "99" || got[7].Path != "92" {
+		t.Errorf("the newest are %q to %q, want 99 to 92", got[0].Path, got[7].Path)
+	}
+	want := Refused{Time: at(0), Reason: decision.NoRule, Path: "/the/first", Cause: `sub is a number,\nnot a string`}
+	if diff := cmp.Diff(want, got[8]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRecentRefusalsAreLimitedAsTheLogIs(t *testing.T) {
+	t.Parallel()
+	l, err := NewLogger(io.Discard, "json", "info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecisionLog(l, LogOptions{PerReason: 1})
+	for i := range 100 {
+		d.Request(&Record{Time: at(0), Reason: decision.Expired, Path: strconv.Itoa(i)})
+	}
+	if got := d.Recent(); len(got) != 2 {
+		t.Errorf("%d refusals of a flood are kept, want the burst of 2", len(got))
 	}
 }
 

@@ -45,8 +45,8 @@ func TestServiceAccountTokensAreBoundToAPod(t *testing.T) {
 				all["kubernetes.io"] = tt.claim
 			}
 			r := registered{all: all, iss: "https://k", hasIss: true, exp: date{at.Add(time.Hour), true}}
-			if reason := v.check(&r, at); reason != tt.want {
-				t.Fatalf("%q, want %q", reason, tt.want)
+			if no := v.check(&r, at); no.Reason != tt.want {
+				t.Fatalf("%q, want %q", no.Reason, tt.want)
 			}
 			if got := v.verified(&r, "k"); tt.want == "" && (got.Pod != tt.pod || got.Account != tt.acc) {
 				t.Errorf("pod %x, account %x", got.Pod, got.Account)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // TestNesting puts into a JWE what must not be in it: another JWE, nothing signed, something of another kind.
@@ -36,6 +37,13 @@ func TestNesting(t *testing.T) {
 		"a nested token":                             {false, to(head(nil), nestedToken()), ""},
 		"cty in lower case":                          {false, to(head(object{"cty": "jwt"}), nestedToken()), ""},
 		"cty in the long form":                       {false, to(head(object{"cty": "application/jwt"}), nestedToken()), ""},
+		"cty at+jwt":                                 {false, to(head(object{"cty": "at+jwt"}), nestedToken()), ""},
+		"cty at+jwt in the long form":                {false, to(head(object{"cty": "Application/AT+JWT"}), nestedToken()), ""},
+		"cty of a kind of token of their own":        {false, to(head(object{"cty": "vnd.example.session+jwt"}), nestedToken()), ""},
+		"cty of a kind that is no access token":      {false, to(head(object{"cty": "secevent+jwt"}), nestedToken()), decision.WrongType},
+		"cty at+jwt, and an inner logout token":      {false, to(head(object{"cty": "at+jwt"}), inner(object{"typ": "logout+jwt"}, nil)), decision.WrongType},
+		"cty at+jwt, and claims inside":              {true, to(head(object{"cty": "at+jwt"}), text(claims())), decision.Malformed},
+		"cty at+jwt inside as well":                  {false, to(head(object{"cty": "at+jwt"}), inner(object{"cty": "at+jwt", "typ": "at+jwt"}, nil)), ""},
 		"a plain signed token":                       {false, nestedToken(), ""},
 		"cty missing":                                {false, to(head(object{"cty": gone}), nestedToken()), decision.Unsigned},
 		"cty wrong":                                  {false, to(head(object{"cty": "json"}), nestedToken()), decision.WrongType},
@@ -72,6 +80,37 @@ func TestNesting(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestEncryptedTokensOnly holds decryption.required and the lists of algorithms.
+func TestEncryptedTokensOnly(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	nested := seal("RSA-OAEP-256", "A256GCM", &k.rsa.PublicKey, object{"cty": "JWT", "kid": "rsa"}, nestedToken())
+	direct := seal("dir", "A128GCM", k.secret[:16], object{"cty": "JWT", "kid": "16"}, nestedToken())
+	bare := seal("dir", "A128GCM", k.secret[:16], object{"kid": "16"}, text(claims()))
+	for name, tc := range map[string]struct {
+		give                         policy.Decryption
+		signed, nested, direct, bare decision.Reason
+	}{
+		"nothing said":        {policy.Decryption{}, "", "", "", decision.Unsigned},
+		"required":            {policy.Decryption{Required: true}, decision.NotEncrypted, "", "", decision.Unsigned},
+		"required, unsigned":  {policy.Decryption{Required: true, AllowUnsigned: true}, decision.NotEncrypted, "", "", ""},
+		"a key algorithm":     {policy.Decryption{KeyAlgorithms: []policy.KeyAlgorithm{"RSA-OAEP-256"}}, "", "", decision.AlgorithmNotAllowed, decision.Unsigned},
+		"a content algorithm": {policy.Decryption{ContentAlgorithms: []policy.ContentAlgorithm{"A128GCM"}}, "", decision.AlgorithmNotAllowed, "", decision.Unsigned},
+		"all of it": {policy.Decryption{Required: true, AllowUnsigned: true, KeyAlgorithms: []policy.KeyAlgorithm{"dir"}, ContentAlgorithms: []policy.ContentAlgorithm{"A256GCM", "A128GCM"}},
+			decision.NotEncrypted, decision.AlgorithmNotAllowed, "", ""},
+	} {
+		v := newVerifier(t, Config{Keys: signingKeys(t), Decryption: openingKeys(t), Issuer: issuer(opens(tc.give))})
+		for kind, want := range map[string]struct {
+			raw    string
+			reason decision.Reason
+		}{"signed": {nestedToken(), tc.signed}, "nested": {nested, tc.nested}, "dir": {direct, tc.direct}, "claims alone": {bare, tc.bare}} {
+			if _, got := verify(v, want.raw); got != want.reason {
+				t.Errorf("%s: %s: got %q, want %q", name, kind, got, want.reason)
+			}
+		}
 	}
 }
 

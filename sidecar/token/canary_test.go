@@ -26,6 +26,24 @@ func TestNothingPrintsTokens(t *testing.T) {
 		sign("RS256", k.rsa, head, with(payload, object{"exp": canary})),
 		sign("RS256", k.rsa, head, with(payload, object{"iss": canary})),
 		sign("RS256", k.rsa, head, `{"`+canary+`":1,"`+canary+`":2}`),
+		sign("RS256", k.rsa, with(head, object{"kid": canary}), payload),
+		sign("RS256", k.rsa, with(head, object{"typ": canary}), payload),
+		sign("RS256", k.rsa, with(head, object{"typ": object{canary: canary}}), payload),
+		sign("RS256", k.rsa, with(head, object{"crit": []string{canary}}), payload),
+		sign("RS256", k.rsa, with(head, object{"jwk": object{"k": canary}}), payload),
+		sign("RS256", k.rsa, with(head, object{"x5c": []string{canary}, "jku": canary}), payload),
+		sign("RS256", k.rsa, head, with(payload, object{"iss": "https://login.example.com/" + canary})),
+		sign("RS256", k.rsa, head, with(payload, object{"aud": canary})),
+		sign("RS256", k.rsa, head, with(payload, object{"aud": []any{canary, "orders/"}})),
+		sign("RS256", k.rsa, head, with(payload, object{"aud": []any{object{canary: 1}}})),
+		sign("RS256", k.rsa, head, with(payload, object{"sub": []any{canary}})),
+		sign("RS256", k.rsa, head, with(payload, object{"cnf": object{canary: canary}})),
+		sign("RS256", k.rsa, head, with(payload, object{"cnf": canary})),
+		sealDirect(object{"kid": canary, "cty": "JWT"}, good),
+		sealDirect(object{"kid": "32", "cty": canary}, good),
+		sealDirect(object{"kid": "32", "cty": "JWT", "sub": "x" + canary}, good),
+		sealDirect(object{"kid": "32", "cty": "JWT"}, canary),
+		sealDirect(object{"kid": "32"}, `{"`+canary+`":1,"`+canary+`":2}`),
 		sign("HS256", []byte(canary+canary), object{"alg": "HS256", "kid": "rsa"}, payload),
 		seal("A256KW", "A256GCM", k.secret[:32], object{"cty": "JWT", "kid": "32"}, good),
 		corrupt(seal("A256KW", "A256GCM", k.secret[:32], object{"cty": "JWT", "kid": "32"}, good), 3),
@@ -34,14 +52,14 @@ func TestNothingPrintsTokens(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	v := newVerifier(t, Config{Keys: signingKeys(t), Decryption: openingKeys(t), Issuer: issuer(decryption(true))})
 	for _, raw := range raws {
-		tok, reason := Parse(raw)
-		fmt.Fprintf(&out, "%v %+v %#v %s %q\n", tok, tok, tok, tok, reason)
-		log.Info("token", "token", tok, "reason", reason)
+		tok, no := Parse(raw)
+		fmt.Fprintf(&out, "%v %+v %#v %s %q %v\n", tok, tok, tok, tok, no.Reason, no.Cause)
+		log.Info("token", "token", tok, "reason", no.Reason, "cause", no.Cause)
 		if tok == nil {
 			continue
 		}
-		_, reason = v.Verify(tok, now)
-		fmt.Fprintln(&out, reason)
+		_, no = v.Verify(tok, now)
+		fmt.Fprintln(&out, no.Reason, no.Cause)
 		panics(&out, func() { decryptWith(tok, k.secret[:32]) })
 		panics(&out, func() { newScheme("ES256").verify(tok.jws.input, tok.jws.signature, &k.rsa.PublicKey) })
 		panics(&out, func() { newScheme("RS256").verify(tok.jws.input, tok.jws.signature, nil) })

@@ -58,7 +58,7 @@ func (c *choice) material(k keyset.Key, s scheme) any {
 // pick returns the keys to try. A kid picks the keys that have it; where none has, the keys without a kid (PEM has
 // none). Without a kid in the token, every key that fits may be meant. A kid whose key does not fit the algorithm is
 // AlgorithmNotAllowed, and not UnknownKey: fetching the key set again would not help.
-func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Reason) {
+func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Refusal) {
 	from := c.all
 	if kid != "" {
 		named, ok := c.byID[kid]
@@ -66,11 +66,11 @@ func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Reason) {
 			from = c.nameless
 		}
 		if len(from) == 0 {
-			return nil, decision.UnknownKey
+			return nil, decision.Refusal{Reason: decision.UnknownKey, Cause: keying{problem: "no key has the token's kid", kid: kid, keys: c.all}}
 		}
 	}
 	if len(from) == 1 && from[0].Fits(alg) {
-		return from, ""
+		return from, decision.Refusal{}
 	}
 	var fit []keyset.Key
 	for _, k := range from {
@@ -78,11 +78,15 @@ func (c *choice) pick(kid, alg string) ([]keyset.Key, decision.Reason) {
 			fit = append(fit, k)
 		}
 	}
+	misfit := keying{problem: "no key fits alg " + alg, kid: kid, keys: c.all}
 	switch {
 	case len(fit) > 0:
-		return fit, ""
+		return fit, decision.Refusal{}
 	case kid != "" && len(c.byID[kid]) > 0:
-		return nil, decision.AlgorithmNotAllowed
+		misfit.problem, misfit.keys = "the key that kid names does not fit alg "+alg, from
+		return nil, decision.Refusal{Reason: decision.AlgorithmNotAllowed, Cause: misfit}
+	case kid != "":
+		misfit.problem = "no key has the token's kid, and none without a kid fits alg " + alg
 	}
-	return nil, decision.UnknownKey
+	return nil, decision.Refusal{Reason: decision.UnknownKey, Cause: misfit}
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -30,20 +31,22 @@ type date struct {
 }
 
 // parse reads a payload: strict JSON, registered claims of the right types.
-func (r *registered) parse(payload string) decision.Reason {
+func (r *registered) parse(payload string) decision.Refusal {
 	all, err := strictjson.ObjectOf(payload)
 	if err != nil {
-		return decision.Malformed
+		return notJSON(inPayload, err)
 	}
 	r.all = all
 	_, r.hasIss = all["iss"]
 	ok := textClaim(all, "iss", &r.iss) && textClaim(all, "sub", &r.sub) && textClaim(all, "jti", &r.jti) &&
-		textClaim(all, "sid", &r.sid) && dateClaim(all, "exp", &r.exp) && dateClaim(all, "nbf", &r.nbf) &&
-		dateClaim(all, "iat", &r.iat) && audience(all["aud"], func(string) {})
+		dateClaim(all, "exp", &r.exp) && dateClaim(all, "nbf", &r.nbf) && dateClaim(all, "iat", &r.iat) &&
+		audience(all["aud"], func(string) {})
 	if _, has := all["aud"]; has && all["aud"] == nil || !ok {
-		return decision.BadClaim
+		return badClaim(all)
 	}
-	return ""
+	// sid is no claim of RFC 7519: where it is no string, no revocation goes by it.
+	r.sid, _ = all["sid"].(string)
+	return decision.Refusal{}
 }
 
 // textClaim reads an optional string; null is not a string.
@@ -82,6 +85,46 @@ func dateClaim(all map[string]any, name string, to *date) bool {
 	return true
 }
 
+// badClaim says which registered claim has a wrong type or value.
+func badClaim(all map[string]any) decision.Refusal {
+	for _, name := range [...]string{"iss", "sub", "jti"} {
+		var s string
+		if !textClaim(all, name, &s) {
+			return refuse(decision.BadClaim, wrongKind(name, all[name], "a string"))
+		}
+	}
+	for _, name := range [...]string{"exp", "nbf", "iat"} {
+		var d date
+		if !dateClaim(all, name, &d) {
+			return refuse(decision.BadClaim, badDate(name, all[name]))
+		}
+	}
+	aud, has := all["aud"]
+	if list, ok := aud.([]any); ok {
+		for i, e := range list {
+			if _, ok := e.(string); !ok {
+				return refuse(decision.BadClaim, wrongKind(fmt.Sprintf("aud[%d]", i), e, "a string"))
+			}
+		}
+	}
+	if has {
+		return refuse(decision.BadClaim, wrongKind("aud", aud, "a string or a list of strings"))
+	}
+	return decision.Refusal{Reason: decision.BadClaim}
+}
+
+// badDate says what is wrong with a time.
+func badDate(name string, v any) fault {
+	n, ok := v.(json.Number)
+	switch {
+	case !ok:
+		return wrongKind(name, v, "a number of seconds since 1970")
+	case strings.HasPrefix(string(n), "-"):
+		return fault{subject: name, problem: "is before 1970", has: v}
+	}
+	return fault{subject: name, problem: "is after the year 9999: it may be in milliseconds; want seconds", has: v}
+}
+
 // audience calls yield for each audience and reports whether "aud" is a string or a list of strings (RFC 7519 section
 // 4.1.3); a missing one has no audiences.
 func audience(aud any, yield func(string)) bool {
@@ -104,62 +147,75 @@ func audience(aud any, yield func(string)) bool {
 }
 
 // check holds the claims against the issuer's rules, at the given time.
-func (v *Verifier) check(r *registered, now time.Time) decision.Reason {
-	if reason := v.checkTimes(r, now); reason != "" {
-		return reason
+func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
+	if no := v.checkTimes(r, now); no.Refused() {
+		return no
 	}
 	if !v.anyAudience && !v.forUs(r) {
-		return decision.WrongAudience
+		aud, has := r.all["aud"]
+		return decision.Refusal{Reason: decision.WrongAudience, Cause: addressee{aud: aud, has: has, wants: v.audiences}}
 	}
 	for _, p := range v.required {
 		if value, ok := p.Lookup(r.all); !ok || value == nil {
-			return decision.MissingClaim
+			return refuse(decision.MissingClaim, fault{subject: p.String(), problem: "is missing or null; requiredClaims names it"})
 		}
 	}
 	if v.accessToken {
-		if reason := checkAccessToken(r.all); reason != "" {
-			return reason
+		if no := checkAccessToken(r.all); no.Refused() {
+			return no
 		}
 	}
 	if v.bound && objectUID(r.all, "pod") == (departed.UID{}) {
-		return decision.Unbound
+		return because(decision.Unbound, "kubernetes.io.pod.uid is missing: the token is bound to no pod; keys.kubernetes.allowUnbound: true takes such tokens")
 	}
 	return binding(r.all)
 }
 
 // checkAccessToken wants the claims that RFC 9068 section 2.2 requires. iss, exp and aud are compared elsewhere, and
 // sub, iat and jti have the right types already; an empty name names nobody.
-func checkAccessToken(all decision.Claims) decision.Reason {
-	if _, has := all["iat"]; !has {
-		return decision.MissingClaim
-	}
-	for _, name := range []string{"sub", "client_id", "jti"} {
+func checkAccessToken(all decision.Claims) decision.Refusal {
+	const required = "; profile RFC9068 requires it"
+	for _, name := range [...]string{"iat", "sub", "client_id", "jti"} {
 		v, has := all[name]
-		if !has {
-			return decision.MissingClaim
-		}
-		if s, _ := v.(string); s == "" {
-			return decision.BadClaim
+		s, isText := v.(string)
+		switch {
+		case !has:
+			return refuse(decision.MissingClaim, fault{subject: name, problem: "is missing" + required})
+		case name == "iat":
+		case !isText:
+			return refuse(decision.BadClaim, wrongKind(name, v, "a string"))
+		case s == "":
+			return refuse(decision.BadClaim, fault{subject: name, problem: "is empty" + required})
 		}
 	}
-	return ""
+	return decision.Refusal{}
 }
 
 // checkTimes compares exp, nbf and iat (RFC 7519 sections 4.1.4 to 4.1.6) with the clock skew to the token's favour.
-func (v *Verifier) checkTimes(r *registered, now time.Time) decision.Reason {
+func (v *Verifier) checkTimes(r *registered, now time.Time) decision.Refusal {
 	switch {
 	case !r.exp.has && !v.allowMissingExp:
-		return decision.MissingClaim
+		return because(decision.MissingClaim, "exp is missing; allowMissingExp: true takes such tokens")
 	case r.exp.has && !now.Before(r.exp.at.Add(v.skew)):
-		return decision.Expired
-	case r.nbf.has && now.Add(v.skew).Before(r.nbf.at), r.iat.has && now.Add(v.skew).Before(r.iat.at):
-		return decision.NotYetValid
+		return v.mistimed(decision.Expired, timing{claim: "exp", problem: "has passed", at: r.exp.at, now: now})
+	case r.nbf.has && now.Add(v.skew).Before(r.nbf.at):
+		return v.mistimed(decision.NotYetValid, timing{claim: "nbf", problem: "is in the future", at: r.nbf.at, now: now})
+	case r.iat.has && now.Add(v.skew).Before(r.iat.at):
+		return v.mistimed(decision.NotYetValid, timing{claim: "iat", problem: "is in the future", at: r.iat.at, now: now})
 	case v.maxAge > 0 && !r.iat.has:
-		return decision.MissingClaim
+		return because(decision.MissingClaim, "iat is missing; maxAge counts from it")
 	case v.maxAge > 0 && now.After(r.iat.at.Add(v.maxAge+v.skew)):
-		return decision.TooOld
+		return decision.Refusal{Reason: decision.TooOld, Cause: timing{
+			claim: "iat", problem: "is longer ago than maxAge", at: r.iat.at, now: now, field: "maxAge", limit: v.maxAge,
+		}}
 	}
-	return ""
+	return decision.Refusal{}
+}
+
+// mistimed is the Refusal of a time that clockSkew does not mend.
+func (v *Verifier) mistimed(reason decision.Reason, t timing) decision.Refusal {
+	t.field, t.limit = "clockSkew", v.skew
+	return decision.Refusal{Reason: reason, Cause: t}
 }
 
 // forUs reports whether one of the issuer's audiences is in "aud".
@@ -175,13 +231,25 @@ func (v *Verifier) forUs(r *registered) bool {
 
 // binding refuses a token that is bound to a key (RFC 7800 section 3, RFC 8705, RFC 9449): to take it as a bearer token
 // would undo its protection. This is where a check of the binding will hook in.
-func binding(all decision.Claims) decision.Reason {
+func binding(all decision.Claims) decision.Refusal {
 	v, has := all["cnf"]
 	if !has {
-		return ""
+		return decision.Refusal{}
 	}
-	if _, ok := v.(map[string]any); !ok {
-		return decision.BadClaim
+	members, ok := v.(map[string]any)
+	if !ok {
+		return refuse(decision.BadClaim, wrongKind("cnf", v, "an object"))
 	}
-	return decision.KeyBound
+	f := fault{subject: "cnf", problem: "binds the token to a key", has: v}
+	for _, method := range [...]struct{ member, name string }{
+		{"jkt", "jkt: the client has to prove it with DPoP (RFC 9449)"},
+		{"x5t#S256", "x5t#S256: the client has to show a certificate (RFC 8705)"},
+		{"jwk", "jwk (RFC 7800)"}, {"jwe", "jwe (RFC 7800)"}, {"kid", "kid (RFC 7800)"}, {"jku", "jku (RFC 7800)"},
+	} {
+		if _, ok := members[method.member]; ok {
+			f.problem, f.has = f.problem+", by "+method.name, nil
+			break
+		}
+	}
+	return refuse(decision.KeyBound, f)
 }

@@ -37,6 +37,10 @@ func TestVerified(t *testing.T) {
 	}
 }
 
+func opens(d policy.Decryption) func(*policy.Issuer) {
+	return func(i *policy.Issuer) { i.Decryption = &d }
+}
+
 func TestNewVerifierRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -51,6 +55,10 @@ func TestNewVerifierRefuses(t *testing.T) {
 		"a skew of six minutes":  {func(i *policy.Issuer) { i.ClockSkew = &policy.Duration{Duration: 6 * time.Minute} }, "clockSkew: is 6m0s; want 0s to 5m0s"},
 		"a maxAge of nothing":    {func(i *policy.Issuer) { i.MaxAge = &policy.Duration{} }, "maxAge: is 0s; want more than 0s"},
 		"an empty type":          {func(i *policy.Issuer) { i.Types = []string{""} }, "types[0]: is empty; want a typ such as at+jwt"},
+		"RSA1_5":                 {opens(policy.Decryption{KeyAlgorithms: []policy.KeyAlgorithm{"dir", "RSA1_5"}}), `decryption.keyAlgorithms[1]: "RSA1_5" is not an algorithm that is decrypted; want RSA-OAEP-256, ECDH-ES or such`},
+		"an unknown enc":         {opens(policy.Decryption{ContentAlgorithms: []policy.ContentAlgorithm{"A512GCM"}}), `decryption.contentAlgorithms[0]: "A512GCM" is not an algorithm that is decrypted; want A256GCM or such`},
+		"no key algorithms":      {opens(policy.Decryption{KeyAlgorithms: []policy.KeyAlgorithm{}}), "decryption: keyAlgorithms or contentAlgorithms is an empty list"},
+		"no content algorithms":  {opens(policy.Decryption{ContentAlgorithms: []policy.ContentAlgorithm{}}), "decryption: keyAlgorithms or contentAlgorithms is an empty list"},
 		"a malformed claim path": {func(i *policy.Issuer) { i.RequiredClaims = []string{"a..b"} }, "requiredClaims[0]: "},
 	}
 	for name, tc := range tests {

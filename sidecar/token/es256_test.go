@@ -85,9 +85,9 @@ func TestES256VerifiesRFC7515(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tok, reason := front(v.Token)
-		if reason != "" {
-			t.Fatal(reason)
+		tok, no := front(v.Token)
+		if no.Refused() {
+			t.Fatal(no.Reason)
 		}
 		public, ok := s.Keys()[0].Raw().(*ecdsa.PublicKey)
 		if !ok || !agreeES256(t, public, tok.jws.input, tok.jws.signature) {

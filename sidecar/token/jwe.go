@@ -3,16 +3,9 @@ package token
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rsa"
-	"reflect"
-	"time"
-
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jwe"
-	"github.com/lestrrat-go/jwx/v2/x25519"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/keyset"
 )
 
 // encrypted is what is checked of a JWE before any key is touched.
@@ -59,43 +52,56 @@ func isCBC(enc string) bool {
 
 // readEncrypted checks the length of each part of a JWE, since jwx joins ciphertext and tag wherever they are cut, and
 // panics on an encrypted key that is too short, and the header members that its algorithm needs.
-func (t *Token) readEncrypted() bool {
-	var b [5][]byte
+func (t *Token) readEncrypted() decision.Refusal {
+	names := [5]string{inHeader, inKey, inIV, inCiphertext, inTag}
+	var size [5]int
 	for i := 1; i < 5; i++ {
-		var ok bool
-		if b[i], ok = decode(t.parts[i]); !ok {
-			return false
+		b, ok := decode(t.parts[i])
+		if !ok {
+			return misspelt(t.raw, names[i], t.parts[i])
 		}
+		size[i] = len(b)
 	}
 	h := &t.header
-	t.jwe.keyBytes = len(b[1])
-	iv, tag := 12, 16
+	t.jwe.keyBytes = size[1]
+	iv, tag, block := 12, 16, 1
 	if isCBC(h.enc) {
-		iv, tag = 16, contentKeySize(h.enc)/2
-		if len(b[3]) == 0 || len(b[3])%16 != 0 {
-			return false
-		}
+		iv, tag, block = 16, contentKeySize(h.enc)/2, 16
 	}
-	return len(b[2]) == iv && len(b[3]) > 0 && len(b[4]) == tag && t.wrapped()
+	switch {
+	case size[2] != iv:
+		return malformed(inIV, "has another length than enc "+h.enc+" wants")
+	case size[3] == 0 || size[3]%block != 0:
+		return malformed(inCiphertext, "is empty, or has a length that enc "+h.enc+" does not yield")
+	case size[4] != tag:
+		return malformed(inTag, "has another length than enc "+h.enc+" wants")
+	}
+	return t.wrapped()
 }
 
 // wrapped checks the encrypted key and the header members that belong to the algorithm (RFC 7518 sections 4.3 to 4.7).
-func (t *Token) wrapped() bool {
+func (t *Token) wrapped() decision.Refusal {
 	h := &t.header
 	size := contentKeySize(h.enc) + keySize(h.alg)
+	fits := t.jwe.keyBytes == size
 	switch h.alg {
-	case "dir":
-		return t.jwe.keyBytes == 0
-	case "ECDH-ES":
-		return t.jwe.keyBytes == 0 && t.ephemeral()
-	case "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW":
-		return t.jwe.keyBytes == size && t.ephemeral()
-	case "A128GCMKW", "A192GCMKW", "A256GCMKW":
-		return t.jwe.keyBytes == size && h.sized("iv", 12) && h.sized("tag", 16)
-	case "A128KW", "A192KW", "A256KW":
-		return t.jwe.keyBytes == size
+	case "dir", "ECDH-ES":
+		fits = t.jwe.keyBytes == 0
+	case "RSA-OAEP", "RSA-OAEP-256":
+		fits = t.jwe.keyBytes >= 256 // 2048 bits; the key's own size is compared when it is chosen
 	}
-	return t.jwe.keyBytes >= 256 // RSA of 2048 bits; the key's own size is compared when it is chosen
+	switch {
+	case !fits:
+		return malformed(inKey, "has another length than alg "+h.alg+" and enc "+h.enc+" want")
+	case strings.HasPrefix(h.alg, "ECDH-ES"):
+		return t.ephemeral()
+	case !strings.HasSuffix(h.alg, "GCMKW"):
+	case !h.sized("iv", 12):
+		return malformed("iv of the header", "is not base64url of 12 bytes, as alg "+h.alg+" wants it")
+	case !h.sized("tag", 16):
+		return malformed("tag of the header", "is not base64url of 16 bytes, as alg "+h.alg+" wants it")
+	}
+	return decision.Refusal{}
 }
 
 // member decodes a base64url header member that is a string.
@@ -113,153 +119,55 @@ func (h *header) sized(name string, size int) bool {
 }
 
 // ephemeral checks the ephemeral public key, on its curve (CVE-2016-9121), and the party infos.
-func (t *Token) ephemeral() bool {
+func (t *Token) ephemeral() decision.Refusal {
 	for _, name := range []string{"apu", "apv"} {
 		if _, has := t.header.members[name]; has {
 			if _, ok := member(t.header.members, name); !ok {
-				return false
+				return malformed(name+" of the header", "is not base64url")
 			}
 		}
 	}
 	epk, ok := t.header.members["epk"].(map[string]any)
 	if !ok {
-		return false
+		return malformed(inHeader, "has no epk that is an object, as alg "+t.header.alg+" wants it")
 	}
+	if problem := t.readEPK(epk); problem != "" {
+		return malformed("epk of the header", problem)
+	}
+	return decision.Refusal{}
+}
+
+// readEPK reads the curve of the ephemeral public key and returns what is wrong with the key.
+func (t *Token) readEPK(epk map[string]any) (problem string) {
 	if _, private := epk["d"]; private {
-		return false
+		return "has d, a private key"
 	}
 	kty, _ := epk["kty"].(string)
 	t.jwe.curve, _ = epk["crv"].(string)
 	x, ok := member(epk, "x")
-	if !ok {
-		return false
-	}
-	if kty == "OKP" {
-		return t.jwe.curve == "X25519" && len(x) == 32
+	switch {
+	case !ok:
+		return "has no x in base64url"
+	case kty == "OKP" && (t.jwe.curve != "X25519" || len(x) != 32):
+		return "is no key of X25519"
+	case kty == "OKP":
+		return ""
 	}
 	y, ok := member(epk, "y")
 	if !ok || kty != "EC" {
-		return false
+		return "has no y in base64url, or a kty that is neither EC nor OKP"
 	}
 	for _, c := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		if size := (c.Params().BitSize + 7) / 8; c.Params().Name == t.jwe.curve && len(x) == size && len(y) == size {
-			_, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
-			return err == nil
-		}
-	}
-	return false
-}
-
-// decrypt decrypts a JWE and verifies what is inside. Every way in which decryption can go wrong is one Reason.
-func (v *Verifier) decrypt(t *Token, now time.Time) (Verified, decision.Reason) {
-	h := &t.header
-	switch {
-	case !v.decrypts:
-		return Verified{}, decision.NotDecryptable
-	case otherUse(h.typ), h.hasCty && !h.nested():
-		return Verified{}, decision.WrongType
-	case !h.nested() && !v.unsigned:
-		return Verified{}, decision.Unsigned
-	case v.decryption == nil:
-		return Verified{}, decision.KeysUnavailable
-	}
-	k, content := v.open(t)
-	if !content.ok {
-		return Verified{}, decision.NotDecryptable
-	}
-	return v.inside(t, k, content, now)
-}
-
-// open decrypts a JWE with the first key that does it.
-func (v *Verifier) open(t *Token) (keyset.Key, opened) {
-	keys, reason := v.decryption.pick(t.header.kid, t.header.alg)
-	if reason != "" {
-		return keyset.Key{}, opened{}
-	}
-	for _, k := range keys {
-		if !t.fits(k) {
+		if c.Params().Name != t.jwe.curve {
 			continue
 		}
-		if content := t.jwe.opened.do(k, func() opened { return t.openWith(k) }); content.ok {
-			return k, content
+		if size := (c.Params().BitSize + 7) / 8; len(x) != size || len(y) != size {
+			return "has coordinates of another length than its curve's"
 		}
-	}
-	return keyset.Key{}, opened{}
-}
-
-// openWith decrypts a JWE with one key, and parses a token inside.
-func (t *Token) openWith(k keyset.Key) opened {
-	plain, ok := decryptWith(t, k.Raw())
-	content := opened{ok: ok, plain: string(plain)}
-	if ok && t.header.nested() {
-		content.inner, content.reason = Parse(content.plain)
-	}
-	return content
-}
-
-// fits compares what pick cannot: the content encryption with a direct key, the curve, the size of the modulus.
-func (t *Token) fits(k keyset.Key) bool {
-	switch raw := k.Raw().(type) {
-	case []byte:
-		return t.header.alg != "dir" || k.Fits(t.header.enc)
-	case *rsa.PrivateKey:
-		return t.jwe.keyBytes == raw.Size()
-	case *ecdsa.PrivateKey:
-		return t.jwe.curve == raw.Curve.Params().Name
-	case x25519.PrivateKey:
-		return t.jwe.curve == "X25519"
-	}
-	return false
-}
-
-// decryptWith lets jwx decrypt with exactly one algorithm and one key. It can panic on hostile input.
-func decryptWith(t *Token, key any) (plain []byte, ok bool) {
-	defer func() {
-		if recover() != nil {
-			plain, ok = nil, false
+		if _, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...)); err != nil {
+			return "is not a point of its curve"
 		}
-	}()
-	plain, err := jwe.Decrypt([]byte(t.raw), jwe.WithKey(jwa.KeyEncryptionAlgorithm(t.header.alg), key))
-	return plain, err == nil
-}
-
-// inside verifies the content of a JWE: a JWS, one level deep (RFC 7519 section 5.2), or bare claims where the issuer
-// allows them from who holds the symmetric key.
-func (v *Verifier) inside(t *Token, k keyset.Key, content opened, now time.Time) (Verified, decision.Reason) {
-	if t.header.nested() {
-		inner := content.inner
-		switch {
-		case content.reason != "":
-			return Verified{}, content.reason
-		case inner.header.encrypted:
-			return Verified{}, decision.WrongType
-		case !t.replicates(inner.jws.claims.all):
-			return Verified{}, decision.BadClaim
-		}
-		return v.verifySigned(inner, now)
+		return ""
 	}
-	if !k.Symmetric() {
-		return Verified{}, decision.Unsigned
-	}
-	var r registered
-	if reason := r.parse(content.plain); reason != "" {
-		return Verified{}, reason
-	}
-	if !t.replicates(r.all) {
-		return Verified{}, decision.BadClaim
-	}
-	if reason := v.accepts(&t.header, &r, now); reason != "" {
-		return Verified{}, reason
-	}
-	return v.verified(&r, k.ID), ""
-}
-
-// replicates checks that claims repeated in the header are those inside (RFC 7519 section 5.3).
-func (t *Token) replicates(claims decision.Claims) bool {
-	for _, name := range []string{"iss", "sub", "aud"} {
-		if v, has := t.header.members[name]; has && !reflect.DeepEqual(v, claims[name]) {
-			return false
-		}
-	}
-	return true
+	return "has a crv that is not known"
 }

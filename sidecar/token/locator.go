@@ -35,14 +35,19 @@ const (
 type Found struct {
 	// Raw is the token, not checked in any way; it may be empty where a scheme came without a token.
 	Raw string
-	// Location is the index of the place in the locator, for Accepts and for the cache key.
-	Location int
+	// Takers are the issuers, by their index in the locator, that take tokens from a place where this one is. Who takes the
+	// token depends on it, so it belongs into the key of a cache.
+	Takers decision.IssuerSet
 	// OK is false when there is no token; the other fields are then zero.
 	OK bool
+	// More says that the same token is in other places too: see Next.
+	More bool
 	// Kind and Name say what to strip.
 	Kind Kind
 	// Name of the header (canonical MIME form), cookie, query parameter or subprotocol.
 	Name string
+
+	at int // index of the place
 }
 
 // place is one place to look.
@@ -52,32 +57,41 @@ type place struct {
 	prefix string // lower case, of a header
 }
 
-// Locator finds a token in a request. It is immutable and safe for concurrent use.
-type Locator struct {
-	places  []place
-	accepts [][]bool // by issuer, then place
+// spot is a place and what is known of it beforehand.
+type spot struct {
+	place
+	written string // the prefix as the first policy has it
+	takers  decision.IssuerSet
+	longer  []place        // in the same header, with longer prefixes
+	empty   decision.Cause // there is no token
+	odd     decision.Cause // there is the header, but not the prefix; nil without a prefix
 }
 
-// NewLocator returns a locator over the places that the issuers list; an issuer's index is its index here. An issuer
-// that lists none takes tokens from Authorization: Bearer (RFC 6750 section 2.1).
+// Locator finds a token in a request. It is immutable and safe for concurrent use.
+type Locator struct{ spots []spot }
+
+// NewLocator returns a locator over the places that the issuers list; an issuer's index is its index here, and there are
+// at most decision.MaxIssuers. An issuer that lists none takes tokens from Authorization: Bearer (RFC 6750 section 2.1).
 func NewLocator(issuers []policy.Issuer) *Locator {
 	l := &Locator{}
-	lists := make([][]int, len(issuers))
 	for i, issuer := range issuers {
 		from := issuer.From
 		if len(from) == 0 {
 			from = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}}
 		}
 		for _, f := range from {
-			lists[i] = append(lists[i], l.index(newPlace(f)))
+			s := l.spot(newPlace(f), f.Prefix)
+			s.takers = s.takers.With(i)
 		}
 	}
-	for _, list := range lists {
-		row := make([]bool, len(l.places))
-		for _, n := range list {
-			row[n] = true
+	for i := range l.spots {
+		s := &l.spots[i]
+		for _, other := range l.spots {
+			if other.kind == InHeader && s.kind == InHeader && other.name == s.name && len(other.prefix) > len(s.prefix) {
+				s.longer = append(s.longer, other.place)
+			}
 		}
-		l.accepts = append(l.accepts, row)
+		s.empty, s.odd = s.absent(l)
 	}
 	return l
 }
@@ -94,59 +108,92 @@ func newPlace(f policy.TokenLocation) place {
 	return place{kind: InHeader, name: textproto.CanonicalMIMEHeaderKey(f.Header), prefix: strings.ToLower(f.Prefix)}
 }
 
-// index returns the index of the place, adding it if it is new.
-func (l *Locator) index(p place) int {
-	for i, have := range l.places {
-		if have == p {
-			return i
+// spot returns the spot of a place, adding it if it is new.
+func (l *Locator) spot(p place, written string) *spot {
+	for i := range l.spots {
+		if l.spots[i].place == p {
+			return &l.spots[i]
 		}
 	}
-	l.places = append(l.places, p)
-	return len(l.places) - 1
+	l.spots = append(l.spots, spot{place: p, written: written})
+	return &l.spots[len(l.spots)-1]
 }
 
-// Accepts reports whether the issuer lists the place.
-func (l *Locator) Accepts(issuer, location int) bool {
-	return issuer >= 0 && issuer < len(l.accepts) && location >= 0 && location < len(l.places) && l.accepts[issuer][location]
-}
-
-// Find looks in every place that any issuer lists. A token in two places, or twice in one, is TokenInTwoPlaces (RFC
-// 6750 section 2); a repeated Authorization is DuplicateAuthorization wherever tokens are looked for.
-func (l *Locator) Find(r LocateRequest) (Found, decision.Reason) {
+// Find looks in every place that any issuer lists. One token in several places is one token, which counts as found in
+// each of them. Two tokens that differ, or one place that is there twice, are TokenInTwoPlaces (RFC 6750 section 2: who
+// sends a token must not do it in two ways at once, and nobody could say which of two counts). A repeated Authorization is
+// DuplicateAuthorization wherever tokens are looked for.
+func (l *Locator) Find(r LocateRequest) (Found, decision.Refusal) {
 	if len(r.Header.Values("Authorization")) > 1 {
-		return Found{}, decision.DuplicateAuthorization
+		return Found{}, because(decision.DuplicateAuthorization, "the header Authorization is there more than once")
 	}
 	var found Found
-	for i, p := range l.places {
-		raw, n := p.find(r)
+	for i := range l.spots {
+		s := &l.spots[i]
+		raw, n := s.find(r)
 		switch {
-		case n == 0:
+		case n == 0, n == 1 && s.outdone(r):
 			continue
-		case n == 1 && found.OK && found.Kind == InHeader && p.kind == InHeader && found.Name == p.name:
-			// Two prefixes that fit one header's value: the longer one says where the token begins.
-			if len(p.prefix) <= len(l.places[found.Location].prefix) {
-				continue
-			}
-		case n > 1 || found.OK:
-			return Found{}, decision.TokenInTwoPlaces
+		case n > 1:
+			return Found{}, decision.Refusal{Reason: decision.TokenInTwoPlaces, Cause: twice{s}}
+		case found.OK && found.Raw != raw:
+			return Found{}, decision.Refusal{Reason: decision.TokenInTwoPlaces, Cause: rivals{&l.spots[found.at], s}}
+		case found.OK:
+			found.More, found.Takers = true, found.Takers|s.takers
+		default:
+			found = Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, at: i}
 		}
-		found = Found{Raw: raw, Location: i, OK: true, Kind: p.kind, Name: p.name}
 	}
-	return found, ""
+	return found, decision.Refusal{}
+}
+
+// Next returns the next place where the token that was found is; ok is false if there is none.
+func (l *Locator) Next(r LocateRequest, f Found) (next Found, ok bool) {
+	for i := f.at + 1; f.More && i < len(l.spots); i++ {
+		s := &l.spots[i]
+		if raw, n := s.find(r); n == 1 && raw == f.Raw && !s.outdone(r) {
+			f.Kind, f.Name, f.at = s.kind, s.name, i
+			return f, true
+		}
+	}
+	return Found{}, false
+}
+
+// Missing says why there is no token in a request in which none was found.
+func (l *Locator) Missing(r LocateRequest) decision.Cause {
+	for i := range l.spots {
+		if s := &l.spots[i]; s.odd != nil && len(r.Header.Values(s.name)) > 0 {
+			return s.odd
+		}
+	}
+	if len(l.spots) == 0 {
+		return nil
+	}
+	return l.spots[0].empty
+}
+
+// outdone reports whether a longer prefix fits the header's value too: it says where the token begins.
+func (s *spot) outdone(r LocateRequest) bool {
+	for _, p := range s.longer {
+		if _, n := p.find(r); n > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Places returns the number of places that the issuers list.
-func (l *Locator) Places() int { return len(l.places) }
+func (l *Locator) Places() int { return len(l.spots) }
 
 // At returns what stands at a place and looks like a token, however many there are: for requests whose token nobody asks
 // about.
 func (l *Locator) At(location int, r LocateRequest) Found {
-	p := l.places[location]
-	raw, n := p.find(r)
+	s := &l.spots[location]
+	raw, n := s.find(r)
 	if n == 0 {
 		return Found{}
 	}
-	return Found{Raw: raw, Location: location, OK: true, Kind: p.kind, Name: p.name}
+	return Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, at: location}
 }
 
 // find returns the token at the place and how many there are. What is empty and carries no scheme is no token.

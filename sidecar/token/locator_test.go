@@ -27,6 +27,19 @@ func everyPlace() []policy.TokenLocation {
 	}
 }
 
+// found is a token in one place of everyPlace.
+func found(raw string, at int) Found {
+	p := newPlace(everyPlace()[at])
+	return Found{Raw: raw, Takers: decision.IssuerSet(0).With(0), OK: true, Kind: p.kind, Name: p.name, at: at}
+}
+
+// again is found, where the token is in other places too.
+func again(raw string, at int) Found {
+	f := found(raw, at)
+	f.More = true
+	return f
+}
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	const two, twice = decision.TokenInTwoPlaces, decision.DuplicateAuthorization
@@ -40,15 +53,15 @@ func TestFind(t *testing.T) {
 		reason decision.Reason
 	}{
 		"nothing":                               {nil, "", Found{}, ""},
-		"a bearer token":                        {auth("Bearer abc"), "", Found{"abc", 0, true, InHeader, "Authorization"}, ""},
-		"the scheme in lower case":              {auth("bearer abc"), "", Found{"abc", 0, true, InHeader, "Authorization"}, ""},
-		"the scheme in upper case":              {auth("BEARER abc"), "", Found{"abc", 0, true, InHeader, "Authorization"}, ""},
-		"several spaces":                        {auth("Bearer   abc"), "", Found{"abc", 0, true, InHeader, "Authorization"}, ""},
-		"white space around":                    {auth(" \tBearer abc \t"), "", Found{"abc", 0, true, InHeader, "Authorization"}, ""},
-		"the scheme alone":                      {auth("Bearer"), "", Found{"", 0, true, InHeader, "Authorization"}, ""},
-		"the scheme and a space":                {auth("Bearer "), "", Found{"", 0, true, InHeader, "Authorization"}, ""},
-		"the scheme and a tab":                  {auth("Bearer\tabc"), "", Found{"\tabc", 0, true, InHeader, "Authorization"}, ""},
-		"two tokens in one header":              {auth("Bearer abc, Bearer def"), "", Found{"abc, Bearer def", 0, true, InHeader, "Authorization"}, ""},
+		"a bearer token":                        {auth("Bearer abc"), "", found("abc", 0), ""},
+		"the scheme in lower case":              {auth("bearer abc"), "", found("abc", 0), ""},
+		"the scheme in upper case":              {auth("BEARER abc"), "", found("abc", 0), ""},
+		"several spaces":                        {auth("Bearer   abc"), "", found("abc", 0), ""},
+		"white space around":                    {auth(" \tBearer abc \t"), "", found("abc", 0), ""},
+		"the scheme alone":                      {auth("Bearer"), "", found("", 0), ""},
+		"the scheme and a space":                {auth("Bearer "), "", found("", 0), ""},
+		"the scheme and a tab":                  {auth("Bearer\tabc"), "", found("\tabc", 0), ""},
+		"two tokens in one header":              {auth("Bearer abc, Bearer def"), "", found("abc, Bearer def", 0), ""},
 		"no scheme":                             {auth("abc"), "", Found{}, ""},
 		"another scheme":                        {auth("Basic YTpi"), "", Found{}, ""},
 		"a scheme that begins like it":          {auth("Bearerx abc"), "", Found{}, ""},
@@ -56,13 +69,13 @@ func TestFind(t *testing.T) {
 		"Authorization twice":                   {auth("Bearer abc", "Bearer abc"), "", Found{}, twice},
 		"Authorization twice, one Basic":        {auth("Basic YTpi", "Bearer abc"), "", Found{}, twice},
 		"Authorization twice, both Basic":       {auth("Basic YTpi", "Basic YTpi"), "", Found{}, twice},
-		"a plain header":                        {http.Header{"X-Token": {"abc"}}, "", Found{"abc", 1, true, InHeader, "X-Token"}, ""},
+		"a plain header":                        {http.Header{"X-Token": {"abc"}}, "", found("abc", 1), ""},
 		"an empty plain header":                 {http.Header{"X-Token": {""}}, "", Found{}, ""},
 		"a plain header twice":                  {http.Header{"X-Token": {"abc", "abc"}}, "", Found{}, two},
-		"a prefix that is no scheme":            {http.Header{"X-Scheme": {"token=abc"}}, "", Found{"abc", 2, true, InHeader, "X-Scheme"}, ""},
-		"a cookie":                              {cookies("a=b; session=abc; c=d"), "", Found{"abc", 3, true, InCookie, "session"}, ""},
-		"a cookie in quotes":                    {cookies(`session="abc"`), "", Found{"abc", 3, true, InCookie, "session"}, ""},
-		"a cookie in the second header":         {cookies("a=b", "session=abc"), "", Found{"abc", 3, true, InCookie, "session"}, ""},
+		"a prefix that is no scheme":            {http.Header{"X-Scheme": {"token=abc"}}, "", found("abc", 2), ""},
+		"a cookie":                              {cookies("a=b; session=abc; c=d"), "", found("abc", 3), ""},
+		"a cookie in quotes":                    {cookies(`session="abc"`), "", found("abc", 3), ""},
+		"a cookie in the second header":         {cookies("a=b", "session=abc"), "", found("abc", 3), ""},
 		"a cookie of another case":              {cookies("Session=abc"), "", Found{}, ""},
 		"a cookie with a longer name":           {cookies("xsession=abc; session2=d"), "", Found{}, ""},
 		"a cookie without a value":              {cookies("session"), "", Found{}, ""},
@@ -70,33 +83,41 @@ func TestFind(t *testing.T) {
 		"a cookie twice":                        {cookies("session=abc; session=abc"), "", Found{}, two},
 		"a cookie twice, first empty":           {cookies("session=; session=abc"), "", Found{}, two},
 		"a cookie twice over two headers":       {cookies("session=abc", "session=def"), "", Found{}, two},
-		"a parameter":                           {nil, "a=b&access_token=abc", Found{"abc", 4, true, InQuery, "access_token"}, ""},
-		"a parameter with escapes":              {nil, "access_token=a%2Eb.c", Found{"a.b.c", 4, true, InQuery, "access_token"}, ""},
-		"a parameter whose name is escaped":     {nil, "access%5ftoken=abc", Found{"abc", 4, true, InQuery, "access_token"}, ""},
-		"a parameter with a bad escape":         {nil, "access_token=a%zz", Found{"a%zz", 4, true, InQuery, "access_token"}, ""},
-		"a parameter with a plus":               {nil, "access_token=a+b", Found{"a b", 4, true, InQuery, "access_token"}, ""},
+		"a parameter":                           {nil, "a=b&access_token=abc", found("abc", 4), ""},
+		"a parameter with escapes":              {nil, "access_token=a%2Eb.c", found("a.b.c", 4), ""},
+		"a parameter whose name is escaped":     {nil, "access%5ftoken=abc", found("abc", 4), ""},
+		"a parameter with a bad escape":         {nil, "access_token=a%zz", found("a%zz", 4), ""},
+		"a parameter with a plus":               {nil, "access_token=a+b", found("a b", 4), ""},
 		"an empty parameter":                    {nil, "access_token=", Found{}, ""},
 		"a parameter behind a semicolon":        {nil, "a=b;access_token=abc", Found{}, ""},
 		"a parameter twice":                     {nil, "access_token=abc&access_token=abc", Found{}, two},
 		"a parameter twice, once escaped":       {nil, "access_token=abc&access%5Ftoken=def", Found{}, two},
-		"a subprotocol":                         {protocols("chat, bearer, abc"), "", Found{"abc", 5, true, InWebSocketProtocol, "bearer"}, ""},
-		"a subprotocol over two headers":        {protocols("bearer", "abc"), "", Found{"abc", 5, true, InWebSocketProtocol, "bearer"}, ""},
-		"a subprotocol without a token":         {protocols("bearer"), "", Found{"", 5, true, InWebSocketProtocol, "bearer"}, ""},
+		"a subprotocol":                         {protocols("chat, bearer, abc"), "", found("abc", 5), ""},
+		"a subprotocol over two headers":        {protocols("bearer", "abc"), "", found("abc", 5), ""},
+		"a subprotocol without a token":         {protocols("bearer"), "", found("", 5), ""},
 		"a subprotocol twice":                   {protocols("bearer, abc, bearer, def"), "", Found{}, two},
-		"a header and a cookie":                 {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}, "", Found{}, two},
-		"a header and a parameter":              {auth("Bearer abc"), "access_token=abc", Found{}, two},
+		"a header and a cookie":                 {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abd"}}, "", Found{}, two},
+		"a header and a parameter":              {auth("Bearer abc"), "access_token=abcd", Found{}, two},
+		"one token in a header and a cookie":    {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}, "", again("abc", 0), ""},
+		"one token in a header and a parameter": {auth("bearer  abc"), "access_token=%61bc", again("abc", 0), ""},
+		"one token in a cookie and a parameter": {cookies(`session="abc"`), "access_token=abc", again("abc", 3), ""},
+		"one token in three places":             {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}, "access_token=abc", again("abc", 0), ""},
+		"one token in two headers":              {http.Header{"Authorization": {"Bearer abc"}, "X-Token": {"abc"}}, "", again("abc", 0), ""},
+		"one token in two, another in a third":  {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}, "access_token=abd", Found{}, two},
+		"one token in two, twice in one":        {auth("Bearer abc"), "access_token=abc&access_token=abc", Found{}, two},
+		"one token but for the case":            {http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=ABC"}}, "", Found{}, two},
 		"a header without a token and a cookie": {http.Header{"Authorization": {"Bearer"}, "Cookie": {"session=abc"}}, "", Found{}, two},
-		"Basic and a cookie":                    {http.Header{"Authorization": {"Basic YTpi"}, "Cookie": {"session=abc"}}, "", Found{"abc", 3, true, InCookie, "session"}, ""},
+		"Basic and a cookie":                    {http.Header{"Authorization": {"Basic YTpi"}, "Cookie": {"session=abc"}}, "", found("abc", 3), ""},
 	}
 	l := NewLocator(places(everyPlace()))
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, reason := l.Find(LocateRequest{Header: tc.header, RawQuery: tc.query})
-			if reason != tc.reason {
-				t.Errorf("got reason %q, want %q", reason, tc.reason)
+			got, no := l.Find(LocateRequest{Header: tc.header, RawQuery: tc.query})
+			if no.Reason != tc.reason {
+				t.Errorf("got reason %q, want %q", no.Reason, tc.reason)
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(Found{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -110,22 +131,59 @@ func TestLongestPrefixWins(t *testing.T) {
 	for _, l := range []*Locator{
 		NewLocator(places([]policy.TokenLocation{bare, bearer})), NewLocator(places([]policy.TokenLocation{bearer, bare})),
 	} {
-		got, reason := l.Find(LocateRequest{Header: http.Header{"Authorization": {"Bearer abc"}}})
-		if reason != "" || got.Raw != "abc" {
-			t.Errorf("got %q and %q, want abc", got.Raw, reason)
+		got, no := l.Find(LocateRequest{Header: http.Header{"Authorization": {"Bearer abc"}}})
+		if no.Refused() || got.Raw != "abc" {
+			t.Errorf("got %q and %q, want abc", got.Raw, no.Reason)
 		}
 	}
 }
 
-func TestAccepts(t *testing.T) {
+func TestTakers(t *testing.T) {
 	t.Parallel()
 	l := NewLocator(places(nil, []policy.TokenLocation{{Cookie: "session"}}, []policy.TokenLocation{{Header: "authorization", Prefix: "bearer "}}))
-	for _, tc := range []struct {
-		issuer, location int
-		want             bool
-	}{{0, 0, true}, {0, 1, false}, {1, 1, true}, {1, 0, false}, {2, 0, true}, {3, 0, false}, {0, 2, false}, {-1, 0, false}, {0, -1, false}} {
-		if got := l.Accepts(tc.issuer, tc.location); got != tc.want {
-			t.Errorf("issuer %d, location %d: got %v", tc.issuer, tc.location, got)
+	header := http.Header{"Authorization": {"Bearer abc"}}
+	cookie := http.Header{"Cookie": {"session=abc"}}
+	both := http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}
+	for name, tc := range map[string]struct {
+		header http.Header
+		want   []int
+	}{"a header": {header, []int{0, 2}}, "a cookie": {cookie, []int{1}}, "both": {both, []int{0, 1, 2}}, "neither": {nil, nil}} {
+		f, _ := l.Find(LocateRequest{Header: tc.header})
+		var got []int
+		for i := -1; i < 4; i++ {
+			if f.Takers.Has(i) {
+				got = append(got, i)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	t.Parallel()
+	l := NewLocator(places(everyPlace()))
+	r := LocateRequest{Header: http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}, RawQuery: "access_token=abc"}
+	var got []string
+	f, _ := l.Find(r)
+	for ok := f.OK; ok; f, ok = l.Next(r, f) {
+		got = append(got, f.Name)
+	}
+	if diff := cmp.Diff([]string{"Authorization", "session", "access_token"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The order in which policies list places changes nothing.
+func TestLongestPrefixWinsBesideAnotherPlace(t *testing.T) {
+	t.Parallel()
+	bare, bearer, cookie := policy.TokenLocation{Header: "Authorization"}, policy.TokenLocation{Header: "Authorization", Prefix: "Bearer "}, policy.TokenLocation{Cookie: "session"}
+	r := LocateRequest{Header: http.Header{"Authorization": {"Bearer abc"}, "Cookie": {"session=abc"}}}
+	for _, list := range [][]policy.TokenLocation{{bare, cookie, bearer}, {bearer, cookie, bare}, {cookie, bare, bearer}} {
+		got, no := NewLocator(places(list)).Find(r)
+		if no.Refused() || got.Raw != "abc" || !got.More {
+			t.Errorf("%v: got %q, refused for %q", list, got.Raw, no.Reason)
 		}
 	}
 }
@@ -162,14 +220,14 @@ func FuzzLocate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, auth, cookie, query, protocol string) {
 		h := http.Header{"Authorization": {auth}, "Cookie": {cookie}, "Sec-Websocket-Protocol": {protocol}}
 		l := NewLocator(places(everyPlace()))
-		found, reason := l.Find(LocateRequest{Header: h, RawQuery: query})
-		if found.OK && reason != "" {
+		found, no := l.Find(LocateRequest{Header: h, RawQuery: query})
+		if found.OK && no.Refused() {
 			t.Fatal("found and refused at once")
 		}
 		q, c, p := StripQuery(query, "access_token"), StripCookie([]string{cookie}, "session"), StripProtocol([]string{protocol}, "bearer")
-		again, reason := l.Find(LocateRequest{Header: http.Header{"Cookie": c, "Sec-Websocket-Protocol": p}, RawQuery: q})
-		if again.OK || reason != "" {
-			t.Fatalf("after stripping: found %v, %q", again.OK, reason)
+		again, no := l.Find(LocateRequest{Header: http.Header{"Cookie": c, "Sec-Websocket-Protocol": p}, RawQuery: q})
+		if again.OK || no.Refused() {
+			t.Fatalf("after stripping: found %v, %q", again.OK, no.Reason)
 		}
 		if found.Kind == InHeader && !strings.Contains(auth, found.Raw) {
 			t.Fatal("found what is not there")

@@ -45,8 +45,8 @@ func (m *memo[T]) do(k keyset.Key, work func() T) T {
 
 // opened is what decryption with one key yields.
 type opened struct {
-	ok     bool
-	plain  string
-	inner  *Token          // plain, where it is said to be a token and is one
-	reason decision.Reason // why it is not one
+	ok      bool
+	plain   string
+	inner   *Token           // plain, where it is said to be a token and is one
+	refusal decision.Refusal // why it is not one
 }

@@ -56,13 +56,13 @@ func TestOneVerificationForManyIssuers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var n atomic.Int32
-			tok, reason := Parse(tc.raw)
-			if reason != "" {
-				t.Fatal(reason)
+			tok, no := Parse(tc.raw)
+			if no.Refused() {
+				t.Fatal(no.Reason)
 			}
 			for i, s := range tc.sets {
-				if _, got := countingVerifier(t, s, &n).Verify(tok, now); got != tc.want[i] {
-					t.Errorf("issuer %d: got %q, want %q", i, got, tc.want[i])
+				if _, got := countingVerifier(t, s, &n).Verify(tok, now); got.Reason != tc.want[i] {
+					t.Errorf("issuer %d: got %q, want %q", i, got.Reason, tc.want[i])
 				}
 			}
 			if n.Load() != tc.n {
@@ -89,8 +89,8 @@ func TestWhatIsRememberedAllowsNothing(t *testing.T) {
 	k := keys()
 	tok, _ := Parse(sign("RS256", k.rsa, object{"alg": "RS256", "kid": "rsa"}, claims()))
 	first := newVerifier(t, Config{Keys: set(t, keyset.Verify, public(k.rsa, "rsa", "")), Issuer: issuer(nil)})
-	if _, got := first.Verify(tok, now); got != "" {
-		t.Fatal(got)
+	if _, got := first.Verify(tok, now); got.Refused() {
+		t.Fatal(got.Reason)
 	}
 	for name, tc := range map[string]struct {
 		jwk  object
@@ -105,8 +105,8 @@ func TestWhatIsRememberedAllowsNothing(t *testing.T) {
 		"a type that the token has not": {public(k.rsa, "rsa", ""), func(i *policy.Issuer) { i.Types = []string{"at+jwt"} }, decision.WrongType},
 	} {
 		v := newVerifier(t, Config{Keys: set(t, keyset.Verify, tc.jwk), Issuer: issuer(tc.edit)})
-		if _, got := v.Verify(tok, now); got != tc.want {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		if _, got := v.Verify(tok, now); got.Reason != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got.Reason, tc.want)
 		}
 	}
 }
@@ -121,17 +121,17 @@ func TestOneDecryptionForManyIssuers(t *testing.T) {
 	}
 	own := func() *Verifier { return verifierOf(set(t, keyset.Decrypt, private(k.rsa, "rsa", ""))) }
 	other := verifierOf(set(t, keyset.Decrypt, private(k.rsa2, "rsa", "")))
-	tok, reason := Parse(raw)
-	if reason != "" {
-		t.Fatal(reason)
+	tok, no := Parse(raw)
+	if no.Refused() {
+		t.Fatal(no.Reason)
 	}
 	for i, step := range []struct {
 		v         *Verifier
 		want      decision.Reason
 		decrypted int
 	}{{own(), "", 1}, {own(), "", 1}, {other, decision.NotDecryptable, 2}, {own(), "", 2}, {other, decision.NotDecryptable, 2}} {
-		if _, got := step.v.Verify(tok, now); got != step.want {
-			t.Errorf("step %d: got %q, want %q", i, got, step.want)
+		if _, got := step.v.Verify(tok, now); got.Reason != step.want {
+			t.Errorf("step %d: got %q, want %q", i, got.Reason, step.want)
 		}
 		if n := len(tok.jwe.opened.outcomes); n != step.decrypted {
 			t.Errorf("step %d: %d decryptions, want %d", i, n, step.decrypted)

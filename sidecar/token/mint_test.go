@@ -211,9 +211,15 @@ func newVerifier(t testing.TB, c Config) *Verifier {
 
 // verify runs a raw token through the whole of it.
 func verify(v *Verifier, raw string) (Verified, decision.Reason) {
-	t, reason := Parse(raw)
-	if reason != "" {
-		return Verified{}, reason
+	out, no := refusal(v, raw)
+	return out, no.Reason
+}
+
+// refusal is verify with the cause.
+func refusal(v *Verifier, raw string) (Verified, decision.Refusal) {
+	t, no := Parse(raw)
+	if no.Refused() {
+		return Verified{}, no
 	}
 	return v.Verify(t, now)
 }

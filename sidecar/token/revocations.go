@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -161,19 +162,23 @@ func (t *Revocations) Marks(v *Verified) Marks {
 	return m
 }
 
-// Revoked reports whether an entry that has not expired takes a token with these marks back. A nil table takes nothing
-// back.
-func (t *Revocations) Revoked(m Marks, now time.Time) bool {
+// Revoked refuses a token with these marks if an entry that has not expired takes it back. A nil table takes nothing back.
+func (t *Revocations) Revoked(m Marks, now time.Time) decision.Refusal {
 	if t == nil || t.n == 0 {
-		return false
+		return decision.Refusal{}
 	}
 	at := now.Unix()
-	for _, hash := range m.hashes {
+	for i, hash := range m.hashes {
 		if hash != 0 && t.lookup(hash, m.issued, at) {
-			return true
+			return because(decision.Revoked, takenBack[i])
 		}
 	}
-	return false
+	return decision.Refusal{}
+}
+
+// takenBack says by what a token is taken back, in the order of kinds.
+var takenBack = [len(kinds)]decision.Because{
+	"a TokenRevocation takes it back by its jti", "a TokenRevocation takes it back by its sub", "a TokenRevocation takes it back by its sid",
 }
 
 func (t *Revocations) lookup(hash uint64, issued, at int64) bool {

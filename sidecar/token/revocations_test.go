@@ -45,13 +45,13 @@ func TestRevoked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := NewRevocations(tc.list, now)
-			if got := r.Revoked(r.Marks(&tc.token), now.Add(tc.later)); got != tc.want {
+			if got := r.Revoked(r.Marks(&tc.token), now.Add(tc.later)).Refused(); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
 	}
 	none := (*Revocations)(nil)
-	if none.Revoked(none.Marks(&tok), now) {
+	if none.Revoked(none.Marks(&tok), now).Refused() {
 		t.Error("no table revokes")
 	}
 }
@@ -92,11 +92,11 @@ func TestMillionEntries(t *testing.T) {
 	}
 	for i := range 1000000 {
 		v := Verified{Issuer: "https://login.example.com/" + strconv.Itoa(i/10000%3), JTI: strconv.Itoa(i)}
-		if !r.Revoked(r.Marks(&v), now) {
+		if !r.Revoked(r.Marks(&v), now).Refused() {
 			t.Fatalf("entry %d is not found", i)
 		}
 		v.Subject, v.JTI = v.JTI, "other"
-		if r.Revoked(r.Marks(&v), now) {
+		if r.Revoked(r.Marks(&v), now).Refused() {
 			t.Fatalf("entry %d is found as a subject", i)
 		}
 	}

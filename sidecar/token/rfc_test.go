@@ -80,11 +80,12 @@ func (v rfcVector) verifier(t *testing.T) *Verifier {
 func (v rfcVector) run(t *testing.T) {
 	verifier := v.verifier(t)
 	then := time.Unix(1300819380-60, 0) // a minute before the examples expire
-	tok, reason := Parse(v.Token)
+	tok, no := Parse(v.Token)
 	var got Verified
-	if reason == "" {
-		got, reason = verifier.Verify(tok, then)
+	if !no.Refused() {
+		got, no = verifier.Verify(tok, then)
 	}
+	reason := no.Reason
 	switch v.Use {
 	case "verify", "nested":
 		if reason == "" && got.Claims["http://example.com/is_root"] != true {
@@ -94,10 +95,10 @@ func (v rfcVector) run(t *testing.T) {
 		if reason != decision.Malformed {
 			t.Errorf("a payload that is no JSON: got %q", reason)
 		}
-		tok, reason = front(v.Token)
-		if reason == "" {
-			_, reason = verifier.signedBy(tok)
+		if tok, no = front(v.Token); !no.Refused() {
+			_, no = verifier.signedBy(tok)
 		}
+		reason = no.Reason
 	case "decrypt":
 		if v.Want != "" {
 			break
@@ -106,7 +107,7 @@ func (v rfcVector) run(t *testing.T) {
 			t.Errorf("nothing signed inside: got %q", reason)
 		}
 		reason = ""
-		if _, content := verifier.open(tok); !content.ok || content.plain != v.Plain {
+		if _, content, _ := verifier.open(tok); !content.ok || content.plain != v.Plain {
 			t.Errorf("decrypted %v, to the plaintext of the example %v", content.ok, content.plain == v.Plain)
 		}
 	default:

@@ -33,51 +33,54 @@ type signed struct {
 	verified  memo[bool]
 }
 
-// Parse is the strict front. The empty Reason means that raw is one well-formed compact JWS or JWE: at most 16 KiB,
+// Parse is the strict front. The zero Refusal means that raw is one well-formed compact JWS or JWE: at most 16 KiB,
 // three or five parts of base64url without padding and unused bits, strict JSON, an algorithm that is known, no header
 // member that would have to be understood, registered claims of the right types. No key work has been done.
-func Parse(raw string) (*Token, decision.Reason) {
-	t, reason := front(raw)
-	if reason != "" || t.header.encrypted {
-		return t, reason
+func Parse(raw string) (*Token, decision.Refusal) {
+	t, no := front(raw)
+	if no.Refused() || t.header.encrypted {
+		return t, no
 	}
-	if reason := t.jws.claims.parse(t.jws.payload); reason != "" {
-		return nil, reason
+	if no := t.jws.claims.parse(t.jws.payload); no.Refused() {
+		return nil, no
 	}
 	t.jws.payload = ""
-	return t, ""
+	return t, decision.Refusal{}
 }
 
 // front is Parse without the claims: the payload of a JWS may be anything.
-func front(raw string) (*Token, decision.Reason) {
+func front(raw string) (*Token, decision.Refusal) {
 	if len(raw) > MaxBytes {
-		return nil, decision.TokenTooLarge
+		return nil, decision.Refusal{Reason: decision.TokenTooLarge, Cause: length(len(raw))}
 	}
 	t := &Token{raw: raw}
 	n, ok := split(raw, &t.parts)
 	if !ok {
-		return nil, decision.Malformed
+		return nil, misshapen(raw, n)
 	}
 	text, ok := decode(t.parts[0])
 	if !ok {
-		return nil, decision.Malformed
+		return nil, misspelt(raw, inHeader, t.parts[0])
 	}
 	members, err := strictjson.ObjectOf(asText(text))
 	if err != nil {
-		return nil, decision.Malformed
+		return nil, notJSON(inHeader, err)
 	}
 	t.header.encrypted = n == 5
-	if reason := t.header.read(members); reason != "" {
-		return nil, reason
+	if no := t.header.read(members); no.Refused() {
+		if problem := oddity(raw); problem != "" {
+			return nil, malformed("the token", problem)
+		}
+		return nil, no
 	}
 	read := t.readSigned
 	if t.header.encrypted {
 		read = t.readEncrypted
 	}
-	if !read() {
-		return nil, decision.Malformed
+	if no := read(); no.Refused() {
+		return nil, no
 	}
-	return t, ""
+	return t, decision.Refusal{}
 }
 
 // Encrypted reports whether the token is a JWE, whose issuer is not known before it is decrypted.
@@ -133,15 +136,22 @@ func asBytes(s string) []byte {
 }
 
 // readSigned decodes the payload and the signature of a JWS.
-func (t *Token) readSigned() bool {
+func (t *Token) readSigned() decision.Refusal {
 	payload, ok := decode(t.parts[1])
-	if !ok || len(payload) == 0 {
-		return false
+	switch {
+	case !ok:
+		return misspelt(t.raw, inPayload, t.parts[1])
+	case len(payload) == 0:
+		return malformed(inPayload, "is empty")
 	}
 	t.jws.payload = asText(payload)
-	if t.jws.signature, ok = decode(t.parts[2]); !ok || len(t.jws.signature) == 0 {
-		return false
+	t.jws.signature, ok = decode(t.parts[2])
+	switch {
+	case !ok:
+		return misspelt(t.raw, inSignature, t.parts[2])
+	case len(t.jws.signature) == 0:
+		return malformed(inSignature, "is empty")
 	}
 	t.jws.input = asBytes(t.raw[:len(t.parts[0])+1+len(t.parts[1])])
-	return true
+	return decision.Refusal{}
 }

@@ -46,11 +46,11 @@ type Verifier struct {
 	kubernetes      bool // this cluster's service accounts
 	bound           bool // they must be bound to a pod
 
-	algs       map[string]scheme
-	keys       *choice // nil: unresolved
-	decrypts   bool
-	unsigned   bool
-	decryption *choice // nil: unresolved
+	name   string            // of the issuer in its policy
+	algs   map[string]scheme // JWS algorithms
+	listed []string          // those of the policy
+	keys   *choice           // nil: unresolved
+	opening
 }
 
 // NewVerifier checks the issuer's token settings and prepares its keys. An error names the field below the issuer.
@@ -59,7 +59,7 @@ func NewVerifier(c Config) (*Verifier, error) {
 	v := &Verifier{
 		issuer: i.Issuer, anyIssuer: i.AnyIssuer, audiences: i.Audiences, anyAudience: i.AnyAudience,
 		skew: DefaultSkew, allowMissingExp: i.AllowMissingExp, algs: map[string]scheme{},
-		decrypts: i.Decryption != nil, unsigned: i.Decryption != nil && i.Decryption.AllowUnsigned,
+		name: i.Name,
 	}
 	if k := i.Keys.Kubernetes; k != nil {
 		v.kubernetes, v.bound = true, !k.AllowUnbound
@@ -93,6 +93,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 		v.accessToken, v.types = true, []string{"at+jwt"}
 	}
 	if err := v.algorithms(i.Algorithms); err != nil {
+		return nil, err
+	}
+	if err := v.opening.read(i.Decryption); err != nil {
 		return nil, err
 	}
 	if c.Keys != nil && keyset.Serves(c.Keys.Algorithms(), &i) == nil {
@@ -129,6 +132,7 @@ func (v *Verifier) algorithms(listed []policy.Algorithm) error {
 			return fmt.Errorf("algorithms[%d]: %q is not an algorithm that is verified; want RS256, ES256, EdDSA or such", n, a)
 		}
 		v.algs[string(a)] = newScheme(string(a))
+		v.listed = append(v.listed, string(a))
 	}
 	return nil
 }
@@ -157,14 +161,17 @@ type Verified struct {
 	Pod, Account departed.UID
 }
 
-// Verify verifies the token at the given time. The empty Reason means that it is genuine and valid now.
+// Verify verifies the token at the given time. The zero Refusal means that it is genuine and valid now.
 //
 // What is cheap comes first: issuer, type, claims, algorithm; then one key is chosen (at most 8 without a kid) and the
 // cryptography is done, once for a token and a key however many verifiers ask. So a token that is both expired and
 // forged is Expired.
-func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Reason) {
-	if t.header.encrypted {
+func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Refusal) {
+	switch {
+	case t.header.encrypted:
 		return v.decrypt(t, now)
+	case v.encryptedOnly:
+		return Verified{}, because(decision.NotEncrypted, "the token is signed only (JWS); decryption.required wants an encrypted one (JWE)")
 	}
 	return v.verifySigned(t, now)
 }
@@ -183,45 +190,59 @@ func (v *Verifier) WantsOtherKeys(t *Token, reason decision.Reason) bool {
 }
 
 // verifySigned verifies a JWS.
-func (v *Verifier) verifySigned(t *Token, now time.Time) (Verified, decision.Reason) {
-	if reason := v.accepts(&t.header, &t.jws.claims, now); reason != "" {
-		return Verified{}, reason
+func (v *Verifier) verifySigned(t *Token, now time.Time) (Verified, decision.Refusal) {
+	if no := v.accepts(&t.header, &t.jws.claims, now); no.Refused() {
+		return Verified{}, no
 	}
-	keyID, reason := v.signedBy(t)
-	if reason != "" {
-		return Verified{}, reason
+	keyID, no := v.signedBy(t)
+	if no.Refused() {
+		return Verified{}, no
 	}
-	return v.verified(&t.jws.claims, keyID), ""
+	return v.verified(&t.jws.claims, keyID), decision.Refusal{}
 }
 
 // signedBy finds the key that signed a JWS and returns its id.
-func (v *Verifier) signedBy(t *Token) (string, decision.Reason) {
+func (v *Verifier) signedBy(t *Token) (string, decision.Refusal) {
 	scheme, ok := v.algs[t.header.alg]
 	if !ok {
-		return "", decision.AlgorithmNotAllowed
+		return "", v.unlisted(t.header.alg)
 	}
 	if v.keys == nil {
-		return "", decision.KeysUnavailable
+		return "", refuse(decision.KeysUnavailable, fault{subject: "the keys of issuer " + v.name, problem: "have not been read yet"})
 	}
-	keys, reason := v.keys.pick(t.header.kid, t.header.alg)
-	if reason != "" {
-		return "", reason
+	keys, no := v.keys.pick(t.header.kid, t.header.alg)
+	if no.Refused() {
+		return "", no
 	}
 	for _, k := range keys {
 		if t.jws.verified.do(k, func() bool { return scheme.verify(t.jws.input, t.jws.signature, v.keys.material(k, scheme)) }) {
-			return k.ID, ""
+			return k.ID, decision.Refusal{}
 		}
 	}
-	return "", decision.BadSignature
+	return "", decision.Refusal{Reason: decision.BadSignature, Cause: keying{
+		problem: "the signature does not verify", kid: t.header.kid, label: "tried", keys: keys,
+	}}
+}
+
+// unlisted is the Refusal of an algorithm that the issuer does not allow.
+func (v *Verifier) unlisted(alg string) decision.Refusal {
+	f := fault{subject: "alg", problem: "is " + alg + ", which algorithms does not list", wants: v.listed}
+	if len(v.listed) == 0 {
+		f.problem = "is " + alg + ", which is taken only where algorithms lists it"
+	}
+	return refuse(decision.AlgorithmNotAllowed, f)
 }
 
 // accepts checks what needs no key: issuer, type and claims.
-func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Reason {
+func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Refusal {
 	switch {
 	case !v.anyIssuer && (!r.hasIss || r.iss != v.issuer):
-		return decision.UnknownIssuer
-	case h.nested() && !h.encrypted, !allowedType(h, v.types):
-		return decision.WrongType
+		return decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{r.iss, r.hasIss, []Named{{Issuer: v.issuer}}}}
+	case h.cty == "jwt" && !h.encrypted:
+		return because(decision.WrongType, "cty is JWT: the payload is a token of its own, and the outer one is not encrypted")
+	}
+	if no := h.checkType(v.types); no.Refused() {
+		return no
 	}
 	return v.check(r, now)
 }

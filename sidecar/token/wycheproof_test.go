@@ -120,15 +120,15 @@ func (v vector) run(t *testing.T, public, private json.RawMessage) (bool, string
 		i.Algorithms = append(i.Algorithms, policy.Algorithm(a))
 	}
 	verifier := newVerifier(t, Config{Issuer: i, Keys: keys})
-	tok, reason := front(compact(v.JWS))
+	tok, no := front(compact(v.JWS))
 	switch {
-	case reason != "":
-		return false, string(reason)
+	case no.Refused():
+		return false, string(no.Reason)
 	case tok.header.encrypted:
 		return false, "is a JWE"
 	}
-	_, reason = verifier.signedBy(tok)
-	return reason == "", string(reason)
+	_, no = verifier.signedBy(tok)
+	return !no.Refused(), string(no.Reason)
 }
 
 func (v vector) decrypts(private json.RawMessage) (bool, string) {
@@ -136,15 +136,15 @@ func (v vector) decrypts(private json.RawMessage) (bool, string) {
 	if err != nil {
 		return false, err.Error()
 	}
-	tok, reason := front(compact(v.JWE))
+	tok, no := front(compact(v.JWE))
 	switch {
-	case reason != "":
-		return false, string(reason)
+	case no.Refused():
+		return false, string(no.Reason)
 	case !tok.header.encrypted:
 		return false, "is a JWS"
 	}
-	verifier := &Verifier{decryption: newChoice(keys)}
-	_, got := verifier.open(tok)
+	verifier := &Verifier{opening: opening{decryption: newChoice(keys)}}
+	_, got, _ := verifier.open(tok)
 	if !got.ok {
 		return false, string(decision.NotDecryptable)
 	}

@@ -30,6 +30,8 @@ type Error struct {
 	Problem string
 	// Offset in bytes where it was noticed.
 	Offset int
+	// Member is the name of a duplicate member. It is the document's own, so Error leaves it out.
+	Member string
 }
 
 // Error returns the problem and the offset.
@@ -46,6 +48,9 @@ func ObjectOf(text string) (map[string]any, error) {
 		return nil, p.fail("is not valid UTF-8")
 	}
 	p.space()
+	if strings.HasPrefix(p.s[p.i:], "\ufeff") {
+		return nil, p.fail("begins with a byte order mark")
+	}
 	if p.i >= len(p.s) || p.s[p.i] != '{' {
 		return nil, p.fail("is not a JSON object")
 	}
@@ -199,8 +204,7 @@ func (p *parser) member(m map[string]any) error {
 		return err
 	}
 	if m[name] = v; len(m) == before {
-		p.i = named
-		return p.fail("has a duplicate member")
+		return &Error{Problem: "has a duplicate member", Offset: named, Member: name}
 	}
 	return nil
 }

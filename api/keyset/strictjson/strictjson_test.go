@@ -49,7 +49,7 @@ func TestObjectRefuses(t *testing.T) {
 		"nothing":                          {"", "is not a JSON object"},
 		"a string":                         {`"a"`, "is not a JSON object"},
 		"an array":                         {`[]`, "is not a JSON object"},
-		"a byte order mark":                {"\ufeff{}", "is not a JSON object"},
+		"a byte order mark":                {"\ufeff{}", "begins with a byte order mark"},
 		"a second object":                  {"{}{}", "has data after its end"},
 		"a trailing NUL":                   {"{}\x00", "has data after its end"},
 		"a duplicate member":               {`{"a":1,"a":1}`, "has a duplicate member"},

@@ -39,12 +39,14 @@ type Input struct {
 	Now time.Time
 }
 
-// Report is the verdict and how it came about. It holds no token, no key and no claim value but those that the app
-// would get in identity headers.
+// Report is the verdict and how it came about. It holds no token and no key. It is for someone who has the token: causes
+// show values of its header and its claims.
 type Report struct {
 	// Allowed says whether the request is forwarded.
 	Allowed bool            `json:"allowed"`
 	Reason  decision.Reason `json:"reason"`
+	// Cause is what exactly led to the refusal; empty where the reason says it all. It may show what is in the token.
+	Cause string `json:"cause,omitempty"`
 	// Status and Detail are what the client of a refused request gets.
 	Status int    `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -67,7 +69,7 @@ type Report struct {
 	// Rules says of each rule what it had to do with the verdict; empty if it did not come to that.
 	Rules []decision.RuleReport `json:"rules,omitempty"`
 	// Audit is what each Audit policy would have said.
-	Audit []decision.AuditResult `json:"audit,omitempty"`
+	Audit []AuditReport `json:"audit,omitempty"`
 	// Notes are remarks on keys that are missing or left out, and on objects that are skipped.
 	Notes []string `json:"notes,omitempty"`
 	// Warnings name what is valid in a policy but probably not meant.
@@ -81,12 +83,21 @@ type LeftOut struct {
 	Cause  string `json:"cause"`
 }
 
+// AuditReport is what an Audit policy would have said.
+type AuditReport struct {
+	decision.AuditResult
+	// Cause is what exactly led to a refusal of the token. It may show what is in the token.
+	Cause string `json:"cause,omitempty"`
+}
+
 // IssuerReport says whether one issuer of one policy takes the token.
 type IssuerReport struct {
 	Policy string `json:"policy"`
 	Issuer string `json:"issuer"`
 	// Reason is empty if it does.
 	Reason decision.Reason `json:"reason,omitempty"`
+	// Cause is what exactly led to it. It may show what is in the token.
+	Cause string `json:"cause,omitempty"`
 }
 
 // Run decides the request. The error is about the input; a refusal is a Report.
@@ -168,7 +179,10 @@ func compile(set *manifest.Set) (*decision.Program, error) {
 func newReport(v gate.Verdict) Report {
 	r := Report{
 		Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, TokenIgnored: v.TokenIgnored,
-		Scopes: v.Scopes, Audit: v.Audit,
+		Scopes: v.Scopes, Cause: detail(v.Cause),
+	}
+	for _, a := range v.Audit {
+		r.Audit = append(r.Audit, AuditReport{a, detail(a.Cause)})
 	}
 	for _, f := range v.CORS.Set {
 		r.Answer = append(r.Answer, f.Name+": "+f.Value)
@@ -188,6 +202,14 @@ func newReport(v gate.Verdict) Report {
 		r.Headers = append(r.Headers, f.Name+": "+f.Value)
 	}
 	return r
+}
+
+// detail tells a cause with the values.
+func detail(c decision.Cause) string {
+	if c == nil {
+		return ""
+	}
+	return c.Detail()
 }
 
 // explain adds what each issuer says of the token and what each rule says of the request. A request that has no
@@ -223,29 +245,35 @@ func identify(report *Report, r decision.Request, program *decision.Program, b *
 	for _, is := range issuers {
 		locations = append(locations, is.Spec)
 	}
-	found, reason := token.NewLocator(locations).Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
-	if reason != "" || !found.OK {
+	locator := token.NewLocator(locations)
+	found, no := locator.Find(token.LocateRequest{Header: r.Header, RawQuery: r.RawQuery})
+	if no.Refused() || !found.OK {
 		return nil, nil //nolint:nilnil // no subject is how a request without a token is judged
 	}
 	t, malformed := token.Parse(found.Raw)
 	var claims decision.Claims
 	var verified decision.IssuerSet
 	for i, is := range issuers {
-		reason := malformed
-		if reason == "" {
+		no := malformed
+		if !no.Refused() && !found.Takers.Has(i) {
+			no = decision.Refusal{Reason: decision.WrongLocation, Cause: locator.Elsewhere(found, i, is.Spec.Name)}
+		}
+		if !no.Refused() {
 			v, err := verifier(is, b)
 			if err != nil {
 				return nil, err
 			}
 			var one token.Verified
-			if one, reason = v.Verify(t, r.Now); reason == "" {
+			if one, no = v.Verify(t, r.Now); !no.Refused() {
 				if verified == 0 {
 					claims = one.Claims
 				}
 				verified = verified.With(i)
 			}
 		}
-		report.Issuers = append(report.Issuers, IssuerReport{Policy: is.Policy, Issuer: is.Spec.Name, Reason: reason})
+		report.Issuers = append(report.Issuers, IssuerReport{
+			Policy: is.Policy, Issuer: is.Spec.Name, Reason: no.Reason, Cause: detail(no.Cause),
+		})
 	}
 	if verified == 0 {
 		return nil, nil //nolint:nilnil // as above

@@ -24,6 +24,9 @@ func (r Report) Text(w io.Writer) {
 		}
 	default:
 		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
+		if r.Cause != "" {
+			fmt.Fprintf(w, "  because: %s\n", r.Cause)
+		}
 		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
 	}
 	for _, h := range r.Answer {
@@ -47,6 +50,9 @@ func (r Report) Text(w io.Writer) {
 	}
 	for _, a := range r.Audit {
 		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, by("", a.Rule))
+		if a.Cause != "" {
+			fmt.Fprintf(w, "  because: %s\n", a.Cause)
+		}
 	}
 }
 
@@ -58,6 +64,9 @@ func (r Report) issuers(w io.Writer) {
 		said := "takes the token"
 		if is.Reason != "" {
 			said = "does not take the token: " + string(is.Reason)
+			if is.Cause != "" {
+				said += ": " + is.Cause
+			}
 		}
 		fmt.Fprintf(w, "  issuer %s of %s %s\n", is.Issuer, is.Policy, said)
 	}

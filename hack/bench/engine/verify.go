@@ -131,12 +131,12 @@ func ours(alg string, jwks, decryption []byte, signed string) (call, error) {
 		return nil, err
 	}
 	return func() error {
-		t, reason := token.Parse(signed)
-		if reason == "" {
-			_, reason = v.Verify(t, time.Now())
+		t, no := token.Parse(signed)
+		if !no.Refused() {
+			_, no = v.Verify(t, time.Now())
 		}
-		if reason != "" {
-			return errors.New(string(reason))
+		if no.Refused() {
+			return errors.New(string(no.Reason))
 		}
 		return nil
 	}, nil

@@ -142,10 +142,13 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 	}
 	x.record = telemetry.Record{
 		Time: x.start, Own: r.Now().Sub(x.start),
-		Forwarded: v.Forward, Reason: v.Reason, Cause: cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
+		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
 		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
 		Port: x.c.info.Port, Remote: x.c.info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
+	}
+	if cause != "" {
+		x.record.Cause = decision.Because(cause)
 	}
 	r.Observe(&x.record)
 }
