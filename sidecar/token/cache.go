@@ -179,7 +179,7 @@ func (s *shard[T]) flight(hash uint64, k cacheKey) *flight[T] {
 func (c *Cache[T]) fly(s *shard[T], f *flight[T], now time.Time, miss func(raw string) Entry[T]) *T {
 	defer s.land(f)
 	e := miss(f.key.raw)
-	n := &node[T]{hash: f.hash, location: int32(f.key.location), length: uint32(len(f.key.raw)), value: e.Value}
+	n := &node[T]{hash: f.hash, location: f.key.location, length: uint32(len(f.key.raw)), value: e.Value}
 	f.node = n
 	bytes := (int64(unsafe.Sizeof(*n))+15)&^15 + bucketBytes + int64(e.Bytes) // the allocator rounds up
 	if f.keep = e.Keep && bytes <= min(s.max, math.MaxUint32); f.keep {

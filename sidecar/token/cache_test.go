@@ -2,6 +2,7 @@ package token
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -164,7 +165,7 @@ func TestDropsLeaveTheOthersOfABucket(t *testing.T) {
 	keys := []cacheKey{{"a", 0}, {"b", 0}, {"a", 1}, {"aa", 0}}
 	for _, k := range keys {
 		s.put(&node[string]{
-			hash: 7, location: int32(k.location), length: uint32(len(k.raw)), digest: c.digest.of(k.raw), bytes: 1,
+			hash: 7, location: k.location, length: uint32(len(k.raw)), digest: c.digest.of(k.raw), bytes: 1,
 			value: k.raw + strconv.Itoa(k.location),
 		})
 	}
@@ -352,5 +353,23 @@ func TestCacheUnderRaces(t *testing.T) {
 		if s := c.Stats(); s.Bytes > 16<<10 || s.Bytes < 0 {
 			t.Errorf("got %+v", s)
 		}
+	}
+}
+
+// A place is a set of issuers: one bit for each, so that it may take all of an int.
+func TestPlacesOfManyIssuersAreKnown(t *testing.T) {
+	t.Parallel()
+	c := NewCache[int](1 << 20)
+	now := time.Unix(1e9, 0)
+	for i, place := range []int{1 << 40, 1<<40 | 1, ^(1 << 40), math.MinInt} {
+		c.Fill("token", place, now, func(string) Entry[int] { return Entry[int]{Value: i, Keep: true} })
+	}
+	for i, place := range []int{1 << 40, 1<<40 | 1, ^(1 << 40), math.MinInt} {
+		if got := c.Get("token", place, now); got == nil || *got != i {
+			t.Errorf("place %b: %v, want %d", place, got, i)
+		}
+	}
+	if c.Get("token", 1, now) != nil {
+		t.Error("a place is taken for its lower half")
 	}
 }

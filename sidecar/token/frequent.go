@@ -70,7 +70,7 @@ func (f *frequent[T]) put(raw string, n *node[T]) {
 	if old != nil {
 		more -= old.bytes()
 	}
-	if f.bytes.Add(more) > f.max || !place.CompareAndSwap(old, &hot[T]{cacheKey{strings.Clone(raw), int(n.location)}, n}) {
+	if f.bytes.Add(more) > f.max || !place.CompareAndSwap(old, &hot[T]{cacheKey{strings.Clone(raw), n.location}, n}) {
 		f.bytes.Add(-more)
 	}
 }

@@ -22,7 +22,7 @@ type node[T any] struct {
 	digest   digest
 	expiry   int64                   // in nanoseconds since 1970; never: math.MaxInt64
 	length   uint32                  // of the token, in bytes
-	location int32                   // where it was found
+	location int                     // where it was found
 	heat     atomic.Uint32           // 0: not used since the hand last came by; else how often it was found, modulo frequentAfter
 	bytes    uint32                  // with all that it refers to alone
 	below    atomic.Pointer[node[T]] // the next in its bucket; written with the shard's mu held
@@ -46,7 +46,7 @@ func (n *node[T]) expired(now time.Time) bool { return now.UnixNano() >= n.expir
 
 // is reports whether the entry is that of a key. The token is digested only if all else agrees.
 func (n *node[T]) is(hash uint64, k cacheKey, d *digester) bool {
-	return n.hash == hash && int(n.location) == k.location && int(n.length) == len(k.raw) && n.digest == d.of(k.raw)
+	return n.hash == hash && n.location == k.location && int(n.length) == len(k.raw) && n.digest == d.of(k.raw)
 }
 
 // mark notes that the entry was used.
