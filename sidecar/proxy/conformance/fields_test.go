@@ -294,7 +294,7 @@ func TestForwardedFields(t *testing.T) {
 	}{
 		"nothing claimed":           {false, "", []string{"forwarded: for=127.0.0.1;host=a;proto=http", "x-forwarded-for: 127.0.0.1", "x-forwarded-host: a", "x-forwarded-proto: http"}},
 		"claimed by anybody":        {false, claimed, []string{"forwarded: for=127.0.0.1;host=a;proto=http", "x-forwarded-for: 127.0.0.1", "x-forwarded-host: a", "x-forwarded-proto: http"}},
-		"claimed by a proxy before": {true, claimed, []string{"forwarded: for=9.9.9.9, for=127.0.0.1;host=a;proto=http", "x-forwarded-for: 9.9.9.9, 127.0.0.1", "x-forwarded-host: evil", "x-forwarded-proto: https", "x-forwarded-user: root"}},
+		"claimed by a proxy before": {true, claimed, []string{"forwarded: for=9.9.9.9, for=127.0.0.1;host=a;proto=http", "x-forwarded-for: 9.9.9.9, 127.0.0.1", "x-forwarded-host: evil", "x-forwarded-proto: https"}},
 	} {
 		run(t, name, func(t testing.TB) {
 			heads := make(chan head, 1)
