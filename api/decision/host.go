@@ -1,31 +1,33 @@
 package decision
 
 import (
-	"errors"
 	"net/netip"
 	"strings"
 )
-
-// ErrHost says that a host is missing or malformed.
-var ErrHost = errors.New("host is missing or malformed")
 
 const maxHost = 253 // RFC 1035 section 2.3.4, as text
 
 // CanonicalHost returns the host of a Host header or :authority (RFC 9110 section 7.2) as rules see it: in lower case,
 // without port and trailing dot. An IPv6 address keeps its brackets and gets its shortest form. User information,
-// anything that is not a name of letters, digits, "-", "_" and ".", or an address, is ErrHost. It does not allocate if
+// anything that is not a name of letters, digits, "-", "_" and ".", or an address, is refused: the error is a ShapeError. It does not allocate if
 // raw is in lower case already.
 func CanonicalHost(raw string) (host string, err error) {
 	if strings.HasPrefix(raw, "[") {
 		return canonicalIPv6(raw)
 	}
 	host, port, found := strings.Cut(raw, ":")
+	if strings.IndexByte(raw, '@') >= 0 {
+		return "", ErrHostUser
+	}
 	if found && !validPort(port) {
-		return "", ErrHost
+		return "", ErrHostPort
+	}
+	if host == "" {
+		return "", ErrHostMissing
 	}
 	host = strings.TrimSuffix(host, ".")
-	if host == "" || len(host) > maxHost {
-		return "", ErrHost
+	if len(host) > maxHost {
+		return "", ErrHostLength
 	}
 	dot := true // a label must follow
 	for i := range len(host) {
@@ -33,18 +35,18 @@ func CanonicalHost(raw string) (host string, err error) {
 		switch {
 		case c == '.':
 			if dot {
-				return "", ErrHost
+				return "", ErrHostLabel
 			}
 			dot = true
 			continue
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
 		default:
-			return "", ErrHost
+			return "", ErrHostCharacter
 		}
 		dot = false
 	}
 	if dot {
-		return "", ErrHost
+		return "", ErrHostLabel
 	}
 	return strings.ToLower(host), nil
 }
@@ -52,14 +54,14 @@ func CanonicalHost(raw string) (host string, err error) {
 func canonicalIPv6(raw string) (string, error) {
 	end := strings.IndexByte(raw, ']')
 	if end < 0 {
-		return "", ErrHost
+		return "", ErrHostAddress
 	}
 	if rest := raw[end+1:]; rest != "" && (rest[0] != ':' || !validPort(rest[1:])) {
-		return "", ErrHost
+		return "", ErrHostPort
 	}
 	addr, err := netip.ParseAddr(raw[1:end])
 	if err != nil || !addr.Is6() || addr.Zone() != "" {
-		return "", ErrHost
+		return "", ErrHostAddress
 	}
 	return "[" + addr.String() + "]", nil
 }

@@ -7,27 +7,6 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// PathError says why a path has no canonical form. The texts are constants; none holds the path.
-type PathError string
-
-// Error returns the text.
-func (e PathError) Error() string { return string(e) }
-
-// The reasons to refuse a path.
-const (
-	ErrPathStart        PathError = "the path does not start with a slash"
-	ErrPathEscape       PathError = "the path has a percent sign without two hexadecimal digits"
-	ErrPathControl      PathError = "the path has a control byte"
-	ErrPathNUL          PathError = "the path has a NUL byte (%00)"
-	ErrPathBackslash    PathError = "the path has a backslash"
-	ErrPathEncodedSlash PathError = "the path has an encoded slash (%2F); paths.encodedSlash: Keep lets it in"
-	ErrPathDelimiter    PathError = "the path has a raw question mark or number sign"
-	ErrPathUTF8         PathError = "the path is not UTF-8"
-	ErrPathClimb        PathError = "the path climbs above the root with dot segments"
-	ErrPathHiddenDots   PathError = "the path has a dot segment beside an encoded slash"
-	ErrPathParamClimb   PathError = "the path climbs above the root once path parameters (;) are cut off"
-)
-
 const upperHex = "0123456789ABCDEF"
 
 // PathOptions say how paths are read.
@@ -54,7 +33,7 @@ type Path struct {
 // stay, in upper case, since an encoded reserved character is not the same as the raw one (section 2.2). What may not be
 // raw in a path is encoded, and ";" too: so no app takes what follows for a path parameter. Repeated slashes become one
 // and dot segments are resolved, encoded or not. An encoded slash is refused, or with policy.KeepEncodedSlash stays "%2F"
-// inside its segment. Whatever cannot be read in one way only is refused: the error is a PathError.
+// inside its segment. Whatever cannot be read in one way only is refused: the error is a ShapeError.
 //
 // Rules see the same path with one spelling for each decoded segment: "%3D" is "=" there.
 //

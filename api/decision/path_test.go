@@ -217,7 +217,7 @@ func TestCanonicalHost(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		raw, want string
-		refused   bool
+		err       error
 	}{
 		"a name":                        {raw: "api.example.com", want: "api.example.com"},
 		"upper case":                    {raw: "API.Example.COM", want: "api.example.com"},
@@ -228,34 +228,34 @@ func TestCanonicalHost(t *testing.T) {
 		"an IPv4 address":               {raw: "10.0.0.1:80", want: "10.0.0.1"},
 		"an IPv6 address":               {raw: "[::1]:80", want: "[::1]"},
 		"an IPv6 address in long form":  {raw: "[0:0:0:0:0:0:0:1]", want: "[::1]"},
-		"nothing":                       {raw: "", refused: true},
-		"a dot":                         {raw: ".", refused: true},
-		"two final dots":                {raw: "api.example.com..", refused: true},
-		"an empty label":                {raw: "api..com", refused: true},
-		"a dot first":                   {raw: ".example.com", refused: true},
-		"user information":              {raw: "a@api.example.com", refused: true},
-		"an empty port":                 {raw: "api.example.com:", refused: true},
-		"a port of letters":             {raw: "api.example.com:http", refused: true},
-		"a port beyond 65535":           {raw: "api.example.com:65536", refused: true},
-		"two ports":                     {raw: "api.example.com:80:80", refused: true},
-		"a space":                       {raw: "api.example.com ", refused: true},
-		"a slash":                       {raw: "api.example.com/a", refused: true},
-		"a list":                        {raw: "a.example,b.example", refused: true},
-		"an escape":                     {raw: "api%2eexample.com", refused: true},
-		"a line break":                  {raw: "api\r\nx", refused: true},
-		"no ASCII":                      {raw: "äpi.example", refused: true},
-		"an open bracket":               {raw: "[::1", refused: true},
-		"something after the bracket":   {raw: "[::1]x", refused: true},
-		"an IPv4 address in brackets":   {raw: "[10.0.0.1]", refused: true},
-		"an IPv6 address with its zone": {raw: "[fe80::1%25eth0]", refused: true},
-		"a name of 254 bytes":           {raw: strings.Repeat("a", 254), refused: true},
+		"nothing":                       {raw: "", err: decision.ErrHostMissing},
+		"a dot":                         {raw: ".", err: decision.ErrHostLabel},
+		"two final dots":                {raw: "api.example.com..", err: decision.ErrHostLabel},
+		"an empty label":                {raw: "api..com", err: decision.ErrHostLabel},
+		"a dot first":                   {raw: ".example.com", err: decision.ErrHostLabel},
+		"user information":              {raw: "a@api.example.com", err: decision.ErrHostUser},
+		"an empty port":                 {raw: "api.example.com:", err: decision.ErrHostPort},
+		"a port of letters":             {raw: "api.example.com:http", err: decision.ErrHostPort},
+		"a port beyond 65535":           {raw: "api.example.com:65536", err: decision.ErrHostPort},
+		"two ports":                     {raw: "api.example.com:80:80", err: decision.ErrHostPort},
+		"a space":                       {raw: "api.example.com ", err: decision.ErrHostCharacter},
+		"a slash":                       {raw: "api.example.com/a", err: decision.ErrHostCharacter},
+		"a list":                        {raw: "a.example,b.example", err: decision.ErrHostCharacter},
+		"an escape":                     {raw: "api%2eexample.com", err: decision.ErrHostCharacter},
+		"a line break":                  {raw: "api\r\nx", err: decision.ErrHostCharacter},
+		"no ASCII":                      {raw: "äpi.example", err: decision.ErrHostCharacter},
+		"an open bracket":               {raw: "[::1", err: decision.ErrHostAddress},
+		"something after the bracket":   {raw: "[::1]x", err: decision.ErrHostPort},
+		"an IPv4 address in brackets":   {raw: "[10.0.0.1]", err: decision.ErrHostAddress},
+		"an IPv6 address with its zone": {raw: "[fe80::1%25eth0]", err: decision.ErrHostAddress},
+		"a name of 254 bytes":           {raw: strings.Repeat("a", 254), err: decision.ErrHostLength},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := decision.CanonicalHost(test.raw)
-			if got != test.want || (err != nil) != test.refused {
-				t.Errorf("CanonicalHost(%q) = %q, %v; want %q, refused %v", test.raw, got, err, test.want, test.refused)
+			if got != test.want || !errors.Is(err, test.err) {
+				t.Errorf("CanonicalHost(%q) = %q, %v; want %q, %v", test.raw, got, err, test.want, test.err)
 			}
 		})
 	}

@@ -333,3 +333,56 @@ spec:
 		t.Error(diff)
 	}
 }
+
+// A request that has no canonical form is refused with what is wrong with it, and what to do where something can be done.
+func TestCheckSaysWhatIsWrongWithAPath(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(`apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: a, namespace: shop}
+spec: {rules: [{name: all, allow: {anonymous: true}}]}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for request, want := range map[string]string{
+		"GET /api/v4/projects/group%2Fproj/x": "has an encoded slash; paths.encodedSlash: Keep lets it in",
+		"GET /a%5Cb":                          "has a backslash",
+		"GET /../a":                           "climbs above the root",
+		"GET /a%00":                           "has %00",
+		"GET /a%zz":                           "has bad percent-encoding",
+	} {
+		out, err := run(t, "check", "-f", file, "--request", request)
+		if err == nil || !strings.Contains(out, "400 BadPath") || !strings.Contains(out, want) {
+			t.Errorf("%s: %v; want %q in %s", request, err, want, out)
+		}
+	}
+}
+
+// Targets are forwarded as they were sent only if all policies say so: a policy that another overrules is named.
+func TestCheckNamesAPolicyThatAnotherOverrules(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	for name, tt := range map[string]struct{ other, note, target string }{
+		"another says nothing": {"", "shop/a: spec.paths.forward: AsSent has no effect, since shop/b does not say it", "gets /x/y"},
+		"another says it, too": {"paths: {forward: AsSent}, ", "", "gets //x/%79"},
+		"another is for Audit": {"mode: Audit, ", "", "gets //x/%79"},
+	} {
+		if err := os.WriteFile(file, []byte(`apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: a, namespace: shop}
+spec: {paths: {forward: AsSent}, rules: [{name: all, allow: {anonymous: true}}]}
+---
+apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: b, namespace: shop}
+spec: {`+tt.other+`rules: [{name: all, allow: {anonymous: true}}]}
+`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := run(t, "check", "-f", file, "--request", "GET //x/%79")
+		if err != nil || !strings.Contains(out, tt.target) || !strings.Contains(out, tt.note) || strings.Contains(out, "has no effect") != (tt.note != "") {
+			t.Errorf("%s: %v; want %q and %q in %s", name, err, tt.target, tt.note, out)
+		}
+	}
+}

@@ -9,8 +9,8 @@ import (
 
 // judge settles a request's fate under one snapshot, in v, which is zero before: what is not said refuses.
 func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
-	if !methodAllowed(r.Method) {
-		v.Reason = decision.BadMethod
+	if why := refuseMethod(r.Method); why != nil {
+		v.Reason, v.Cause = decision.BadMethod, why
 		return
 	}
 	if len(s.policies) == 0 {

@@ -35,20 +35,40 @@ func (s *shape) target() string {
 	return s.path.Forward + "?" + s.query
 }
 
-// methodAllowed holds for methods that can be forwarded: CONNECT asks for a tunnel past the guard (RFC 9110 section
+// The reasons to refuse a method or a target, beside those of package decision.
+const (
+	errConnect   decision.ShapeError = "CONNECT asks for a tunnel past the sidecar"
+	errTrace     decision.ShapeError = "TRACE shows the client what the sidecar adds"
+	errLowerCase decision.ShapeError = "the method has a lower-case letter; methods have case"
+	errMethod    decision.ShapeError = "the method is no token"
+	errAsterisk  decision.ShapeError = "the target is *, which is no path"
+	errTarget    decision.ShapeError = "the target is neither a path nor an http URL"
+	errAuthority decision.ShapeError = "the target's host is not that of the Host header"
+	errQuery     decision.ShapeError = "the query has a control byte, a space or a #"
+)
+
+// refuseMethod says why a method is not forwarded, or nil: CONNECT asks for a tunnel past the guard (RFC 9110 section
 // 9.3.6), TRACE shows the client what we add (section 9.3.8).
-func methodAllowed(method string) bool {
-	if method == "" || strings.EqualFold(method, "CONNECT") || strings.EqualFold(method, "TRACE") {
-		return false
+func refuseMethod(method string) decision.Cause {
+	switch {
+	case method == "":
+		return errMethod
+	case strings.EqualFold(method, "CONNECT"):
+		return errConnect
+	case strings.EqualFold(method, "TRACE"):
+		return errTrace
 	}
 	for i := range len(method) {
+		switch {
+		case !tokenByte(method[i]):
+			return errMethod
 		// Methods are case-sensitive (RFC 9110 section 9.1), but not to every app: a deny rule for DELETE must hold for what
 		// an app may take for DELETE.
-		if !tokenByte(method[i]) || 'a' <= method[i] && method[i] <= 'z' {
-			return false
+		case 'a' <= method[i] && method[i] <= 'z':
+			return errLowerCase
 		}
 	}
-	return true
+	return nil
 }
 
 // tokenByte holds for tchar of RFC 9110 section 5.6.2.
@@ -61,7 +81,7 @@ func (s *shape) read(r *Request, o decision.PathOptions) decision.Refusal {
 	var err error
 	if !r.NoHost {
 		if s.host, err = decision.CanonicalHost(r.Host); err != nil {
-			return decision.Refusal{Reason: decision.BadHost}
+			return misshapen(decision.BadHost, err)
 		}
 		s.hostPort = withPort(s.host, r.Host)
 	}
@@ -71,11 +91,11 @@ func (s *shape) read(r *Request, o decision.PathOptions) decision.Refusal {
 	}
 	raw, query, hasQuery := strings.Cut(origin, "?")
 	if !validQuery(query) {
-		return decision.Refusal{Reason: decision.BadPath}
+		return misshapen(decision.BadPath, errQuery)
 	}
 	s.query, s.hasQuery = query, hasQuery
 	if s.path, err = decision.ReadPath(raw, o); err != nil {
-		return decision.Refusal{Reason: decision.BadPath}
+		return misshapen(decision.BadPath, err)
 	}
 	if s.path.Forward == raw {
 		s.origin = origin
@@ -83,16 +103,25 @@ func (s *shape) read(r *Request, o decision.PathOptions) decision.Refusal {
 	return decision.Refusal{}
 }
 
+// misshapen is a refusal because of a ShapeError.
+func misshapen(reason decision.Reason, err error) decision.Refusal {
+	cause, _ := err.(decision.Cause) //nolint:errorlint // nobody wraps it; nothing is allocated this way
+	return decision.Refusal{Reason: reason, Cause: cause}
+}
+
 // originForm cuts scheme and authority off an absolute-form target (RFC 9112 section 3.2.2). The authority must be the
-// host, so that there is one host to match and to forward; where there is none, it is the host. The other forms are refused: authority-form is CONNECT's, and
-// asterisk-form asks about the server as a whole, which no rule is about.
+// host, so that there is one host to match and to forward; where there is none, it is the host. The other forms are
+// refused: authority-form is CONNECT's, and asterisk-form asks about the server as a whole, which no rule is about.
 func originForm(target string, s *shape) (string, decision.Refusal) {
 	if strings.HasPrefix(target, "/") {
 		return target, decision.Refusal{}
 	}
 	rest, ok := cutScheme(target)
-	if !ok {
-		return "", decision.Refusal{Reason: decision.BadPath}
+	switch {
+	case target == "*":
+		return "", misshapen(decision.BadPath, errAsterisk)
+	case !ok:
+		return "", misshapen(decision.BadPath, errTarget)
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -100,11 +129,13 @@ func originForm(target string, s *shape) (string, decision.Refusal) {
 	}
 	authority, origin := rest[:end], rest[end:]
 	host, err := decision.CanonicalHost(authority)
-	if err == nil && s.host == "" {
+	switch {
+	case err != nil:
+		return "", misshapen(decision.BadHost, err)
+	case s.host == "":
 		s.host, s.hostPort = host, withPort(host, authority)
-	}
-	if err != nil || host != s.host || withPort(host, authority) != s.hostPort {
-		return "", decision.Refusal{Reason: decision.BadHost}
+	case host != s.host || withPort(host, authority) != s.hostPort:
+		return "", misshapen(decision.BadHost, errAuthority)
 	}
 	if !strings.HasPrefix(origin, "/") {
 		origin = "/" + origin // an empty path is "/" (RFC 9112 section 3.2.1)

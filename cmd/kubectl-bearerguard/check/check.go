@@ -133,12 +133,33 @@ func Run(in Input) (Report, error) {
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
 	})
 	report := newReport(verdict)
-	report.Notes = append(notes, set.Skipped...)
+	report.Notes = append(append(notes, overruled(set.Policies, program)...), set.Skipped...)
 	report.Warnings = set.Warnings()
 	if report.Allowed {
 		report.LeftOut = left
 	}
 	return report, explain(&report, in, program, b)
+}
+
+// overruled returns remarks on policies whose targets are not forwarded as they were sent, since another policy is against it.
+func overruled(policies []bundle.Object, program *decision.Program) []string {
+	var want, against []string
+	for _, o := range policies {
+		switch {
+		case o.Spec.Mode == policy.Audit:
+		case o.Spec.Paths != nil && o.Spec.Paths.Forward == policy.ForwardAsSent:
+			want = append(want, o.ID())
+		default:
+			against = append(against, o.ID())
+		}
+	}
+	if program.PathOptions().AsSent {
+		return nil
+	}
+	for i, id := range want {
+		want[i] = fmt.Sprintf("%s: spec.paths.forward: AsSent has no effect, since %s does not say it", id, strings.Join(against, ", "))
+	}
+	return want
 }
 
 func selected(policies []bundle.Object, labels map[string]string) []bundle.Object {
