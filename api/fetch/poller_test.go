@@ -196,6 +196,7 @@ func TestPollerTellsOfFetchesThatBeganAfterTheyWereAskedFor(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		p.Refetch(source("a")) // while the first runs, which may have missed what is new
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		want := []time.Time{begin, begin.Add(time.Second)}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Errorf("the fetches that were told of began at (-want +got):\n%s", diff)
