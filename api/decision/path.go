@@ -53,6 +53,8 @@ func ReadPath(raw string, o PathOptions) (Path, error) {
 	}
 	p := Path{Forward: canonical, Match: matchForm(canonical)}
 	switch {
+	case o.AsSent && strings.IndexByte(raw, ' ') >= 0: // it would end the target (RFC 9112 section 3)
+		err = ErrPathSpace
 	case o.AsSent:
 		p.Forward = raw
 		p.Readings, err = readings(raw, p.Match)

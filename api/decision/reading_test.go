@@ -59,6 +59,7 @@ func TestDoubtfulPaths(t *testing.T) {
 		"cut first, then split":                          {paths: both, deny: true, match: "paths: [/a/b]", raw: "/a%2Fb;c%2Fd", want: true},
 		"split first, then cut":                          {paths: both, deny: true, match: "paths: [/a/b/d]", raw: "/a%2Fb;c%2Fd", want: true},
 		"climbing out is refused as ever":                {paths: sent, deny: true, match: "paths: ['/**']", raw: "/../a", error: "climbs above the root"},
+		"a raw space would end the target":               {paths: sent, deny: true, match: "paths: ['/**']", raw: "/a b", error: "raw space"},
 		"an encoded slash is refused as ever":            {paths: sent, deny: true, match: "paths: ['/**']", raw: "/a%2Fb", error: "paths.encodedSlash: Keep"},
 		"parameters and an allow rule that has none":     {paths: sent, match: "paths: [/app]", raw: "/app;jsessionid=1"},
 		"parameters and one for what they may be":        {paths: sent, match: "paths: ['/app*']", raw: "/app;jsessionid=1", want: true},

@@ -24,6 +24,7 @@ const (
 	ErrPathEscape       ShapeError = "the path has bad percent-encoding: a % without two hexadecimal digits"
 	ErrPathNUL          ShapeError = "the path has %00"
 	ErrPathControl      ShapeError = "the path has a control byte"
+	ErrPathSpace        ShapeError = "the path has a raw space, which cannot be forwarded as it was sent"
 	ErrPathBackslash    ShapeError = "the path has a backslash"
 	ErrPathEncodedSlash ShapeError = "the path has an encoded slash; paths.encodedSlash: Keep lets it in"
 	ErrPathDelimiter    ShapeError = "the path has a raw ? or #"

@@ -13,7 +13,7 @@ import (
 // request line early.
 func FuzzShape(f *testing.F) {
 	for _, s := range [][2]string{
-		{"/a/../b?c=d", "Host.:80"}, {"http://h/%2e%2E/a", "h"}, {"//x;y", "[::1]:1"}, {"*", "h"}, {"/%zz", "h"}, {"/a#b", "u@h"}, {"/a%3db;c//d", "h"},
+		{"/a/../b?c=d", "Host.:80"}, {"http://h/%2e%2E/a", "h"}, {"//x;y", "[::1]:1"}, {"*", "h"}, {"/%zz", "h"}, {"/a#b", "u@h"}, {"/a%3db;c//d", "h"}, {"/://", "h"}, {"HTTP://h?a", "h"},
 	} {
 		f.Add(s[0], s[1], true, false)
 		f.Add(s[0], s[1], false, true)
@@ -28,11 +28,12 @@ func FuzzShape(f *testing.F) {
 			return
 		}
 		out := s.target()
-		if strings.ContainsAny(out+s.hostPort, "\r\n\x00 #\\") && (!asSent || strings.ContainsAny(s.hostPort+s.query, "\r\n\x00 #\\")) || !strings.HasPrefix(out, "/") {
+		path, _, _ := strings.Cut(out, "?")
+		if strings.ContainsAny(out+s.hostPort, "\r\n\x00 #") || strings.Contains(path, "\\") || !strings.HasPrefix(out, "/") {
 			t.Fatalf("forwards %q to %q", out, s.hostPort)
 		}
 		if asSent {
-			if _, origin, absolute := strings.Cut(target, "://"); target[0] == '/' && out != target || absolute && out[0] == '/' && !strings.HasSuffix("/"+origin, out[1:]) {
+			if target[0] == '/' && out != target || !strings.HasSuffix(target, out[1:]) {
 				t.Fatalf("%q is forwarded as %q", target, out)
 			}
 			return
