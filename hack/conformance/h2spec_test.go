@@ -11,8 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
 // goFails are the cases that Go's server fails, and so the proxy.
@@ -32,12 +33,19 @@ func TestH2spec(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = w.Write(bytes.Repeat([]byte("a"), 256))
 	})
-	var ours, theirs map[string]bool
-	var group sync.WaitGroup
-	addr := guard(t, "http://"+app)
-	group.Go(func() { ours = h2spec(t, addr) })
-	group.Go(func() { theirs = h2spec(t, app) })
-	group.Wait()
+	theirs := h2spec(t, app)
+	for _, way := range []proxy.AppProtocol{proxy.AppAuto, proxy.AppH2C} {
+		t.Run("app protocol "+string(way), func(t *testing.T) {
+			t.Parallel()
+			addr := guard(t, "http://"+app, func(c *proxy.Config) { c.AppProtocol = way })
+			compareH2spec(t, h2spec(t, addr), theirs)
+		})
+	}
+}
+
+// compareH2spec fails for each case that only the proxy fails.
+func compareH2spec(t *testing.T, ours, theirs map[string]bool) {
+	t.Helper()
 	if len(theirs) < 100 || len(ours) != len(theirs) {
 		t.Fatalf("%d cases ran against the proxy, %d against Go's server", len(ours), len(theirs))
 	}

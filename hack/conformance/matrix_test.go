@@ -15,6 +15,8 @@ import (
 	"text/tabwriter"
 	"text/template"
 	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
 // cases are what every client must find with every app; the words behind a case's name are what it prints. Patterned
@@ -63,6 +65,7 @@ func TestMatrix(t *testing.T) {
 	}
 	upstreams := []upstream{
 		{"Go", func(t *testing.T) string { return serve(t, goApp()) }, "POST"},
+		{goH2C, func(t *testing.T) string { return serve(t, goApp()) }, "POST"},
 		{"Node", server("node", "servers/server.mjs"), "POST"},
 		{"Python", server("python3", "servers/server.py"), "POST"},
 		{"nginx", nginx, "PUT"},
@@ -95,7 +98,11 @@ func TestMatrix(t *testing.T) {
 				}
 				t.Skipf("%s is not installed", u.name)
 			}
-			addr := guard(t, "http://"+app)
+			addr := guard(t, "http://"+app, func(c *proxy.Config) {
+				if u.name == goH2C {
+					c.AppProtocol = proxy.AppH2C
+				}
+			})
 			for i, c := range clients { // one after the other: they share the machine, and the app's events
 				t.Run(c.name, func(t *testing.T) {
 					out, err := c.run(t, addr, u.method)
@@ -108,6 +115,9 @@ func TestMatrix(t *testing.T) {
 		})
 	}
 }
+
+// goH2C is the app that gets all requests over HTTP/2 without TLS.
+const goH2C = "Go, h2c"
 
 // judge compares what a client printed with what it should have, and counts.
 func judge(t *testing.T, out string, err error, method string) (passed, all int) {

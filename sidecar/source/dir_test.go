@@ -384,6 +384,7 @@ func TestDirServesOtherIssuersWhileKeysAreMissing(t *testing.T) {
 		t.Errorf("%d policies and %d key sets, want 2 and 1", len(b.Policies), len(b.KeySets))
 	}
 	s.logged(t, "connection refused")
+	s.logged(t, "keys cannot be fetched; tokens of the issuer get 503 until there are any")
 }
 
 func TestDirTellsOfKeysOnceTheyAreInForce(t *testing.T) {

@@ -162,6 +162,14 @@ type urlKeys struct {
 	log     logr.Logger
 }
 
+// standing says what a failed fetch means for requests.
+func standing(state fetch.State) string {
+	if state.Keys == nil {
+		return "tokens of the issuer get 503 until there are any"
+	}
+	return "the last good ones stay"
+}
+
 // newURLKeys calls poke after every fetch, whatever came of it.
 func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 	k := &urlKeys{news: make(chan struct{}, 1), told: map[fetch.Source]string{}, log: log}
@@ -173,7 +181,7 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 		},
 		Changed: func(s fetch.Source) {
 			if state, _ := k.poller.Get(s); state.Err != nil {
-				log.Error(state.Err, "keys cannot be fetched; the last good ones stay", "source", s.String(), "failures", state.Failures)
+				log.Error(state.Err, "keys cannot be fetched; "+standing(state), "source", s.String(), "failures", state.Failures)
 			} else {
 				log.Info("keys fetched", "source", s.String())
 			}
