@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
@@ -163,6 +164,48 @@ func TestCheckTellsTheCause(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCheckTellsTheCauseInsideAnEncryptedToken has an issuer that decrypts the token and does not want what is in it.
+func TestCheckTellsTheCauseInsideAnEncryptedToken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	must := func(args ...string) string {
+		out, err := run(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	must("token", "keys", "--alg", "ES256", "--out", file("signing"))
+	must("token", "keys", "--alg", "RSA-OAEP-256", "--out", file("jwe"))
+	const rules = `apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: t}
+spec:
+  issuers:
+  - name: corp
+    issuer: https://login.example.com
+    audiences: [orders]
+    keys: {configMapRef: {name: corp, key: jwks}}
+    decryption: {secretRef: {name: jwe, key: jwks}}
+  rules: [{name: all, allow: {}}]
+`
+	policies := must("token", "keys", "--public", "--key", file("signing"), "--manifest", "ConfigMap/corp:jwks") + "\n---\n" + rules
+	jwe, err := os.ReadFile(file("jwe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: jwe}\ndata: {jwks: " + base64.StdEncoding.EncodeToString(jwe) + "}\n"
+	if err := os.WriteFile(file("policy.yaml"), []byte(policies+secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token := must("token", "--key", file("signing"), "--iss", "https://login.example.com/", "--aud", "orders", "--encrypt-key", file("jwe"), "--enc", "A256GCM")
+	text, err := run(t, "check", "-f", file("policy.yaml"), "--token", token, "--request", "GET /")
+	if want := "they differ by a final slash"; !errors.Is(err, errRefused) || !strings.Contains(text, "because: in the token inside, ") || !strings.Contains(text, want) {
+		t.Errorf("%v; report lacks %q:\n%s", err, want, text)
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time
 	if no.Refused() {
 		return &finding{refusal: no}
 	}
-	f := &finding{refusal: sd.stranger(t), keyID: t.KeyID()}
+	f := &finding{refusal: decision.Refusal{Reason: decision.UnknownIssuer}, keyID: t.KeyID()}
 	var by decision.IssuerSet
 	var until time.Time
 	for i, is := range sd.issuers {
@@ -77,19 +77,21 @@ func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time
 			until = earlier(until, v.IssuedAt.Add(is.maxAge))
 		}
 	}
-	if by != 0 {
+	switch {
+	case by != 0:
 		f.refusal, f.unknown, f.by, f.until = decision.Refusal{}, nil, by, until
+	case f.refusal.Reason == decision.UnknownIssuer && f.refusal.Cause == nil:
+		f.refusal.Cause = sd.stranger(t)
 	}
 	return f
 }
 
-// stranger is the Refusal of a token that no issuer wants.
-func (sd *side) stranger(t *token.Token) decision.Refusal {
-	no := decision.Refusal{Reason: decision.UnknownIssuer, Cause: decision.Because("the token is encrypted (JWE), and no issuer has decryption")}
-	if !t.Encrypted() {
-		no.Cause = t.Stranger(sd.names)
+// stranger is why no issuer wants a token.
+func (sd *side) stranger(t *token.Token) decision.Cause {
+	if t.Encrypted() {
+		return decision.Because("the token is encrypted (JWE), and no issuer has decryption")
 	}
-	return no
+	return t.Stranger(sd.names)
 }
 
 // place tells tokens of one text apart that not the same issuers take, for the cache. No issuer is on both sides, so
@@ -112,7 +114,7 @@ func earlier(a, b time.Time) time.Time {
 // further keeps the refusal that came later in the course of a verification. Of a token that got as far as lacking
 // keys, nothing better can be said than that they are missing.
 func (f *finding) further(no decision.Refusal) {
-	if progress(no.Reason) > progress(f.refusal.Reason) {
+	if progress(no.Reason) > progress(f.refusal.Reason) || no.Reason == f.refusal.Reason && f.refusal.Cause == nil {
 		f.refusal = no
 	}
 }
