@@ -43,7 +43,7 @@ func TestServiceAccounts(t *testing.T) {
 			t.Parallel()
 			rules := "rules: [{name: r, " + tt.rule + "}]"
 			if tt.rule[0] == 'd' {
-				rules = "rules: [{name: all, allow: {}}, {name: r, " + tt.rule + "}]"
+				rules = "rules: [{name: all, allow: {authenticated: true}}, {name: r, " + tt.rule + "}]"
 			}
 			p := compile(t, cluster+rules)
 			s := p.Bind(claims(t, `{"sub":"`+tt.sub+`"}`), tt.by)
@@ -53,7 +53,7 @@ func TestServiceAccounts(t *testing.T) {
 		})
 	}
 	// A team without issuers of its own may deny what others let in.
-	p := compile(t, cluster+"rules: [{name: all, allow: {}}]", "rules: [{name: r, deny: {serviceAccounts: [shop/cart]}}]")
+	p := compile(t, cluster+"rules: [{name: all, allow: {authenticated: true}}]", "rules: [{name: r, deny: {serviceAccounts: [shop/cart]}}]")
 	s := p.Bind(claims(t, `{"sub":"system:serviceaccount:shop:cart"}`), k8s)
 	if d := decide(t, p, request(t, "GET /"), s); d.Reason != decision.DeniedByRule {
 		t.Errorf("another policy's deny rule: %s", d.Reason)

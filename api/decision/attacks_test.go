@@ -131,8 +131,8 @@ func TestFailsClosed(t *testing.T) {
 	t.Parallel()
 	r := request(t, "GET /")
 	token := claims(t, `{"sub":"ann"}`)
-	open := compile(t, corp+"rules: [{name: all, allow: {anonymous: true}}, {name: any, allow: {}}]")
-	other := compile(t, corp+"rules: [{name: all, allow: {}}]")
+	open := compile(t, corp+"rules: [{name: all, allow: {anonymous: true}}, {name: any, allow: {authenticated: true}}]")
+	other := compile(t, corp+"rules: [{name: all, allow: {authenticated: true}}]")
 	var zero decision.Program
 	tests := map[string]struct {
 		program *decision.Program

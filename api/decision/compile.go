@@ -169,6 +169,12 @@ func widen(templates []*template) []*template {
 func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 	at := r.path + ".allow"
 	r.anonymous = spec.Anonymous
+	if spec.Vague() && !spec.IgnoreToken {
+		c.fail(at, "says nothing of who is allowed", "authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes")
+	}
+	if spec.Anonymous && spec.Authenticated {
+		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
+	}
 	if spec.Anonymous && (spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil) {
 		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes or claims", "anonymous: true alone or with when")
 	}

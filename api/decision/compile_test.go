@@ -43,7 +43,7 @@ func TestCompileRefuses(t *testing.T) {
 		return "issuers: [{name: corp, issuer: https://corp.example, audiences: [orders], keys: {" + fields + "}}]"
 	}
 	rule := func(fields string) string { return corp + "rules: [{name: r, " + fields + "}]" }
-	match := func(fields string) string { return rule("allow: {}, match: [{" + fields + "}]") }
+	match := func(fields string) string { return rule("allow: {authenticated: true}, match: [{" + fields + "}]") }
 	claim := func(fields string) string { return rule("allow: {claims: [{" + fields + "}]}") }
 	when := func(text string) string {
 		return corp + "rules: [{name: r, match: [{paths: ['/u/{user}/{id}']}, {paths: ['/v/{user}']}], allow: {when: '" + text + "'}}]"
@@ -121,12 +121,12 @@ func TestCompileRefuses(t *testing.T) {
 		"a clockSkew below 0":           {issuer("clockSkew: -1s"), "spec.issuers[0].clockSkew", "0s to 5m"},
 		"a maxAge of 0":                 {issuer("maxAge: 0s"), "spec.issuers[0].maxAge", "positive"},
 
-		"a rule without a name":                 {corp + "rules: [{allow: {}}]", "spec.rules[0].name", "is no name"},
-		"a rule's name in upper case":           {corp + "rules: [{name: Read, allow: {}}]", "spec.rules[0].name", "a-z"},
-		"two rules of one name":                 {corp + "rules: [{name: r, allow: {}}, {name: r, deny: {}}]", "spec.rules[1].name", "unique"},
+		"a rule without a name":                 {corp + "rules: [{allow: {authenticated: true}}]", "spec.rules[0].name", "is no name"},
+		"a rule's name in upper case":           {corp + "rules: [{name: Read, allow: {authenticated: true}}]", "spec.rules[0].name", "a-z"},
+		"two rules of one name":                 {corp + "rules: [{name: r, allow: {authenticated: true}}, {name: r, deny: {}}]", "spec.rules[1].name", "unique"},
 		"neither allow nor deny":                {corp + "rules: [{name: r}]", "spec.rules[0]", "exactly one of allow, deny"},
-		"both allow and deny":                   {rule("allow: {}, deny: {}"), "spec.rules[0]", "exactly one of allow, deny"},
-		"an empty list of matches":              {rule("allow: {}, match: []"), "spec.rules[0].match", "left out"},
+		"both allow and deny":                   {rule("allow: {authenticated: true}, deny: {}"), "spec.rules[0]", "exactly one of allow, deny"},
+		"an empty list of matches":              {rule("allow: {authenticated: true}, match: []"), "spec.rules[0].match", "left out"},
 		"an empty match":                        {match(""), "spec.rules[0].match[0]", "at least one of hosts, paths"},
 		"an empty list of hosts":                {match("hosts: []"), "spec.rules[0].match[0].hosts", "left out"},
 		"a host with a port":                    {match("hosts: ['a.example:80']"), "spec.rules[0].match[0].hosts[0]", "without port"},
@@ -167,7 +167,7 @@ func TestCompileRefuses(t *testing.T) {
 		"an empty pattern":                      {claim("claim: a, notPatterns: ['']"), "spec.rules[0].allow.claims[0].notPatterns[0]", "is empty"},
 		"a pattern of two stars":                {claim("claim: a, patterns: ['*a*']"), "spec.rules[0].allow.claims[0].patterns[0]", "has 2 *"},
 		"patterns beside anyOf":                 {claim("claim: a, patterns: ['a*'], anyOf: [b]"), "spec.rules[0].allow.claims[0]", "has 2 operators"},
-		"a body of nothing":                     {rule("allow: {maxBody: '0'}"), "spec.rules[0].allow.maxBody", `such as "10Mi"`},
+		"a body of nothing":                     {rule("allow: {authenticated: true, maxBody: '0'}"), "spec.rules[0].allow.maxBody", `such as "10Mi"`},
 		"an unknown onExpiry":                   {"streams: {onExpiry: Drop}", "spec.streams.onExpiry", "Keep or Close"},
 		"a path with an open brace":             {match("paths: ['/{a']"), "spec.rules[0].match[0].paths[0]", "whole segment"},
 		"a capture of no name":                  {match("paths: ['/{}']"), "spec.rules[0].match[0].paths[0]", "a name of letters"},
@@ -195,9 +195,13 @@ func TestCompileRefuses(t *testing.T) {
 		"the host as a header":                  {match("headers: [{name: host, values: [a]}]"), "spec.rules[0].match[0].headers[0].name", "hosts"},
 		"a header that comes twice":             {match("headers: [{name: X-A, exists: true}, {name: x-a, exists: true}]"), "spec.rules[0].match[0].headers[1].name", "twice"},
 		"anonymous with scopes":                 {rule("allow: {anonymous: true, scopes: [a]}"), "spec.rules[0].allow.anonymous", "alone or with when"},
+		"an allow rule that says nothing":       {rule("allow: {}"), "spec.rules[0].allow", "authenticated: true for any valid token"},
+		"authenticated: false":                  {rule("allow: {authenticated: false}"), "spec.rules[0].allow", "says nothing of who is allowed"},
+		"maxBody alone":                         {rule("allow: {maxBody: 1Ki}"), "spec.rules[0].allow", "says nothing of who is allowed"},
+		"authenticated beside anonymous":        {rule("allow: {authenticated: true, anonymous: true}"), "spec.rules[0].allow.authenticated", "one of the two"},
 		"ignoreToken without anonymous":         {rule("allow: {ignoreToken: true}"), "spec.rules[0].allow.ignoreToken", "anonymous: true beside it"},
 		"ignoreToken with scopes":               {rule("allow: {ignoreToken: true, scopes: [a]}"), "spec.rules[0].allow.ignoreToken", "anonymous: true beside it"},
-		"a token of no issuer":                  {"rules: [{name: r, allow: {}}]", "spec.rules[0].allow", "no issuers"},
+		"a token of no issuer":                  {"rules: [{name: r, allow: {authenticated: true}}]", "spec.rules[0].allow", "no issuers"},
 		"an unknown issuer":                     {rule("allow: {issuers: [crop]}"), "spec.rules[0].allow.issuers[0]", "one of corp, partner"},
 		"an unknown issuer under deny":          {rule("deny: {issuers: [crop]}"), "spec.rules[0].deny.issuers[0]", "one of corp, partner"},
 		"an empty list under allow":             {rule("allow: {issuers: []}"), "spec.rules[0].allow.issuers", "left out"},
@@ -343,7 +347,7 @@ func TestCompileTogether(t *testing.T) {
 // FuzzCompile compiles whatever JSON makes a spec, read strictly; what compiles must decide.
 func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
-		corp, "rules: [{name: r, allow: {}}]",
+		corp, "rules: [{name: r, allow: {authenticated: true}}]",
 		corp + "rules: [{name: r, match: [{paths: ['/{x}/**'], hosts: ['*.a'], methods: [GET], ports: [1], headers: [{name: a, values: [b]}]}], allow: {when: 'path.x == claims.sub', scopes: [a], claims: [{claim: a, matches: b}]}}]",
 		"mode: Audit\nforward: {headers: [{name: X-A, claim: a}]}\nrules: [{name: r, deny: {when: 'now.getHours() < 6'}}]",
 		"rules: [{name: r, match: [{notPaths: ['/a*/**/*.b'], notHosts: [a], notMethods: [GET], notPorts: [1], remoteIPs: ['10.0.0.0/8'], notRemoteIPs: ['::1'], headers: [{name: a, patterns: ['b*'], notValues: [c], notPatterns: ['*d']}]}], allow: {anonymous: true, maxBody: 1Ki}}]\nstreams: {onExpiry: Close}",

@@ -78,7 +78,7 @@ rules:
   allow: {when: 'path.user == claims.sub'}
 - name: any-token
   match: [{paths: [/me]}]
-  allow: {}
+  allow: {authenticated: true}
 - name: banned
   deny: {subjects: [mallory]}
 - name: no-delete-at-night

@@ -114,7 +114,7 @@ func TestWhenRunsOutOfBudget(t *testing.T) {
 	if d := decide(t, allow, request(t, "GET /"), allow.Bind(token, 1)); d.Allowed {
 		t.Errorf("an allow rule that ran out of budget: %s", d.Reason)
 	}
-	deny := compile(t, corp+"rules: [{name: all, allow: {}}, {name: r, deny: {when: '!("+costly+")'}}]")
+	deny := compile(t, corp+"rules: [{name: all, allow: {authenticated: true}}, {name: r, deny: {when: '!("+costly+")'}}]")
 	if d := decide(t, deny, request(t, "GET /"), deny.Bind(token, 1)); d.Reason != decision.DeniedByRule {
 		t.Errorf("a deny rule that ran out of budget: %s", d.Reason)
 	}
@@ -138,7 +138,7 @@ func FuzzWhen(f *testing.F) {
 	}
 	large := decision.Claims{"iss": "i", "sub": strings.Repeat("a", 20_000), "a": list, "scope": strings.Repeat("a ", 10_000)}
 	f.Fuzz(func(t *testing.T, when string) {
-		a := parse(t, "a", corp+"rules: [{name: r, match: [{paths: ['/u/{user}']}], allow: {}}]")
+		a := parse(t, "a", corp+"rules: [{name: r, match: [{paths: ['/u/{user}']}], allow: {authenticated: true}}]")
 		a.Spec.Rules[0].Allow.When = when
 		p, err := decision.Compile([]decision.Policy{a})
 		if err != nil {

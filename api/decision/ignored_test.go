@@ -12,7 +12,7 @@ import (
 // open is a policy with a place where nobody looks at a token.
 const open = corp + `
 rules:
-- {name: all, allow: {}}
+- {name: all, allow: {authenticated: true}}
 - {name: open, match: [{paths: ["/metrics/**"], methods: [GET]}], allow: {anonymous: true, ignoreToken: true}}
 `
 
@@ -110,7 +110,7 @@ func TestIgnoreTokenNeverDependsOnTheToken(t *testing.T) {
 
 func TestAuditRefused(t *testing.T) {
 	t.Parallel()
-	p := compile(t, corp+"rules: [{name: all, allow: {}}]", "mode: Audit"+open,
+	p := compile(t, corp+"rules: [{name: all, allow: {authenticated: true}}]", "mode: Audit"+open,
 		"mode: Audit"+open+`- {name: never, match: [{paths: [/metrics/secret]}], deny: {}}`, "mode: Audit"+corp)
 	say := func(a, b, c decision.AuditResult) []decision.AuditResult {
 		a.Policy, b.Policy, c.Policy = "shop/b", "shop/c", "shop/d"

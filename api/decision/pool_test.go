@@ -65,7 +65,7 @@ func TestAPoolKeepsWhatConditionsOnRequestsRead(t *testing.T) {
 			t.Parallel()
 			for _, effect := range []string{"allow", "deny"} {
 				p := compile(t, corp+fmt.Sprintf(
-					"rules:\n- name: r\n  match: [{paths: ['/users/{user}']}]\n  %s:\n    when: %q\n- {name: rest, allow: {}}\n", effect, when))
+					"rules:\n- name: r\n  match: [{paths: ['/users/{user}']}]\n  %s:\n    when: %q\n- {name: rest, allow: {authenticated: true}}\n", effect, when))
 				full := p.Bind(claims(t, payload), 1)
 				for _, user := range []string{"ann", "bob", "sub"} {
 					decide(t, p, request(t, "GET /users/"+user), full)

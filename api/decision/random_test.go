@@ -62,7 +62,8 @@ func randomSpec(rnd *rand.Rand, rules int) *policy.Spec {
 		case rnd.IntN(3) == 0:
 			rule.Allow = &policy.Allow{Anonymous: true, IgnoreToken: rnd.IntN(4) == 0, Conditions: policy.Conditions{When: conditions.When}}
 		default:
-			rule.Allow = &policy.Allow{Conditions: conditions}
+			rule.Allow = &policy.Allow{Conditions: conditions, Authenticated: rnd.IntN(4) == 0}
+			rule.Allow.Authenticated = rule.Allow.Authenticated || rule.Allow.Vague()
 		}
 		if rule.Allow != nil && rnd.IntN(2) == 0 {
 			rule.Allow.MaxBody = &policy.Size{Bytes: 1 + rnd.Int64N(4)}

@@ -16,7 +16,7 @@ import (
 
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	const enforce = corp + "rules: [{name: read, match: [{methods: [GET]}], allow: {}}]"
+	const enforce = corp + "rules: [{name: read, match: [{methods: [GET]}], allow: {authenticated: true}}]"
 	const audit = "mode: Audit" + corp + "rules: [{name: no-ann, deny: {subjects: [ann]}}, {name: x, match: [{paths: [/x]}], allow: {scopes: [x]}}]"
 	ann := claims(t, `{"sub":"ann"}`)
 	bob := claims(t, `{"sub":"bob"}`)
@@ -76,7 +76,7 @@ func TestTrustStaysInItsPolicy(t *testing.T) {
 		rules   string
 		allowed bool
 	}{
-		"a token rule":                        {rules: "{name: r, allow: {}}"},
+		"a token rule":                        {rules: "{name: r, allow: {authenticated: true}}"},
 		"a rule on claims":                    {rules: "{name: r, allow: {claims: [{claim: sub, equals: ann}]}}"},
 		"a rule of CEL":                       {rules: "{name: r, allow: {when: 'claims.sub == \"ann\"'}}"},
 		"an anonymous rule sees no claims":    {rules: "{name: r, allow: {anonymous: true, when: 'claims.sub == \"ann\"'}}"},
@@ -94,7 +94,7 @@ func TestTrustStaysInItsPolicy(t *testing.T) {
 			}
 		})
 	}
-	p := compile(t, corp+"rules: [{name: all, allow: {}}]", other+"rules: [{name: no-ann, deny: {subjects: [ann]}}]")
+	p := compile(t, corp+"rules: [{name: all, allow: {authenticated: true}}]", other+"rules: [{name: no-ann, deny: {subjects: [ann]}}]")
 	s := p.Bind(claims(t, `{"sub":"ann"}`), verified(p, "shop/a"))
 	if d := decide(t, p, request(t, "GET /"), s); d.Reason != decision.DeniedByRule {
 		t.Errorf("a deny rule takes every verified token into account: %s", d.Reason)
@@ -137,7 +137,7 @@ rules:
 - {name: night, match: [{ports: [8081]}], deny: {when: 'request.headers["x-a"] == "b"'}}
 `, "mode: Audit" + corp + `
 rules:
-- {name: all, allow: {}}
+- {name: all, allow: {authenticated: true}}
 - {name: not-b, match: [{paths: ["/b/**"]}], deny: {}}
 `, "mode: Audit\nrules: [{name: x, match: [{methods: [GET]}], allow: {anonymous: true}}]",
 	}

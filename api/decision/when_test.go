@@ -115,7 +115,7 @@ rules:
 - {name: small, allow: {anonymous: true, maxBody: 1Ki}}
 - {name: tiny, allow: {anonymous: true, maxBody: '7'}}
 - {name: large, match: [{paths: ['/large/**', '/any/**']}], allow: {anonymous: true, maxBody: 2Mi}}
-- {name: any, match: [{paths: ['/any/**']}], allow: {}}
+- {name: any, match: [{paths: ['/any/**']}], allow: {authenticated: true}}
 - {name: off, match: [{paths: [/off]}], deny: {}}
 `
 	p := compile(t, corp+rules, "mode: Audit\nrules: [{name: other, allow: {anonymous: true, maxBody: 1Gi}}]")

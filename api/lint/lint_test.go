@@ -10,7 +10,7 @@ import (
 
 // sound is an allow rule in which there is nothing to find.
 func sound(name string, paths ...string) policy.Rule {
-	return policy.Rule{Name: name, Match: []policy.Match{{Paths: paths}}, Allow: &policy.Allow{}}
+	return policy.Rule{Name: name, Match: []policy.Match{{Paths: paths}}, Allow: &policy.Allow{Authenticated: true}}
 }
 
 func open(name string, paths ...string) policy.Rule {

@@ -187,10 +187,17 @@ type HeaderMatch struct {
 	NotPatterns []string `json:"notPatterns,omitempty"`
 }
 
-// Allow is the conditions of an allow rule. An empty object asks for a valid token of any of the policy's issuers.
+// Allow is the conditions of an allow rule. It says whom it lets in: authenticated, anonymous or a condition is given.
+// +kubebuilder:validation:XValidation:rule="has(self.anonymous) && self.anonymous || has(self.authenticated) && self.authenticated || has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.scopes) || has(self.claims) || has(self.when)",message="says nothing of who is allowed; want authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes"
+// +kubebuilder:validation:XValidation:rule="!(has(self.anonymous) && self.anonymous && has(self.authenticated) && self.authenticated)",message="give one of anonymous: true, authenticated: true"
 // +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.scopes) || has(self.claims))",message="anonymous: true cannot go with issuers, subjects, serviceAccounts, scopes or claims"
 // +kubebuilder:validation:XValidation:rule="!has(self.ignoreToken) || !self.ignoreToken || (has(self.anonymous) && self.anonymous)",message="ignoreToken: true goes with anonymous: true only"
 type Allow struct {
+	// Authenticated: any valid token of the policy's issuers is enough. An allow rule without any condition has to say so,
+	// since a condition that got lost, such as "subjects: null", would look the same. Beside conditions it adds nothing.
+	// +optional
+	Authenticated bool `json:"authenticated,omitempty"`
+
 	// Anonymous: a token is optional. A valid one still yields identity headers; a broken one is still refused.
 	// It may go with when, but with no condition on the token.
 	// +optional
@@ -208,6 +215,24 @@ type Allow struct {
 	MaxBody *Size `json:"maxBody,omitempty"`
 
 	Conditions `json:",inline"`
+}
+
+// Vague reports whether a says nothing of whom it allows: neither authenticated nor anonymous, and no condition.
+func (a *Allow) Vague() bool {
+	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
+		a.Scopes == nil && a.Claims == nil && a.When == ""
+}
+
+// Clarify writes authenticated into the allow rules that say nothing of whom they allow, and returns the indexes of those
+// rules. That is what they meant before it had to be said, so objects that were stored then keep their meaning.
+func (s *Spec) Clarify() (rules []int) {
+	for i := range s.Rules {
+		if a := s.Rules[i].Allow; a != nil && a.Vague() && !a.IgnoreToken {
+			a.Authenticated = true
+			rules = append(rules, i)
+		}
+	}
+	return rules
 }
 
 // Conditions must all hold. Without any, a deny rule refuses all that it matches.

@@ -191,7 +191,7 @@ spec:
     audiences: [orders]
     keys: {configMapRef: {name: corp, key: jwks}}
     decryption: {secretRef: {name: jwe, key: jwks}}
-  rules: [{name: all, allow: {}}]
+  rules: [{name: all, allow: {authenticated: true}}]
 `
 	policies := must("token", "keys", "--public", "--key", file("signing"), "--manifest", "ConfigMap/corp:jwks") + "\n---\n" + rules
 	jwe, err := os.ReadFile(file("jwe"))
@@ -240,7 +240,7 @@ kind: AuthPolicy
 metadata: {name: p}
 spec:
   issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
-  rules: [{name: all, allow: {}}]
+  rules: [{name: all, allow: {authenticated: true}}]
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ metadata: {name: p}
 spec:
   issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
   rules:
-  - {name: all, allow: {}}
+  - {name: all, allow: {authenticated: true}}
   - {name: metrics, match: [{paths: [/metrics]}], allow: {anonymous: true, ignoreToken: true}}
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -341,7 +341,7 @@ kind: AuthPolicy
 metadata: {name: a, namespace: shop}
 spec:
   issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {discovery: {}}}]
-  rules: [{name: all, allow: {}}]
+  rules: [{name: all, allow: {authenticated: true}}]
   forward: {headers: [{name: X-Sub, claim: sub}, {name: X-Groups, claim: groups, format: CSV}, {name: X-Address, claim: address}]}
 `), 0o600); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ kind: AuthPolicy
 metadata: {name: p}
 spec:
   issuers: [{name: corp, issuer: "https://login.example.com", audiences: [orders], keys: {secretRef: {name: corp, key: k%s}}, algorithms: [%s]}]
-  rules: [{name: all, allow: {}}]
+  rules: [{name: all, allow: {authenticated: true}}]
 ---
 apiVersion: v1
 kind: Secret
@@ -99,7 +99,7 @@ kind: AuthPolicy
 metadata: {name: p}
 spec:
   issuers: [{name: corp, anyIssuer: true, anyAudience: true, keys: {secretRef: {name: corp, key: k%s}}, %s}]
-  rules: [{name: all, allow: {}}]
+  rules: [{name: all, allow: {authenticated: true}}]
 ---
 apiVersion: v1
 kind: Secret

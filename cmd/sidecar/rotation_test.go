@@ -48,7 +48,7 @@ spec:
   issuers:
   - {name: corp, issuer: "https://corp.example", audiences: [orders], keys: {jwksURL: "` + p.URL + `/jwks"}}
   rules:
-  - {name: all, allow: {}}
+  - {name: all, allow: {authenticated: true}}
 `
 }
 

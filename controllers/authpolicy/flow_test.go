@@ -36,7 +36,7 @@ func newPolicy(namespace string) *v1alpha1.AuthPolicy {
 					Algorithms: []policy.Algorithm{"HS256"},
 					Keys:       policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "hmac"}},
 				}},
-				Rules: []policy.Rule{{Name: "read", Allow: &policy.Allow{}}},
+				Rules: []policy.Rule{{Name: "read", Allow: &policy.Allow{Authenticated: true}}},
 			},
 		},
 	}

@@ -54,6 +54,7 @@ func decodePolicy(o *policyObject) compile.Policy {
 		p.Selector, p.Spec.Mode = salvage(o.Spec)
 		return p
 	}
+	p.Vague = spec.Clarify()
 	p.Selector, p.Spec = spec.Selector, spec.Spec
 	return p
 }

@@ -22,7 +22,7 @@ func bulky(name, label string) compile.Policy {
 		values[i] = fmt.Sprintf("%04d", i) + strings.Repeat("v", 1020)
 	}
 	p.Spec.Issuers = []policy.Issuer{{Name: "idp", Issuer: "https://idp.example", AnyAudience: true, Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}}}
-	p.Spec.Rules = []policy.Rule{{Name: "bulk", Allow: &policy.Allow{}}}
+	p.Spec.Rules = []policy.Rule{{Name: "bulk", Allow: &policy.Allow{Authenticated: true}}}
 	for range 16 {
 		p.Spec.Rules[0].Allow.Claims = append(p.Spec.Rules[0].Allow.Claims, policy.ClaimCondition{Claim: "a", AnyOf: values})
 	}

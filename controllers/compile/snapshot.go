@@ -35,6 +35,9 @@ type Policy struct {
 	Spec       policy.Spec
 	// Unreadable says why the object could not be decoded. Selector and Spec are then what could be.
 	Unreadable error
+	// Vague are the indexes of rules that said nothing of whom they allow and count as authenticated: true, since they
+	// were stored before that had to be said.
+	Vague []int
 }
 
 // Revocation is a TokenRevocation as it stands in the cluster.

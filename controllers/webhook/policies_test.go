@@ -35,17 +35,17 @@ func TestPolicies(t *testing.T) {
 		warnings []string
 	}{
 		"a whole policy": {
-			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {}}]}`,
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 		},
 		"a Secret that may come later is not looked for": {
-			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {secretRef: {name: s, key: k}}}], rules: [{name: r, allow: {}}]}`,
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {secretRef: {name: s, key: k}}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 		},
 		"no rules": {
 			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}]}`,
 			warnings: []string{"spec.rules: there are none, so this policy allows nothing by itself"},
 		},
 		"keys over plain http": {
-			spec: `{issuers: [{name: a, issuer: "http://a.test", audiences: [b], keys: {discovery: {}}}, {name: b, issuer: "https://b.test", audiences: [b], keys: {jwksURL: "http://b.test/k"}}], rules: [{name: r, allow: {}}]}`,
+			spec: `{issuers: [{name: a, issuer: "http://a.test", audiences: [b], keys: {discovery: {}}}, {name: b, issuer: "https://b.test", audiences: [b], keys: {jwksURL: "http://b.test/k"}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 			warnings: []string{
 				"spec.issuers[0].issuer: plain http, which the controller does not fetch: it runs without --key-allow-http",
 				"spec.issuers[1].keys.jwksURL: plain http, which the controller does not fetch: it runs without --key-allow-http",
@@ -60,14 +60,14 @@ func TestPolicies(t *testing.T) {
 			refused: []string{"spec.rules[0].allow.when", "id"},
 		},
 		"an inline key set": {
-			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `]}'}}], rules: [{name: r, allow: {}}]}`,
+			spec: `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `]}'}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 		},
 		"an inline key set with a key that is left out": {
-			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `,{"kty":"XYZ","kid":"s"}]}'}}], rules: [{name: r, allow: {}}]}`,
+			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"keys":[` + publicKey + `,{"kty":"XYZ","kid":"s"}]}'}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 			warnings: []string{"spec.issuers[0].keys.jwks: left out: "},
 		},
 		"an inline secret": {
-			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}'}}], rules: [{name: r, allow: {}}]}`,
+			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {jwks: '{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}'}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 			refused: []string{"spec.issuers[0].keys.jwks: ", "want public keys"},
 		},
 		"what is valid but not meant": {
@@ -113,10 +113,41 @@ func TestPolicies(t *testing.T) {
 func TestPlainHTTPWarningFollowsTheController(t *testing.T) {
 	t.Parallel()
 	h := serveWith(t, func(c *webhook.Config) { c.KeyAllowHTTP = true })
-	resp := h.review(t, webhook.AuthPoliciesPath, policyRequest(t, `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {url: "http://a.test/m"}}}], rules: [{name: r, allow: {}}]}`))
+	resp := h.review(t, webhook.AuthPoliciesPath, policyRequest(t, `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {url: "http://a.test/m"}}}], rules: [{name: r, allow: {authenticated: true}}]}`))
 	want := []string{"spec.issuers[0].keys.discovery.url: plain http: whoever is on the way can replace the keys"}
 	if diff := cmp.Diff(want, resp.Warnings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A rule that was stored before it had to say whom it allows may stay while something else is edited; a new one may not come.
+func TestARuleThatSaysNothingOfWhomItAllows(t *testing.T) {
+	t.Parallel()
+	h := serve(t)
+	const issuers = `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [`
+	for name, tc := range map[string]struct {
+		old, rules string
+		warning    string // none: refused
+	}{
+		"it is as it was, another is new": {
+			"{name: r, allow: {}}", "{name: new, deny: {scopes: [x]}}, {name: r, allow: {}}",
+			"spec.rules[1].allow: says nothing of who is allowed, which counts as any valid token in this release and is refused in the next; write authenticated: true",
+		},
+		"it had a condition before": {"{name: r, allow: {scopes: [x]}}", "{name: r, allow: {}}", ""},
+		"another had none before":   {"{name: q, allow: {}}", "{name: r, allow: {}}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := policyRequest(t, issuers+tc.rules+"]}")
+			req.Operation, req.OldObject = admissionv1.Update, policyRequest(t, issuers+tc.old+"]}").Object
+			resp := h.review(t, webhook.AuthPoliciesPath, req)
+			if resp.Allowed != (tc.warning != "") {
+				t.Fatalf("allowed %v: %v", resp.Allowed, resp.Result)
+			}
+			if tc.warning != "" && (len(resp.Warnings) != 1 || resp.Warnings[0] != tc.warning) {
+				t.Errorf("warnings %q, want %q", resp.Warnings, tc.warning)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -28,16 +29,40 @@ func (h *policyHandler) handle(_ context.Context, req admission.Request) answer 
 	if err := h.decoder.Decode(req, &p); err != nil {
 		return refused(fmt.Errorf("decode AuthPolicy: %w", err))
 	}
+	var warnings []string
 	if req.Operation == admissionv1.Update {
 		var old v1alpha1.AuthPolicy
-		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil && equality.Semantic.DeepEqual(old.Spec, p.Spec) {
-			return allowed("Unchanged", nil)
+		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil {
+			if equality.Semantic.DeepEqual(old.Spec, p.Spec) {
+				return allowed("Unchanged", nil)
+			}
+			warnings = clarify(&p.Spec.Spec, old.Spec.Rules)
 		}
 	}
 	if err := CheckPolicy(req.Namespace, p); err != nil {
 		return refused(err)
 	}
-	return allowed("", Warnings(p, h.allowHTTP))
+	return allowed("", append(warnings, Warnings(p, h.allowHTTP)...))
+}
+
+// clarify lets rules that said nothing of whom they allow before this release refused it stay as they are, with a warning.
+func clarify(spec *policy.Spec, old []policy.Rule) (warnings []string) {
+	for i := range spec.Rules {
+		r := &spec.Rules[i]
+		was := slices.IndexFunc(old, func(o policy.Rule) bool { return o.Name == r.Name })
+		if was < 0 || old[was].Allow == nil || r.Allow == nil || !old[was].Allow.Vague() || !r.Allow.Vague() {
+			continue
+		}
+		r.Allow.Authenticated = true
+		warnings = append(warnings, VagueRule(i))
+	}
+	return warnings
+}
+
+// VagueRule is what is told of a rule that was stored before an allow rule had to say whom it allows.
+func VagueRule(i int) string {
+	return fmt.Sprintf("spec.rules[%d].allow: says nothing of who is allowed, which counts as any valid token in this release "+
+		"and is refused in the next; write authenticated: true", i)
 }
 
 // CheckPolicy returns every reason why a sidecar could not load p in namespace, joined; nil if it can. Keys that are read

@@ -39,7 +39,7 @@ func guard(t *testing.T, upstream string, changes ...func(*proxy.Config)) string
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{
 			{Name: "open", Match: []policy.Match{{Paths: []string{"/open/**"}}}, Allow: &policy.Allow{Anonymous: true}},
-			{Name: "all", Match: []policy.Match{{Paths: []string{"/**"}}}, Allow: &policy.Allow{}},
+			{Name: "all", Match: []policy.Match{{Paths: []string{"/**"}}}, Allow: &policy.Allow{Authenticated: true}},
 		},
 	})))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -14,7 +14,7 @@ func TestCausesOfTheGate(t *testing.T) {
 	t.Parallel()
 	spec := policy.Spec{
 		Issuers: []policy.Issuer{corp.Policy("corp"), partner.Policy("partner")},
-		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{}}},
+		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 	}
 	cookie := spec
 	cookie.Issuers = []policy.Issuer{gatetest.NewIssuer("https://cookies.example", "c1").Policy("cookies")}

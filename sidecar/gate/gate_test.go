@@ -378,7 +378,7 @@ func TestIdentityHeadersOfAnotherPolicy(t *testing.T) {
 	t.Parallel()
 	other := policy.Spec{
 		Issuers: []policy.Issuer{partner.Policy("partner")},
-		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{}}},
+		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-Partner", Claim: "sub"}}},
 	}
 	g := newGate(t, gatetest.Policy("orders", orders()), gatetest.Policy("partners", other))

@@ -23,7 +23,7 @@ func inCluster(t *testing.T, allowUnbound bool) *gate.Snapshot {
 	is.Keys = policy.KeySource{Kubernetes: &policy.KubernetesKeys{AllowUnbound: allowUnbound}}
 	o := gatetest.Policy("orders", policy.Spec{Issuers: []policy.Issuer{is}, Rules: []policy.Rule{
 		{Name: "cart", Match: []policy.Match{{Paths: []string{"/cart"}}}, Allow: &policy.Allow{Conditions: policy.Conditions{ServiceAccounts: []string{"shop/cart"}}}},
-		{Name: "all", Match: []policy.Match{{Paths: []string{"/any"}}}, Allow: &policy.Allow{}},
+		{Name: "all", Match: []policy.Match{{Paths: []string{"/any"}}}, Allow: &policy.Allow{Authenticated: true}},
 	}})
 	b := bundle.Assemble([]bundle.Object{o}, nil, map[string]bundle.KeySet{bundle.SourceID("shop", is): {JWKS: set.Canonical()}})
 	s, err := gate.NewSnapshot(b, "v", gate.SnapshotOptions{Now: clock})

@@ -13,7 +13,7 @@ func TestATokenThatOnlyAnAuditPolicyTrustsIsNeverLetIn(t *testing.T) {
 	audit := policy.Spec{
 		Mode:    policy.Audit,
 		Issuers: []policy.Issuer{partner.Policy("partner"), corp.Policy("corp")},
-		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{}}},
+		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 	}
 	g := newGate(t, gatetest.Policy("orders", orders()), gatetest.Policy("trial", audit))
 	stranger, own := bearer(partner.Token(start, nil)), bearer(corp.Token(start, map[string]any{"scope": "orders.read"}))

@@ -20,7 +20,7 @@ func everywhere(forwarding policy.TokenForwarding) policy.Spec {
 	}
 	return policy.Spec{
 		Issuers: []policy.Issuer{is},
-		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{}}},
+		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 		Forward: &policy.Forward{Token: forwarding},
 	}
 }
@@ -123,7 +123,7 @@ func TestOneTokenInThePlacesOfTwoIssuers(t *testing.T) {
 	one, two := corp.Policy("corp"), corp.Policy("corp")
 	two.From = []policy.TokenLocation{{Cookie: "session"}}
 	rule := func(path string) []policy.Rule {
-		return []policy.Rule{{Name: "all", Match: []policy.Match{{Paths: []string{path}}}, Allow: &policy.Allow{}}}
+		return []policy.Rule{{Name: "all", Match: []policy.Match{{Paths: []string{path}}}, Allow: &policy.Allow{Authenticated: true}}}
 	}
 	g := newGate(t,
 		gatetest.Policy("one", policy.Spec{Issuers: []policy.Issuer{one}, Rules: rule("/one")}),
@@ -168,9 +168,9 @@ func TestIssuersOfOneName(t *testing.T) {
 	bills.Audiences = []string{"bills"}
 	g := newGate(t,
 		gatetest.Policy("orders", policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: []policy.Rule{
-			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders"}}}, Allow: &policy.Allow{}}}}),
+			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders"}}}, Allow: &policy.Allow{Authenticated: true}}}}),
 		gatetest.Policy("bills", policy.Spec{Issuers: []policy.Issuer{bills}, Rules: []policy.Rule{
-			{Name: "bills", Match: []policy.Match{{Paths: []string{"/bills"}}}, Allow: &policy.Allow{}}}}),
+			{Name: "bills", Match: []policy.Match{{Paths: []string{"/bills"}}}, Allow: &policy.Allow{Authenticated: true}}}}),
 	)
 	both := []string{"orders", "bills"}
 	for _, tt := range []struct {
@@ -194,7 +194,7 @@ func TestCachedTokens(t *testing.T) {
 	t.Parallel()
 	now := start
 	g := gate.New(gate.Options{Now: func() time.Time { return now }})
-	open := policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{}}}}
+	open := policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}}}
 	aged := open
 	aged.Issuers = []policy.Issuer{corp.Policy("corp")}
 	aged.Issuers[0].MaxAge = &policy.Duration{Duration: 10 * time.Minute}

@@ -32,7 +32,7 @@ func orders() policy.Spec {
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{
 			{Name: "docs", Match: []policy.Match{{Paths: []string{"/docs/**", "/grpc.health.v1.Health/Watch"}}}, Allow: &policy.Allow{Anonymous: true}},
-			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders/**", "/grpc.health.v1.Health/**"}}}, Allow: &policy.Allow{}},
+			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders/**", "/grpc.health.v1.Health/**"}}}, Allow: &policy.Allow{Authenticated: true}},
 			{Name: "no-admin", Match: []policy.Match{{Paths: []string{"/docs/admin/**", "/orders/admin/**"}}}, Deny: &policy.Conditions{}},
 		},
 		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}},

@@ -137,7 +137,7 @@ spec:
     keys: ` + keys + `
   rules:
   - name: all
-    allow: {}
+    allow: {authenticated: true}
 `
 }
 
@@ -260,7 +260,7 @@ func TestDirRefusesToStart(t *testing.T) {
 		"with garbage inline":         {authPolicy("a", "{jwks: 'canary'}"), "a.yaml:10: "},
 		"with the cluster's own keys": {authPolicy("a", "{kubernetes: {}}"), "spec.issuers[0].keys.kubernetes: needs a cluster"},
 		"without its CA":              {authPolicy("a", "{jwksURL: 'https://corp.example/'}\n    caSecretRef: {name: ca, key: ca.crt}"), "a.yaml:11: default/a: spec.issuers[0].caSecretRef: no file has the Secret default/ca"},
-		"with a wrong rule":           {strings.Replace(authPolicy("a", "{jwks: '{}'}"), "allow: {}", "allow: {when: claims.}", 1), "a.yaml:13: default/a: spec.rules[0].allow.when: "},
+		"with a wrong rule":           {strings.Replace(authPolicy("a", "{jwks: '{}'}"), "allow: {authenticated: true}", "allow: {when: claims.}", 1), "a.yaml:13: default/a: spec.rules[0].allow.when: "},
 		"with an issuer without aud":  {strings.Replace(authPolicy("a", "{jwks: '{}'}"), "    audiences: [orders]\n", "", 1), "a.yaml:7: default/a: spec.issuers[0].audiences"},
 		"with the same policy twice":  {authPolicy("a", "{kubernetes: {}}") + "---\n" + authPolicy("a", "{kubernetes: {}}"), "is defined at a.yaml:1 already"},
 	}

@@ -21,7 +21,7 @@ func encoded(t *testing.T, name string) (data []byte, version string) {
 	issuer := gatetest.NewIssuer("https://corp.example", "one")
 	b := gatetest.Bundle(t, nil, gatetest.Policy(name, policy.Spec{
 		Issuers: []policy.Issuer{issuer.Policy("corp")},
-		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{}}},
+		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 	}))
 	data, err := bundle.Encode(b)
 	if err != nil {

@@ -222,7 +222,7 @@ func TestPushAsksForKeysAndTellsWhenTheyAreInForce(t *testing.T) {
 	stream.hears(t) // Hello
 	bundleOf := func(keyID string) (data []byte, version, id string, keys []byte) {
 		spec := policy.Spec{Issuers: []policy.Issuer{{Name: "corp", Issuer: "https://corp.example", Audiences: []string{"orders"},
-			Keys: policy.KeySource{JWKSURL: "https://corp.example/jwks"}}}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{}}}}
+			Keys: policy.KeySource{JWKSURL: "https://corp.example/jwks"}}}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}}}
 		set, err := keyset.Parse([]byte(jwks(keyID)), keyset.Public)
 		if err != nil {
 			t.Fatal(err)

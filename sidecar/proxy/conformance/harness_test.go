@@ -36,7 +36,7 @@ func guard(t testing.TB, upstream string, changes ...func(*proxy.Config)) string
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{
 			{Name: "open", Match: []policy.Match{{Paths: []string{"/open/**"}}}, Allow: &policy.Allow{Anonymous: true}},
-			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders/**"}}}, Allow: &policy.Allow{}},
+			{Name: "orders", Match: []policy.Match{{Paths: []string{"/orders/**"}}}, Allow: &policy.Allow{Authenticated: true}},
 		},
 		Forward: &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}},
 	})))
