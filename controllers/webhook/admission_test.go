@@ -87,6 +87,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("pods", c.pods)
 	t.Run("pod security", c.podSecurity)
 	t.Run("workloads", c.workloads)
+	t.Run("workloads keep their guard", c.guardsKept)
 	t.Run("policies", c.policies)
 	t.Run("namespaces", c.namespaces)
 }

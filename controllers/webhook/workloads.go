@@ -33,12 +33,12 @@ func (h *workloadHandler) handle(ctx context.Context, req admission.Request) ans
 	if err != nil {
 		return failed(http.StatusBadRequest, "decode workload", err)
 	}
+	before := w
 	if req.Operation == admissionv1.Update {
-		same, err := h.unchanged(req, w)
-		if err != nil {
+		if _, before, err = h.decode(req.Kind.Kind, req.OldObject); err != nil {
 			return failed(http.StatusBadRequest, "decode old workload", err)
 		}
-		if same {
+		if unchanged(before, w) {
 			return allowed("Unchanged", nil)
 		}
 	}
@@ -49,18 +49,35 @@ func (h *workloadHandler) handle(ctx context.Context, req admission.Request) ans
 	if err != nil {
 		return failed(http.StatusInternalServerError, "read namespace of workload", err)
 	}
-	return h.copyAndTry(obj, w, req.Object.Raw, ns)
+	return h.copyAndTry(change{obj: obj, raw: req.Object.Raw, old: before, now: w}, ns)
 }
 
-// copyAndTry copies the annotations, then injects a pod of the template and throws it away: what would be refused at
-// every pod is refused here, where the user sees it.
-func (h *workloadHandler) copyAndTry(obj runtime.Object, w inject.Workload, raw []byte, ns inject.Namespace) answer {
+// change is a workload at hand: its object, as JSON too, and what it was before, which is itself if it is new.
+type change struct {
+	obj      runtime.Object
+	raw      []byte
+	old, now inject.Workload
+}
+
+// copyAndTry keeps the guard and copies the annotations, then injects a pod of the template and throws it away: what would be
+// refused at every pod is refused here, where the user sees it.
+func (h *workloadHandler) copyAndTry(c change, ns inject.Namespace) answer {
+	w := c.now
 	before := maps.Clone(w.GetAnnotations())
 	templateBefore := maps.Clone(w.Template.Annotations)
-	warnings, err := inject.CopyToTemplate(w)
+	warnings, err := inject.KeepGuard(c.old, w)
 	if err != nil {
 		return refused(err)
 	}
+	reason := "Copied"
+	if len(warnings) > 0 {
+		reason = "GuardKept"
+	}
+	copying, err := inject.CopyToTemplate(w)
+	if err != nil {
+		return refused(err)
+	}
+	warnings = append(append(warnings, copying...), inject.TakenOut(c.old, w)...)
 	pod := &corev1.Pod{ObjectMeta: *w.Template.ObjectMeta.DeepCopy(), Spec: w.Template.Spec}
 	result, err := inject.Inject(pod, h.cfg.Inject.In(ns))
 	if err != nil {
@@ -69,12 +86,12 @@ func (h *workloadHandler) copyAndTry(obj runtime.Object, w inject.Workload, raw 
 	warnings = append(warnings, result.Warnings...)
 	patches := mapPatch("/metadata/annotations", before, w.GetAnnotations())
 	if !maps.Equal(templateBefore, w.Template.Annotations) {
-		patches = append(patches, templatePatch(obj, raw, w)...)
+		patches = append(patches, templatePatch(c.obj, c.raw, w)...)
 	}
 	if len(patches) == 0 {
 		return allowed("", warnings)
 	}
-	return changed("Copied", patches, warnings)
+	return changed(reason, patches, warnings)
 }
 
 // decode reads a workload of one of the kinds that have a template.
@@ -105,13 +122,9 @@ func (h *workloadHandler) decode(kind string, raw runtime.RawExtension) (runtime
 
 // unchanged reports whether an update leaves alone all that this webhook looks at. Such an update is never refused: an
 // object from before an upgrade must not get stuck over a rule that is newer than it.
-func (h *workloadHandler) unchanged(req admission.Request, w inject.Workload) (bool, error) {
-	_, old, err := h.decode(req.Kind.Kind, req.OldObject)
-	if err != nil {
-		return false, err
-	}
-	return maps.Equal(own(old.GetAnnotations()), own(w.GetAnnotations())) &&
-		equality.Semantic.DeepEqual(old.Template, w.Template), nil
+func unchanged(old, now inject.Workload) bool {
+	return maps.Equal(own(old.GetAnnotations()), own(now.GetAnnotations())) &&
+		equality.Semantic.DeepEqual(old.Template, now.Template)
 }
 
 // own returns the project's annotations.
