@@ -86,6 +86,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		`webhooks={"timeoutSeconds":31}`:      "/webhooks/timeoutSeconds",
 		`podDisruptionBudget={"enabled":"y"}`: "/podDisruptionBudget/enabled",
 		`certManager={"issuerRef":"x"}`:       "/certManager/issuerRef",
+		`admissionPolicies={"action":"Off"}`:  "/admissionPolicies/action",
 	} {
 		if _, err := render(t, value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want it refused: %s", value, err, want)
@@ -108,7 +109,7 @@ func TestConfigIsRenderedFromTheChart(t *testing.T) {
 	if out, err := run(t, "../config/render.sh", dir); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, file := range []string{"rbac/rbac.yaml", "webhook/webhooks.yaml", "manager/manager.yaml"} {
+	for _, file := range []string{"rbac/rbac.yaml", "webhook/webhooks.yaml", "webhook/admissionpolicies.yaml", "manager/manager.yaml"} {
 		want, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +168,7 @@ func TestTheAPIServerTakesTheChart(t *testing.T) {
 		`imagePullSecrets=[{"name":"a"}]`, `podAnnotations={"a":"b"}`, `podLabels={"a":"b"}`, `priorityClassName="system-cluster-critical"`,
 		`nodeSelector={"a":"b"}`, `tolerations=[{"operator":"Exists"}]`, `clusterDomain="cluster.local"`, `serviceAccount={"annotations":{"a":"b"}}`,
 		`affinity={"podAntiAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[]}}`, `sidecar={"image":{"repository":"r","tag":"t"}}`,
-		`podDisruptionBudget={"minAvailable":"50%"}`,
+		`podDisruptionBudget={"minAvailable":"50%"}`, `admissionPolicies={"action":"Warn"}`,
 	}
 	kustomized, err := run(t, kubectl, "kustomize", "../config/default")
 	if err != nil {

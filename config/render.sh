@@ -15,11 +15,13 @@ render() {
     echo "# Written by config/render.sh from charts/bearerguard; edit it there."
     for template in "$@"; do
       "$helm" template bearerguard ../charts/bearerguard -n bearerguard-system --show-only "templates/$template" |
-        sed -e '/^# Source: /d' -e '/app.kubernetes.io\/instance: /d' -e '/app.kubernetes.io\/managed-by: /d'
+        sed -e '/^# Source: /d' -e '/app.kubernetes.io\/instance: /d' -e '/app.kubernetes.io\/managed-by: /d' \
+          -e '/helm.sh\/resource-policy: /d'
     done
   } >"$out/$file"
 }
 
 render rbac/rbac.yaml serviceaccount.yaml rbac.yaml
 render webhook/webhooks.yaml webhooks.yaml
+render webhook/admissionpolicies.yaml admissionpolicies.yaml
 render manager/manager.yaml services.yaml deployment.yaml availability.yaml

@@ -100,13 +100,14 @@ func unfit(pod *corev1.Pod, cfg Config) (Reason, string) {
 	return "", ""
 }
 
-// skip leaves a pod as it is if only its namespace asked. A pod that asked for itself is refused: it would run without
-// the guard that it names. In an excluded namespace nothing is refused, so that the cluster can always start.
+// skip refuses a pod that cannot carry the sidecar, whoever asked for it: it would run without the guard. Two pods are left
+// as they are: in an excluded namespace nothing is refused, so that the cluster can always start, and a static pod of a
+// namespace that asks runs on its node whatever is said here.
 func skip(pod *corev1.Pod, by asker, reason Reason, field string) (Result, error) {
-	if by == byPod && reason != ExcludedNamespace {
-		return Result{}, refuse(field, "it changed, or "+v1alpha1.AnnotationInject+"=disabled", "%s", reason.Sentence())
+	if reason == ExcludedNamespace || reason == StaticPod && by == byNamespace {
+		return Result{Pod: pod, Reason: reason, Warnings: []string{"not guarded by bearerguard: " + reason.Sentence()}}, nil
 	}
-	return Result{Pod: pod, Reason: reason, Warnings: []string{"not guarded by bearerguard: " + reason.Sentence()}}, nil
+	return Result{}, refuse(field, "it changed, or "+v1alpha1.AnnotationInject+"=disabled", "%s", reason.Sentence())
 }
 
 // inject puts the sidecar into a copy of pod.

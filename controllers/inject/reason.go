@@ -17,12 +17,12 @@ const (
 	Disabled Reason = "Disabled"
 	// ExcludedNamespace: the namespace runs the cluster or the control plane and is never injected.
 	ExcludedNamespace Reason = "ExcludedNamespace"
-	// HostNetwork: the pod shares the node's network, which a sidecar cannot guard. It was asked for by the namespace;
-	// a pod that asks for itself is refused.
+	// HostNetwork: the pod shares the node's network, which a sidecar cannot guard. It is refused, whoever asked.
 	HostNetwork Reason = "HostNetwork"
-	// StaticPod: the pod mirrors one that a kubelet runs from a file and cannot be changed. As with HostNetwork.
+	// StaticPod: the pod mirrors one that a kubelet runs from a file and cannot be changed. It is refused if it asks for
+	// itself.
 	StaticPod Reason = "StaticPod"
-	// Windows: the pod runs on Windows, for which there is no sidecar. As with HostNetwork.
+	// Windows: the pod runs on Windows, for which there is no sidecar. It is refused, whoever asked.
 	Windows Reason = "Windows"
 )
 

@@ -90,6 +90,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("workloads keep their guard", c.guardsKept)
 	t.Run("policies", c.policies)
 	t.Run("namespaces", c.namespaces)
+	t.Run("without webhook configurations", c.withoutConfigurations)
 }
 
 // withoutController holds that only those wait for the webhook that ask for a sidecar.
@@ -107,7 +108,7 @@ func (c *cluster) withoutController(t *testing.T) {
 		"one with annotations of others":               {podOf("plain", map[string]string{"a": "b"}, map[string]string{"example.test/a": "b"}), false},
 		"one that says disabled":                       {podOf("labelled", nil, map[string]string{injectKey: "disabled"}), false},
 		"one in a namespace that says disabled":        {podOf("disabled", nil, nil), false},
-		"one on the node's network":                    {hostNetwork, false},
+		"one on the node's network, not guardable":     {hostNetwork, true},
 		"one of the cluster itself":                    {podOf("kube-system", nil, nil), false},
 		"one of the cluster that asks":                 {podOf("kube-system", nil, asked), false},
 		"one of the control plane":                     {podOf(system, nil, asked), false},
@@ -182,6 +183,11 @@ func (c *cluster) pods(t *testing.T) {
 	}
 	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "dry", Name: inject.CAConfigMap}, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
 		t.Errorf("a dry run published the authority: %v", err)
+	}
+	hostNetwork := podOf("labelled", nil, nil)
+	hostNetwork.Spec.HostNetwork = true
+	if err := c.Create(t.Context(), hostNetwork); err == nil || !strings.Contains(err.Error(), "spec.hostNetwork: the pod uses the node's network") {
+		t.Errorf("got %v, want a pod on the node's network refused", err)
 	}
 	for namespace, want := range map[string]string{
 		"plain":     `metadata.annotations[bearerguard.dev/injcet]: is not known; want one of`,

@@ -80,6 +80,7 @@ func startCluster(t *testing.T) *cluster {
 	c.namespace(t, system, nil)
 	c.createFile(t, "../../config/rbac/rbac.yaml")
 	c.createFile(t, "../../config/webhook/webhooks.yaml")
+	c.createFile(t, "../../config/webhook/admissionpolicies.yaml")
 	return c
 }
 

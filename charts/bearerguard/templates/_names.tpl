@@ -26,9 +26,14 @@ app.kubernetes.io/component: controller
 
 {{- /* Namespaces whose pods are never injected, so that the cluster and the control plane can always start. */ -}}
 {{- define "bearerguard.guardedNamespaces" -}}
-- {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kube-node-lease, {{ .Release.Namespace }}]}
+- {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kube-public, kube-node-lease, {{ .Release.Namespace }}]}
 {{- end }}
 
 {{- define "bearerguard.webhookClient" -}}
 service: {name: bearerguard-webhook, namespace: {{ .namespace }}, port: 443, path: {{ .path }}}
+{{- end }}
+
+{{- /* Mirror pods: a kubelet tells of what it runs from a file. Whoever else says so has a pod that no kubelet runs. */ -}}
+{{- define "bearerguard.static" -}}
+'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}) && request.userInfo.?groups.orValue([]).exists(g, g == 'system:nodes')
 {{- end }}
