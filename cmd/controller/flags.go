@@ -48,7 +48,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.conf.metrics, "metrics-bind-address", ":8080", "address of /metrics, served over https to who may get it; 0: none")
 	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
-	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager; a writable folder with self")
+	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
 	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
 	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")

@@ -48,7 +48,7 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	serving, err := certs.Setup(ctx, mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace})
+	serving, err := certs.Setup(mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace})
 	if err != nil {
 		return err
 	}
@@ -156,6 +156,7 @@ func addRules(mgr manager.Manager, c config) (*push.Server, error) {
 func addPush(mgr manager.Manager, c config, server *push.Server, serving *certs.Certs, lead *leader) error {
 	conf := &tls.Config{MinVersion: tls.VersionTLS13}
 	serving.TLS(conf)
+	peers := push.Peers{Own: serving.Certificate, Known: serving.Replica}
 	log := mgr.GetLogger().WithName("push")
 	err := mgr.Add(everywhere(func(ctx context.Context) error {
 		select {
@@ -168,12 +169,12 @@ func addPush(mgr manager.Manager, c config, server *push.Server, serving *certs.
 		if err != nil {
 			return fmt.Errorf("--push-port: %w", err)
 		}
-		return server.Serve(ctx, lis, conf)
+		return server.Serve(ctx, lis, conf, peers)
 	}))
 	if err != nil || !c.leaderElect {
 		return err
 	}
-	reporter := &push.Reporter{Server: server, Leader: lead, Replica: lead.identity, Key: push.KeyOf(conf), Log: log}
+	reporter := &push.Reporter{Server: server, Leader: lead, Replica: lead.identity, Peers: peers, Log: log}
 	return mgr.Add(everywhere(reporter.Run))
 }
 

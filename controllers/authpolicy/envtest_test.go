@@ -231,11 +231,12 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 		t.Fatal(err)
 	}
 	r.address = lis.Addr().String()
+	peers := push.Peers{Own: func() (*tls.Certificate, error) { return &cert, nil }}
 	jobs := []func(context.Context) error{
-		mgr.Start, resolver.Run, func(ctx context.Context) error { return r.server.Serve(ctx, lis, r.conf) },
+		mgr.Start, resolver.Run, func(ctx context.Context) error { return r.server.Serve(ctx, lis, r.conf, peers) },
 	}
 	if leader != "" {
-		reporter := &push.Reporter{Server: r.server, Leader: leaderAt(leader), Replica: r.address, Key: push.KeyOf(r.conf)}
+		reporter := &push.Reporter{Server: r.server, Leader: leaderAt(leader), Replica: r.address, Peers: peers}
 		jobs = append(jobs, reporter.Run)
 	}
 	runAll(t, jobs)

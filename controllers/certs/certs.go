@@ -3,11 +3,14 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -38,13 +41,17 @@ const WebhookConfiguration = "bearerguard"
 type Config struct {
 	// Mode is Self or CertManager. Default Self.
 	Mode Mode
-	// Dir has the files tls.crt, tls.key and ca.crt in mode CertManager. In mode Self it is a writable folder; default:
-	// one of its own among the temporary files.
+	// Dir has the files tls.crt, tls.key and ca.crt in mode CertManager.
 	Dir string
 	// Namespace is the controller's; required.
 	Namespace string
 	// Name begins the names of the controllers that are added to the manager. Default "certs".
 	Name string
+	// Overlap is how long everybody has a new authority before it signs. Default 10m: kubelets bring a ConfigMap into pods
+	// within two.
+	Overlap time.Duration
+	// Retire is how long the former authority is trusted after that. Default 1h.
+	Retire time.Duration
 	// Log defaults to the manager's.
 	Log logr.Logger
 }
@@ -59,12 +66,12 @@ func (c Config) DNSNames() []string {
 type Certs struct {
 	store *store
 	ready <-chan struct{}
+	push  string // the name of the push service
 	*Publisher
 }
 
-// Setup adds to mgr all that certificates need; nothing is served before mgr has started. In mode Self it makes sure
-// that the Secret exists, for which it asks the API server at once.
-func Setup(ctx context.Context, mgr manager.Manager, c Config) (*Certs, error) {
+// Setup adds to mgr all that certificates need; nothing is served before mgr has started.
+func Setup(mgr manager.Manager, c Config) (*Certs, error) {
 	if c.Namespace == "" {
 		return nil, errors.New("certs: the controller's namespace is empty; want it set")
 	}
@@ -78,10 +85,10 @@ func Setup(ctx context.Context, mgr manager.Manager, c Config) (*Certs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache for certificates: %w", err)
 	}
-	out := &Certs{store: newStore()}
+	out := &Certs{store: newStore(), push: c.DNSNames()[1]}
 	switch c.Mode {
 	case Self, "":
-		out.ready, err = setupSelf(ctx, mgr, c, out.store, objects)
+		out.ready, err = setupSelf(mgr, c, out.store, objects)
 	case CertManager:
 		out.ready, err = setupFiles(mgr, c, out.store)
 	default:
@@ -94,7 +101,8 @@ func Setup(ctx context.Context, mgr manager.Manager, c Config) (*Certs, error) {
 	return out, err
 }
 
-// newCache returns a cache, run by mgr on every replica, of the one Secret and of the ConfigMaps of one name.
+// newCache returns a cache, run by mgr on every replica, of the one Secret, the two webhook configurations and the ConfigMaps
+// of one name.
 func newCache(mgr manager.Manager, c Config) (cache.Cache, error) {
 	byObject := map[client.Object]cache.ByObject{
 		&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", inject.CAConfigMap)},
@@ -104,6 +112,8 @@ func newCache(mgr manager.Manager, c Config) (cache.Cache, error) {
 			Namespaces: map[string]cache.Config{c.Namespace: {}},
 			Field:      fields.OneTermEqualSelector("metadata.name", SecretName),
 		}
+		own := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", WebhookConfiguration)}
+		byObject[&admissionv1.MutatingWebhookConfiguration{}], byObject[&admissionv1.ValidatingWebhookConfiguration{}] = own, own
 	}
 	objects, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), ByObject: byObject,
@@ -131,7 +141,27 @@ func (c *Certs) TLS(t *tls.Config) {
 	t.GetCertificate = c.store.certificate
 }
 
-// CA returns the authority's certificate, PEM; nil before there is one.
+// Certificate returns what is served now.
+func (c *Certs) Certificate() (*tls.Certificate, error) { return c.store.certificate(nil) }
+
+// Replica returns an error unless chain is the certificate of a replica of this controller: one that sidecars would take for
+// the push service. During a rotation replicas have different ones.
+func (c *Certs) Replica(chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate")
+	}
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	roots.AppendCertsFromPEM(c.store.authority())
+	for _, cert := range chain[1:] {
+		between.AddCert(cert)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, DNSName: c.push, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	return err
+}
+
+// CA returns the authorities to be trusted, PEM, the one that signs first; nil before there is one.
 func (c *Certs) CA() []byte { return c.store.authority() }
 
 // Ready is closed once the certificate is served and, in mode Self, the webhook configurations trust it.

@@ -3,6 +3,7 @@ package certs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,8 @@ func TestReplicasShareOneAuthority(t *testing.T) {
 	}
 	c.survivesDeletion(t, a)
 	c.survivesRotation(t, a, b)
+	c.survivesLossOfTheSecret(t, a, b)
+	c.survivesRestart(t, a, b)
 }
 
 // survivesDeletion deletes and garbles published authorities.
@@ -79,24 +82,104 @@ func (c *cluster) survivesDeletion(t *testing.T, r *replica) {
 	eventually(t, "a garbled authority is put right", c.published("governed", r))
 }
 
-// survivesRotation deletes the Secret, which brings a new authority everywhere.
-func (c *cluster) survivesRotation(t *testing.T, replicas ...*replica) {
+// survivesRotation asks for a new authority, under load, until nobody trusts the old one any more.
+func (c *cluster) survivesRotation(t *testing.T, a, b *replica) {
 	t.Helper()
-	old := string(replicas[0].certs.CA())
+	old := a.certs.CA()
+	load := c.startClients(t, a, b)
+	c.annotate(t, certs.AnnotationRotate, "now")
+	eventually(t, "two authorities are trusted", func(context.Context) error {
+		if n := strings.Count(string(a.certs.CA()), "BEGIN"); n != 2 || !strings.HasPrefix(string(a.certs.CA()), string(old)) {
+			return fmt.Errorf("%d authorities", n)
+		}
+		return nil
+	})
+	eventually(t, "the old authority is trusted no more", func(context.Context) error {
+		for _, r := range []*replica{a, b} {
+			if ca := string(r.certs.CA()); strings.Count(ca, "BEGIN") != 1 || ca == string(old) {
+				return errors.New("it still is")
+			}
+		}
+		return nil
+	})
+	load.stop(t, "a rotation")
+	for _, r := range []*replica{a, b} {
+		eventually(t, "all serve by the new authority", c.serves(r))
+	}
+	for _, ns := range []string{"labelled", "governed", "injected"} {
+		eventually(t, "the new authority is published to "+ns, c.published(ns, a))
+	}
+}
+
+// survivesLossOfTheSecret deletes, garbles and replaces the Secret under load.
+func (c *cluster) survivesLossOfTheSecret(t *testing.T, a, b *replica) {
+	t.Helper()
+	key := client.ObjectKey{Namespace: namespace, Name: certs.SecretName}
+	get := func() *corev1.Secret {
+		var s corev1.Secret
+		if err := c.admin.Get(t.Context(), key, &s); err != nil {
+			t.Fatal(err)
+		}
+		return &s
+	}
+	was, load := get(), c.startClients(t, a, b)
+	same := func(ctx context.Context) error {
+		var s corev1.Secret
+		if err := c.admin.Get(ctx, key, &s); err != nil {
+			return err
+		}
+		if diff := cmp.Diff(was.Data, s.Data); diff != "" {
+			return errors.New("the secret is another")
+		}
+		return nil
+	}
+	if err := c.admin.Delete(t.Context(), get()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a deleted secret comes back as it was", same)
+	garbled := get()
+	garbled.Data = map[string][]byte{"tls.crt": []byte("garbage")}
+	if err := c.admin.Update(t.Context(), garbled); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a garbled secret comes back as it was", same)
+
+	other := certs.Foreign(t, namespace)
+	foreign := get()
+	foreign.Data = other
+	if err := c.admin.Update(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another authority takes over in good order", func(context.Context) error {
+		for _, r := range []*replica{a, b} {
+			if string(r.certs.CA()) != string(other["ca.crt"]) {
+				return errors.New("not yet")
+			}
+		}
+		return nil
+	})
+	load.stop(t, "the loss of the secret")
+}
+
+// survivesRestart deletes the Secret while no replica runs. Nobody has the keys any more, so there is a new authority, and
+// sidecars that want to connect wait until their kubelet has brought it; the API server is told at once.
+func (c *cluster) survivesRestart(t *testing.T, a, b *replica) {
+	t.Helper()
+	old := a.certs.CA()
+	a.stop()
+	b.stop()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certs.SecretName}}
 	if err := c.admin.Delete(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range replicas {
-		eventually(t, "a new authority", func(context.Context) error {
-			if string(r.certs.CA()) == old {
-				return errors.New("still the old one")
-			}
-			return nil
-		})
-		eventually(t, "both replicas serve the new certificate", c.serves(r))
+	began := time.Now()
+	r := c.startReplica(t, "c")
+	eventually(t, "the new replica serves", c.serves(r))
+	if string(r.certs.CA()) == string(old) {
+		t.Error("an authority is back whose key is lost")
 	}
 	for _, ns := range []string{"labelled", "governed", "injected"} {
-		eventually(t, "the new authority is published to "+ns, c.published(ns, replicas[0]))
+		eventually(t, "the new authority is published to "+ns, c.published(ns, r))
 	}
+	t.Logf("with the secret and all replicas gone, a new authority is everywhere after %v", time.Since(began).Round(time.Millisecond))
 }

@@ -123,7 +123,9 @@ func (c *cluster) startReplica(t *testing.T, name string) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup, err := certs.Setup(t.Context(), mgr, certs.Config{Namespace: namespace, Name: name, Dir: t.TempDir()})
+	setup, err := certs.Setup(mgr, certs.Config{
+		Namespace: namespace, Name: name, Overlap: time.Second, Retire: time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +167,7 @@ func (c *cluster) serves(r *replica) func(context.Context) error {
 		}
 		for _, bundle := range [][]byte{m.Webhooks[0].ClientConfig.CABundle, m.Webhooks[1].ClientConfig.CABundle,
 			m.Webhooks[2].ClientConfig.CABundle, v.Webhooks[0].ClientConfig.CABundle, v.Webhooks[1].ClientConfig.CABundle, r.certs.CA()} {
-			for _, name := range []string{"bearerguard-webhook.bearerguard-system.svc", "bearerguard-push.bearerguard-system.svc"} {
+			for _, name := range []string{webhookName, pushName} {
 				if err := handshake(ctx, r.certs, bundle, name); err != nil {
 					return err
 				}

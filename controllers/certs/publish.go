@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +41,8 @@ type Publisher struct {
 
 func setupPublisher(mgr manager.Manager, c Config, s *store, objects cache.Cache) (*Publisher, error) {
 	p := &Publisher{store: s, objects: objects, client: mgr.GetClient(), log: c.Log}
-	changed := make(chan event.GenericEvent, 1)
-	if err := mgr.Add(everywhere{func(ctx context.Context) error { return forward(ctx, s.changed, changed) }}); err != nil {
+	changed, from := make(chan event.GenericEvent, 1), s.subscribe()
+	if err := mgr.Add(everywhere{func(ctx context.Context) error { return forward(ctx, from, changed) }}); err != nil {
 		return nil, err
 	}
 	toNamespace := func(_ context.Context, o client.Object) []reconcile.Request { return request(o.GetNamespace()) }
@@ -117,7 +118,7 @@ func (p *Publisher) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resul
 	if err != nil || !wanted {
 		return ctrl.Result{}, err
 	}
-	err = p.PublishCA(ctx, req.Name)
+	err = p.publish(ctx, req.Name, func(current []byte) bool { return bytes.Equal(current, p.store.authority()) })
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return ctrl.Result{}, nil
 	}
@@ -155,8 +156,14 @@ func (p *Publisher) current(ctx context.Context, namespace string) (ca string, f
 	return cm.Data[inject.CAKey], true, nil
 }
 
-// PublishCA makes sure that namespace has the ConfigMap with the current authority. It writes only if something differs.
+// PublishCA makes sure that namespace has the ConfigMap and that it trusts the current authority. What it trusts beyond that is
+// the leader's to take away.
 func (p *Publisher) PublishCA(ctx context.Context, namespace string) error {
+	return p.publish(ctx, namespace, func(current []byte) bool { return holds(current, p.store.authority()) })
+}
+
+// publish writes the ConfigMap unless it is fine.
+func (p *Publisher) publish(ctx context.Context, namespace string, fine func(current []byte) bool) error {
 	ca := p.store.authority()
 	if ca == nil {
 		return errors.New("there is no certificate authority yet")
@@ -165,7 +172,7 @@ func (p *Publisher) PublishCA(ctx context.Context, namespace string) error {
 	if err != nil {
 		return err
 	}
-	if found && current == string(ca) {
+	if found && fine([]byte(current)) {
 		return nil
 	}
 	cm := applycorev1.ConfigMap(inject.CAConfigMap, namespace).

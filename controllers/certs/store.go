@@ -6,10 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
-// material is a certificate that has been checked, with the authority that signed it.
+// material is a certificate that has been checked, with all authorities that are to be trusted.
 type material struct {
 	cert                tls.Certificate
 	certPEM, keyPEM, ca []byte
@@ -17,16 +18,25 @@ type material struct {
 
 // store holds what is served now. It is safe for concurrent use.
 type store struct {
-	now     atomic.Pointer[material]
-	changed chan struct{} // size 1; told after each change
-	loaded  chan struct{} // closed after the first
+	now    atomic.Pointer[material]
+	loaded chan struct{} // closed after the first
+
+	mu   sync.Mutex
+	told []chan struct{} // guarded by mu; size 1 each; told after each change
 }
 
-func newStore() *store {
-	return &store{changed: make(chan struct{}, 1), loaded: make(chan struct{})}
+func newStore() *store { return &store{loaded: make(chan struct{})} }
+
+// subscribe returns a channel that is told after each change from now on.
+func (s *store) subscribe() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan struct{}, 1)
+	s.told = append(s.told, c)
+	return c
 }
 
-// load takes a certificate, its key and its authority, all PEM. What does not fit together is an error, and what was
+// load takes a certificate, its key and the authorities to be trusted, all PEM. What does not fit together is an error, and what was
 // served before stays.
 func (s *store) load(certPEM, keyPEM, ca []byte) error {
 	old := s.now.Load()
@@ -41,9 +51,10 @@ func (s *store) load(certPEM, keyPEM, ca []byte) error {
 	if old == nil {
 		close(s.loaded)
 	}
-	select {
-	case s.changed <- struct{}{}:
-	default:
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.told {
+		signal(c)
 	}
 	return nil
 }

@@ -92,14 +92,15 @@ func TestStoreKeepsTheLastGoodCertificate(t *testing.T) {
 func TestStoreTellsOfChangesOnly(t *testing.T) {
 	t.Parallel()
 	s, good := newStore(), issue(t, "a.test")
+	changed := s.subscribe()
 	for range 2 {
 		if err := s.load(good.cert, good.key, good.ca); err != nil {
 			t.Fatal(err)
 		}
 	}
-	<-s.changed
+	<-changed
 	select {
-	case <-s.changed:
+	case <-changed:
 		t.Error("told twice of one certificate")
 	default:
 	}

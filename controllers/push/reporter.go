@@ -34,9 +34,9 @@ type Reporter struct {
 	Leader Leader
 	// Replica names this replica; unique.
 	Replica string
-	// Key is the serving certificate that all replicas share.
-	Key Key
-	Log logr.Logger
+	// Peers is how replicas know each other.
+	Peers Peers
+	Log   logr.Logger
 }
 
 // Run reports until ctx is done.
@@ -64,7 +64,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 func (r *Reporter) report(ctx context.Context, address string, changed <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(r.Key.client())))
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(r.Peers.client())))
 	if err != nil {
 		return err
 	}

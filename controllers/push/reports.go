@@ -19,14 +19,14 @@ const stale = 5 * time.Second
 type reports struct {
 	reportv1.UnimplementedReportsServer
 	server *Server
-	same   func(credentials.TLSInfo) bool
+	known  func(credentials.TLSInfo) error
 }
 
 // Report takes in what another replica says of its sidecars.
 func (r *reports) Report(rpc reportv1.Reports_ReportServer) error {
 	from, _ := peer.FromContext(rpc.Context())
 	info, ok := from.AuthInfo.(credentials.TLSInfo)
-	if !ok || !r.same(info) {
+	if !ok || r.known(info) != nil {
 		return status.Error(codes.PermissionDenied, "only replicas of the controller may report")
 	}
 	first, err := rpc.Recv()

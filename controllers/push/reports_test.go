@@ -1,9 +1,11 @@
 package push_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -27,7 +29,7 @@ func TestTheLeaderHearsOfTheSidecarsOfOtherReplicas(t *testing.T) {
 	t.Parallel()
 	cert := newCertificate(t)
 	leader, other := startReplica(t, cert, nil), startReplica(t, cert, nil)
-	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Key: push.KeyOf(other.conf)}
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: other.peers}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- reporter.Run(ctx) }()
@@ -92,11 +94,36 @@ func TestOnlyReplicasMayReport(t *testing.T) {
 	}
 }
 
+// While certificates rotate, replicas have different ones for a moment.
+func TestReplicasKnowEachOtherByAuthority(t *testing.T) {
+	t.Parallel()
+	leader, other := startReplica(t, newCertificate(t), nil), startReplica(t, newCertificate(t), nil)
+	both := func(chain []*x509.Certificate) error {
+		for _, r := range []*replica{leader, other} {
+			if bytes.Equal(chain[0].Raw, r.conf.Certificates[0].Certificate[0]) {
+				return nil
+			}
+		}
+		return errors.New("unknown")
+	}
+	leader.known.Store(&both)
+	other.known.Store(&both)
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: other.peers}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	other.give(map[string]*compile.Bundle{"a": newBundle("v1", 1)})
+	other.connect(t, other.tokens.mint("a", tomorrow(), nil), "")
+	leader.until(t, "told", func(m map[string]push.Sidecar) bool { return len(m) == 1 })
+	cancel()
+	<-done
+}
+
 func TestAReplicaReportsToReplicasOnly(t *testing.T) {
 	t.Parallel()
 	impostor := startReplica(t, newCertificate(t), nil)
 	other := startReplica(t, newCertificate(t), nil)
-	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(impostor.address), Replica: "other", Key: push.KeyOf(other.conf)}
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(impostor.address), Replica: "other", Peers: other.peers}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- reporter.Run(ctx) }()

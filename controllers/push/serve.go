@@ -1,10 +1,8 @@
 package push
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"time"
 
@@ -28,54 +26,11 @@ const (
 	farewell = 2 * time.Second
 )
 
-// Key is the serving certificate that all replicas of the controller share, newest at each call.
-type Key func() (*tls.Certificate, error)
-
-// KeyOf returns the Key of a server's TLS configuration.
-func KeyOf(conf *tls.Config) Key {
-	return func() (*tls.Certificate, error) {
-		if conf.GetCertificate != nil {
-			return conf.GetCertificate(&tls.ClientHelloInfo{})
-		}
-		if len(conf.Certificates) == 0 {
-			return nil, errors.New("no serving certificate yet")
-		}
-		return &conf.Certificates[0], nil
-	}
-}
-
-// same reports whether the peer of a connection presented this very certificate; the handshake has proved that it holds
-// the private key.
-func (k Key) same(state tls.ConnectionState) bool {
-	own, err := k()
-	if err != nil || own == nil || len(own.Certificate) == 0 || len(state.PeerCertificates) == 0 {
-		return false
-	}
-	return bytes.Equal(own.Certificate[0], state.PeerCertificates[0].Raw)
-}
-
-// client is the TLS configuration for calling another replica.
-func (k Key) client() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13,
-		// The name and the issuer do not matter: VerifyConnection takes one certificate only.
-		InsecureSkipVerify: true, //nolint:gosec // see VerifyConnection
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if !k.same(state) {
-				return errors.New("the other end is no replica of this controller: it serves with another certificate")
-			}
-			return nil
-		},
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return k() },
-	}
-}
-
 // Serve serves sidecars and other replicas on lis with the certificates of conf until ctx is done. Then every stream ends,
 // and sidecars go on with what they have.
-func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config) error {
+func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, peers Peers) error {
 	conf = conf.Clone()
 	conf.ClientAuth = tls.RequestClientCert // replicas present one, sidecars none; checked where it matters
-	key := KeyOf(conf)
 	g := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(conf)),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -86,7 +41,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config) 
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	pushv1.RegisterPushServer(g, s)
-	reportv1.RegisterReportsServer(g, &reports{server: s, same: func(i credentials.TLSInfo) bool { return key.same(i.State) }})
+	reportv1.RegisterReportsServer(g, &reports{server: s, known: func(i credentials.TLSInfo) error { return peers.check(i.State) }})
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,8 +75,18 @@ type replica struct {
 	address string
 	tokens  *clusterTokens
 	conf    *tls.Config
+	peers   push.Peers
+	known   atomic.Pointer[func([]*x509.Certificate) error] // nil: nobody is
 	changed chan string
 	unknown chan string
+}
+
+// knows is the replica's Peers.Known.
+func (r *replica) knows(chain []*x509.Certificate) error {
+	if f := r.known.Load(); f != nil {
+		return (*f)(chain)
+	}
+	return errors.New("nobody is known")
 }
 
 func startReplica(t *testing.T, cert tls.Certificate, change func(*push.Config)) *replica {
@@ -84,6 +95,7 @@ func startReplica(t *testing.T, cert tls.Certificate, change func(*push.Config))
 		tokens: &clusterTokens{}, changed: make(chan string, 1000), unknown: make(chan string, 10),
 		conf: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
 	}
+	r.peers = push.Peers{Own: func() (*tls.Certificate, error) { return &cert, nil }, Known: r.knows}
 	c := push.Config{
 		Reviewer:   push.NewTokenReviewer(r.tokens),
 		Changed:    func(ns string) { r.changed <- ns },
@@ -103,7 +115,7 @@ func startReplica(t *testing.T, cert tls.Certificate, change func(*push.Config))
 	r.address = lis.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.Serve(ctx, lis, r.conf) }()
+	go func() { done <- r.Serve(ctx, lis, r.conf, r.peers) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

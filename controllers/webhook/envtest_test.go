@@ -161,7 +161,7 @@ func (c *cluster) startController(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if setup, err = certs.Setup(t.Context(), mgr, certs.Config{Namespace: system, Dir: t.TempDir()}); err != nil {
+	if setup, err = certs.Setup(mgr, certs.Config{Namespace: system}); err != nil {
 		t.Fatal(err)
 	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
