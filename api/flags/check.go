@@ -15,7 +15,9 @@ func (v *Values) Check() []Problem {
 	c.oneOf("log-level", v.LogLevel)
 	c.oneOf("log-format", v.LogFormat)
 	v.TrustForwarded = c.networks("trust-forwarded", v.trust)
-	v.AppAddress = c.address("app-address", v.address)
+	if v.address != "" {
+		v.AppAddress = c.address("app-address", v.address)
+	}
 	for _, n := range []struct {
 		flag               string
 		value, least, most int

@@ -22,18 +22,28 @@ import (
 
 // prober runs the app's own probes as a kubelet does: what the app is sent is what the kubelet would send it.
 type prober struct {
-	// app is where the app listens.
+	// app is where the app is reached.
 	app netip.Addr
 	// pod is the address that the kubelet asked us at, which it would name the app by; agent is what it calls itself.
 	pod, agent string
 }
 
 // proberFor returns what runs a probe that r asks for. Who asks is not known, so that of what r says only a name of a
-// kubelet counts, and the address is that of our end of the connection.
+// kubelet counts, and the address is that of our end of the connection: there the app is asked too, unless app says where.
 func proberFor(r *http.Request, app netip.Addr) prober {
-	p := prober{app: app, pod: app.String(), agent: "kube-probe/bearerguard"}
+	p := prober{app: app, agent: "kube-probe/bearerguard"}
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-		p.pod = local.AddrPort().Addr().Unmap().WithZone("").String()
+		address := local.AddrPort().Addr().Unmap()
+		p.pod = address.WithZone("").String()
+		if !app.IsValid() {
+			p.app = address
+		}
+	}
+	if !p.app.IsValid() {
+		p.app = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if p.pod == "" {
+		p.pod = p.app.String()
 	}
 	if agent := r.UserAgent(); strings.HasPrefix(agent, "kube-probe/") && len(agent) <= 64 {
 		p.agent = agent

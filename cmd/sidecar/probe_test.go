@@ -191,13 +191,22 @@ func TestWhoAsksForAProbe(t *testing.T) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	for name, tc := range map[string]struct {
 		agent string
+		app   netip.Addr
 		local net.Addr
 		want  prober
 	}{
-		"a kubelet, at the pod's address":    {"kube-probe/1.35", &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 15081}, prober{loopback, "10.1.2.3", "kube-probe/1.35"}},
-		"a kubelet, at its IPv6 address":     {"kube-probe/1.35", &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 15081}, prober{loopback, "2001:db8::7", "kube-probe/1.35"}},
-		"somebody else":                      {"curl/8", &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 15081}, prober{loopback, "10.1.2.3", "kube-probe/bearerguard"}},
-		"somebody else who has much to tell": {"kube-probe/" + strings.Repeat("x", 64), nil, prober{loopback, "127.0.0.1", "kube-probe/bearerguard"}},
+		"a kubelet, where nothing says where the app is": {
+			"kube-probe/1.35", netip.Addr{}, &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 15081},
+			prober{netip.MustParseAddr("10.1.2.3"), "10.1.2.3", "kube-probe/1.35"},
+		},
+		"a kubelet, at an IPv6 address, where nothing says where the app is": {
+			"kube-probe/1.35", netip.Addr{}, &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 15081},
+			prober{netip.MustParseAddr("2001:db8::7"), "2001:db8::7", "kube-probe/1.35"},
+		},
+		"a kubelet, at the pod's address":    {"kube-probe/1.35", loopback, &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 15081}, prober{loopback, "10.1.2.3", "kube-probe/1.35"}},
+		"a kubelet, at its IPv6 address":     {"kube-probe/1.35", loopback, &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 15081}, prober{loopback, "2001:db8::7", "kube-probe/1.35"}},
+		"somebody else":                      {"curl/8", loopback, &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 15081}, prober{loopback, "10.1.2.3", "kube-probe/bearerguard"}},
+		"somebody else who has much to tell": {"kube-probe/" + strings.Repeat("x", 64), loopback, nil, prober{loopback, "127.0.0.1", "kube-probe/bearerguard"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +216,7 @@ func TestWhoAsksForAProbe(t *testing.T) {
 			}
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://evil.example/probe/app/liveness", http.NoBody)
 			r.Header.Set("User-Agent", tc.agent)
-			if got := proberFor(r, loopback); got != tc.want {
+			if got := proberFor(r, tc.app); got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
 		})

@@ -53,9 +53,12 @@ func Annotated() []Annotation {
 		{Name: v1alpha1.AnnotationTLSClientCA, Value: "a Secret with `ca.crt`: with `tls-cert`, ask clients for a certificate of this authority; empty: nothing is asked", Default: "none"},
 	}
 	special := map[string]Annotation{
-		"app-address": {Value: "where the app listens: `127.0.0.1`, `::1`, or `pod-ip`: the pod's own address", Default: "`127.0.0.1`"},
-		"drain-wait":  {Value: "time to go on taking requests once the pod is told to stop: whole seconds such as `5s`; `0s`: none; see [rollouts](rollouts.md)", Default: "`5s`, or what fits into half of the pod's grace period; `0s` in pods of Jobs"},
-		"log-level":   {Value: "error, info or debug", Default: "the chart's `logLevel`"},
+		"app-address": {
+			Value:   "where the app is reached: `127.0.0.1`, `::1`, or `pod-ip`: the pod's own address; empty: the default",
+			Default: "with `redirect` the address that the client dialled, with `ports` `127.0.0.1`",
+		},
+		"drain-wait": {Value: "time to go on taking requests once the pod is told to stop: whole seconds such as `5s`; `0s`: none; see [rollouts](rollouts.md)", Default: "`5s`, or what fits into half of the pod's grace period; `0s` in pods of Jobs"},
+		"log-level":  {Value: "error, info or debug", Default: "the chart's `logLevel`"},
 	}
 	for _, f := range flags.All() {
 		a := Annotation{Value: f.Usage, Default: "none"}

@@ -58,7 +58,7 @@ func (s *settings) setFlag(p place, name, value string) error {
 			return refuse(field, "the name of a Secret in the pod's namespace", "%q is not a name", value)
 		}
 	case appAddress:
-		if !slices.Contains([]string{"127.0.0.1", "::1", podIP}, value) {
+		if value != "" && !slices.Contains([]string{"127.0.0.1", "::1", podIP}, value) {
 			return refuse(field, "127.0.0.1, ::1 or "+podIP, "%q is none of these", value)
 		}
 	case drainWaitName:
@@ -130,7 +130,7 @@ func (s *settings) flagArgs() []string {
 	for _, f := range flags.All() {
 		at, ok := s.said[f.Name]
 		switch {
-		case !ok, f.Name == drainWaitName, f.Name == appAddress && at.value == podIP,
+		case !ok, f.Name == drainWaitName, f.Name == appAddress && (at.value == podIP || at.value == ""),
 			f.Name == tlsPermissive && s.said[tlsCert].value == "":
 		case f.Type == "bool":
 			args = append(args, "--"+f.Name+"="+at.value)

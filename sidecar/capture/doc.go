@@ -4,7 +4,8 @@
 // pod's network namespace that redirects every inbound TCP connection, whatever its port, to the sidecar's port; so the
 // pod's address and its undeclared ports are no way around the guard. Left alone are
 //
-//   - connections that come in over loopback: the sidecar's own to the app, and containers of the pod among themselves;
+//   - connections that come in over loopback: the sidecar's own to the app, whatever address of the pod it dials, and
+//     containers of the pod among themselves;
 //   - connections to the sidecar's port itself and to the excluded ports.
 //
 // The sidecar needs no capability: OriginalDst reads the address that the client dialled from the socket.

@@ -44,7 +44,8 @@ type Config struct {
 	LogSubjects   bool
 	// AppProtocol is what requests of HTTP/2 clients go to the app in.
 	AppProtocol proxy.AppProtocol
-	// AppAddress is where the app listens, but for --upstream.
+	// AppAddress is where the app is reached, but for --upstream; not valid: at the address that the client, or the kubelet,
+	// dialled.
 	AppAddress netip.Addr
 	// Limits bound what clients may use.
 	Limits proxy.Limits
@@ -92,8 +93,8 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringSliceVar(&r.listen, "listen", nil, "address to take requests on, host:port or :port; repeatable")
 	fs.StringVar(&r.upstream, "upstream", "", "the app behind --listen, such as http://127.0.0.1:9000")
-	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to --app-address on the other; repeatable")
-	fs.BoolVar(&r.redirect, "redirect", false, "forward to --app-address on the port that the client dialled, as sidecar capture redirects it")
+	fs.StringSliceVar(&r.maps, "map", nil, "listen:app, two ports: take requests on one, forward to the app on the other; repeatable")
+	fs.BoolVar(&r.redirect, "redirect", false, "forward to the address and port that the client dialled, as sidecar capture redirects it; --app-address takes the address's place")
 	fs.StringVar(&r.c.Dir, "policies", "", "standalone: folder with AuthPolicy, TokenRevocation, Secret and ConfigMap YAML")
 	fs.StringSliceVar(&r.labels, "labels", nil, "standalone: the workload's labels, k=v,...; default: every policy applies")
 	fs.StringVar(&r.c.Namespace, "namespace", "default", "standalone: namespace of objects that name none")
@@ -139,6 +140,9 @@ func (r *raw) config() (Config, error) {
 		problems = append(problems, &p)
 	}
 	c.take(&r.v)
+	if !r.redirect && !c.AppAddress.IsValid() {
+		c.AppAddress = loopback
+	}
 	c.Listen = r.sockets(fail)
 	c.Labels = parseLabels(r.labels, fail)
 	var bad []string

@@ -35,8 +35,7 @@ func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	standalone := []string{"--policies", dir, "--listen", ":8080", "--upstream", "http://127.0.0.1:9000"}
 	pushed := []string{"--push", "push.bearerguard-system.svc:8443", "--redirect", "--listen", ":15080"}
-	loopback := netip.MustParseAddr("127.0.0.1")
-	app := []proxy.Listen{{Address: ":8080", Upstream: "http://127.0.0.1:9000", AppAddress: loopback}}
+	app := []proxy.Listen{{Address: ":8080", Upstream: "http://127.0.0.1:9000"}}
 	tests := map[string]struct {
 		args []string
 		env  map[string]string
@@ -59,7 +58,7 @@ func TestConfig(t *testing.T) {
 			want: Config{Listen: app, Dir: dir, Namespace: "default", Admin: ":2"},
 		},
 		"pushed, redirected": {args: pushed, want: Config{
-			Listen: []proxy.Listen{{Address: ":15080", Redirect: true, AppAddress: loopback}}, Namespace: "default", Admin: "127.0.0.1:15081",
+			Listen: []proxy.Listen{{Address: ":15080", Redirect: true}}, Namespace: "default", Admin: "127.0.0.1:15081",
 			Push: Push{Address: "push.bearerguard-system.svc:8443", CAFile: "/var/run/bearerguard/ca.crt", TokenFile: "/var/run/bearerguard/token"},
 		}},
 		"pushed, redirected to an app on another address": {args: append([]string{"--app-address", "2001:db8::7"}, pushed...), want: Config{
@@ -94,6 +93,14 @@ func TestConfig(t *testing.T) {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}
 		})
+	}
+	for name, want := range map[string]string{
+		"pushed, redirected": "invalid IP", "pushed, redirected to an app on another address": "2001:db8::7",
+		"pairs of ports": "127.0.0.1", "pairs of ports, the app's address by the environment": "::1",
+	} {
+		if got, err := parse(tests[name].args, tests[name].env); err != nil || got.AppAddress.String() != want {
+			t.Errorf("%s: probes are sent to %s (%v), want %s", name, got.AppAddress, err, want)
+		}
 	}
 	got, err := parse(tests["standalone with labels and nets"].args, map[string]string{"BEARERGUARD_IDLE_TIMEOUT": "1m", "BEARERGUARD_APP_PROTOCOL": "h2c"})
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
+// loopback is where an app behind --map listens, unless --app-address says otherwise.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // sockets puts --listen, --upstream, --redirect and --map together.
 func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
 	var out []proxy.Listen
@@ -28,18 +31,22 @@ func (r *raw) sockets(fail func(string, string, ...any)) []proxy.Listen {
 		fail("upstream", "give exactly one of --upstream URL and --redirect with --listen")
 	case r.upstream != "":
 		checkUpstream(r.upstream, fail)
-		if r.v.AppAddress != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		if r.v.AppAddress.IsValid() {
 			fail("app-address", "is given together with --upstream, which says where the app is; want one of the two")
 		}
 	}
+	app := r.v.AppAddress
+	if !app.IsValid() {
+		app = loopback
+	}
 	for _, pair := range r.maps {
-		listen, app, ok := ports(pair)
+		listen, port, ok := ports(pair)
 		if !ok {
 			fail("map", "%q is no pair of ports; want listen:app such as 8080:18080", pair)
 			continue
 		}
 		out = append(out, proxy.Listen{
-			Address: fmt.Sprintf(":%d", listen), Upstream: "http://" + netip.AddrPortFrom(r.v.AppAddress, app).String(), Port: int(listen),
+			Address: fmt.Sprintf(":%d", listen), Upstream: "http://" + netip.AddrPortFrom(app, port).String(), Port: int(listen),
 		})
 	}
 	return out

@@ -59,9 +59,10 @@ type Listen struct {
 	Address string
 	// Upstream is where requests go: an http or https URL without path, query or user. Empty with Redirect.
 	Upstream string
-	// Redirect sends requests to AppAddress at the port that the client dialled, as package capture redirected it.
+	// Redirect sends requests to the address and port that the client dialled, as package capture redirected it: what the
+	// app does not listen on stays out of reach.
 	Redirect bool
-	// AppAddress is where the app listens, for Redirect; default 127.0.0.1.
+	// AppAddress, if it is valid, takes the place of the address that the client dialled, for Redirect.
 	AppAddress netip.Addr
 	// Port is the port that rules see; 0 means the port of Address.
 	Port int

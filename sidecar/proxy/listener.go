@@ -29,6 +29,7 @@ type sockets struct {
 
 	clients    clients
 	handshakes places
+	own        ownAddresses
 }
 
 // listen opens all sockets, or none.
@@ -160,17 +161,15 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 	if slices.Contains(s.ports, int(dst.Port())) {
 		return info, fmt.Errorf("redirect: port %d is the sidecar's own", dst.Port())
 	}
-	info.Port = int(dst.Port())
-	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(listen.app(), dst.Port()).String()}
-	return info, nil
-}
-
-// app is where the app listens.
-func (l Listen) app() netip.Addr {
-	if l.AppAddress.IsValid() {
-		return l.AppAddress
+	app := listen.AppAddress
+	if !app.IsValid() {
+		if app, err = s.own.find(dst.Addr()); err != nil {
+			return info, fmt.Errorf("redirect: %w", err)
+		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	info.Port = int(dst.Port())
+	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(app, dst.Port()).String()}
+	return info, nil
 }
 
 // Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.

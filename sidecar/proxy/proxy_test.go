@@ -52,7 +52,8 @@ type guard struct {
 type recorder struct {
 	mu      sync.Mutex
 	records []telemetry.Record
-	conns   int
+	conns   int // that are open
+	came    int // all that there have been
 }
 
 func (r *recorder) Request(rec *telemetry.Record) {
@@ -65,6 +66,13 @@ func (r *recorder) Connection(delta int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.conns += delta
+	r.came += max(0, delta)
+}
+
+func (r *recorder) total() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.came
 }
 
 func (r *recorder) reasons() []string {

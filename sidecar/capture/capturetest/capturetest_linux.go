@@ -59,7 +59,7 @@ type Client struct {
 }
 
 // NewClient makes a client's namespace, with a link to the test's own: the test has 10.9.0.1 and fd09::1, the client
-// 10.9.0.2 and fd09::2.
+// 10.9.0.2 and fd09::2. The client sends what is for 10.77.0.0/24 to the test's namespace too, which has no such address.
 func NewClient(t *testing.T) *Client {
 	t.Helper()
 	c := &Client{jobs: make(chan func())}
@@ -86,6 +86,7 @@ func NewClient(t *testing.T) *Client {
 		ip(t, "link", "set", "client0", "up")
 		ip(t, "addr", "add", "10.9.0.2/24", "dev", "client0")
 		ip(t, "addr", "add", "fd09::2/64", "dev", "client0", "nodad")
+		ip(t, "route", "add", "10.77.0.0/24", "via", "10.9.0.1")
 	})
 	return c
 }
