@@ -11,10 +11,14 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=bap,categories=bearerguard
-// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
-// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Keys",type=string,JSONPath=`.status.conditions[?(@.type=="ResolvedRefs")].status`
 // +kubebuilder:printcolumn:name="Sidecars",type=string,JSONPath=`.status.sidecars.summary`
+// +kubebuilder:printcolumn:name="Missing",type=integer,JSONPath=`.status.sidecars.missing`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type AuthPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -43,7 +47,7 @@ type AuthPolicyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted, ResolvedRefs, Programmed and Ready.
+	// Conditions are Accepted, ResolvedRefs, Programmed, Guarded and Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -55,7 +59,7 @@ type AuthPolicyStatus struct {
 	// +listMapKey=name
 	Issuers []IssuerStatus `json:"issuers,omitempty"`
 
-	// Sidecars counts the sidecars of the selected pods.
+	// Sidecars counts the selected pods by what is known of their sidecars.
 	// +optional
 	Sidecars *SidecarStatus `json:"sidecars,omitempty"`
 }
@@ -79,21 +83,27 @@ type IssuerStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
-// SidecarStatus counts the sidecars of the pods that a policy selects.
+// SidecarStatus counts live pods by what is known of their sidecars. What Total counts and the others do not has not
+// acknowledged this generation yet.
 type SidecarStatus struct {
-	// Total is the number of selected pods with a connected sidecar.
+	// Total is the number of live pods that are to be guarded, with a sidecar or without.
 	// +optional
 	Total int32 `json:"total"`
 
-	// Current is how many of them use this generation of the policy.
+	// Current is how many of them have a sidecar that uses this generation.
 	// +optional
 	Current int32 `json:"current"`
 
-	// Rejecting is how many of them refused it; the cause is in the condition Programmed.
+	// Rejecting is how many of them have a sidecar that refused it; the cause is in the condition Programmed.
 	// +optional
 	Rejecting int32 `json:"rejecting"`
 
-	// Missing is the number of selected pods without a sidecar: nothing guards them.
+	// Disconnected is how many of them have a sidecar that is out of touch with the controller: it goes on with what it has,
+	// or does not run.
+	// +optional
+	Disconnected int32 `json:"disconnected"`
+
+	// Missing is how many of them have no sidecar: nothing guards them.
 	// +optional
 	Missing int32 `json:"missing"`
 

@@ -1,15 +1,20 @@
 package v1alpha1
 
-// The condition types of an AuthPolicy. All have positive polarity.
+// The condition types of an AuthPolicy. All have positive polarity. A TokenRevocation has Accepted and Programmed.
 const (
 	// ConditionAccepted: the policy is valid. False reasons: Invalid.
 	ConditionAccepted = "Accepted"
 	// ConditionResolvedRefs: every key source has been read. False reasons: KeySourceFailed.
 	ConditionResolvedRefs = "ResolvedRefs"
-	// ConditionProgrammed: every connected sidecar that the policy selects has acknowledged this generation.
-	// False reasons: Pending, Rejected, Invalid. True reasons: Programmed, NoSidecars.
+	// ConditionProgrammed: every sidecar that there is of the selected pods uses this generation. It says nothing of pods that
+	// run without a sidecar; Guarded does. True reasons: Programmed, NoSidecars, NoWorkload. False reasons: Pending, Rejected,
+	// Invalid. Unknown reasons: Disconnected.
 	ConditionProgrammed = "Programmed"
-	// ConditionReady: the three above are True. False reasons: those of the first that is not.
+	// ConditionGuarded: every selected pod carries a sidecar. True reasons: Guarded. False reasons: Unguarded. Unknown reasons:
+	// NoWorkload.
+	ConditionGuarded = "Guarded"
+	// ConditionReady: the four above are True, but that a policy which selects no pod is ready too, with reason NoWorkload. If
+	// it is not True, its status and reason are those of the first that is not.
 	ConditionReady = "Ready"
 )
 
@@ -23,14 +28,22 @@ const (
 	ReasonResolved = "Resolved"
 	// ReasonKeySourceFailed: a key source cannot be read; the message names the issuer and the cause.
 	ReasonKeySourceFailed = "KeySourceFailed"
-	// ReasonProgrammed: all connected sidecars are current.
+	// ReasonProgrammed: all sidecars are in touch with the controller and current.
 	ReasonProgrammed = "Programmed"
-	// ReasonNoSidecars: no connected sidecar is selected, so there is none to wait for.
+	// ReasonNoSidecars: pods are selected, but none of them carries a sidecar, so there is none to wait for.
 	ReasonNoSidecars = "NoSidecars"
-	// ReasonPending: some sidecars have not acknowledged yet.
+	// ReasonNoWorkload: no live pod is selected.
+	ReasonNoWorkload = "NoWorkload"
+	// ReasonPending: some sidecars have not acknowledged yet, or are still starting.
 	ReasonPending = "Pending"
 	// ReasonRejected: a sidecar refused the policy; the message has its reason.
 	ReasonRejected = "Rejected"
-	// ReasonReady: Accepted, ResolvedRefs and Programmed are True.
+	// ReasonDisconnected: a sidecar is out of touch with the controller, so that it is not known what it uses.
+	ReasonDisconnected = "Disconnected"
+	// ReasonGuarded: all selected pods carry a sidecar.
+	ReasonGuarded = "Guarded"
+	// ReasonUnguarded: selected pods run without a sidecar, so that nothing guards them; the message names the first of them.
+	ReasonUnguarded = "Unguarded"
+	// ReasonReady: Accepted, ResolvedRefs, Programmed and Guarded are True.
 	ReasonReady = "Ready"
 )

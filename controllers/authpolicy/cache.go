@@ -56,6 +56,7 @@ func slim(in any) (any, error) {
 	}
 	kept := metav1.ObjectMeta{
 		Name: p.Name, Namespace: p.Namespace, UID: p.UID, ResourceVersion: p.ResourceVersion, Labels: p.Labels,
+		CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp,
 	}
 	if release, ok := p.Annotations[v1alpha1.AnnotationInjected]; ok {
 		kept.Annotations = map[string]string{v1alpha1.AnnotationInjected: release}

@@ -285,6 +285,12 @@ type stream struct {
 
 func (r *replica) connect(t *testing.T, token string) *stream {
 	t.Helper()
+	return r.connectUntil(t.Context(), t, token)
+}
+
+// connectUntil is connect for as long as a context lasts.
+func (r *replica) connectUntil(ctx context.Context, t *testing.T, token string) *stream {
+	t.Helper()
 	leaf, err := x509.ParseCertificate(r.conf.Certificates[0].Certificate[0])
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +303,7 @@ func (r *replica) connect(t *testing.T, token string) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	rpc, err := pushv1.NewPushClient(conn).Stream(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -26,24 +26,41 @@ type recorder struct {
 	told map[string]map[string]string // guarded by mu; what was said of revocations, by namespace and name
 }
 
-// policy tells of conditions that have turned False, or are so for another cause, between two statuses.
+// policy tells of conditions that are not True any more, or not for another cause, between two statuses.
 func (r *recorder) policy(o *policyObject, previous, next v1alpha1.AuthPolicyStatus) {
 	about := &v1alpha1.AuthPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AuthPolicy"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
 	}
-	for _, kind := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionProgrammed} {
-		was, is := meta.FindStatusCondition(previous.Conditions, kind), meta.FindStatusCondition(next.Conditions, kind)
-		if is == nil || is.Status != metav1.ConditionFalse || is.Reason == v1alpha1.ReasonPending {
-			continue
-		}
-		if kind == v1alpha1.ConditionProgrammed && is.Reason == v1alpha1.ReasonInvalid {
-			continue // told of by Accepted
-		}
-		if was == nil || was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message {
+	for _, is := range next.Conditions {
+		was := meta.FindStatusCondition(previous.Conditions, is.Type)
+		if wrong(is) && (was == nil || was.Status != is.Status || was.Reason != is.Reason || worse(is, *was, previous, next)) {
 			r.warn(about, is.Reason, is.Message)
 		}
 	}
+}
+
+// wrong reports whether a condition is one to tell of: what is on its way is not, nor what another condition tells of.
+func wrong(c metav1.Condition) bool {
+	switch {
+	case c.Type == v1alpha1.ConditionReady, c.Status == metav1.ConditionTrue:
+		return false
+	case c.Type == v1alpha1.ConditionProgrammed && c.Reason == v1alpha1.ReasonInvalid:
+		return false
+	}
+	return c.Reason != v1alpha1.ReasonPending && c.Reason != v1alpha1.ReasonNoWorkload
+}
+
+// worse reports whether a condition that was not True before is so for more. Pods come and go one by one in a rollout, so those
+// that are named are no news.
+func worse(is, was metav1.Condition, previous, next v1alpha1.AuthPolicyStatus) bool {
+	switch is.Reason {
+	case v1alpha1.ReasonDisconnected:
+		return false
+	case v1alpha1.ReasonUnguarded:
+		return previous.Sidecars != nil && next.Sidecars.Missing > previous.Sidecars.Missing
+	}
+	return is.Message != was.Message
 }
 
 // revocations tells of what is wrong with revocations of a namespace.

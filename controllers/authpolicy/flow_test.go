@@ -1,6 +1,7 @@
 package authpolicy_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -74,12 +75,14 @@ func TestFromApplyToAcknowledged(t *testing.T) {
 	until(t, a, p, "one of two is current", func(p *v1alpha1.AuthPolicy) bool {
 		s := p.Status.Sidecars
 		return has(p, "Accepted", "True", "Accepted") && has(p, "ResolvedRefs", "True", "Resolved") && s != nil &&
-			has(p, "Programmed", "False", "Pending") && s.Summary == "1/2" && s.Missing == 1
+			has(p, "Programmed", "False", "Pending") && s.Summary == "1/3" && s.Missing == 1
 	})
 	_ = second.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: held}}})
 	until(t, a, p, "both are current, one of them at the other replica", func(p *v1alpha1.AuthPolicy) bool {
-		return has(p, "Programmed", "True", "Programmed") && has(p, "Ready", "True", "Ready") && p.Status.Sidecars.Summary == "2/2"
+		return has(p, "Programmed", "True", "Programmed") && p.Status.Sidecars.Summary == "2/3" &&
+			has(p, "Guarded", "False", "Unguarded") && has(p, "Ready", "False", "Unguarded")
 	})
+	untilEvent(t, a, ns, v1alpha1.ReasonUnguarded, "1 of 3 selected pods runs without a sidecar, so nothing guards them: bare")
 	if i := p.Status.Issuers; len(i) != 1 || i[0].Keys != 1 || i[0].LastFetched == nil || i[0].Message != "" {
 		t.Errorf("issuers %+v", i)
 	}
@@ -100,6 +103,41 @@ func TestFromApplyToAcknowledged(t *testing.T) {
 		return has(p, "Programmed", "False", "Rejected") && s.Current == 1 && s.Rejecting == 1
 	})
 	untilEvent(t, a, ns, v1alpha1.ReasonRejected, "too new for me")
+}
+
+func TestASidecarThatIsOutOfTouchIsNotCountedAsCurrent(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	cert := newCertificate(t)
+	leader := startReplica(t, a, cert, "")
+	other := startReplica(t, a, cert, leader.address)
+	injected := map[string]string{v1alpha1.AnnotationInjected: "dev"}
+	a.create(t, newSecret(ns))
+	p := newPolicy(ns)
+	a.create(t, p)
+	until(t, a, p, "there is no pod yet", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Programmed", "True", "NoWorkload") && has(p, "Guarded", "Unknown", "NoWorkload") && has(p, "Ready", "True", "NoWorkload")
+	})
+	pods := []*corev1.Pod{a.pod(t, ns, "a", injected), a.pod(t, ns, "b", injected)}
+	until(t, a, p, "both are starting", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Programmed", "False", "Pending") && p.Status.Sidecars.Summary == "0/2"
+	})
+	leader.connect(t, a.token(t, pods[0], push.Audience)).next(with(1))
+	ctx, cut := context.WithCancel(t.Context())
+	other.connectUntil(ctx, t, a.token(t, pods[1], push.Audience)).next(with(1))
+	until(t, a, p, "both are current", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Ready", "True", "Ready") && p.Status.Sidecars.Summary == "2/2"
+	})
+	cut()
+	until(t, a, p, "one is out of touch", func(p *v1alpha1.AuthPolicy) bool {
+		s := p.Status.Sidecars
+		return has(p, "Programmed", "Unknown", "Disconnected") && has(p, "Ready", "Unknown", "Disconnected") && s.Summary == "1/2" && s.Disconnected == 1
+	})
+	untilEvent(t, a, ns, v1alpha1.ReasonDisconnected, "does not run: b")
+	leader.connect(t, a.token(t, pods[1], push.Audience)).next(with(1))
+	until(t, a, p, "and back, at another replica", func(p *v1alpha1.AuthPolicy) bool {
+		return has(p, "Ready", "True", "Ready") && p.Status.Sidecars.Summary == "2/2" && p.Status.Sidecars.Disconnected == 0
+	})
 }
 
 func TestABrokenSecretKeepsItsLastGoodKeys(t *testing.T) {
@@ -187,7 +225,7 @@ func TestAnObjectThatOnlyTheAPIServerUnderstandsStopsNothing(t *testing.T) {
 	p := newPolicy(ns)
 	a.create(t, newSecret(ns))
 	a.create(t, p)
-	until(t, a, p, "ready beside the odd one", func(p *v1alpha1.AuthPolicy) bool { return has(p, "Ready", "True", "Ready") })
+	until(t, a, p, "ready beside the odd one", func(p *v1alpha1.AuthPolicy) bool { return has(p, "Ready", "True", "NoWorkload") })
 }
 
 func TestRealTokensOfOthersAreRefused(t *testing.T) {

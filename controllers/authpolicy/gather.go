@@ -38,7 +38,7 @@ func gather(ctx context.Context, reader client.Reader, namespace string) (compil
 	for i := range pods.Items {
 		p := &pods.Items[i]
 		s.Workloads = append(s.Workloads, compile.Workload{
-			Name: p.Name, UID: string(p.UID), Labels: p.Labels, Injected: injected(p),
+			Name: p.Name, UID: string(p.UID), Labels: p.Labels, Created: p.CreationTimestamp.Time, Injected: injected(p),
 		})
 	}
 	return s, nil

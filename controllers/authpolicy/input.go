@@ -15,33 +15,34 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/status"
 )
 
-// input brings together what is known of one policy. It is pure.
-func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]push.Sidecar) status.Input {
+// input brings together what is known of one policy. It is pure, but for what leaving says of pods.
+func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]push.Sidecar, leaving func(compile.Workload) bool) status.Input {
 	in := status.Input{Generation: o.Policy.Generation, Problem: o.Problem}
 	for _, issuer := range o.Policy.Spec.Issuers {
 		in.Issuers = append(in.Issuers, issuerOf(o.Policy.Namespace, issuer, states))
 	}
 	for _, w := range o.Selected {
-		c, connected := sidecars[w.UID]
-		switch {
-		case connected:
-			in.Sidecars = append(in.Sidecars, sidecarOf(c, o.Ref()))
-		case w.Injected:
-			in.Unheard++
-		default:
-			in.Missing++
+		c, heard := sidecars[w.UID]
+		if connected := heard && c.Lost.IsZero(); !connected && leaving(w) {
+			continue
 		}
+		in.Pods = append(in.Pods, podOf(w, c, o.Ref()))
 	}
-	slices.SortFunc(in.Sidecars, func(a, b status.Sidecar) int { return cmp.Compare(a.Pod, b.Pod) })
+	slices.SortFunc(in.Pods, func(a, b status.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return in
 }
 
-func sidecarOf(c push.Sidecar, p compile.PolicyRef) status.Sidecar {
-	s := status.Sidecar{Pod: c.Pod, Current: c.Acked.Has(p)}
-	if c.Rejected.Has(p) {
-		s.Rejected = c.Reason
+// podOf says what a pod's sidecar makes of a policy; the zero Sidecar is one that was never heard.
+func podOf(w compile.Workload, c push.Sidecar, p compile.PolicyRef) status.Pod {
+	heard := c.UID != ""
+	out := status.Pod{
+		Name: w.Name, Created: w.Created, Bare: !heard && !w.Injected,
+		Heard: heard, Lost: c.Lost, Moved: c.Moved, Current: c.Acked.Has(p),
 	}
-	return s
+	if c.Rejected.Has(p) {
+		out.Rejected = c.Reason
+	}
+	return out
 }
 
 func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.State) status.Issuer {

@@ -71,29 +71,47 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	}
 	w.events.revocations(namespace, result.Revocations)
 	states, sidecars := w.keys.States(namespace), w.push.Sidecars(namespace)
-	young := w.elected().Add(settling).Sub(w.now())
+	now := w.now()
+	young := w.elected().Add(settling).Sub(now)
+	again := now.Add(refresh)
+	if young > 0 {
+		again = now.Add(young)
+	}
 	for _, outcome := range result.Outcomes {
 		o := objects[outcome.Ref()]
 		if o == nil {
 			continue // it has changed, and is compiled again
 		}
-		in := input(outcome, states, sidecars)
-		in.Now, in.Settling, in.Previous = w.now(), young > 0, w.previous(o)
-		if err := w.write(ctx, o, in); err != nil {
+		in := input(outcome, states, sidecars, w.leaving(ctx, namespace))
+		in.Now, in.Settling, in.Previous = now, young > 0, w.previous(o)
+		next, changes := status.Compute(in)
+		if !changes.IsZero() && changes.Before(again) {
+			again = changes
+		}
+		if err := w.write(ctx, o, in.Previous, next); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
 	w.prune(namespace, objects)
-	if young > 0 {
-		return reconcile.Result{RequeueAfter: young}, nil
+	return reconcile.Result{RequeueAfter: max(again.Sub(now), time.Millisecond)}, nil
+}
+
+// leaving says of pods whose sidecar is out of touch whether they are being deleted, or are gone: their sidecar ends before
+// they do, and nothing is to be waited for. A change of that alone is no reason to compile, so it is looked up.
+func (w *writer) leaving(ctx context.Context, namespace string) func(compile.Workload) bool {
+	return func(x compile.Workload) bool {
+		pod := podMetadata()
+		err := w.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: x.Name}, pod)
+		if err != nil {
+			return apierrors.IsNotFound(err)
+		}
+		return string(pod.UID) != x.UID || pod.DeletionTimestamp != nil
 	}
-	return reconcile.Result{RequeueAfter: refresh}, nil
 }
 
 // write applies one status, if it is worth it, and tells of what is new in it.
-func (w *writer) write(ctx context.Context, o *policyObject, in status.Input) error {
-	next := status.Compute(in)
-	if !status.Changed(in.Previous, next) {
+func (w *writer) write(ctx context.Context, o *policyObject, previous, next v1alpha1.AuthPolicyStatus) error {
+	if !status.Changed(previous, next) {
 		return nil
 	}
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&next)
@@ -107,7 +125,7 @@ func (w *writer) write(ctx context.Context, o *policyObject, in status.Input) er
 	u.SetUID(o.UID)
 	err = w.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldOwner), client.ForceOwnership)
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err) && in.Generation == o.Generation:
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return nil // deleted, or made anew; whichever, it is not this object any more
 	case err != nil:
 		return fmt.Errorf("write status of policy %s/%s: %w", o.Namespace, o.Name, err)
@@ -115,7 +133,7 @@ func (w *writer) write(ctx context.Context, o *policyObject, in status.Input) er
 	w.mu.Lock()
 	w.written[string(o.UID)] = written{namespace: o.Namespace, at: w.now(), status: next}
 	w.mu.Unlock()
-	w.events.policy(o, in.Previous, next)
+	w.events.policy(o, previous, next)
 	return nil
 }
 

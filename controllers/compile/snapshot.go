@@ -52,6 +52,7 @@ type Revocation struct {
 type Workload struct {
 	Name, UID string
 	Labels    map[string]string
+	Created   time.Time
 	// Injected says that the pod was given a sidecar.
 	Injected bool
 }

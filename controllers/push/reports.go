@@ -66,7 +66,7 @@ func (in *incoming) begin() {
 		if old.over != nil {
 			old.over.Stop()
 		}
-		s.dropped(old)
+		s.dropped(old, time.Now())
 	}
 	s.replicas[in.name] = &replica{from: in, sidecars: map[string]map[string]Sidecar{}}
 }
@@ -80,19 +80,24 @@ func (in *incoming) end() {
 	if r == nil || r.from != in { // a newer stream took over, and may be over and forgotten too
 		return
 	}
+	r.ended = time.Now()
 	r.over = time.AfterFunc(stale, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.replicas[in.name] == r {
 			delete(s.replicas, in.name)
-			s.dropped(r)
+			s.dropped(r, r.ended)
 		}
 	})
 }
 
-// dropped is called with mu held.
-func (s *Server) dropped(r *replica) {
-	for namespace := range r.sidecars {
+// dropped notes that a replica was lost, and its sidecars with it. It is called with mu held.
+func (s *Server) dropped(r *replica, at time.Time) {
+	for namespace, sidecars := range r.sidecars {
+		for _, c := range sidecars {
+			c.Moved = true
+			s.lose(c, at)
+		}
 		s.config.Changed(namespace)
 	}
 }
@@ -113,6 +118,7 @@ func (in *incoming) take(m *reportv1.Change) {
 	touched := map[string]bool{}
 	for _, g := range m.GetGone() {
 		touched[g.GetNamespace()] = true
+		s.lose(r.sidecars[g.GetNamespace()][g.GetUid()], time.Now())
 		delete(r.sidecars[g.GetNamespace()], g.GetUid())
 	}
 	for _, c := range m.GetSidecars() {

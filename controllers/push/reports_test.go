@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -58,6 +59,59 @@ func TestTheLeaderHearsOfTheSidecarsOfOtherReplicas(t *testing.T) {
 		t.Error(err)
 	}
 	leader.until(t, "forgotten with its replica", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
+}
+
+// TestSidecarsThatAreLost has a sidecar that leaves, here and at another replica, and one whose replica leaves.
+func TestSidecarsThatAreLost(t *testing.T) {
+	t.Parallel()
+	cert := newCertificate(t)
+	leader, other := startReplica(t, cert, nil), startReplica(t, cert, nil)
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: other.peers}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	v1 := newBundle("v1", 1)
+	for _, r := range []*replica{leader, other} {
+		r.give(map[string]*compile.Bundle{"a": v1, "b": v1, "c": v1, "never": v1})
+	}
+	connected := func(uid string) func(map[string]push.Sidecar) bool {
+		return func(m map[string]push.Sidecar) bool {
+			return m[uid].Lost.IsZero() && m[uid].Acked.Has(v1.Ref.Policies[0])
+		}
+	}
+	lost := func(uid string, moved bool) func(map[string]push.Sidecar) bool {
+		return func(m map[string]push.Sidecar) bool {
+			c := m[uid]
+			return !c.Lost.IsZero() && c.Moved == moved && c.Pod == strings.TrimPrefix(uid, "uid-") && c.Acked.Has(v1.Ref.Policies[0])
+		}
+	}
+	open := func(r *replica, pod string) *sidecar {
+		s := r.connect(t, r.tokens.mint(pod, tomorrow(), nil), "v1")
+		leader.until(t, pod+" is connected", connected("uid-"+pod))
+		return s
+	}
+	a, b := open(leader, "a"), open(other, "b")
+	open(other, "c")
+	_ = a.rpc.CloseSend()
+	leader.until(t, "a is lost", lost("uid-a", false))
+	_ = b.rpc.CloseSend()
+	leader.until(t, "b is lost, at the other replica", lost("uid-b", false))
+	open(leader, "b") // what is connected counts
+	open(other, "a")
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	leader.until(t, "c is lost with its replica", lost("uid-c", true))
+	leader.until(t, "so is a", lost("uid-a", true))
+	if !connected("uid-b")(leader.Sidecars("shop")) {
+		t.Error("b is lost with a replica that it had left")
+	}
+	if _, ok := leader.Sidecars("shop")["uid-never"]; ok {
+		t.Error("a sidecar that was never connected is known")
+	}
+	leader.give(nil)
+	leader.until(t, "nothing is kept of pods that are gone", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
 }
 
 func TestOnlyReplicasMayReport(t *testing.T) {

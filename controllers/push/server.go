@@ -71,6 +71,7 @@ type pod struct {
 	bundle               *compile.Bundle // nil: the pod is not known yet
 	set                  time.Time       // when bundle became the newest
 	stream               *stream         // nil: not connected
+	lost                 Sidecar         // what its sidecar was when it was lost last, here or at another replica; zero: never
 }
 
 // Target is a pod and what it is to get.
@@ -140,6 +141,8 @@ func (s *Server) forget(p *pod) {
 	if p.stream == nil {
 		return
 	}
+	p.lost = p.state()
+	p.lost.Lost = time.Now()
 	p.stream = nil
 	s.changed(p.namespace)
 }

@@ -1,14 +1,19 @@
 package push
 
 import (
+	"maps"
 	"time"
 
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
-// Sidecar is the state of one connected sidecar.
+// Sidecar is the state of one sidecar that is connected, or was.
 type Sidecar struct {
 	Namespace, Pod, UID string
+	// Lost is since when it is not connected; zero: it is.
+	Lost time.Time
+	// Moved says that it was lost because the replica that it was connected to went away, not the sidecar.
+	Moved bool
 	// Acked is what the sidecar uses; nil if nothing yet.
 	Acked *compile.Ref
 	// Rejected is what it refused after that, and Reason why; nil if nothing.
@@ -21,17 +26,25 @@ type replica struct {
 	from     *incoming // the newest stream
 	sidecars map[string]map[string]Sidecar
 	over     *time.Timer // forgets the replica after its stream has ended
+	ended    time.Time   // when that was
 }
 
-// Sidecars returns the connected sidecars of a namespace by the UIDs of their pods, those of other replicas included as
-// far as they report here.
+// Sidecars returns the sidecars of a namespace by the UIDs of their pods: those that are connected, to other replicas too as far
+// as these report here, and those that were and whose pods are still there.
 func (s *Server) Sidecars(namespace string) map[string]Sidecar {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]Sidecar{}
-	for _, r := range s.replicas {
-		for uid, c := range r.sidecars[namespace] {
-			out[uid] = c
+	for uid, p := range s.namespaces[namespace] {
+		if !p.lost.Lost.IsZero() {
+			out[uid] = p.lost
+		}
+	}
+	for _, over := range []bool{true, false} { // what a replica that is there says holds
+		for _, r := range s.replicas {
+			if (r.over != nil) == over {
+				maps.Copy(out, r.sidecars[namespace])
+			}
 		}
 	}
 	for uid, p := range s.namespaces[namespace] {
@@ -40,6 +53,16 @@ func (s *Server) Sidecars(namespace string) map[string]Sidecar {
 		}
 	}
 	return out
+}
+
+// lose notes that a sidecar of another replica is not connected to it any more. It is called with mu held.
+func (s *Server) lose(c Sidecar, at time.Time) {
+	p := s.namespaces[c.Namespace][c.UID]
+	if p == nil || p.bundle == nil || c.UID == "" {
+		return // its pod is gone, or not known yet
+	}
+	c.Lost = at
+	p.lost = c
 }
 
 // state is called with mu held.

@@ -1,6 +1,6 @@
-// Package status turns what is known of a policy into its status: pure, values in and values out.
+// Package status turns what is known of a policy or a revocation into its status: pure, values in and values out.
 //
-// Conditions follow the Kubernetes API conventions: positive polarity, always all four, observedGeneration set, and
+// Conditions follow the Kubernetes API conventions: positive polarity, always all of them, observedGeneration set, and
 // lastTransitionTime kept unless the status flips.
 package status
 
@@ -22,12 +22,8 @@ type Input struct {
 	// Problem says why the policy is not in force as written; nil if it is.
 	Problem error
 	Issuers []Issuer
-	// Sidecars are the connected sidecars of the selected pods.
-	Sidecars []Sidecar
-	// Missing counts the selected pods without a sidecar.
-	Missing int
-	// Unheard counts the selected pods that were given a sidecar which is not connected.
-	Unheard int
+	// Pods are the live pods that the policy selects, sorted by name.
+	Pods []Pod
 	// Settling says that this controller has led for so short a time that sidecars may be connected and not be known.
 	Settling bool
 	// Previous is the status as it stands.
@@ -47,44 +43,35 @@ type Issuer struct {
 	Note string
 }
 
-// Sidecar is what is known of one connected sidecar.
-type Sidecar struct {
-	Pod string
-	// Current says that this generation of the policy is in use.
-	Current bool
-	// Rejected is why the sidecar refused this generation or, if Current, something after it; empty if it did not.
-	Rejected string
-}
-
 // refreshed is how far lastFetched may lie behind before that alone is worth a write.
 const refreshed = time.Hour
 
-// maxMessage bounds a condition's message, in bytes; the API takes 32 KiB.
-const maxMessage = 4096
-
-// Compute returns the status that fits the input.
-func Compute(in Input) v1alpha1.AuthPolicyStatus {
-	out := v1alpha1.AuthPolicyStatus{ObservedGeneration: in.Generation, Sidecars: count(in)}
+// Compute returns the status that fits the input, and when it changes by time alone; zero: never.
+func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
+	pods := count(in.Pods, in.Now, in.Settling)
+	out := v1alpha1.AuthPolicyStatus{ObservedGeneration: in.Generation, Sidecars: pods.counted(in.was())}
 	for _, i := range in.Issuers {
 		out.Issuers = append(out.Issuers, issuer(i))
 	}
 	out.Conditions = append(out.Conditions, in.Previous.DeepCopy().Conditions...)
-	ready := outcome{metav1.ConditionTrue, v1alpha1.ReasonReady, "the policy is accepted, its keys are there and every connected sidecar uses it"}
-	for _, c := range []struct {
-		kind string
-		is   outcome
-	}{
-		{v1alpha1.ConditionAccepted, accepted(in)},
+	parts := []condition{
+		{v1alpha1.ConditionAccepted, accepted(in.Problem, "policy")},
 		{v1alpha1.ConditionResolvedRefs, resolved(in)},
-		{v1alpha1.ConditionProgrammed, programmed(in)},
-	} {
-		set(&out.Conditions, c.kind, c.is, in)
-		if c.is.status != metav1.ConditionTrue && ready.status == metav1.ConditionTrue {
-			ready = c.is
-		}
+		{v1alpha1.ConditionProgrammed, programmed(in, pods)},
+		{v1alpha1.ConditionGuarded, guarded(pods)},
 	}
-	set(&out.Conditions, v1alpha1.ConditionReady, ready, in)
-	return out
+	for _, c := range append(parts, condition{v1alpha1.ConditionReady, ready(parts, pods)}) {
+		c.set(&out.Conditions, in.Generation, in.Now)
+	}
+	return out, pods.next
+}
+
+// was is what the leader before counted of this generation, or nil.
+func (in Input) was() *v1alpha1.SidecarStatus {
+	if in.Previous.ObservedGeneration != in.Generation {
+		return nil
+	}
+	return in.Previous.Sidecars
 }
 
 // outcome is a condition without its type and times.
@@ -93,18 +80,24 @@ type outcome struct {
 	reason, message string
 }
 
-func set(conditions *[]metav1.Condition, kind string, o outcome, in Input) {
+// condition is one without its times.
+type condition struct {
+	kind string
+	is   outcome
+}
+
+func (c condition) set(conditions *[]metav1.Condition, generation int64, now time.Time) {
 	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: kind, Status: o.status, Reason: o.reason, Message: clip(o.message),
-		ObservedGeneration: in.Generation, LastTransitionTime: metav1.NewTime(in.Now),
+		Type: c.kind, Status: c.is.status, Reason: c.is.reason, Message: clip(c.is.message),
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 	})
 }
 
-func accepted(in Input) outcome {
-	if in.Problem != nil {
-		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, in.Problem.Error()}
+func accepted(problem error, noun string) outcome {
+	if problem != nil {
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, problem.Error()}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the policy is valid"}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the " + noun + " is valid"}
 }
 
 func resolved(in Input) outcome {
@@ -132,71 +125,51 @@ func stand(i Issuer) string {
 	return "its tokens are answered 503 until there are keys"
 }
 
-func programmed(in Input) outcome {
-	current, rejecting, first := 0, 0, Sidecar{}
-	for _, s := range in.Sidecars {
-		switch {
-		case s.Current:
-			current++
-		case s.Rejected != "":
-			if rejecting++; rejecting == 1 {
-				first = s
-			}
-		}
-	}
-	total := len(in.Sidecars)
-	switch {
-	case in.Problem != nil:
+func programmed(in Input, pods tally) outcome {
+	if in.Problem != nil {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, "the policy is not accepted, so sidecars enforce a stand-in that allows nothing in its place"}
-	case rejecting > 0:
-		m := fmt.Sprintf("the sidecar of pod %s refused it: %s", first.Pod, first.Rejected)
-		return outcome{metav1.ConditionFalse, v1alpha1.ReasonRejected, m + more(rejecting-1, "sidecar", "refuses it", "refuse it")}
-	case current < total:
-		return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, fmt.Sprintf("%d of %d connected sidecars use this generation", current, total)}
-	case in.Settling && in.Unheard > 0:
-		return settling(in)
-	case total == 0:
-		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoSidecars, "no connected sidecar is selected" + but(in)}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("all %d connected sidecars use this generation", total) + but(in)}
+	return reach{in.Generation, pods, in.Previous.Conditions, "the selector matches no live pod"}.programmed()
 }
 
-// but says which sidecars may be behind all the same: those that are not heard of, and those that use this generation and
-// have refused what came after it, such as other keys or revocations.
-func but(in Input) string {
-	text := ""
-	if in.Unheard > 0 {
-		text = fmt.Sprintf("; sidecars that are not connected and go on with what they have: %d", in.Unheard)
+// guarded says whether every selected pod carries a sidecar. Of none nothing can be said: that would be True of any selector
+// with a mistake in it.
+func guarded(t tally) outcome {
+	switch {
+	case t.total == 0:
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, "the selector matches no live pod"}
+	case t.counts[bare] > 0:
+		m := of(t.counts[bare], t.total, "selected pod", "runs", "run") + " without a sidecar, so nothing guards them: " + t.list(bare)
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonUnguarded, m}
 	}
-	for _, s := range in.Sidecars {
-		if s.Current && s.Rejected != "" {
-			return text + fmt.Sprintf("; the sidecar of pod %s has refused newer keys, revocations or policies beside it: %s", s.Pod, s.Rejected)
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total)}
+}
+
+func carries(n int) string {
+	if n == 1 {
+		return " carries a sidecar"
+	}
+	return " carry a sidecar"
+}
+
+// ready is the first of the conditions that is False, else the first that is Unknown, but that a policy may come before its pods.
+func ready(parts []condition, pods tally) outcome {
+	out := outcome{metav1.ConditionTrue, v1alpha1.ReasonReady, "the policy is accepted, its keys are there, every selected pod carries a sidecar, and all of these use it"}
+	if pods.total == 0 {
+		out = outcome{
+			metav1.ConditionTrue, v1alpha1.ReasonNoWorkload,
+			"the policy is accepted and its keys are there, but its selector matches no live pod: it guards nothing yet",
 		}
 	}
-	return text
-}
-
-// settling keeps what the leader before said of this generation until sidecars have had the time to be heard of.
-func settling(in Input) outcome {
-	c := meta.FindStatusCondition(in.Previous.Conditions, v1alpha1.ConditionProgrammed)
-	if c != nil && c.ObservedGeneration == in.Generation {
-		return outcome{c.Status, c.Reason, c.Message}
-	}
-	return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, fmt.Sprintf("%d sidecars have not been heard of yet", in.Unheard)}
-}
-
-func count(in Input) *v1alpha1.SidecarStatus {
-	s := &v1alpha1.SidecarStatus{Total: int32(len(in.Sidecars)), Missing: int32(in.Missing)} //nolint:gosec // counts of pods
-	for _, x := range in.Sidecars {
+	for _, c := range parts {
 		switch {
-		case x.Current:
-			s.Current++
-		case x.Rejected != "":
-			s.Rejecting++
+		case c.is.status == metav1.ConditionFalse:
+			return c.is
+		case c.is.status == metav1.ConditionUnknown && c.is.reason != v1alpha1.ReasonNoWorkload && out.status == metav1.ConditionTrue:
+			out = c.is
 		}
 	}
-	s.Summary = fmt.Sprintf("%d/%d", s.Current, s.Total)
-	return s
+	return out
 }
 
 func issuer(i Issuer) v1alpha1.IssuerStatus {
@@ -210,26 +183,4 @@ func issuer(i Issuer) v1alpha1.IssuerStatus {
 		s.LastFetched = &t
 	}
 	return s
-}
-
-func more(n int, noun, one, many string) string {
-	switch n {
-	case 0:
-		return ""
-	case 1:
-		return fmt.Sprintf(" (1 more %s %s)", noun, one)
-	}
-	return fmt.Sprintf(" (%d more %ss %s)", n, noun, many)
-}
-
-func clip(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	const tail = " ..."
-	cut := maxMessage - len(tail)
-	for cut > 0 && s[cut]&0xC0 == 0x80 { // not in the middle of a character
-		cut--
-	}
-	return s[:cut] + tail
 }

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ var start = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // line is the conditions of a status, as "Type=Status/Reason" each.
 func line(s v1alpha1.AuthPolicyStatus) string {
 	var out []string
-	for _, kind := range []string{"Accepted", "ResolvedRefs", "Programmed", "Ready"} {
+	for _, kind := range []string{"Accepted", "ResolvedRefs", "Programmed", "Guarded", "Ready"} {
 		c := meta.FindStatusCondition(s.Conditions, kind)
 		if c == nil {
 			out = append(out, kind+" is missing")
@@ -30,64 +31,153 @@ func line(s v1alpha1.AuthPolicyStatus) string {
 	return strings.Join(out, " ")
 }
 
+// counts are those of a status: total current rejecting disconnected missing.
+func counts(s v1alpha1.AuthPolicyStatus) string {
+	c := s.Sidecars
+	return fmt.Sprint(c.Total, c.Current, c.Rejecting, c.Disconnected, c.Missing, " ", c.Summary)
+}
+
+const fine = "Accepted=True/Accepted ResolvedRefs=True/Resolved "
+
+// The pods of the tests; all were created long ago.
+var (
+	current  = status.Pod{Name: "a", Heard: true, Current: true}
+	behind   = status.Pod{Name: "b", Heard: true}
+	refusing = status.Pod{Name: "c", Heard: true, Rejected: "too new"}
+	unheard  = status.Pod{Name: "d"}
+	bare     = status.Pod{Name: "e", Bare: true}
+)
+
+// lost is a current sidecar that was lost some time ago.
+func lost(ago time.Duration) status.Pod {
+	p := current
+	p.Name, p.Lost = "l", start.Add(-ago)
+	return p
+}
+
+func moved(ago time.Duration) status.Pod {
+	p := lost(ago)
+	p.Moved = true
+	return p
+}
+
+func created(ago time.Duration) status.Pod {
+	p := unheard
+	p.Created = start.Add(-ago)
+	return p
+}
+
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	current, old := status.Sidecar{Pod: "a", Current: true}, status.Sidecar{Pod: "b"}
-	refused := status.Sidecar{Pod: "c", Rejected: "too new"}
-	programmed := v1alpha1.AuthPolicyStatus{Conditions: []metav1.Condition{
-		{Type: "Programmed", Status: "True", Reason: "Programmed", ObservedGeneration: 2},
-	}}
+	was := func(status metav1.ConditionStatus, reason string, c v1alpha1.SidecarStatus) v1alpha1.AuthPolicyStatus {
+		return v1alpha1.AuthPolicyStatus{ObservedGeneration: 2, Sidecars: &c, Conditions: []metav1.Condition{
+			{Type: "Programmed", Status: status, Reason: reason, ObservedGeneration: 2},
+		}}
+	}
+	pods := func(p ...status.Pod) status.Input { return status.Input{Pods: p} }
+	const away = "1 of 2 sidecars is out of touch with the controller, and goes on with what it has or does not run: "
 	cases := map[string]struct {
-		in      status.Input
-		want    string
-		summary string
-		says    string // part of a message
+		in     status.Input
+		want   string
+		counts string
+		says   string // part of a message
 	}{
-		"without sidecars there is none to wait for": {
-			status.Input{}, "Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/NoSidecars Ready=True/Ready", "0/0", "",
+		"a policy may come before its pods": {
+			pods(), fine + "Programmed=True/NoWorkload Guarded=Unknown/NoWorkload Ready=True/NoWorkload", "0 0 0 0 0 0/0",
+			"its selector matches no live pod: it guards nothing yet",
 		},
 		"all sidecars are current": {
-			status.Input{Sidecars: []status.Sidecar{current, current}},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "2/2", "all 2",
+			pods(current, current), fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2",
+			"all 2 sidecars use this generation",
 		},
 		"one has not acknowledged": {
-			status.Input{Sidecars: []status.Sidecar{current, old}},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=False/Pending Ready=False/Pending", "1/2", "1 of 2",
+			pods(current, behind), fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "2 1 0 0 0 1/2",
+			"1 of 2 sidecars uses this generation; still to come: b",
 		},
 		"one refuses": {
-			status.Input{Sidecars: []status.Sidecar{current, old, refused, refused}},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=False/Rejected Ready=False/Rejected", "1/4",
-			"pod c refused it: too new (1 more sidecar refuses it)",
+			pods(current, behind, refusing, refusing), fine + "Programmed=False/Rejected Guarded=True/Guarded Ready=False/Rejected",
+			"4 1 2 0 0 1/4", "pod c refused it: too new (1 more sidecar refuses it)",
+		},
+		"one pod runs bare": {
+			pods(current, bare), fine + "Programmed=True/Programmed Guarded=False/Unguarded Ready=False/Unguarded", "2 1 0 0 1 1/2",
+			"1 of 2 selected pods runs without a sidecar, so nothing guards them: e",
+		},
+		"all pods run bare": {
+			pods(bare, bare, bare, bare, bare), fine + "Programmed=True/NoSidecars Guarded=False/Unguarded Ready=False/Unguarded",
+			"5 0 0 0 5 0/5", "5 of 5 selected pods run without a sidecar, so nothing guards them: e, e, e and 2 more",
 		},
 		"the policy does not compile": {
-			status.Input{Problem: errors.New("spec.rules[0]: bad"), Sidecars: []status.Sidecar{current}},
-			"Accepted=False/Invalid ResolvedRefs=True/Resolved Programmed=False/Invalid Ready=False/Invalid", "1/1", "spec.rules[0]: bad",
+			status.Input{Problem: errors.New("spec.rules[0]: bad"), Pods: []status.Pod{current}},
+			"Accepted=False/Invalid ResolvedRefs=True/Resolved Programmed=False/Invalid Guarded=True/Guarded Ready=False/Invalid",
+			"1 1 0 0 0 1/1", "spec.rules[0]: bad",
 		},
 		"a key source fails and there are last good keys": {
-			status.Input{Issuers: []status.Issuer{{Name: "corp", Keys: 2, Failure: "Secret corp does not exist"}}},
-			"Accepted=True/Accepted ResolvedRefs=False/KeySourceFailed Programmed=True/NoSidecars Ready=False/KeySourceFailed", "0/0",
-			"issuer corp: Secret corp does not exist; the last good keys stay in use",
+			status.Input{Pods: []status.Pod{current}, Issuers: []status.Issuer{{Name: "corp", Keys: 2, Failure: "Secret corp does not exist"}}},
+			"Accepted=True/Accepted ResolvedRefs=False/KeySourceFailed Programmed=True/Programmed Guarded=True/Guarded Ready=False/KeySourceFailed",
+			"1 1 0 0 0 1/1", "issuer corp: Secret corp does not exist; the last good keys stay in use",
+		},
+		"one is out of touch": {
+			pods(current, lost(6*time.Second)), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
+			"2 1 0 1 0 1/2", away + "l",
+		},
+		"one is reconnecting": {
+			pods(current, lost(4*time.Second)), fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2", "",
+		},
+		"one was lost with its replica and looks for another": {
+			pods(current, moved(19*time.Second)), fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2", "",
+		},
+		"one was lost with its replica and has found no other": {
+			pods(current, moved(21*time.Second)), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
+			"2 1 0 1 0 1/2", away + "l",
+		},
+		"a new pod starts": {
+			pods(current, created(50*time.Second)), fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "2 1 0 0 0 1/2",
+			"still to come: d",
+		},
+		"a pod whose sidecar never comes up": {
+			pods(current, created(time.Hour)), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
+			"2 1 0 1 0 1/2", away + "d",
+		},
+		"every sidecar crash-loops": {
+			pods(unheard, unheard, unheard), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
+			"3 0 0 3 0 0/3", "3 of 3 sidecars are out of touch",
+		},
+		"one is behind and one is out of touch": {
+			pods(behind, lost(time.Hour)), fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "2 0 0 1 0 0/2",
+			"0 of 2 sidecars use this generation; still to come: b; out of touch with the controller: l",
+		},
+		"what is False counts before what is Unknown": {
+			pods(lost(time.Hour), bare), fine + "Programmed=Unknown/Disconnected Guarded=False/Unguarded Ready=False/Unguarded",
+			"2 0 0 1 1 0/2", "",
 		},
 		"a new leader has not heard of a sidecar yet": {
-			status.Input{Unheard: 1, Settling: true},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=False/Pending Ready=False/Pending", "0/0", "",
+			status.Input{Pods: []status.Pod{unheard}, Settling: true},
+			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "1 0 0 0 0 0/1", "",
 		},
 		"a new leader keeps what the last one said of this generation": {
-			status.Input{Unheard: 1, Settling: true, Previous: programmed},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "0/0", "",
+			status.Input{
+				Pods: []status.Pod{current, unheard, unheard}, Settling: true,
+				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 3, Current: 3}),
+			},
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "3 3 0 0 0 3/3", "",
 		},
-		"a sidecar that is not connected holds up nothing later": {
-			status.Input{Unheard: 1},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/NoSidecars Ready=True/Ready", "0/0", "not connected and go on with what they have: 1",
+		"a new leader keeps what the last one said of a sidecar out of touch": {
+			status.Input{
+				Pods: []status.Pod{unheard, unheard}, Settling: true,
+				Previous: was("Unknown", "Disconnected", v1alpha1.SidecarStatus{Total: 2, Current: 1, Disconnected: 1}),
+			},
+			fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected", "2 1 0 1 0 1/2", "",
 		},
-		"one that is not connected is told of beside those that are": {
-			status.Input{Sidecars: []status.Sidecar{current}, Unheard: 2},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "1/1",
-			"all 1 connected sidecars use this generation; sidecars that are not connected and go on with what they have: 2",
+		"a new leader tells of what it knows": {
+			status.Input{
+				Pods: []status.Pod{behind, unheard}, Settling: true,
+				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 2, Current: 2}),
+			},
+			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "2 1 0 0 0 1/2", "",
 		},
 		"one uses this generation and has refused newer keys": {
-			status.Input{Sidecars: []status.Sidecar{current, {Pod: "d", Current: true, Rejected: "bad keys"}}},
-			"Accepted=True/Accepted ResolvedRefs=True/Resolved Programmed=True/Programmed Ready=True/Ready", "2/2",
+			pods(current, status.Pod{Name: "d", Heard: true, Current: true, Rejected: "bad keys"}),
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2",
 			"the sidecar of pod d has refused newer keys, revocations or policies beside it: bad keys",
 		},
 	}
@@ -95,12 +185,12 @@ func TestConditions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.in.Generation, c.in.Now = 2, start
-			got := status.Compute(c.in)
+			got, _ := status.Compute(c.in)
 			if d := cmp.Diff(c.want, line(got)); d != "" {
 				t.Error(d)
 			}
-			if got.Sidecars.Summary != c.summary {
-				t.Errorf("summary %s, want %s", got.Sidecars.Summary, c.summary)
+			if d := cmp.Diff(c.counts, counts(got)); d != "" {
+				t.Errorf("counts: %s", d)
 			}
 			said := ""
 			for _, x := range got.Conditions {
@@ -116,6 +206,26 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+func TestWhenAStatusChangesByTimeAlone(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		pods []status.Pod
+		want time.Duration // from now; 0: never
+	}{
+		"nothing is under way":                 {[]status.Pod{current, behind, bare, lost(time.Hour)}, 0},
+		"one is reconnecting":                  {[]status.Pod{current, lost(2 * time.Second)}, 3 * time.Second},
+		"one is on its way to another replica": {[]status.Pod{moved(2 * time.Second)}, 18 * time.Second},
+		"one is starting":                      {[]status.Pod{created(time.Second)}, 59 * time.Second},
+		"the first of several":                 {[]status.Pod{created(time.Second), lost(time.Second), moved(0)}, 4 * time.Second},
+	}
+	for name, c := range cases {
+		_, next := status.Compute(status.Input{Pods: c.pods, Now: start})
+		if c.want == 0 && !next.IsZero() || c.want != 0 && !next.Equal(start.Add(c.want)) {
+			t.Errorf("%s: %s, want %s later", name, next, c.want)
+		}
+	}
+}
+
 // What is left out of a set is said, whether the source can be read now or not.
 func TestNotesAreToldBesideAFailure(t *testing.T) {
 	t.Parallel()
@@ -125,7 +235,8 @@ func TestNotesAreToldBesideAFailure(t *testing.T) {
 		"is gone":                  {Failure: "is gone"},
 		"is gone; left out: key 1": {Failure: "is gone", Note: "left out: key 1"},
 	} {
-		if got := status.Compute(status.Input{Issuers: []status.Issuer{issuer}}).Issuers[0].Message; got != want {
+		s, _ := status.Compute(status.Input{Issuers: []status.Issuer{issuer}})
+		if got := s.Issuers[0].Message; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -133,9 +244,9 @@ func TestNotesAreToldBesideAFailure(t *testing.T) {
 
 func TestTransitionTimesStayUnlessTheStatusFlips(t *testing.T) {
 	t.Parallel()
-	first := status.Compute(status.Input{Generation: 1, Now: start})
-	second := status.Compute(status.Input{
-		Generation: 2, Now: start.Add(time.Minute), Previous: first, Sidecars: []status.Sidecar{{Pod: "a"}},
+	first, _ := status.Compute(status.Input{Generation: 1, Now: start})
+	second, _ := status.Compute(status.Input{
+		Generation: 2, Now: start.Add(time.Minute), Previous: first, Pods: []status.Pod{behind},
 	})
 	for kind, want := range map[string]time.Time{"Accepted": start, "Programmed": start.Add(time.Minute)} {
 		if got := meta.FindStatusCondition(second.Conditions, kind).LastTransitionTime; !got.Time.Equal(want) {
@@ -147,7 +258,7 @@ func TestTransitionTimesStayUnlessTheStatusFlips(t *testing.T) {
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	in := status.Input{Generation: 1, Now: start, Issuers: []status.Issuer{{Name: "corp", Keys: 1, Fetched: start}}}
-	was := status.Compute(in)
+	was, _ := status.Compute(in)
 	in.Previous = was
 	cases := map[string]struct {
 		change func(*status.Input)
@@ -158,7 +269,7 @@ func TestChanged(t *testing.T) {
 		"keys were read again":                   {func(i *status.Input) { i.Issuers[0].Fetched = start.Add(time.Minute) }, false},
 		"keys were read again, an hour later":    {func(i *status.Input) { i.Issuers[0].Fetched = start.Add(time.Hour) }, true},
 		"another key":                            {func(i *status.Input) { i.Issuers[0].Keys = 2 }, true},
-		"a sidecar":                              {func(i *status.Input) { i.Sidecars = []status.Sidecar{{Pod: "a"}} }, true},
+		"a sidecar":                              {func(i *status.Input) { i.Pods = []status.Pod{current} }, true},
 		"another generation with the same sense": {func(i *status.Input) { i.Generation = 2 }, true},
 	}
 	for name, c := range cases {
@@ -167,7 +278,8 @@ func TestChanged(t *testing.T) {
 			next := in
 			next.Issuers = append([]status.Issuer(nil), in.Issuers...)
 			c.change(&next)
-			if got := status.Changed(was, status.Compute(next)); got != c.want {
+			s, _ := status.Compute(next)
+			if got := status.Changed(was, s); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
@@ -176,7 +288,7 @@ func TestChanged(t *testing.T) {
 
 func TestLongMessagesAreCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
-	s := status.Compute(status.Input{Problem: errors.New(strings.Repeat("é", 5000))})
+	s, _ := status.Compute(status.Input{Problem: errors.New(strings.Repeat("é", 5000))})
 	m := meta.FindStatusCondition(s.Conditions, "Accepted").Message
 	if len(m) > 4096 || !strings.HasSuffix(m, "é ...") {
 		t.Errorf("message has %d bytes and ends in %q", len(m), m[len(m)-8:])

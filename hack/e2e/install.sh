@@ -36,4 +36,5 @@ check "the capture has NET_ADMIN alone" '"add":\["NET_ADMIN"\],"drop":\["ALL"\]'
   k get pod "$(pod_of orders metadata.name)" -o 'jsonpath={.spec.initContainers[?(@.name=="bearerguard-capture")].securityContext.capabilities}'
 check "the pods are Ready, so the app's probe passes" "^True True $" k get pods -l app=orders -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {end}'
 check "kubectl wait sees it Programmed" "condition met" k wait --for=condition=Programmed authpolicy/orders --timeout=30s
-check "kubectl get prints it" "orders +True +True +2/2" k get bap
+check "and Ready: no pod runs bare" "condition met" k wait --for=condition=Ready authpolicy/orders --timeout=30s
+check "kubectl get prints it" "orders +Enforce +True +True +2/2 +0" k get bap

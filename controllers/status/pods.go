@@ -1,0 +1,143 @@
+package status
+
+import (
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// How long a sidecar counts as it was before it counts as out of touch.
+const (
+	// starting is how long a pod may take from its creation until its sidecar is heard of for the first time.
+	starting = time.Minute
+	// reconnecting is how long a sidecar may take to open another stream: streams end by their age, and sidecars restart. A
+	// connection that is cut without a word is noticed some seconds after the cut (controllers/push), and this begins then.
+	reconnecting = 5 * time.Second
+	// moving is the same for a sidecar whose replica of the controller went away, as all do in a rollout: thousands look for another
+	// replica at once, and wait up to 15 s between two tries.
+	moving = 20 * time.Second
+)
+
+// Pod is what is known of one live pod.
+type Pod struct {
+	Name    string
+	Created time.Time
+	// Bare says that the pod carries no sidecar; what follows says nothing then.
+	Bare bool
+	// Heard says that its sidecar has been in touch with a replica since this one leads.
+	Heard bool
+	// Lost is since when a sidecar that was heard is out of touch; zero: it is connected.
+	Lost time.Time
+	// Moved says that it was lost because its replica went away, and is on its way to another.
+	Moved bool
+	// Current says that this generation is in use.
+	Current bool
+	// Rejected is why the sidecar refused this generation or, if Current, something after it; empty if it did not.
+	Rejected string
+}
+
+// state is what a pod counts as.
+type state int
+
+const (
+	disconnected state = iota
+	bare
+	current
+	rejecting
+	pending
+	unheard // may be connected and current for all that a new leader knows
+)
+
+// state returns what the pod counts as, and when that ends by time alone; zero: never.
+func (p Pod) state(now time.Time, settling bool) (state, time.Time) {
+	switch {
+	case p.Bare:
+		return bare, time.Time{}
+	case p.Heard && p.Lost.IsZero():
+		return p.said(), time.Time{}
+	case p.Heard:
+		return before(p.Lost.Add(p.patience()), now, p.said())
+	case settling:
+		return unheard, time.Time{}
+	}
+	return before(p.Created.Add(starting), now, pending)
+}
+
+func (p Pod) patience() time.Duration {
+	if p.Moved {
+		return moving
+	}
+	return reconnecting
+}
+
+// before is s until then, and disconnected after that.
+func before(then, now time.Time, s state) (state, time.Time) {
+	if now.Before(then) {
+		return s, then
+	}
+	return disconnected, time.Time{}
+}
+
+// said is what the sidecar said last.
+func (p Pod) said() state {
+	switch {
+	case p.Current:
+		return current
+	case p.Rejected != "":
+		return rejecting
+	}
+	return pending
+}
+
+// tally counts pods by their states. Pods are taken in the order of their names.
+type tally struct {
+	total   int
+	counts  [unheard + 1]int
+	names   [unheard + 1][]string // the first few
+	refused Pod                   // the first that rejects
+	behind  Pod                   // the first that is current and has refused something newer
+	next    time.Time             // when a count changes by time alone; zero: never
+}
+
+func count(pods []Pod, now time.Time, settling bool) tally {
+	t := tally{total: len(pods)}
+	for _, p := range pods {
+		s, until := p.state(now, settling)
+		t.counts[s]++
+		if len(t.names[s]) < maxNames {
+			t.names[s] = append(t.names[s], p.Name)
+		}
+		if s == rejecting && t.refused.Name == "" {
+			t.refused = p
+		}
+		if s == current && p.Rejected != "" && t.behind.Name == "" {
+			t.behind = p
+		}
+		if !until.IsZero() && (t.next.IsZero() || until.Before(t.next)) {
+			t.next = until
+		}
+	}
+	return t
+}
+
+// carrying is how many pods carry a sidecar.
+func (t tally) carrying() int { return t.total - t.counts[bare] }
+
+// list names the first pods of a state.
+func (t tally) list(s state) string { return list(t.names[s], t.counts[s]) }
+
+// counted is the tally for the API. What the leader before counted of this generation stands for sidecars that have not been
+// heard of yet.
+func (t tally) counted(was *v1alpha1.SidecarStatus) *v1alpha1.SidecarStatus {
+	now, out := t.counts[current], t.counts[disconnected]
+	if was != nil {
+		more := min(t.counts[unheard], max(0, int(was.Current)-now))
+		out += min(t.counts[unheard]-more, max(0, int(was.Disconnected)-out))
+		now += more
+	}
+	return &v1alpha1.SidecarStatus{
+		Total: int32(t.total), Current: int32(now), Rejecting: int32(t.counts[rejecting]), //nolint:gosec // counts of pods
+		Disconnected: int32(out), Missing: int32(t.counts[bare]), //nolint:gosec // counts of pods
+		Summary: summary(now, t.total),
+	}
+}

@@ -1,0 +1,77 @@
+package status
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// reach is how far one generation of an object has got.
+type reach struct {
+	generation int64
+	pods       tally
+	// previous are the conditions as they stand.
+	previous []metav1.Condition
+	// none is what to say if no pod counts.
+	none string
+}
+
+// programmed says whether every sidecar that there is uses the generation: False if one is known not to, Unknown if it is not
+// known of one.
+func (r reach) programmed() outcome {
+	t := r.pods
+	switch {
+	case t.counts[rejecting] > 0:
+		m := fmt.Sprintf("the sidecar of pod %s refused it: %s", t.refused.Name, t.refused.Rejected)
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonRejected, m + more(t.counts[rejecting]-1, "sidecar", "refuses it", "refuse it")}
+	case t.counts[pending] > 0:
+		m := of(t.counts[current], t.carrying(), "sidecar", "uses", "use") + " this generation; still to come: " + t.list(pending)
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, m + apart(t)}
+	case t.counts[disconnected] > 0:
+		m := of(t.counts[disconnected], t.carrying(), "sidecar", "is", "are") +
+			" out of touch with the controller, and goes on with what it has or does not run: " + t.list(disconnected)
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonDisconnected, m + behind(t)}
+	case t.counts[unheard] > 0:
+		return r.settling()
+	case t.total == 0:
+		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoWorkload, r.none + ", so there is no sidecar to wait for"}
+	case t.carrying() == 0:
+		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoSidecars, "no selected pod carries a sidecar, so there is none to wait for"}
+	}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, all(t.carrying(), "sidecar") + uses(t.carrying()) + behind(t)}
+}
+
+func uses(n int) string {
+	if n == 1 {
+		return " uses this generation"
+	}
+	return " use this generation"
+}
+
+// apart tells of sidecars that are out of touch where something else is wrong, too.
+func apart(t tally) string {
+	if t.counts[disconnected] == 0 {
+		return ""
+	}
+	return "; out of touch with the controller: " + t.list(disconnected)
+}
+
+// behind tells of a sidecar that uses this generation and has refused what came after it, such as other keys or revocations.
+func behind(t tally) string {
+	if t.behind.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("; the sidecar of pod %s has refused newer keys, revocations or policies beside it: %s", t.behind.Name, t.behind.Rejected)
+}
+
+// settling keeps what the leader before said of this generation until sidecars have had the time to be heard of.
+func (r reach) settling() outcome {
+	c := meta.FindStatusCondition(r.previous, v1alpha1.ConditionProgrammed)
+	if c != nil && c.ObservedGeneration == r.generation {
+		return outcome{c.Status, c.Reason, c.Message}
+	}
+	return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, "not heard of yet by this replica of the controller: " + r.pods.list(unheard)}
+}
