@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -53,7 +55,7 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	tlsConfig.set = serving.TLS
-	server, err := addRules(mgr, c)
+	server, err := addRules(ctx, mgr, c)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) mana
 }
 
 // addRules adds what turns policies into bundles and bundles into status.
-func addRules(mgr manager.Manager, c config) (*push.Server, error) {
+func addRules(ctx context.Context, mgr manager.Manager, c config) (*push.Server, error) {
 	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -125,6 +127,7 @@ func addRules(mgr manager.Manager, c config) (*push.Server, error) {
 	var server *push.Server
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
+		Namespace: c.namespace,
 		Changed: triggers.Keys.Add, Metrics: counted,
 		Checked: func(k keys.Checked) {
 			server.KeysChecked(push.Checked{KeySet: k.ID, Began: k.Began, JWKS: k.JWKS, Next: k.Next})
@@ -146,10 +149,24 @@ func addRules(mgr manager.Manager, c config) (*push.Server, error) {
 	if err := pushed.Register(metrics.Registry); err != nil {
 		return nil, err
 	}
-	if err := mgr.Add(everywhere(resolver.Run)); err != nil {
+	if err := addKeys(ctx, mgr, c, resolver); err != nil {
 		return nil, err
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers})
+}
+
+// addKeys adds the reading of keys, on every replica, and the sharing of them on the one that leads.
+func addKeys(ctx context.Context, mgr manager.Manager, c config, resolver *keys.Resolver) error {
+	log := mgr.GetLogger().WithName("keys")
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return err
+	}
+	if err := resolver.Recall(ctx); err != nil {
+		log.Info("the last good keys of other replicas cannot be read; going on without", "cause", err.Error())
+	}
+	keeper := &keys.Keeper{Resolver: resolver, Client: direct, Namespace: c.namespace, Log: log}
+	return errors.Join(mgr.Add(everywhere(resolver.Run)), mgr.Add(manager.RunnableFunc(keeper.Run)))
 }
 
 // addPush adds the service for sidecars, on every replica, and the reports to the one that leads.

@@ -6,6 +6,10 @@
 // removed from a set that is otherwise good is gone with the next read. To take keys away on purpose, remove them from the
 // set, or the issuer from the policy.
 //
+// The last good keys of what is fetched from elsewhere outlive the controller: a Keeper, on the replica that leads, writes
+// them into Secrets of the controller's namespace, and a replica that starts, or cannot fetch, takes them from there. They are
+// bound to the whole of their source, CA and all, hold public keys only, and keep the time at which they were fetched.
+//
 // Secrets and ConfigMaps are read one by one, those that policies name and no others: when they are first named and then
 // every few seconds. That needs the verb get alone; a watch would need list as well, and so the right to read every
 // Secret of the cluster. Reads are answered from the API server's cache and paced, so that ten thousand of them take longer,

@@ -82,15 +82,24 @@ type bench struct {
 	checked chan keys.Checked
 }
 
+// system is the controller's namespace.
+const system = "bearerguard-system"
+
 func start(t *testing.T) *bench {
 	t.Helper()
+	return startOn(t, &objects{secrets: map[string]map[string][]byte{}, maps: map[string]map[string]string{}})
+}
+
+// startOn starts a Resolver on a cluster that is there.
+func startOn(t *testing.T, o *objects) *bench {
+	t.Helper()
 	b := &bench{
-		objects: &objects{secrets: map[string]map[string][]byte{}, maps: map[string]map[string]string{}},
+		objects: o,
 		changed: make(chan string, 1000), checked: make(chan keys.Checked, 1000),
 	}
 	var err error
 	b.Resolver, err = keys.New(keys.Options{
-		Reader: b.objects,
+		Reader: b.objects, Namespace: system,
 		Cluster: func(context.Context) (string, []byte, error) {
 			return "https://kubernetes.default.svc", []byte(jwks("c")), nil
 		},

@@ -23,6 +23,7 @@ const (
 // Run reads Secrets and ConfigMaps again and again until ctx is done, and closes the Resolver then.
 func (r *Resolver) Run(ctx context.Context) error {
 	defer r.Close()
+	r.wait.Go(func() { r.recallWhenStarved(ctx) })
 	most := max(1, int(r.options.Poll*readsASecond/time.Second))
 	var turns rota
 	for {

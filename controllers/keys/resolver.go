@@ -19,6 +19,8 @@ type Options struct {
 	Reader client.Reader
 	// Cluster returns the issuer and the JWK Set of the cluster's own service-account tokens. Required.
 	Cluster func(context.Context) (issuer string, jwks []byte, err error)
+	// Namespace is the controller's, where replicas share the last good keys of what they fetch. Empty: they share nothing.
+	Namespace string
 	// Fetch are the operator's rules for fetching over HTTP.
 	Fetch fetch.Options
 	// Changed is called after keys of a namespace, or what is wrong with them, changed. It must not block. Default: nothing.
@@ -61,7 +63,8 @@ type Resolver struct {
 	issuer  string              // guarded by mu; the cluster's own issuer
 	closed  bool                // guarded by mu
 
-	notes map[fetch.Source][]string // guarded by mu; what there is to say of what was fetched last
+	notes  map[fetch.Source][]string // guarded by mu; what there is to say of what was fetched last
+	shared map[string]shared         // guarded by mu; what replicas have shared, by sharedID
 }
 
 // entry is one source. Its fields are guarded by Resolver.mu.
@@ -191,6 +194,8 @@ func (r *Resolver) poll() {
 		}
 		if s, ok := r.poller.Get(*e.from); ok && (s.Keys != nil || s.Err != nil) { // fetched for another already
 			r.take(e, s.Keys, s.Fetched, s.Err)
+		} else if k, ok := r.sharedFor(e); ok { // until the fetch ends
+			r.take(e, k.JWKS, k.Fetched, nil)
 		}
 	}
 }

@@ -22,6 +22,9 @@ func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	if err == nil {
 		err = vet(&e.state, data, e.source.Reading, at)
 	}
+	if k, ok := r.sharedFor(e); ok && err != nil {
+		_ = vet(&e.state, k.JWKS, e.source.Reading, k.Fetched) // else there are none, as before
+	}
 	if e.from != nil && err == nil && *e.from != cluster() {
 		e.state.Notes = r.notes[*e.from]
 	}
