@@ -181,8 +181,7 @@ func addPush(mgr manager.Manager, c config, server *push.Server, serving *certs.
 		case <-ctx.Done():
 			return nil
 		}
-		var lc net.ListenConfig
-		lis, err := lc.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(c.pushPort)))
+		lis, err := push.Listen(ctx, net.JoinHostPort("", strconv.Itoa(c.pushPort)))
 		if err != nil {
 			return fmt.Errorf("--push-port: %w", err)
 		}

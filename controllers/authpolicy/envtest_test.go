@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -226,7 +225,7 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 	if err := authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers}); err != nil {
 		t.Fatal(err)
 	}
-	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	lis, err := push.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

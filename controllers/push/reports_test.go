@@ -192,7 +192,7 @@ func TestAReplicaReportsToReplicasOnly(t *testing.T) {
 }
 
 // connectMute opens a stream and says nothing.
-func (r *replica) connectMute(t *testing.T, token string) *sidecar {
+func (r *replica) connectMute(t *testing.T, token string, dial ...grpc.DialOption) *sidecar {
 	t.Helper()
 	roots := x509.NewCertPool()
 	leaf, err := x509.ParseCertificate(r.conf.Certificates[0].Certificate[0])
@@ -200,8 +200,8 @@ func (r *replica) connectMute(t *testing.T, token string) *sidecar {
 		t.Fatal(err)
 	}
 	roots.AddCert(leaf)
-	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(credentials.NewTLS(
-		&tls.Config{RootCAs: roots, ServerName: "push.test", MinVersion: tls.VersionTLS13})))
+	conn, err := grpc.NewClient(r.address, append(dial, grpc.WithTransportCredentials(credentials.NewTLS(
+		&tls.Config{RootCAs: roots, ServerName: "push.test", MinVersion: tls.VersionTLS13})))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,7 +107,7 @@ func startReplica(t *testing.T, cert tls.Certificate, change func(*push.Config))
 	if r.Server, err = push.New(c); err != nil {
 		t.Fatal(err)
 	}
-	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	lis, err := push.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
