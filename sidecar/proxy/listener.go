@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
@@ -167,7 +168,7 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 			return info, fmt.Errorf("redirect: %w", err)
 		}
 	}
-	info.Port = int(dst.Port())
+	info.Port, info.Captured = int(dst.Port()), true
 	info.Upstream = &url.URL{Scheme: "http", Host: netip.AddrPortFrom(app, dst.Port()).String()}
 	return info, nil
 }
@@ -210,7 +211,11 @@ func (s *sockets) shakeHands(t *tls.Conn) error {
 // secured serves a connection after the handshake, which may have failed.
 func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connInfo, release func()) {
 	if err != nil {
-		s.proxy.log.V(1).Info("TLS handshake failed", "cause", err.Error())
+		cause := err.Error()
+		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+			cause = s.proxy.relay.Meet(head.NoTLS, &info)
+		}
+		s.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
 		_ = below.Close()
 		release()
 		return

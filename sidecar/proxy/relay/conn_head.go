@@ -75,6 +75,10 @@ func (c *conn) scan(b []byte, scanned int) (int, error) {
 	} else if end := head.End(b, scanned); end > 0 {
 		c.first = false
 		return end, nil
+	} else if c.first {
+		if f := head.ForeignOf(b); f != "" {
+			return 0, f
+		}
 	}
 	return 0, head.Check(b, scanned, c.relay.Limits.Head)
 }

@@ -71,6 +71,9 @@ func (x *exchange) release() {
 func (x *exchange) serve(n int) (again bool) {
 	c := x.c
 	if err := head.ParseRequest(c.in.buf.bytes()[:n], c.relay.Limits.Head, &x.req); err != nil {
+		if f := head.ForeignOf(c.in.buf.bytes()[:n]); f != "" {
+			err = f
+		}
 		return x.reject(err)
 	}
 	if l := c.relay.Limits.Target; l > 0 && len(x.req.Target) > l {

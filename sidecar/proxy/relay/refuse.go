@@ -1,22 +1,29 @@
 package relay
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
 // reject refuses a request whose head or body cannot be understood, and ends the connection.
 func (x *exchange) reject(err error) (again bool) {
 	x.req.Method, x.req.Host, x.req.Fields = nil, nil, x.req.Fields[:0]
-	reason := ReasonOf(err)
+	reason, cause := ReasonOf(err), ""
+	if f, ok := errors.AsType[head.Foreign](err); ok {
+		cause = x.c.relay.Meet(f, &x.c.info)
+	} else {
+		cause = CauseOf(reason, err)
+	}
 	if x.start.IsZero() {
 		x.start = x.c.relay.Now()
 	}
-	x.observe(&gate.Verdict{Reason: reason}, CauseOf(reason, err))
+	x.observe(&gate.Verdict{Reason: reason}, cause)
 	x.refuse(reason, nil, closeAfter)
 	x.c.linger()
 	return false

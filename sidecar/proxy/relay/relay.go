@@ -69,6 +69,8 @@ type Info struct {
 	Upstream *url.URL
 	// Secure says that the client speaks TLS.
 	Secure bool
+	// Captured says that the connection was redirected here, as all are that come to the pod but those that are excluded.
+	Captured bool
 	// Remote is the peer.
 	Remote netip.Addr
 	// ClientCert is what the verified certificate of a TLS client says; nil without one.
@@ -91,6 +93,7 @@ type Relay struct {
 	stalled  atomic.Int64           // answers that clients do not take
 	long     atomic.Int64           // long answers under way
 	upgrades upgrades
+	foreign  foreigners
 	trim     trim          // of the sweep alone
 	reads    *lot          // nil: nothing waits for reading without a goroutine
 	writes   *lot          // the same for writing
@@ -104,6 +107,7 @@ type Relay struct {
 // New returns a relay. Close must be called to end it.
 func New(c Config) *Relay {
 	r := &Relay{Config: c, conns: map[*conn]struct{}{}, http2: map[*HTTP2]struct{}{}, gone: make(chan struct{}, 1)}
+	r.foreign.log = c.Log
 	r.every = r.Limits.every()
 	r.oneCPU = runtime.GOMAXPROCS(0) == 1
 	if r.Crowd == 0 {
