@@ -87,6 +87,10 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		`podDisruptionBudget={"enabled":"y"}`: "/podDisruptionBudget/enabled",
 		`certManager={"issuerRef":"x"}`:       "/certManager/issuerRef",
 		`admissionPolicies={"action":"Off"}`:  "/admissionPolicies/action",
+
+		`enforce={"exemptServiceAccounts":["backup"]}`:        "/enforce/exemptServiceAccounts/0",
+		`enforce={"exemptServiceAccounts":["a/b'] || true"]}`: "/enforce/exemptServiceAccounts/0",
+		`enforce={"allowAnnotations":["inject"]}`:             "/enforce/allowAnnotations/0",
 	} {
 		if _, err := render(t, value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want it refused: %s", value, err, want)
@@ -169,6 +173,7 @@ func TestTheAPIServerTakesTheChart(t *testing.T) {
 		`nodeSelector={"a":"b"}`, `tolerations=[{"operator":"Exists"}]`, `clusterDomain="cluster.local"`, `serviceAccount={"annotations":{"a":"b"}}`,
 		`affinity={"podAntiAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[]}}`, `sidecar={"image":{"repository":"r","tag":"t"}}`,
 		`podDisruptionBudget={"minAvailable":"50%"}`, `admissionPolicies={"action":"Warn"}`,
+		`enforce={"exemptServiceAccounts":["shop/backup","a/b"],"allowAnnotations":["capture","exclude-ports"]}`,
 	}
 	kustomized, err := run(t, kubectl, "kustomize", "../config/default")
 	if err != nil {

@@ -37,5 +37,9 @@ const (
 // LabelInject is AnnotationInject as a label of a namespace.
 const LabelInject = AnnotationInject
 
+// LabelEnforce is "true" on a namespace whose pods are refused unless they carry the sidecar, whatever their annotations say.
+// The platform sets it: whoever may write a namespace's labels may take it off.
+const LabelEnforce = Prefix + "enforce"
+
 // LabelInjected is "true" on pods that carry a sidecar; set by the webhook.
 const LabelInjected = AnnotationInjected

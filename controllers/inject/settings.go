@@ -78,10 +78,10 @@ func parseSettings(annotations map[string]string, cfg Config) (settings, error) 
 	return s, errors.Join(s.checkCapture(annotations), s.checkTLS(), s.checkResources())
 }
 
-// CheckNamespace returns every annotation of a namespace that would have its pods refused, joined; nil if none would.
+// CheckNamespace returns every annotation and label of a namespace that would have its pods refused, joined; nil if none would.
 func CheckNamespace(ns Namespace) error {
 	s := settings{said: map[string]said{}}
-	return s.read(place{ofNamespace, ns.Name}, ns.Annotations)
+	return errors.Join(checkLabels(ns), s.read(place{ofNamespace, ns.Name}, ns.Annotations))
 }
 
 // read reads the annotations of one place.

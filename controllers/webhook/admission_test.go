@@ -76,6 +76,8 @@ func TestAdmission(t *testing.T) {
 	c.namespace(t, "disabled", map[string]string{v1alpha1.LabelInject: "disabled"})
 	c.namespace(t, "malformed", map[string]string{v1alpha1.LabelInject: "yes"})
 	c.namespace(t, "restricted", map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	c.namespace(t, "enforced", map[string]string{v1alpha1.LabelEnforce: "true", v1alpha1.LabelInject: "enabled"})
+	c.namespace(t, "strange", map[string]string{v1alpha1.LabelEnforce: "yes"})
 	c.namespace(t, "system-check", nil)
 	c.namespace(t, "dry", nil)
 	c.namespace(t, "kube-system", map[string]string{v1alpha1.LabelInject: "enabled"})
@@ -90,7 +92,9 @@ func TestAdmission(t *testing.T) {
 	t.Run("workloads keep their guard", c.guardsKept)
 	t.Run("policies", c.policies)
 	t.Run("namespaces", c.namespaces)
+	t.Run("enforced namespaces", c.enforced)
 	t.Run("without webhook configurations", c.withoutConfigurations)
+	t.Run("enforced namespaces without webhook configurations", c.enforcedWithoutConfigurations)
 }
 
 // withoutController holds that only those wait for the webhook that ask for a sidecar.
@@ -254,6 +258,16 @@ func (c *cluster) namespaces(t *testing.T) {
 	const want = `metadata.annotations[bearerguard.dev/idle-timeout] of namespace defaults: "soon" is no duration`
 	if err := c.Create(t.Context(), ns); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want it refused: %s", err, want)
+	}
+	mislabelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mislabelled", Labels: map[string]string{v1alpha1.LabelInject: "true"}}}
+	if err := c.Create(t.Context(), mislabelled); err == nil || !strings.Contains(err.Error(), `"true" is neither; want enabled or disabled`) {
+		t.Errorf("got %v, want the label refused", err)
+	}
+	c.warnings.last = nil
+	c.annotate(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "disabled"}}, `{"metadata":{"labels":{"bearerguard.dev/enforce":"true"}}}`)
+	c.annotate(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "disabled"}}, `{"metadata":{"labels":{"bearerguard.dev/enforce":null}}}`)
+	if !slices.ContainsFunc(c.warnings.last, func(w string) bool { return strings.Contains(w, "namespace disabled no longer enforces sidecars") }) {
+		t.Errorf("no warning that pods may leave the guard out: %q", c.warnings.last)
 	}
 	ns.Annotations["bearerguard.dev/idle-timeout"] = "2m"
 	if err := c.Create(t.Context(), ns); err != nil {

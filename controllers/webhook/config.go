@@ -22,6 +22,7 @@ const (
 	AuthPoliciesPath     = "/validate-authpolicies"
 	TokenRevocationsPath = "/validate-tokenrevocations"
 	NamespacesPath       = "/validate-namespaces"
+	EnforcedPodsPath     = "/validate-pods"
 )
 
 // Config is what the webhooks need. All fields are required, except Log.
@@ -68,6 +69,7 @@ func Register(s Server, c Config) error {
 		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
 		TokenRevocationsPath: (&revocationHandler{decoder: decoder}).handle,
 		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
+		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 	} {
 		s.Register(path, bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)}))
 	}

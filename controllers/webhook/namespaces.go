@@ -12,7 +12,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
-// namespaceHandler validates the defaults that namespaces have for their pods.
+// namespaceHandler validates what namespaces ask for and the defaults that they have for their pods.
 type namespaceHandler struct {
 	decoder admission.Decoder
 }
@@ -22,14 +22,19 @@ func (h *namespaceHandler) handle(_ context.Context, req admission.Request) answ
 	if err := h.decoder.Decode(req, &ns); err != nil {
 		return failed(http.StatusBadRequest, "decode namespace", err)
 	}
+	now := inject.Namespace{Name: ns.Name, Labels: ns.Labels, Annotations: ns.Annotations}
+	var warnings []string
 	if req.Operation == admissionv1.Update {
 		var old corev1.Namespace
-		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil && maps.Equal(own(old.Annotations), own(ns.Annotations)) {
-			return allowed("Unchanged", nil)
+		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil {
+			if maps.Equal(own(old.Annotations), own(ns.Annotations)) && maps.Equal(own(old.Labels), own(ns.Labels)) {
+				return allowed("Unchanged", nil)
+			}
+			warnings = inject.Opened(inject.Namespace{Name: ns.Name, Labels: old.Labels}, now)
 		}
 	}
-	if err := inject.CheckNamespace(inject.Namespace{Name: ns.Name, Annotations: ns.Annotations}); err != nil {
+	if err := inject.CheckNamespace(now); err != nil {
 		return refused(err)
 	}
-	return allowed("", nil)
+	return allowed("", warnings)
 }

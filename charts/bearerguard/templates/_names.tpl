@@ -37,3 +37,30 @@ service: {name: bearerguard-webhook, namespace: {{ .namespace }}, port: 443, pat
 {{- define "bearerguard.static" -}}
 'kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}) && request.userInfo.?groups.orValue([]).exists(g, g == 'system:nodes')
 {{- end }}
+
+{{- /* Namespaces whose pods need a guard whatever they say. A value that is not known counts as true. */ -}}
+{{- define "bearerguard.enforcedNamespaces" -}}
+{{- include "bearerguard.guardedNamespaces" . }}
+- {key: bearerguard.dev/enforce, operator: Exists}
+- {key: bearerguard.dev/enforce, operator: NotIn, values: ["false"]}
+{{- end }}
+
+{{- /* Pods that need none there: those of the service accounts that the platform names. */ -}}
+{{- define "bearerguard.exempt" -}}
+request.namespace + '/' + object.spec.?serviceAccountName.orValue('default') in [{{ range $i, $a := .Values.enforce.exemptServiceAccounts }}{{ if $i }}, {{ end }}'{{ $a }}'{{ end }}]
+{{- end }}
+
+{{- /* A container c that may change the pod's network or look into other processes. Container runtimes read names in any case, with CAP_ or without. */ -}}
+{{- define "bearerguard.powers" -}}
+c.?securityContext.?privileged.orValue(false) || c.?securityContext.?capabilities.?add.orValue([]).exists(p,
+      p.upperAscii().replace('CAP_', '') in ['ALL', 'NET_ADMIN', 'SYS_ADMIN', 'SYS_PTRACE', 'SYS_MODULE', 'BPF', 'SYS_RAWIO'])
+{{- end }}
+
+{{- /* A container c that mounts what is the sidecar's alone. */ -}}
+{{- define "bearerguard.mounts" -}}
+c.?volumeMounts.orValue([]).exists(m, m.name in ['bearerguard-identity', 'bearerguard-state', 'bearerguard-tls', 'bearerguard-client-ca'])
+{{- end }}
+
+{{- define "bearerguard.sidecarRepository" -}}
+{{ .Values.sidecar.image.repository | default .Values.image.repository }}
+{{- end }}
