@@ -74,14 +74,34 @@ type IssuerStatus struct {
 	// +optional
 	Keys int32 `json:"keys"`
 
+	// State is Current if the keys are those that the source has, Stale if the source cannot be read and the last good keys
+	// stay in use, Missing if there are none.
+	// +optional
+	State KeyState `json:"state,omitempty"`
+
 	// LastFetched is when the keys were last read with success.
 	// +optional
 	LastFetched *metav1.Time `json:"lastFetched,omitempty"`
+
+	// PodsWithoutKeys is how many connected sidecars say that they have no keys of the issuer, and so answer its tokens 503.
+	// +optional
+	PodsWithoutKeys int32 `json:"podsWithoutKeys,omitempty"`
 
 	// Message says what is wrong with the keys; empty if nothing is.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
+
+// KeyState is how the controller stands to the keys of an issuer.
+// +kubebuilder:validation:Enum=Current;Stale;Missing
+type KeyState string
+
+// The states of keys.
+const (
+	KeysCurrent KeyState = "Current"
+	KeysStale   KeyState = "Stale"
+	KeysMissing KeyState = "Missing"
+)
 
 // SidecarStatus counts live pods by what is known of their sidecars. What Total counts and the others do not has not
 // acknowledged this generation yet.

@@ -19,7 +19,9 @@ import (
 func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]push.Sidecar, leaving func(compile.Workload) bool) status.Input {
 	in := status.Input{Generation: o.Policy.Generation, Problem: o.Problem}
 	for _, issuer := range o.Policy.Spec.Issuers {
-		in.Issuers = append(in.Issuers, issuerOf(o.Policy.Namespace, issuer, states))
+		i := issuerOf(o.Policy.Namespace, issuer, states)
+		i.Without = without(o, issuer, sidecars)
+		in.Issuers = append(in.Issuers, i)
 	}
 	for _, w := range o.Selected {
 		c, heard := sidecars[w.UID]
@@ -67,6 +69,20 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	if len(decryption.Notes) > 0 {
 		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(decryption.Notes, "; "), "; ")
 	}
+	return out
+}
+
+// without names the selected pods whose connected sidecars have no keys of an issuer, to verify or to decrypt.
+func without(o compile.Outcome, issuer policy.Issuer, sidecars map[string]push.Sidecar) []string {
+	var out []string
+	verification, decryption := bundle.SourceID(o.Policy.Namespace, issuer), bundle.DecryptionID(o.Policy.Namespace, issuer)
+	for _, w := range o.Selected {
+		c := sidecars[w.UID]
+		if c.Lost.IsZero() && (c.Lacks(verification) || c.Lacks(decryption)) {
+			out = append(out, w.Name)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

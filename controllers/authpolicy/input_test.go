@@ -3,11 +3,14 @@ package authpolicy
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/status"
 )
 
@@ -40,5 +43,20 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 		if diff := cmp.Diff(tc.want, issuerOf("shop", tc.issuer, tc.states)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+func TestPodsWithoutKeys(t *testing.T) {
+	t.Parallel()
+	issuer := policy.Issuer{Name: "corp", Keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "k"}}}
+	const id = "secret:shop/corp/k as:Keys"
+	o := compile.Outcome{Policy: compile.Policy{Namespace: "shop"}, Selected: []compile.Workload{
+		{Name: "d", UID: "d"}, {Name: "c", UID: "c"}, {Name: "b", UID: "b"}, {Name: "a", UID: "a"}, {Name: "e", UID: "e"},
+	}}
+	got := without(o, issuer, map[string]push.Sidecar{
+		"a": {Lacking: "other\n" + id}, "b": {Lacking: "other"}, "c": {Lacking: id}, "d": {Lacking: id, Lost: time.Now()},
+	})
+	if diff := cmp.Diff([]string{"a", "c"}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -51,6 +51,8 @@ func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
 		s.nacked(p, c, k.Nack.GetVersion(), printable.Text(k.Nack.GetReason(), maxReason))
 	case *pushv1.ClientMessage_UnknownKey:
 		s.unknownKey(p, c, k.UnknownKey)
+	case *pushv1.ClientMessage_State:
+		s.told(p, c, k.State)
 	}
 }
 

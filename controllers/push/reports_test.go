@@ -61,6 +61,33 @@ func TestTheLeaderHearsOfTheSidecarsOfOtherReplicas(t *testing.T) {
 	leader.until(t, "forgotten with its replica", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
 }
 
+// A sidecar says which key sets it has no keys of, and the leader hears of it.
+func TestTheLeaderHearsWhichKeysSidecarsLack(t *testing.T) {
+	t.Parallel()
+	const id = "url:https://idp.example/jwks"
+	cert := newCertificate(t)
+	leader, other := startReplica(t, cert, nil), startReplica(t, cert, nil)
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: other.peers}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	result, err := compile.Compile(snapshotWithKeySet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.give(map[string]*compile.Bundle{"a": result.Bundles["uid-a"]})
+	s := other.connect(t, other.tokens.mint("a", tomorrow(), nil), "")
+	s.expect(result.Bundles["uid-a"])
+	say := func(sets ...*pushv1.HeldKeySet) {
+		s.say(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_State{State: &pushv1.State{KeySets: sets}}})
+	}
+	say(&pushv1.HeldKeySet{Id: id}, &pushv1.HeldKeySet{Id: "secret:other/stolen/k"}, &pushv1.HeldKeySet{Id: id})
+	leader.until(t, "lacks", func(m map[string]push.Sidecar) bool { return m["uid-a"].Lacking == id && m["uid-a"].Lacks(id) })
+	say(&pushv1.HeldKeySet{Id: id, Count: 2})
+	leader.until(t, "has", func(m map[string]push.Sidecar) bool { return m["uid-a"].UID != "" && !m["uid-a"].Lacks(id) })
+}
+
 // TestSidecarsThatAreLost has a sidecar that leaves, here and at another replica, and one whose replica leaves.
 func TestSidecarsThatAreLost(t *testing.T) {
 	t.Parallel()

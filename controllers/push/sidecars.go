@@ -2,6 +2,7 @@ package push
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/controllers/compile"
@@ -19,6 +20,18 @@ type Sidecar struct {
 	// Rejected is what it refused after that, and Reason why; nil if nothing.
 	Rejected *compile.Ref
 	Reason   string
+	// Lacking has the ids of the key sets that it is to have and has no keys of, one a line.
+	Lacking string
+}
+
+// Lacks reports whether the sidecar has no keys of a key set that it is to have.
+func (c Sidecar) Lacks(keySet string) bool {
+	for id := range strings.SplitSeq(c.Lacking, "\n") {
+		if id == keySet && id != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // replica is what another replica reports. Its fields are guarded by Server.mu.
@@ -70,6 +83,7 @@ func (p *pod) state() Sidecar {
 	return Sidecar{
 		Namespace: p.namespace, Pod: p.name, UID: p.uid,
 		Acked: p.stream.acked, Rejected: p.stream.rejected, Reason: p.stream.reason,
+		Lacking: p.stream.lacking,
 	}
 }
 

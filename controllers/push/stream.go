@@ -38,6 +38,7 @@ type stream struct {
 	acked     *compile.Ref
 	rejected  *compile.Ref
 	reason    string
+	lacking   string                         // as Sidecar.Lacking
 	asked     map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
 	answers   map[string]*pushv1.KeysChecked // to be sent, by key set
 }

@@ -41,6 +41,22 @@ type Issuer struct {
 	Failure string
 	// Note says what else is odd, such as keys that were left out.
 	Note string
+	// Without are the pods whose sidecars say that they have no keys of the issuer.
+	Without []string
+}
+
+// wrong says what is wrong with the keys; empty if nothing is.
+func (i Issuer) wrong() string {
+	n := len(i.Without)
+	if n == 0 || i.Keys == 0 && i.Failure != "" { // of no keys nobody has any
+		return i.Failure
+	}
+	lack := "1 sidecar has no keys: "
+	if n > 1 {
+		lack = fmt.Sprintf("%d sidecars have no keys: ", n)
+	}
+	lack += list(i.Without[:min(n, maxNames)], n)
+	return strings.TrimPrefix(i.Failure+"; "+lack, "; ")
 }
 
 // refreshed is how far lastFetched may lie behind before that alone is worth a write.
@@ -103,7 +119,7 @@ func accepted(problem error, noun string) outcome {
 func resolved(in Input) outcome {
 	failed, first := 0, Issuer{}
 	for _, i := range in.Issuers {
-		if i.Failure == "" {
+		if i.wrong() == "" {
 			continue
 		}
 		if failed++; failed == 1 {
@@ -111,7 +127,7 @@ func resolved(in Input) outcome {
 		}
 	}
 	if failed > 0 {
-		m := fmt.Sprintf("issuer %s: %s; %s", first.Name, first.Failure, stand(first))
+		m := fmt.Sprintf("issuer %s: %s; %s", first.Name, first.wrong(), stand(first))
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonKeySourceFailed, m + more(failed-1, "issuer", "fails", "fail")}
 	}
 	return outcome{metav1.ConditionTrue, v1alpha1.ReasonResolved, "every issuer has its keys"}
@@ -119,7 +135,10 @@ func resolved(in Input) outcome {
 
 // stand says what a failed source means for requests.
 func stand(i Issuer) string {
-	if i.Keys > 0 {
+	switch {
+	case i.Keys > 0 && len(i.Without) > 0:
+		return "there its tokens are answered 503"
+	case i.Keys > 0:
 		return "the last good keys stay in use"
 	}
 	return "its tokens are answered 503 until there are keys"
@@ -173,14 +192,24 @@ func ready(parts []condition, pods tally) outcome {
 }
 
 func issuer(i Issuer) v1alpha1.IssuerStatus {
-	message := i.Failure
+	message := i.wrong()
 	if i.Note != "" {
 		message = strings.TrimPrefix(message+"; "+i.Note, "; ")
 	}
-	s := v1alpha1.IssuerStatus{Name: i.Name, Keys: int32(i.Keys), Message: clip(message)} //nolint:gosec // at most keyset.MaxKeys
+	s := v1alpha1.IssuerStatus{Name: i.Name, Keys: int32(i.Keys), State: i.state(), PodsWithoutKeys: int32(len(i.Without)), Message: clip(message)} //nolint:gosec // have bounds
 	if !i.Fetched.IsZero() {
 		t := metav1.NewTime(i.Fetched).Rfc3339Copy()
 		s.LastFetched = &t
 	}
 	return s
+}
+
+func (i Issuer) state() v1alpha1.KeyState {
+	switch {
+	case i.Keys == 0:
+		return v1alpha1.KeysMissing
+	case i.Failure != "":
+		return v1alpha1.KeysStale
+	}
+	return v1alpha1.KeysCurrent
 }

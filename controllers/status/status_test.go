@@ -116,6 +116,16 @@ func TestConditions(t *testing.T) {
 			"Accepted=True/Accepted ResolvedRefs=False/KeySourceFailed Programmed=True/Programmed Guarded=True/Guarded Ready=False/KeySourceFailed",
 			"1 1 0 0 0 1/1", "issuer corp: Secret corp does not exist; the last good keys stay in use",
 		},
+		"sidecars that are connected to another replica have no keys": {
+			status.Input{Pods: []status.Pod{current}, Issuers: []status.Issuer{{Name: "corp", Keys: 2, Without: []string{"a", "b", "c", "d"}}}},
+			"Accepted=True/Accepted ResolvedRefs=False/KeySourceFailed Programmed=True/Programmed Guarded=True/Guarded Ready=False/KeySourceFailed",
+			"1 1 0 0 0 1/1", "issuer corp: 4 sidecars have no keys: a, b, c and 1 more; there its tokens are answered 503",
+		},
+		"a sidecar has no keys and their source fails": {
+			status.Input{Pods: []status.Pod{current}, Issuers: []status.Issuer{{Name: "corp", Keys: 2, Failure: "is down", Without: []string{"a"}}}},
+			"Accepted=True/Accepted ResolvedRefs=False/KeySourceFailed Programmed=True/Programmed Guarded=True/Guarded Ready=False/KeySourceFailed",
+			"1 1 0 0 0 1/1", "issuer corp: is down; 1 sidecar has no keys: a; there its tokens are answered 503",
+		},
 		"one is out of touch": {
 			pods(current, lost(6*time.Second)), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
 			"2 1 0 1 0 1/2", away + "l",
@@ -292,5 +302,24 @@ func TestLongMessagesAreCutBetweenCharacters(t *testing.T) {
 	m := meta.FindStatusCondition(s.Conditions, "Accepted").Message
 	if len(m) > 4096 || !strings.HasSuffix(m, "é ...") {
 		t.Errorf("message has %d bytes and ends in %q", len(m), m[len(m)-8:])
+	}
+}
+
+func TestIssuersSayHowTheirKeysStand(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		in   status.Issuer
+		want v1alpha1.IssuerStatus
+	}{
+		"fresh keys":             {status.Issuer{Keys: 2}, v1alpha1.IssuerStatus{Keys: 2, State: "Current"}},
+		"last good keys":         {status.Issuer{Keys: 2, Failure: "is down"}, v1alpha1.IssuerStatus{Keys: 2, State: "Stale", Message: "is down"}},
+		"no keys":                {status.Issuer{Failure: "is down"}, v1alpha1.IssuerStatus{State: "Missing", Message: "is down"}},
+		"a sidecar without":      {status.Issuer{Keys: 2, Without: []string{"a"}}, v1alpha1.IssuerStatus{Keys: 2, State: "Current", PodsWithoutKeys: 1, Message: "1 sidecar has no keys: a"}},
+		"no keys, so no sidecar": {status.Issuer{Failure: "is down", Without: []string{"a"}}, v1alpha1.IssuerStatus{State: "Missing", PodsWithoutKeys: 1, Message: "is down"}},
+	} {
+		got, _ := status.Compute(status.Input{Now: start, Issuers: []status.Issuer{c.in}})
+		if d := cmp.Diff([]v1alpha1.IssuerStatus{c.want}, got.Issuers); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
 	}
 }

@@ -55,6 +55,8 @@ type Push struct {
 	// Touched by Run only.
 	keys  map[string]bundle.KeySet // of the bundle in force
 	looks map[string]look          // at key sets, by id; still to be told of
+	state *pushv1.State            // what the sidecar is; nil: nothing is in force
+	told  *pushv1.State            // what this stream has been told of that
 
 	mu      sync.Mutex
 	version string // guarded by mu; of the bundle in force, survives reconnects
@@ -111,7 +113,7 @@ func (p *Push) restore() {
 	if err == nil && b != nil {
 		if err = p.c.Apply(b, version); err == nil {
 			p.setVersion(version)
-			p.keys = b.KeySets
+			p.keys, p.state = b.KeySets, held(b)
 			p.c.Log.Info("started from the last good copy", "version", version)
 		}
 	}
@@ -151,10 +153,12 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 	p.asks.begin()
 	defer p.asks.end()
 	answers := make(chan *pushv1.ClientMessage, 1)
+	p.told = &pushv1.State{}
+	first := p.news()
 	var sender sync.WaitGroup
 	defer sender.Wait()
 	defer cancel()
-	sender.Go(func() { defer cancel(); p.send(ctx, stream, answers) })
+	sender.Go(func() { defer cancel(); p.send(ctx, stream, first, answers) })
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -171,18 +175,27 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 		}
 		answer := p.take(m)
 		p.tell()
-		select {
-		case answers <- answer:
-		case <-ctx.Done():
-			return received, ctx.Err()
+		for _, say := range []*pushv1.ClientMessage{answer, p.news()} {
+			if say == nil {
+				continue
+			}
+			select {
+			case answers <- say:
+			case <-ctx.Done():
+				return received, ctx.Err()
+			}
 		}
 	}
 }
 
-func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answers <-chan *pushv1.ClientMessage) {
+// send says Hello, first if there is something to say at once, and then answers.
+func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, first *pushv1.ClientMessage, answers <-chan *pushv1.ClientMessage) {
 	due := []*pushv1.ClientMessage{{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
 		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release,
 	}}}}
+	if first != nil {
+		due = append(due, first)
+	}
 	for {
 		for _, m := range due {
 			if stream.Send(m) != nil {
@@ -240,7 +253,7 @@ func (p *Push) apply(encoded []byte, version string) error {
 		return err
 	}
 	p.setVersion(version)
-	p.keys = b.KeySets
+	p.keys, p.state = b.KeySets, held(b)
 	p.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "oldKeysKept", kept)
 	if kept {
 		if encoded, err = bundle.Encode(b); err != nil {

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
@@ -103,8 +104,17 @@ func (c *controller) accept(t *testing.T) *session {
 	}
 }
 
-// hears returns the next message.
+// hears returns the next message, but for what the sidecar says of itself.
 func (s *session) hears(t *testing.T) *pushv1.ClientMessage {
+	t.Helper()
+	for {
+		if m := s.hearsAny(t); m.GetState() == nil {
+			return m
+		}
+	}
+}
+
+func (s *session) hearsAny(t *testing.T) *pushv1.ClientMessage {
 	t.Helper()
 	type result struct {
 		m   *pushv1.ClientMessage
@@ -427,4 +437,53 @@ func TestPushKeepsKeysThatTheControllerHasNotReadYet(t *testing.T) {
 	if d := cmp.Diff(full.KeySets, saved.KeySets); d != "" {
 		t.Errorf("keys on disk (-want +got):\n%s", d)
 	}
+}
+
+func TestPushSaysWhichKeySetsItHolds(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
+	f.ca(t, ca)
+	f.token(t, "token")
+	follow(t, at, f, s, l)
+	stream := c.accept(t)
+	stream.hears(t)
+	data, _ := encoded(t, "orders")
+	full, err := bundle.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := *full
+	bare.KeySets = nil
+	send := func(b *bundle.Bundle) *pushv1.ClientMessage {
+		data, err := bundle.Encode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.says(t, data, bundle.Version(data))
+		if m := stream.hearsAny(t); m.GetAck() == nil {
+			t.Fatalf("got %v, want an ACK first", m)
+		}
+		return stream.hearsAny(t)
+	}
+	var id string
+	var keys []byte
+	for i, k := range full.KeySets {
+		id, keys = i, k.JWKS
+	}
+	digest := sha256.Sum256(keys)
+	none, some := &pushv1.HeldKeySet{Id: id}, &pushv1.HeldKeySet{Id: id, Digest: digest[:], Count: 1}
+	want := func(m *pushv1.ClientMessage, sets ...*pushv1.HeldKeySet) {
+		t.Helper()
+		if d := cmp.Diff(&pushv1.State{KeySets: sets}, m.GetState(), protocmp.Transform()); d != "" {
+			t.Errorf("state (-want +got):\n%s", d)
+		}
+	}
+	want(send(&bare), none)
+	want(send(full), some)
+	stream.end <- nil
+	stream = c.accept(t)
+	stream.hears(t)
+	want(stream.hearsAny(t), some) // each stream is told, perhaps by another replica
 }

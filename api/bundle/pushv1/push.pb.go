@@ -33,6 +33,7 @@ type ClientMessage struct {
 	//	*ClientMessage_Ack
 	//	*ClientMessage_Nack
 	//	*ClientMessage_UnknownKey
+	//	*ClientMessage_State
 	Kind          isClientMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -111,6 +112,15 @@ func (x *ClientMessage) GetUnknownKey() *UnknownKey {
 	return nil
 }
 
+func (x *ClientMessage) GetState() *State {
+	if x != nil {
+		if x, ok := x.Kind.(*ClientMessage_State); ok {
+			return x.State
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Kind interface {
 	isClientMessage_Kind()
 }
@@ -131,6 +141,10 @@ type ClientMessage_UnknownKey struct {
 	UnknownKey *UnknownKey `protobuf:"bytes,4,opt,name=unknown_key,json=unknownKey,proto3,oneof"`
 }
 
+type ClientMessage_State struct {
+	State *State `protobuf:"bytes,5,opt,name=state,proto3,oneof"`
+}
+
 func (*ClientMessage_Hello) isClientMessage_Kind() {}
 
 func (*ClientMessage_Ack) isClientMessage_Kind() {}
@@ -138,6 +152,8 @@ func (*ClientMessage_Ack) isClientMessage_Kind() {}
 func (*ClientMessage_Nack) isClientMessage_Kind() {}
 
 func (*ClientMessage_UnknownKey) isClientMessage_Kind() {}
+
+func (*ClientMessage_State) isClientMessage_Kind() {}
 
 // Hello opens a stream.
 type Hello struct {
@@ -357,6 +373,116 @@ func (x *UnknownKey) GetAnswer() bool {
 	return false
 }
 
+// State is what a sidecar says of itself, all of it each time that something of it has changed.
+type State struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key sets that the bundle in use names, whether the sidecar has their keys or not.
+	KeySets       []*HeldKeySet `protobuf:"bytes,1,rep,name=key_sets,json=keySets,proto3" json:"key_sets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *State) Reset() {
+	*x = State{}
+	mi := &file_push_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *State) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*State) ProtoMessage() {}
+
+func (x *State) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use State.ProtoReflect.Descriptor instead.
+func (*State) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *State) GetKeySets() []*HeldKeySet {
+	if x != nil {
+		return x.KeySets
+	}
+	return nil
+}
+
+// HeldKeySet is a key set in use.
+type HeldKeySet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the key set in the bundle.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The SHA-256 of KeySet.jwks; empty if there are no keys.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The number of keys.
+	Count         uint32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldKeySet) Reset() {
+	*x = HeldKeySet{}
+	mi := &file_push_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldKeySet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldKeySet) ProtoMessage() {}
+
+func (x *HeldKeySet) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldKeySet.ProtoReflect.Descriptor instead.
+func (*HeldKeySet) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HeldKeySet) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HeldKeySet) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *HeldKeySet) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked alone.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -376,7 +502,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_push_proto_msgTypes[5]
+	mi := &file_push_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +514,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[5]
+	mi := &file_push_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +527,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{5}
+	return file_push_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerMessage) GetVersion() string {
@@ -449,7 +575,7 @@ type KeysChecked struct {
 
 func (x *KeysChecked) Reset() {
 	*x = KeysChecked{}
-	mi := &file_push_proto_msgTypes[6]
+	mi := &file_push_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +587,7 @@ func (x *KeysChecked) String() string {
 func (*KeysChecked) ProtoMessage() {}
 
 func (x *KeysChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[6]
+	mi := &file_push_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +600,7 @@ func (x *KeysChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysChecked.ProtoReflect.Descriptor instead.
 func (*KeysChecked) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{6}
+	return file_push_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *KeysChecked) GetKeySet() string {
@@ -519,7 +645,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +657,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +670,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{7}
+	return file_push_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Bundle) GetFeatures() uint64 {
@@ -591,7 +717,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +729,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +742,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{8}
+	return file_push_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Policy) GetNamespace() string {
@@ -665,7 +791,7 @@ type IssuerKeys struct {
 
 func (x *IssuerKeys) Reset() {
 	*x = IssuerKeys{}
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +803,7 @@ func (x *IssuerKeys) String() string {
 func (*IssuerKeys) ProtoMessage() {}
 
 func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +816,7 @@ func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssuerKeys.ProtoReflect.Descriptor instead.
 func (*IssuerKeys) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{9}
+	return file_push_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IssuerKeys) GetVerification() string {
@@ -719,7 +845,7 @@ type KeySet struct {
 
 func (x *KeySet) Reset() {
 	*x = KeySet{}
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +857,7 @@ func (x *KeySet) String() string {
 func (*KeySet) ProtoMessage() {}
 
 func (x *KeySet) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +870,7 @@ func (x *KeySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySet.ProtoReflect.Descriptor instead.
 func (*KeySet) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{10}
+	return file_push_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KeySet) GetId() string {
@@ -774,7 +900,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +912,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +925,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{11}
+	return file_push_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Revocation) GetNamespace() string {
@@ -828,13 +954,14 @@ var File_push_proto protoreflect.FileDescriptor
 const file_push_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"push.proto\x12\x13bearerguard.push.v1\"\xee\x01\n" +
+	"push.proto\x12\x13bearerguard.push.v1\"\xa2\x02\n" +
 	"\rClientMessage\x122\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.bearerguard.push.v1.HelloH\x00R\x05hello\x12,\n" +
 	"\x03ack\x18\x02 \x01(\v2\x18.bearerguard.push.v1.AckH\x00R\x03ack\x12/\n" +
 	"\x04nack\x18\x03 \x01(\v2\x19.bearerguard.push.v1.NackH\x00R\x04nack\x12B\n" +
 	"\vunknown_key\x18\x04 \x01(\v2\x1f.bearerguard.push.v1.UnknownKeyH\x00R\n" +
-	"unknownKeyB\x06\n" +
+	"unknownKey\x122\n" +
+	"\x05state\x18\x05 \x01(\v2\x1a.bearerguard.push.v1.StateH\x00R\x05stateB\x06\n" +
 	"\x04kind\"f\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
@@ -848,7 +975,14 @@ const file_push_proto_rawDesc = "" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\bR\x06answer\"\x9a\x01\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\"C\n" +
+	"\x05State\x12:\n" +
+	"\bkey_sets\x18\x01 \x03(\v2\x1f.bearerguard.push.v1.HeldKeySetR\akeySets\"J\n" +
+	"\n" +
+	"HeldKeySet\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\x9a\x01\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
@@ -902,38 +1036,42 @@ func file_push_proto_rawDescGZIP() []byte {
 	return file_push_proto_rawDescData
 }
 
-var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_push_proto_goTypes = []any{
 	(*ClientMessage)(nil), // 0: bearerguard.push.v1.ClientMessage
 	(*Hello)(nil),         // 1: bearerguard.push.v1.Hello
 	(*Ack)(nil),           // 2: bearerguard.push.v1.Ack
 	(*Nack)(nil),          // 3: bearerguard.push.v1.Nack
 	(*UnknownKey)(nil),    // 4: bearerguard.push.v1.UnknownKey
-	(*ServerMessage)(nil), // 5: bearerguard.push.v1.ServerMessage
-	(*KeysChecked)(nil),   // 6: bearerguard.push.v1.KeysChecked
-	(*Bundle)(nil),        // 7: bearerguard.push.v1.Bundle
-	(*Policy)(nil),        // 8: bearerguard.push.v1.Policy
-	(*IssuerKeys)(nil),    // 9: bearerguard.push.v1.IssuerKeys
-	(*KeySet)(nil),        // 10: bearerguard.push.v1.KeySet
-	(*Revocation)(nil),    // 11: bearerguard.push.v1.Revocation
+	(*State)(nil),         // 5: bearerguard.push.v1.State
+	(*HeldKeySet)(nil),    // 6: bearerguard.push.v1.HeldKeySet
+	(*ServerMessage)(nil), // 7: bearerguard.push.v1.ServerMessage
+	(*KeysChecked)(nil),   // 8: bearerguard.push.v1.KeysChecked
+	(*Bundle)(nil),        // 9: bearerguard.push.v1.Bundle
+	(*Policy)(nil),        // 10: bearerguard.push.v1.Policy
+	(*IssuerKeys)(nil),    // 11: bearerguard.push.v1.IssuerKeys
+	(*KeySet)(nil),        // 12: bearerguard.push.v1.KeySet
+	(*Revocation)(nil),    // 13: bearerguard.push.v1.Revocation
 }
 var file_push_proto_depIdxs = []int32{
 	1,  // 0: bearerguard.push.v1.ClientMessage.hello:type_name -> bearerguard.push.v1.Hello
 	2,  // 1: bearerguard.push.v1.ClientMessage.ack:type_name -> bearerguard.push.v1.Ack
 	3,  // 2: bearerguard.push.v1.ClientMessage.nack:type_name -> bearerguard.push.v1.Nack
 	4,  // 3: bearerguard.push.v1.ClientMessage.unknown_key:type_name -> bearerguard.push.v1.UnknownKey
-	6,  // 4: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
-	8,  // 5: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
-	10, // 6: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
-	11, // 7: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
-	9,  // 8: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
-	0,  // 9: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
-	5,  // 10: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	5,  // 4: bearerguard.push.v1.ClientMessage.state:type_name -> bearerguard.push.v1.State
+	6,  // 5: bearerguard.push.v1.State.key_sets:type_name -> bearerguard.push.v1.HeldKeySet
+	8,  // 6: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
+	10, // 7: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
+	12, // 8: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
+	13, // 9: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
+	11, // 10: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
+	0,  // 11: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
+	7,  // 12: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
+	12, // [12:13] is the sub-list for method output_type
+	11, // [11:12] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_push_proto_init() }
@@ -946,6 +1084,7 @@ func file_push_proto_init() {
 		(*ClientMessage_Ack)(nil),
 		(*ClientMessage_Nack)(nil),
 		(*ClientMessage_UnknownKey)(nil),
+		(*ClientMessage_State)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -953,7 +1092,7 @@ func file_push_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_push_proto_rawDesc), len(file_push_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -221,7 +221,9 @@ type Sidecar struct {
 	// The version that was refused after it; empty if none.
 	Rejected string `protobuf:"bytes,5,opt,name=rejected,proto3" json:"rejected,omitempty"`
 	// Why it was refused.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The ids of the key sets that it is to have and has no keys of.
+	Lacks         []string `protobuf:"bytes,7,rep,name=lacks,proto3" json:"lacks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +298,13 @@ func (x *Sidecar) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Sidecar) GetLacks() []string {
+	if x != nil {
+		return x.Lacks
+	}
+	return nil
 }
 
 // Gone names a pod.
@@ -406,14 +415,15 @@ const file_report_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x03R\n" +
-	"generation\"\x95\x01\n" +
+	"generation\"\xab\x01\n" +
 	"\aSidecar\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x10\n" +
 	"\x03uid\x18\x03 \x01(\tR\x03uid\x12\x14\n" +
 	"\x05acked\x18\x04 \x01(\tR\x05acked\x12\x1a\n" +
 	"\brejected\x18\x05 \x01(\tR\brejected\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"6\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05lacks\x18\a \x03(\tR\x05lacks\"6\n" +
 	"\x04Gone\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\"\x06\n" +
