@@ -24,4 +24,4 @@ render() {
 render rbac/rbac.yaml serviceaccount.yaml rbac.yaml
 render webhook/webhooks.yaml webhooks.yaml
 render webhook/admissionpolicies.yaml admissionpolicies.yaml
-render manager/manager.yaml services.yaml deployment.yaml availability.yaml
+render manager/manager.yaml services.yaml webhooks-copy.yaml deployment.yaml availability.yaml

@@ -25,6 +25,7 @@ type config struct {
 	metrics, health       string // addresses; "0" is none
 	certs                 certs.Mode
 	certDir               string
+	configurations        string
 	inject                inject.Config
 	fetch                 fetch.Options
 	logLevel, logFormat   string
@@ -49,6 +50,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
+	fs.StringVar(&f.conf.configurations, "webhook-configurations", "", "manifest of the webhook configurations, which are made again when they are gone; empty: they are not")
 	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
 	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")

@@ -30,6 +30,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/registration"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
 )
 
@@ -67,6 +68,9 @@ func run(ctx context.Context, c config) error {
 		Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
+		return err
+	}
+	if err := addRegistration(mgr, c, serving); err != nil {
 		return err
 	}
 	if err := addHealth(mgr, serving); err != nil {
@@ -128,7 +132,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config) (*push.Server,
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
 		Namespace: c.namespace,
-		Changed: triggers.Keys.Add, Metrics: counted,
+		Changed:   triggers.Keys.Add, Metrics: counted,
 		Checked: func(k keys.Checked) {
 			server.KeysChecked(push.Checked{KeySet: k.ID, Began: k.Began, JWKS: k.JWKS, Next: k.Next})
 		},
@@ -192,6 +196,18 @@ func addPush(mgr manager.Manager, c config, server *push.Server, serving *certs.
 	}
 	reporter := &push.Reporter{Server: server, Leader: lead, Replica: lead.identity, Peers: peers, Log: log}
 	return mgr.Add(everywhere(reporter.Run))
+}
+
+// addRegistration adds what makes the webhook configurations again when they are gone.
+func addRegistration(mgr manager.Manager, c config, serving *certs.Certs) error {
+	if c.configurations == "" {
+		return nil
+	}
+	r := registration.Config{File: c.configurations, Namespace: c.namespace, Log: mgr.GetLogger().WithName("registration")}
+	if c.certs == certs.Self {
+		r.CA = serving.CA
+	}
+	return registration.Setup(mgr, r)
 }
 
 func addHealth(mgr manager.Manager, serving *certs.Certs) error {
