@@ -37,6 +37,7 @@ type compiler struct {
 // space is what is remembered of a namespace. The controller never works on one namespace twice at a time.
 type space struct {
 	verdicts verdicts
+	history  history
 
 	mu     sync.Mutex
 	result *compile.Result // guarded by mu; the newest
@@ -59,6 +60,7 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	s.history.note(result)
 	c.push.Set(namespace, targets(snapshot, result))
 	s.store(&result)
 	c.status.Add(namespace)
@@ -116,15 +118,11 @@ func (c *compiler) forget(namespace string) {
 	delete(c.spaces, namespace)
 }
 
-// result returns what a namespace compiled to last, or nil.
-func (c *compiler) result(namespace string) *compile.Result {
+// known returns what is remembered of a namespace; nil: it has not been compiled yet.
+func (c *compiler) known(namespace string) *space {
 	c.mu.Lock()
-	s := c.spaces[namespace]
-	c.mu.Unlock()
-	if s == nil {
-		return nil
-	}
-	return s.load()
+	defer c.mu.Unlock()
+	return c.spaces[namespace]
 }
 
 func (s *space) store(r *compile.Result) {

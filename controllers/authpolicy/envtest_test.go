@@ -131,6 +131,13 @@ func (a *api) create(t *testing.T, o client.Object) {
 	}
 }
 
+func (a *api) update(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := a.client.Update(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (a *api) pod(t *testing.T, namespace, name string, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	p := &corev1.Pod{
@@ -182,6 +189,12 @@ func until[T client.Object](t *testing.T, a *api, o T, what string, ok func(T) b
 func has(p *v1alpha1.AuthPolicy, kind, status, reason string) bool {
 	c := meta.FindStatusCondition(p.Status.Conditions, kind)
 	return c != nil && string(c.Status) == status && c.Reason == reason && c.ObservedGeneration == p.Generation
+}
+
+// revoked is the same for a revocation.
+func revoked(r *v1alpha1.TokenRevocation, kind, status, reason string) bool {
+	c := meta.FindStatusCondition(r.Status.Conditions, kind)
+	return c != nil && string(c.Status) == status && c.Reason == reason && c.ObservedGeneration == r.Generation
 }
 
 // replica is one replica of the control plane, without webhooks.

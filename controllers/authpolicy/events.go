@@ -1,8 +1,6 @@
 package authpolicy
 
 import (
-	"sync"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +19,6 @@ const action = "Reconcile"
 // recorder tells people of what goes wrong, once for each time that it begins or changes.
 type recorder struct {
 	events events.EventRecorder
-
-	mu   sync.Mutex
-	told map[string]map[string]string // guarded by mu; what was said of revocations, by namespace and name
 }
 
 // policy tells of conditions that are not True any more, or not for another cause, between two statuses.
@@ -63,28 +58,17 @@ func worse(is, was metav1.Condition, previous, next v1alpha1.AuthPolicyStatus) b
 	return is.Message != was.Message
 }
 
-// revocations tells of what is wrong with revocations of a namespace.
-func (r *recorder) revocations(namespace string, problems map[string]error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	told := r.told[namespace]
-	now := map[string]string{}
-	for name, err := range problems {
-		now[name] = err.Error()
-		if told[name] == now[name] {
-			continue
-		}
-		r.warn(&v1alpha1.TokenRevocation{
-			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TokenRevocation"},
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		}, v1alpha1.ReasonInvalid, err.Error())
+// revocation tells of the same of a revocation. What keeps sidecars from it is told of the policies.
+func (r *recorder) revocation(o *revocationObject, previous, next v1alpha1.TokenRevocationStatus) {
+	was := meta.FindStatusCondition(previous.Conditions, v1alpha1.ConditionAccepted)
+	is := meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionAccepted)
+	if is == nil || is.Status == metav1.ConditionTrue || was != nil && was.Status == is.Status && was.Message == is.Message {
+		return
 	}
-	if r.told == nil {
-		r.told = map[string]map[string]string{}
-	}
-	if r.told[namespace] = now; len(now) == 0 {
-		delete(r.told, namespace)
-	}
+	r.warn(&v1alpha1.TokenRevocation{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TokenRevocation"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion},
+	}, is.Reason, is.Message)
 }
 
 func (r *recorder) warn(about runtime.Object, reason, text string) {

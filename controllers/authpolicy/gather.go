@@ -81,7 +81,7 @@ func salvage(spec json.RawMessage) (policy.Selector, policy.Mode) {
 }
 
 func decodeRevocation(o *revocationObject) compile.Revocation {
-	r := compile.Revocation{Name: o.Name}
+	r := compile.Revocation{Name: o.Name, UID: string(o.UID), Generation: o.Generation}
 	if err := decode(o.Spec, &r.Spec); err == nil {
 		return r
 	} else {
@@ -126,15 +126,6 @@ func kindOf(value string) string {
 		}
 	}
 	return value
-}
-
-// statusOf returns the status that a policy has.
-func statusOf(o *policyObject) v1alpha1.AuthPolicyStatus {
-	var s v1alpha1.AuthPolicyStatus
-	if len(o.Status) > 0 && json.Unmarshal(o.Status, &s) != nil {
-		return v1alpha1.AuthPolicyStatus{}
-	}
-	return s
 }
 
 // clock is the time; tests have their own.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
 func TestAnObjectThatCannotBeDecodedIsAProblemOfItsOwn(t *testing.T) {
@@ -64,6 +65,6 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, spec []byte) {
 		decodePolicy(&policyObject{Spec: spec})
 		decodeRevocation(&revocationObject{Spec: spec})
-		statusOf(&policyObject{Status: spec})
+		previous[v1alpha1.AuthPolicyStatus](&writer{}, "", spec)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,7 +70,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	var since atomic.Pointer[time.Time]
 	w := &writer{
 		reader: objects, client: mgr.GetClient(), compiler: c, keys: o.Keys, push: o.Push, now: time.Now,
-		events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[string]written{},
+		events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[types.UID]written{},
 		elected: func() time.Time { return *since.Load() },
 	}
 	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {
@@ -121,6 +122,7 @@ func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconc
 		}),
 		// Every namespace once when this replica becomes the leader, and whenever somebody else writes a status.
 		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject]()),
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject]()),
 	)
 }
 

@@ -2,6 +2,7 @@ package authpolicy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -30,7 +32,7 @@ const (
 	refresh = time.Hour
 )
 
-// writer writes the status of a namespace's policies. It runs on the leader.
+// writer writes the status of a namespace's policies and revocations. It runs on the leader.
 type writer struct {
 	reader   client.Reader
 	client   client.Client
@@ -42,58 +44,94 @@ type writer struct {
 	now      clock
 
 	mu      sync.Mutex
-	written map[string]written // guarded by mu; by policy UID
+	written map[types.UID]written // guarded by mu
 }
 
 // written is a status that the cache may not have yet.
 type written struct {
 	namespace string
 	at        time.Time
-	status    v1alpha1.AuthPolicyStatus
+	status    any
+}
+
+// scene is what one look at a namespace finds.
+type scene struct {
+	namespace string
+	result    *compile.Result
+	history   *history
+	sidecars  map[string]push.Sidecar
+	leaving   func(compile.Workload) bool
+	now       time.Time
+	settling  bool
+	again     time.Time // when to look again
+}
+
+// by makes the next look happen by a time; zero: no matter.
+func (s *scene) by(t time.Time) {
+	if !t.IsZero() && t.Before(s.again) {
+		s.again = t
+	}
 }
 
 var _ reconcile.TypedReconciler[string] = (*writer)(nil)
 
-// Reconcile writes the status of each policy of a namespace whose status is not what it should be.
+// Reconcile writes those statuses of a namespace that are not what they should be.
 func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
-	result := w.compiler.result(namespace)
-	if result == nil {
+	known := w.compiler.known(namespace)
+	if known == nil || known.load() == nil {
 		return reconcile.Result{}, nil // it is compiled first, and then comes here
 	}
+	s := &scene{
+		namespace: namespace, result: known.load(), history: &known.history, sidecars: w.push.Sidecars(namespace),
+		leaving: w.leaving(ctx, namespace), now: w.now(),
+	}
+	s.again = s.now.Add(refresh)
+	if settled := w.elected().Add(settling); s.now.Before(settled) {
+		s.settling, s.again = true, settled
+	}
+	here := map[types.UID]bool{}
+	if err := w.policies(ctx, s, here); err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := w.revocations(ctx, s, here); err != nil {
+		return reconcile.Result{}, err
+	}
+	w.prune(namespace, here)
+	return reconcile.Result{RequeueAfter: max(s.again.Sub(s.now), time.Millisecond)}, nil
+}
+
+// policies writes the statuses of policies, and notes which there are.
+func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool) error {
 	var policies policyObjects
-	if err := w.reader.List(ctx, &policies, client.InNamespace(namespace)); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list policies: %w", err)
+	if err := w.reader.List(ctx, &policies, client.InNamespace(s.namespace)); err != nil {
+		return fmt.Errorf("list policies: %w", err)
 	}
 	objects := map[compile.PolicyRef]*policyObject{}
 	for i := range policies.Items {
 		o := &policies.Items[i]
 		objects[compile.PolicyRef{Name: o.Name, UID: string(o.UID), Generation: o.Generation}] = o
+		here[o.UID] = true
 	}
-	w.events.revocations(namespace, result.Revocations)
-	states, sidecars := w.keys.States(namespace), w.push.Sidecars(namespace)
-	now := w.now()
-	young := w.elected().Add(settling).Sub(now)
-	again := now.Add(refresh)
-	if young > 0 {
-		again = now.Add(young)
-	}
-	for _, outcome := range result.Outcomes {
+	states := w.keys.States(s.namespace)
+	for _, outcome := range s.result.Outcomes {
 		o := objects[outcome.Ref()]
 		if o == nil {
 			continue // it has changed, and is compiled again
 		}
-		in := input(outcome, states, sidecars, w.leaving(ctx, namespace))
-		in.Now, in.Settling, in.Previous = now, young > 0, w.previous(o)
+		in := input(outcome, states, s.sidecars, s.leaving)
+		in.Now, in.Settling, in.Previous = s.now, s.settling, previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
 		next, changes := status.Compute(in)
-		if !changes.IsZero() && changes.Before(again) {
-			again = changes
+		s.by(changes)
+		if !status.Changed(in.Previous, next) {
+			continue
 		}
-		if err := w.write(ctx, o, in.Previous, next); err != nil {
-			return reconcile.Result{}, err
+		if done, err := w.apply(ctx, o, "AuthPolicy", &next); err != nil {
+			return err
+		} else if done {
+			w.events.policy(o, in.Previous, next)
 		}
 	}
-	w.prune(namespace, objects)
-	return reconcile.Result{RequeueAfter: max(again.Sub(now), time.Millisecond)}, nil
+	return nil
 }
 
 // leaving says of pods whose sidecar is out of touch whether they are being deleted, or are gone: their sidecar ends before
@@ -109,50 +147,50 @@ func (w *writer) leaving(ctx context.Context, namespace string) func(compile.Wor
 	}
 }
 
-// write applies one status, if it is worth it, and tells of what is new in it.
-func (w *writer) write(ctx context.Context, o *policyObject, previous, next v1alpha1.AuthPolicyStatus) error {
-	if !status.Changed(previous, next) {
-		return nil
-	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&next)
+// apply writes one status. It reports false if the object is gone.
+func (w *writer) apply(ctx context.Context, o client.Object, kind string, next any) (bool, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(next)
 	if err != nil {
-		return fmt.Errorf("encode status of policy %s/%s: %w", o.Namespace, o.Name, err)
+		return false, fmt.Errorf("encode status of %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
-	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AuthPolicy"))
-	u.SetNamespace(o.Namespace)
-	u.SetName(o.Name)
-	u.SetUID(o.UID)
+	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	u.SetNamespace(o.GetNamespace())
+	u.SetName(o.GetName())
+	u.SetUID(o.GetUID())
 	err = w.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldOwner), client.ForceOwnership)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		return nil // deleted, or made anew; whichever, it is not this object any more
+		return false, nil // deleted, or made anew; whichever, it is not this object any more
 	case err != nil:
-		return fmt.Errorf("write status of policy %s/%s: %w", o.Namespace, o.Name, err)
+		return false, fmt.Errorf("write status of %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
 	}
-	w.mu.Lock()
-	w.written[string(o.UID)] = written{namespace: o.Namespace, at: w.now(), status: next}
-	w.mu.Unlock()
-	w.events.policy(o, previous, next)
-	return nil
-}
-
-// previous is the status that this replica has just written, or else the one that the cache has.
-func (w *writer) previous(o *policyObject) v1alpha1.AuthPolicyStatus {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if x, ok := w.written[string(o.UID)]; ok && w.now().Sub(x.at) < lag {
-		return x.status
-	}
-	return statusOf(o)
+	w.written[o.GetUID()] = written{namespace: o.GetNamespace(), at: w.now(), status: next}
+	return true, nil
 }
 
-// prune forgets policies of the namespace that are gone.
-func (w *writer) prune(namespace string, objects map[compile.PolicyRef]*policyObject) {
-	here := map[string]bool{}
-	for ref := range objects {
-		here[ref.UID] = true
+// previous is the status that this replica has just written, or else the one that the cache has; the zero one if that cannot
+// be read.
+func previous[T any](w *writer, uid types.UID, cached json.RawMessage) T {
+	w.mu.Lock()
+	x, ok := w.written[uid]
+	w.mu.Unlock()
+	if ok && w.now().Sub(x.at) < lag {
+		if s, ok := x.status.(*T); ok {
+			return *s
+		}
 	}
+	var s, zero T
+	if len(cached) > 0 && json.Unmarshal(cached, &s) != nil {
+		return zero
+	}
+	return s
+}
+
+// prune forgets what was written to objects of the namespace that are gone.
+func (w *writer) prune(namespace string, here map[types.UID]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for uid, x := range w.written {

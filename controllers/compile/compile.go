@@ -18,9 +18,10 @@ func Compile(s Snapshot) (Result, error) {
 	}
 	c := compiler{Snapshot: s, groups: map[string]*Bundle{}}
 	c.admit()
-	revocations, problems, next := revoked(s)
-	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads)), Revocations: problems, Next: next}
-	for _, w := range slices.SortedFunc(slices.Values(s.Workloads), byName) { // so that it is always the same that find no room
+	revocations, outcomes, next := revoked(s)
+	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads)), Revocations: outcomes, Next: next}
+	result.Workloads = slices.SortedFunc(slices.Values(s.Workloads), byName) // so that it is always the same that find no room
+	for _, w := range result.Workloads {
 		b, err := c.bundleFor(w, revocations)
 		if err != nil {
 			return Result{}, err

@@ -270,7 +270,7 @@ func TestRevocationsEndByThemselves(t *testing.T) {
 	if !r.Next.Equal(start.Add(time.Minute)) {
 		t.Errorf("next change at %s, want in a minute", r.Next)
 	}
-	if err := r.Revocations["r"]; err == nil || !strings.Contains(err.Error(), "entries[4]") {
+	if err := r.Revocations[0].Problem; err == nil || !strings.Contains(err.Error(), "entries[4]") {
 		t.Errorf("problem %v; want one of entries[4]", err)
 	}
 }

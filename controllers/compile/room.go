@@ -32,7 +32,11 @@ func (c *compiler) fitting(selected []admitted, revocations []bundle.Revocation)
 				bundle.MaxSize, maxBytes)
 		}
 	}
-	return c.encode(instead, nil)
+	b, err := c.encode(instead, nil)
+	if err == nil {
+		b.Unrevoked = len(revocations) > 0
+	}
+	return b, err
 }
 
 func (c *compiler) room(size int) bool {

@@ -42,8 +42,9 @@ type Policy struct {
 
 // Revocation is a TokenRevocation as it stands in the cluster.
 type Revocation struct {
-	Name string
-	Spec policy.Revocation
+	Name, UID  string
+	Generation int64
+	Spec       policy.Revocation
 	// Unreadable says why the object could not be decoded.
 	Unreadable error
 }
@@ -85,6 +86,9 @@ type Bundle struct {
 	// gone.
 	Accounts bool
 
+	// Unrevoked says that there was no room for the revocations; the policies are stand-ins then.
+	Unrevoked bool
+
 	keySets map[string]bool
 }
 
@@ -97,8 +101,10 @@ type Result struct {
 	Bundles map[string]*Bundle
 	// Outcomes has one entry for each policy, sorted by name.
 	Outcomes []Outcome
-	// Revocations has what is wrong with revocations, by name; what can be used of them is used.
-	Revocations map[string]error
+	// Revocations has one entry for each revocation, sorted by name.
+	Revocations []RevocationOutcome
+	// Workloads are the live pods, sorted by name.
+	Workloads []Workload
 	// Next is when the same snapshot gives another result, because a revocation is over. Zero: never.
 	Next time.Time
 }
@@ -110,6 +116,21 @@ type Outcome struct {
 	Problem error
 	// Selected are the live pods that the policy selects.
 	Selected []Workload
+}
+
+// RevocationOutcome is what has become of one revocation.
+type RevocationOutcome struct {
+	Ref RevocationRef
+	// Problem says what is wrong with it; nil if nothing is. What can be used of it is used.
+	Problem error
+	// Entries is how many of its entries are in force.
+	Entries int
+}
+
+// RevocationRef is one generation of one revocation.
+type RevocationRef struct {
+	Name, UID  string
+	Generation int64
 }
 
 // Ref names the generation that the outcome is about.

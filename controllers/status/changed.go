@@ -20,3 +20,8 @@ func Changed(previous, next v1alpha1.AuthPolicyStatus) bool {
 	}
 	return !equality.Semantic.DeepEqual(a, b)
 }
+
+// RevocationChanged reports whether next is worth a write.
+func RevocationChanged(previous, next v1alpha1.TokenRevocationStatus) bool {
+	return !equality.Semantic.DeepEqual(previous, next)
+}

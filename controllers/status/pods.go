@@ -89,8 +89,8 @@ func (p Pod) said() state {
 	return pending
 }
 
-// tally counts pods by their states. Pods are taken in the order of their names.
-type tally struct {
+// Tally is pods by what they count as. It is immutable.
+type Tally struct {
 	total   int
 	counts  [unheard + 1]int
 	names   [unheard + 1][]string // the first few
@@ -99,8 +99,10 @@ type tally struct {
 	next    time.Time             // when a count changes by time alone; zero: never
 }
 
-func count(pods []Pod, now time.Time, settling bool) tally {
-	t := tally{total: len(pods)}
+// Count counts pods, which are sorted by name. Settling says that this controller has led for so short a time that sidecars
+// may be connected and not be known.
+func Count(pods []Pod, now time.Time, settling bool) Tally {
+	t := Tally{total: len(pods)}
 	for _, p := range pods {
 		s, until := p.state(now, settling)
 		t.counts[s]++
@@ -120,15 +122,18 @@ func count(pods []Pod, now time.Time, settling bool) tally {
 	return t
 }
 
+// Next is when a count changes by time alone; zero: never.
+func (t Tally) Next() time.Time { return t.next }
+
 // carrying is how many pods carry a sidecar.
-func (t tally) carrying() int { return t.total - t.counts[bare] }
+func (t Tally) carrying() int { return t.total - t.counts[bare] }
 
 // list names the first pods of a state.
-func (t tally) list(s state) string { return list(t.names[s], t.counts[s]) }
+func (t Tally) list(s state) string { return list(t.names[s], t.counts[s]) }
 
 // counted is the tally for the API. What the leader before counted of this generation stands for sidecars that have not been
 // heard of yet.
-func (t tally) counted(was *v1alpha1.SidecarStatus) *v1alpha1.SidecarStatus {
+func (t Tally) counted(was *v1alpha1.SidecarStatus) *v1alpha1.SidecarStatus {
 	now, out := t.counts[current], t.counts[disconnected]
 	if was != nil {
 		more := min(t.counts[unheard], max(0, int(was.Current)-now))

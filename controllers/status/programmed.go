@@ -12,7 +12,7 @@ import (
 // reach is how far one generation of an object has got.
 type reach struct {
 	generation int64
-	pods       tally
+	pods       Tally
 	// previous are the conditions as they stand.
 	previous []metav1.Condition
 	// none is what to say if no pod counts.
@@ -52,7 +52,7 @@ func uses(n int) string {
 }
 
 // apart tells of sidecars that are out of touch where something else is wrong, too.
-func apart(t tally) string {
+func apart(t Tally) string {
 	if t.counts[disconnected] == 0 {
 		return ""
 	}
@@ -60,7 +60,7 @@ func apart(t tally) string {
 }
 
 // behind tells of a sidecar that uses this generation and has refused what came after it, such as other keys or revocations.
-func behind(t tally) string {
+func behind(t Tally) string {
 	if t.behind.Name == "" {
 		return ""
 	}

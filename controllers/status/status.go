@@ -64,7 +64,7 @@ const refreshed = time.Hour
 
 // Compute returns the status that fits the input, and when it changes by time alone; zero: never.
 func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
-	pods := count(in.Pods, in.Now, in.Settling)
+	pods := Count(in.Pods, in.Now, in.Settling)
 	out := v1alpha1.AuthPolicyStatus{ObservedGeneration: in.Generation, Sidecars: pods.counted(in.was())}
 	for _, i := range in.Issuers {
 		out.Issuers = append(out.Issuers, issuer(i))
@@ -144,7 +144,7 @@ func stand(i Issuer) string {
 	return "its tokens are answered 503 until there are keys"
 }
 
-func programmed(in Input, pods tally) outcome {
+func programmed(in Input, pods Tally) outcome {
 	if in.Problem != nil {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, "the policy is not accepted, so sidecars enforce a stand-in that allows nothing in its place"}
 	}
@@ -153,7 +153,7 @@ func programmed(in Input, pods tally) outcome {
 
 // guarded says whether every selected pod carries a sidecar. Of none nothing can be said: that would be True of any selector
 // with a mistake in it.
-func guarded(t tally) outcome {
+func guarded(t Tally) outcome {
 	switch {
 	case t.total == 0:
 		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, "the selector matches no live pod"}
@@ -172,7 +172,7 @@ func carries(n int) string {
 }
 
 // ready is the first of the conditions that is False, else the first that is Unknown, but that a policy may come before its pods.
-func ready(parts []condition, pods tally) outcome {
+func ready(parts []condition, pods Tally) outcome {
 	out := outcome{metav1.ConditionTrue, v1alpha1.ReasonReady, "the policy is accepted, its keys are there, every selected pod carries a sidecar, and all of these use it"}
 	if pods.total == 0 {
 		out = outcome{

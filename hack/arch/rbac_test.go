@@ -20,6 +20,7 @@ var grants = map[string]string{
 	"ClusterRole/bearerguard-controller: get list watch bearerguard.dev/authpolicies":                                                 "what to push",
 	"ClusterRole/bearerguard-controller: get list watch bearerguard.dev/tokenrevocations":                                             "what to push",
 	"ClusterRole/bearerguard-controller: patch bearerguard.dev/authpolicies/status":                                                   "what has become of it",
+	"ClusterRole/bearerguard-controller: patch bearerguard.dev/tokenrevocations/status":                                               "what has become of it",
 	"ClusterRole/bearerguard-controller: get list watch /pods":                                                                        "whom a policy selects; which pods are gone",
 	"ClusterRole/bearerguard-controller: get list watch /serviceaccounts":                                                             "which service accounts are gone",
 	"ClusterRole/bearerguard-controller: get list watch /namespaces":                                                                  "which ask for sidecars",

@@ -33,6 +33,7 @@ metadata: {name: stolen}
 spec: {issuer: "https://172.30.0.1:8443", entries: [{jti: "$jti", reason: stolen laptop}]}
 Y
 soon "a revoked token is refused by every pod" "^401$" both
+check "kubectl wait sees it Programmed" "condition met" k wait --for=condition=Programmed tokenrevocation/stolen --timeout=30s
 check "with the reason" "Revoked" ask "$url/orders" "$fresh"
 check "another token of the same client is not" "^200" ask "$url/orders" "$(token reader orders orders.read)"
 check "no pod was restarted for any of this" "^$before$" k get pods -l app=orders -o 'jsonpath={.items[*].metadata.uid}'
