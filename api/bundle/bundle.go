@@ -52,5 +52,8 @@ const FeatureV1Alpha1 Features = 1 << 0
 // FeatureGone is that of a sidecar which takes ServerMessage.gone. No bundle needs it.
 const FeatureGone Features = 1 << 1
 
+// FeatureCurrent is that of a sidecar which takes ServerMessage.current. No bundle needs it.
+const FeatureCurrent Features = 1 << 2
+
 // KnownFeatures are the bits that this build understands.
-const KnownFeatures = FeatureV1Alpha1 | FeatureGone
+const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent

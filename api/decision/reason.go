@@ -22,6 +22,8 @@ const (
 const (
 	// NotReady: no snapshot has been loaded yet.
 	NotReady Reason = "NotReady"
+	// Stale: the controller has not been reached for longer than the sidecar may go without it.
+	Stale Reason = "Stale"
 	// NoPolicy: no policy selects the workload.
 	NoPolicy Reason = "NoPolicy"
 	// KeysUnavailable: the token's issuer has no keys yet.
@@ -128,7 +130,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		Allowed, AuditOnly, Preflight,
-		NotReady, NoPolicy, KeysUnavailable, InternalError,
+		NotReady, Stale, NoPolicy, KeysUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
 		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,

@@ -63,6 +63,9 @@ func (v *Values) checkTimes(c *checker) {
 	if v.Response < 0 {
 		c.add("response-timeout", fmt.Sprintf("is %s", v.Response), "0 or more")
 	}
+	if v.MaxStaleness != 0 && (v.MaxStaleness < 30*time.Second || v.MaxStaleness > 30*24*time.Hour) {
+		c.add("max-staleness", fmt.Sprintf("is %s", v.MaxStaleness), "0, or 30s to 720h")
+	}
 	if v.DrainWait < 0 || v.DrainWait > time.Hour {
 		c.add("drain-wait", fmt.Sprintf("is %s", v.DrainWait), "0 to 1h")
 	}

@@ -36,6 +36,8 @@ type Values struct {
 	Connections, PerClient, Streams, HTTP2Connections, HTTP2Requests, Resets int
 	// ReadHeader to Drain are times; 0 is no bound for Response.
 	ReadHeader, Idle, Write, Dial, Response, DrainWait, Drain time.Duration
+	// MaxStaleness is how long a sidecar goes without its controller before it refuses everything; 0: for ever.
+	MaxStaleness time.Duration
 	// TokenCacheBytes bounds the cache of verified tokens; 0: none.
 	TokenCacheBytes int64
 
@@ -79,6 +81,7 @@ func (v *Values) defineTimes(fs *pflag.FlagSet) {
 	fs.DurationVar(&v.Dial, "dial-timeout", 5*time.Second, "longest time to connect to the app")
 	fs.DurationVar(&v.Response, "response-timeout", 0, "longest wait for the head of the app's answer; 0: no bound")
 	fs.DurationVar(&v.DrainWait, "drain-wait", 0, "time to go on taking requests once told to stop, while the last answers on connections ask for their end")
+	fs.DurationVar(&v.MaxStaleness, "max-staleness", 0, "with --push: refuse every request with 503 Stale once the controller has not been reached for that long, at least 30s; 0: go on with the last rules for ever")
 	fs.DurationVar(&v.Drain, "drain", 30*time.Second, "longest time for running requests to end once told to stop")
 }
 

@@ -26,11 +26,13 @@ func (s *sidecar) admin() http.Handler {
 	return mux
 }
 
-// ready tells whether requests may come: there are rules, and no order to stop.
+// ready tells whether requests may come: there are rules that are not too old, and no order to stop.
 func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case s.gate.Snapshot() == nil:
 		http.Error(w, "no rules have been loaded yet", http.StatusServiceUnavailable)
+	case s.gate.Stale():
+		http.Error(w, "the rules are too old: the controller has not been reached for --max-staleness", http.StatusServiceUnavailable)
 	case s.proxy.Draining():
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
 	default:

@@ -72,6 +72,8 @@ type rules interface {
 	// UnknownKey reports a key set that lacks a token's key. It returns how long it is until it can be looked at anew, and
 	// false if it never is. It does not block.
 	UnknownKey(keySet string) (in time.Duration, ok bool)
+	// Freshness returns how new they are.
+	Freshness() source.Freshness
 }
 
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
@@ -89,7 +91,9 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects,
 	})
 	var err error
-	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{Cache: s.cache}); err != nil {
+	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{
+		Cache: s.cache, Freshness: s.freshness, Pushed: conf.Push.Address != "",
+	}); err != nil {
 		return err
 	}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -122,6 +126,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		s.rules = source.NewPush(source.PushConfig{
 			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
 			Release: version, Apply: s.apply, Checked: s.gate.Checked, Gone: s.gate.Gone,
+			MaxStaleness: c.MaxStaleness, Stale: s.gate.SetStale,
 			LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
 		})
 	}
@@ -187,6 +192,14 @@ func (o observer) Request(r *telemetry.Record) {
 }
 
 func (o observer) Connection(delta int) { o.metrics.Connection(delta) }
+
+func (s *sidecar) freshness() (connected bool, age time.Duration, known bool) {
+	if s.rules == nil {
+		return false, 0, false
+	}
+	f := s.rules.Freshness()
+	return f.Connected, f.Age, f.Known
+}
 
 func (s *sidecar) cache() telemetry.Cache {
 	c := s.gate.CacheStats()

@@ -33,6 +33,8 @@ type stream struct {
 	// Guarded by Server.mu.
 	told      uint64 // what is gone, as far as the sidecar was told of it
 	hears     bool   // the sidecar wants to be told
+	confirms  bool   // the sidecar wants to be told that its version is the newest
+	confirm   string // the version that it is to be told so of
 	last      string // the version that the sidecar has or was sent last
 	unsettled []sent // oldest first
 	acked     *compile.Ref
@@ -76,6 +78,7 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 	select {
 	case h := <-hello:
 		c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
+		c.confirms = bundle.Features(h.GetFeatures())&bundle.FeatureCurrent != 0
 		p := s.open(id, c, h.GetVersion())
 		defer s.close(p, c)
 		ready <- p
@@ -201,10 +204,22 @@ func (s *Server) due(p *pod, c *stream) (out []*pushv1.ServerMessage) {
 	if m.Bundle != nil || m.Gone != nil {
 		out = append(out, m)
 	}
+	if v := s.takeConfirmation(c); v != "" {
+		out = append(out, &pushv1.ServerMessage{Current: v})
+	}
 	for _, k := range s.takeAnswers(c) {
 		out = append(out, &pushv1.ServerMessage{KeysChecked: k})
 	}
 	return out
+}
+
+// takeConfirmation returns the version that the sidecar is to be told is the newest, once.
+func (s *Server) takeConfirmation(c *stream) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := c.confirm
+	c.confirm = ""
+	return v
 }
 
 // age is how long the stream of a caller may last.
@@ -234,6 +249,9 @@ func (s *Server) next(p *pod, c *stream) *compile.Bundle {
 	if b.Ref.Version == c.last {
 		if c.acked == nil && len(c.unsettled) == 0 && c.rejected == nil { // the sidecar came with the newest
 			c.acked = b.Ref
+			if c.confirms {
+				c.confirm = b.Ref.Version
+			}
 			s.changed(p.namespace)
 		}
 		return nil

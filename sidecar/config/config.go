@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -57,6 +58,8 @@ type Config struct {
 	TrustForwarded []netip.Prefix
 	// Fetch are the rules for fetching key sets in standalone mode.
 	Fetch fetch.Options
+	// MaxStaleness is how long the sidecar goes without its controller; 0: for ever.
+	MaxStaleness time.Duration
 	// CacheBytes bounds the cache of verified tokens.
 	CacheBytes int64
 }
@@ -172,6 +175,7 @@ func (r *raw) config() (Config, error) {
 // take takes over the values of plain flags. Where 0 means none to the flag, a negative number does to the proxy.
 func (c *Config) take(v *flags.Values) {
 	c.AppProtocol, c.AppAddress = proxy.AppProtocol(v.AppProtocol), v.AppAddress
+	c.MaxStaleness = v.MaxStaleness
 	c.TrustForwarded, c.Plaintext = v.TrustForwarded, v.TLSPermissive
 	c.LogLevel, c.LogFormat, c.LogAllowEvery, c.LogSubjects = v.LogLevel, v.LogFormat, v.LogAllowEvery, v.LogSubjects
 	c.Limits = proxy.Limits{
@@ -197,6 +201,9 @@ func checkSource(c *Config, fail func(string, string, ...any)) {
 		fail("policies", "is given together with --push; want one of the two")
 	case c.Push.Address != "" && !isAddress(c.Push.Address):
 		fail("push", "%q is no address; want host:port", c.Push.Address)
+	}
+	if c.MaxStaleness > 0 && c.Push.Address == "" {
+		fail("max-staleness", "goes with --push: a folder of rules is always at hand")
 	}
 	if c.Dir != "" {
 		if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {

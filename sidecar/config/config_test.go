@@ -144,6 +144,8 @@ func TestConfigRefuses(t *testing.T) {
 		"a tiny head":                     {args: []string{"--max-header-bytes", "1"}, want: "--max-header-bytes: is 1; want 1024 to 1048576"},
 		"a negative cache":                {args: []string{"--token-cache-bytes", "-1"}, want: "--token-cache-bytes: is -1"},
 		"a certificate without key":       {args: []string{"--tls-cert", "a"}, want: "--tls-cert: goes with --tls-key"},
+		"an age of rules from a folder":   {args: []string{"--max-staleness", "1m"}, want: "--max-staleness: goes with --push"},
+		"an age that is no age":           {bare: true, args: []string{"--push", "a:1", "--redirect", "--listen", ":1", "--max-staleness", "1s"}, want: "--max-staleness: is 1s; want 0, or 30s to 720h"},
 		"an app's address and a URL":      {args: []string{"--app-address", "::1"}, want: "--app-address: is given together with --upstream"},
 		"an app's address that is a name": {args: []string{"--app-address", "localhost"}, want: `--app-address: "localhost" is no IP address`},
 		"an app's address for all":        {args: []string{"--app-address", "::"}, want: `--app-address: "::" is no IP address`},

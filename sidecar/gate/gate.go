@@ -31,6 +31,7 @@ type Options struct {
 type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
+	stale    atomic.Bool  // the snapshot is too old
 	room     *room        // requests that wait for keys
 	gone     departed.Set // outlives snapshots
 	requests sync.Pool    // of *decision.Request: conditions on a request take it by reference
@@ -89,6 +90,13 @@ func (g *Gate) CacheStats() token.Stats {
 // from now on, whichever snapshot is in force.
 func (g *Gate) Gone(entries []departed.Entry) { g.gone.Add(g.opts.Now(), entries...) }
 
+// SetStale says whether the snapshot in force is too old to go by: then every request is refused with Stale, until there is
+// word that it is the newest.
+func (g *Gate) SetStale(is bool) { g.stale.Store(is) }
+
+// Stale reports what SetStale said last.
+func (g *Gate) Stale() bool { return g.stale.Load() }
+
 // Snapshot returns the snapshot in force, or nil before the first Swap.
 func (g *Gate) Snapshot() *Snapshot { return g.snapshot.Load() }
 
@@ -106,6 +114,9 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	s := g.snapshot.Load()
 	if s == nil {
 		return Verdict{Reason: decision.NotReady}
+	}
+	if g.stale.Load() {
+		return Verdict{Reason: decision.Stale}
 	}
 	s.judge(r, g, &v)
 	return v

@@ -180,6 +180,11 @@ func TestWithoutASnapshotOrPolicyEverythingIsRefused(t *testing.T) {
 	if v := g.Judge(get("/docs/a")); v.Forward || v.Reason != decision.NoPolicy {
 		t.Errorf("without a policy: %+v", v)
 	}
+	g.SetStale(true)
+	if v := g.Judge(get("/docs/a")); v.Forward || v.Reason != decision.Stale {
+		t.Errorf("with a snapshot that is too old: %+v", v)
+	}
+	g.SetStale(false)
 	if v := g.Judge(nil); v.Forward || v.Reason != decision.InternalError {
 		t.Errorf("a panic: %+v", v)
 	}

@@ -99,6 +99,7 @@ func unavailable(description string, retryAfter int) Refusal {
 // refusals is read only.
 var refusals = map[decision.Reason]Refusal{
 	decision.NotReady:        unavailable("the guard has not loaded its policy yet", 1),
+	decision.Stale:           unavailable("the guard has not heard from its controller for too long", 5),
 	decision.KeysUnavailable: unavailable("the keys of the token's issuer are not available yet", 5),
 	decision.NoPolicy:        forbidden("no policy applies to this workload"),
 	decision.InternalError: {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -43,6 +44,7 @@ type Dir struct {
 	c       DirConfig
 	changed chan struct{} // size 1: something is to be looked at
 	keys    *urlKeys
+	wrong   atomic.Pointer[time.Time] // since when what the folder says cannot be used; nil: it is in force
 
 	// Touched by Load and Run only.
 	rules   rules                // in force, or tried for the first time
@@ -90,6 +92,16 @@ func (d *Dir) Close() { d.keys.close() }
 // UnknownKey asks for a fetch of a key set that lacked a token's key. It returns how long it is until that can begin, and
 // false for a set that comes from files. It does not block.
 func (d *Dir) UnknownKey(keySet string) (in time.Duration, ok bool) { return d.keys.refetch(keySet) }
+
+// Freshness returns how new the rules in force are: there is no controller, and they are old from when the folder has others that
+// cannot be used.
+func (d *Dir) Freshness() Freshness {
+	f := Freshness{Known: true}
+	if since := d.wrong.Load(); since != nil {
+		f.Age = time.Since(*since)
+	}
+	return f
+}
 
 func (d *Dir) poke() {
 	select {
@@ -164,10 +176,15 @@ func (d *Dir) follow(before string) string {
 	}
 	d.keys.want(d.rules.wanted)
 	if err == nil {
+		d.wrong.Store(nil)
 		if before != "" {
 			d.c.Log.Info("the rules are in order again")
 		}
 		return ""
+	}
+	if before == "" {
+		now := time.Now()
+		d.wrong.Store(&now)
 	}
 	if err.Error() != before {
 		d.c.Log.Error(err, "the rules cannot be used; going on with those in force")

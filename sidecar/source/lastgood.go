@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 )
@@ -44,6 +45,27 @@ func (l LastGood) Save(encoded []byte, version string) error {
 		return fmt.Errorf("save the last good bundle: %w", err)
 	}
 	return nil
+}
+
+// Confirm notes that what was saved is the newest now: the time of the file says when that was so last. Without a file it does
+// nothing.
+func (l LastGood) Confirm() {
+	if l.Dir != "" {
+		now := time.Now()
+		_ = os.Chtimes(filepath.Join(l.Dir, lastGoodFile), now, now)
+	}
+}
+
+// Confirmed returns when what was saved was known to be the newest, as of Save or Confirm; the zero time without a file.
+func (l LastGood) Confirmed() time.Time {
+	if l.Dir == "" {
+		return time.Time{}
+	}
+	info, err := os.Stat(filepath.Join(l.Dir, lastGoodFile))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // Load reads what Save wrote last. Without a file, the bundle is nil and the error too. A file that is damaged, that is

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -41,6 +43,10 @@ type PushConfig struct {
 	Gone func([]departed.Entry)
 	// Checked is told of key sets that have been looked at anew. Default: nobody.
 	Checked Checked
+	// MaxStaleness is how old the rules in force may be; 0: any age. Stale is told when they are older, and when they are not any
+	// more. See Freshness.
+	MaxStaleness time.Duration
+	Stale        func(bool)
 	// LastGood keeps what was applied.
 	LastGood LastGood
 	// Log gets state changes.
@@ -49,8 +55,10 @@ type PushConfig struct {
 
 // Push takes bundles from the controller. Make it with NewPush.
 type Push struct {
-	c    PushConfig
-	asks *asks
+	c       PushConfig
+	asks    *asks
+	contact *contact
+	saved   atomic.Bool // the copy on disk is that of the rules in force
 
 	// Touched by Run only.
 	keys  map[string]bundle.KeySet // of the bundle in force
@@ -75,8 +83,20 @@ func NewPush(c PushConfig) *Push {
 	if c.Checked == nil {
 		c.Checked = func(string, time.Time) {}
 	}
-	return &Push{c: c, asks: newAsks(), looks: map[string]look{}}
+	if c.Stale == nil {
+		c.Stale = func(bool) {}
+	}
+	p := &Push{c: c, asks: newAsks(), looks: map[string]look{}}
+	p.contact = &contact{log: c.Log, most: c.MaxStaleness, stale: c.Stale, keep: func() {
+		if p.saved.Load() {
+			c.LastGood.Confirm()
+		}
+	}}
+	return p
 }
+
+// Freshness returns how new the rules in force are.
+func (p *Push) Freshness() Freshness { return p.contact.state() }
 
 // UnknownKey reports that a token is not verified by a key set, and that newer keys could do it. What is asked for is sent
 // once until it has been answered. It returns how long it is until the keys can be looked at, as far as is known, and false
@@ -86,6 +106,7 @@ func (p *Push) UnknownKey(keySet string) (in time.Duration, ok bool) { return p.
 // Run starts from the last good copy, connects, and reconnects for ever, until ctx is done; then it returns nil.
 func (p *Push) Run(ctx context.Context) error {
 	p.restore()
+	defer p.contact.end()
 	wait := firstWait
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -97,6 +118,7 @@ func (p *Push) Run(ctx context.Context) error {
 		if received || time.Since(began) > goodStream {
 			wait = firstWait
 		}
+		p.contact.lost(cause(err))
 		p.c.Log.Info("push stream ended; going on with the rules in force", "cause", cause(err), "retryAfter", wait.String())
 		select {
 		case <-ctx.Done():
@@ -109,14 +131,19 @@ func (p *Push) Run(ctx context.Context) error {
 
 // restore puts the last good copy in force, if there is one.
 func (p *Push) restore() {
+	saved := p.c.LastGood.Confirmed()
 	b, version, err := p.c.LastGood.Load()
 	if err == nil && b != nil {
 		if err = p.c.Apply(b, version); err == nil {
 			p.setVersion(version)
 			p.keys, p.state = b.KeySets, held(b)
 			p.c.Log.Info("started from the last good copy", "version", version)
+			p.saved.Store(true)
+			p.contact.begin(saved)
+			return
 		}
 	}
+	p.contact.begin(time.Time{})
 	if err != nil {
 		p.c.Log.Error(err, "the last good copy is of no use")
 	}
@@ -132,7 +159,8 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 		grpc.WithTransportCredentials(creds),
 		grpc.WithPerRPCCredentials(tokenFile(p.c.TokenFile)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bundle.MaxSize+4<<20)),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithContextDialer(dial),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: hangs, Timeout: unanswered}),
 		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
 	)
 	if err != nil {
@@ -148,10 +176,26 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 	return p.follow(ctx, cancel, stream)
 }
 
+// How a controller is noticed that was cut off without a word: as it notices sidecars. The kernel asks a connection that is
+// silent, and gives it up some 8 s after the last word, which wakes no goroutine; gRPC asks less often, for a controller that hangs.
+const (
+	silence    = 4 * time.Second
+	between    = 2 * time.Second
+	unanswered = 7 * time.Second // gRPC makes it the connection's TCP_USER_TIMEOUT, so it holds for what was sent as well
+	hangs      = 30 * time.Second
+)
+
+// dial connects to the controller.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: between, Count: 2}}
+	return d.DialContext(ctx, "tcp", address)
+}
+
 // follow sends from one goroutine, since a stream allows no more, and receives in this one.
 func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_StreamClient) (received bool, err error) {
 	p.asks.begin()
 	defer p.asks.end()
+	p.contact.opened()
 	answers := make(chan *pushv1.ClientMessage, 1)
 	p.told = &pushv1.State{}
 	first := p.news()
@@ -165,7 +209,14 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 			return received, err
 		}
 		received = true
+		p.contact.heard()
 		p.hear(m.GetGone())
+		if v := m.GetCurrent(); v != "" {
+			if v == p.currentVersion() {
+				p.contact.newest()
+			}
+			continue
+		}
 		if k := m.GetKeysChecked(); k != nil {
 			p.checked(k)
 			continue
@@ -234,9 +285,11 @@ func (p *Push) hear(encoded []byte) {
 func (p *Push) take(m *pushv1.ServerMessage) *pushv1.ClientMessage {
 	version := m.GetVersion()
 	if err := p.apply(m.GetBundle(), version); err != nil {
+		p.contact.behind()
 		p.c.Log.Error(err, "refused a bundle; going on with the rules in force", "version", version)
 		return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Nack{Nack: &pushv1.Nack{Version: version, Reason: bounded(err.Error())}}}
 	}
+	p.contact.newest()
 	return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: version}}}
 }
 
@@ -260,7 +313,9 @@ func (p *Push) apply(encoded []byte, version string) error {
 			return err
 		}
 	}
-	if err := p.c.LastGood.Save(encoded, bundle.Version(encoded)); err != nil {
+	err = p.c.LastGood.Save(encoded, bundle.Version(encoded))
+	p.saved.Store(err == nil)
+	if err != nil {
 		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
 	}
 	return nil

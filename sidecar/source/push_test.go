@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -486,4 +487,73 @@ func TestPushSaysWhichKeySetsItHolds(t *testing.T) {
 	stream = c.accept(t)
 	stream.hears(t)
 	want(stream.hearsAny(t), some) // each stream is told, perhaps by another replica
+}
+
+func TestPushKnowsHowNewItsRulesAre(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, stopServer := serve(t, "127.0.0.1:0", cert)
+	f, s, l := files{t.TempDir()}, newSink(), source.LastGood{Dir: t.TempDir()}
+	f.ca(t, ca)
+	f.token(t, "token")
+	data, version := encoded(t, "kept")
+	if err := l.Save(data, version); err != nil {
+		t.Fatal(err)
+	}
+	hourAgo := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(l.Dir, "last-good-bundle"), hourAgo, hourAgo); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan bool, 10)
+	p := source.NewPush(source.PushConfig{
+		Address: at, ServerName: "push.test", CAFile: filepath.Join(f.dir, "ca.crt"), TokenFile: filepath.Join(f.dir, "token"),
+		Apply: s.apply, LastGood: l, Log: s.log, MaxStaleness: 30 * time.Minute, Stale: func(is bool) { told <- is },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	stream := c.accept(t)
+	stream.hears(t)
+	if !<-told {
+		t.Error("a copy of an hour is not stale")
+	}
+	if got := p.Freshness(); !got.Known || got.Connected || got.Age < time.Hour {
+		t.Errorf("with the copy alone: %+v, want an age of an hour", got)
+	}
+	if err := stream.Send(&pushv1.ServerMessage{Current: strings.Repeat("0", 64)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return p.Freshness().Connected }, s.text)
+	if got := p.Freshness(); got.Age < time.Hour {
+		t.Errorf("another version is the newest: %+v, want an age of an hour still", got)
+	}
+	if err := stream.Send(&pushv1.ServerMessage{Current: version}); err != nil {
+		t.Fatal(err)
+	}
+	if <-told {
+		t.Error("stale though the controller says that the rules are the newest")
+	}
+	if got := p.Freshness(); !got.Connected || got.Age != 0 {
+		t.Errorf("with the newest rules: %+v", got)
+	}
+	if age := time.Since(l.Confirmed()); age > time.Minute {
+		t.Errorf("the copy on disk says that it is of %s ago", age)
+	}
+	stream.says(t, []byte("no bundle"), bundle.Version([]byte("no bundle")))
+	if stream.hears(t).GetNack() == nil {
+		t.Error("no NACK")
+	}
+	if got := p.Freshness(); !got.Connected || got.Age == 0 {
+		t.Errorf("with a bundle that was refused: %+v, want an age", got)
+	}
+	newer, v2 := encoded(t, "newer")
+	stream.says(t, newer, v2)
+	stream.hears(t)
+	if got := p.Freshness(); !got.Connected || got.Age != 0 {
+		t.Errorf("with newer rules: %+v", got)
+	}
+	stopServer()
+	eventually(t, func() bool { return !p.Freshness().Connected }, s.text)
 }

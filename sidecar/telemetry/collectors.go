@@ -2,24 +2,22 @@ package telemetry
 
 import (
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// snapshotCollector reports the version and the age of the snapshot in force; nothing before the first one.
+// snapshotCollector reports the version of the snapshot in force and how new it is; nothing before the first one.
 type snapshotCollector struct {
-	now func() time.Time
+	sources Sources
 
 	mu      sync.Mutex
-	version string
-	loaded  time.Time
+	version string // empty before the first snapshot
 }
 
 func (c *snapshotCollector) set(version string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.version, c.loaded = version, c.now()
+	c.version = version
 }
 
 func snapshotInfo() *prometheus.Desc {
@@ -28,25 +26,42 @@ func snapshotInfo() *prometheus.Desc {
 }
 
 func snapshotAge() *prometheus.Desc {
-	return prometheus.NewDesc("bearerguard_snapshot_age_seconds", "Time since the snapshot in force was loaded.", nil, nil)
+	return prometheus.NewDesc("bearerguard_snapshot_age_seconds", "Time since the snapshot in force was last known to be the newest; 0 while it is.", nil, nil)
+}
+
+func pushConnected() *prometheus.Desc {
+	return prometheus.NewDesc("bearerguard_push_connected", "1 while the controller is connected, else 0.", nil, nil)
 }
 
 // Describe implements prometheus.Collector.
 func (c *snapshotCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- snapshotInfo()
 	ch <- snapshotAge()
+	ch <- pushConnected()
 }
 
 // Collect implements prometheus.Collector.
 func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
-	version, loaded := c.version, c.loaded
+	version := c.version
 	c.mu.Unlock()
-	if loaded.IsZero() {
+	if version != "" {
+		ch <- prometheus.MustNewConstMetric(snapshotInfo(), prometheus.GaugeValue, 1, version)
+	}
+	if c.sources.Freshness == nil {
 		return
 	}
-	ch <- prometheus.MustNewConstMetric(snapshotInfo(), prometheus.GaugeValue, 1, version)
-	ch <- prometheus.MustNewConstMetric(snapshotAge(), prometheus.GaugeValue, c.now().Sub(loaded).Seconds())
+	connected, age, known := c.sources.Freshness()
+	if c.sources.Pushed {
+		value := 0.0
+		if connected {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(pushConnected(), prometheus.GaugeValue, value)
+	}
+	if known && version != "" {
+		ch <- prometheus.MustNewConstMetric(snapshotAge(), prometheus.GaugeValue, age.Seconds())
+	}
 }
 
 // cacheCollector reports the state of the token cache.

@@ -36,15 +36,15 @@ type Cache struct {
 type Sources struct {
 	// Cache returns the state of the token cache.
 	Cache func() Cache
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	// Freshness returns whether the controller is connected, and how long ago the snapshot in force was last known to be the newest;
+	// known is false before the first one.
+	Freshness func() (connected bool, age time.Duration, known bool)
+	// Pushed says that there is a controller.
+	Pushed bool
 }
 
 // NewMetrics registers the metrics with reg.
 func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
-	if s.Now == nil {
-		s.Now = time.Now
-	}
 	m := &Metrics{
 		requests: newCounters("bearerguard_requests_total", "Requests by decision, reason, and the policy and rule that decided."),
 		audits:   newCounters("bearerguard_audit_total", "Verdicts of Audit policies, which change nothing."),
@@ -64,7 +64,7 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 		Name: "bearerguard_identity_headers_left_out_total",
 		Help: "Identity headers that a verified token could not give, counted when it is verified, by the reason.",
 	}, []string{"reason"})
-	m.snapshot.now = s.Now
+	m.snapshot.sources = s
 	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.leftOut, &m.snapshot}
 	if s.Cache != nil {
 		all = append(all, cacheCollector{s.Cache})

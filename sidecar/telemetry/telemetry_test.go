@@ -24,16 +24,14 @@ func at(seconds int) time.Time { return time.Unix(1_800_000_000+int64(seconds), 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
-	now := at(0)
 	m, err := NewMetrics(reg, Sources{
-		Now:   func() time.Time { return now },
+		Freshness: func() (bool, time.Duration, bool) { return true, 5 * time.Second, true }, Pushed: true,
 		Cache: func() Cache { return Cache{Hits: 7, Misses: 3, Evictions: 1, Entries: 2, Bytes: 4096} },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.SnapshotLoaded("abc")
-	now = at(5)
 	m.SnapshotRejected()
 	m.LeftOut("comma")
 	m.Connection(+1)
@@ -51,11 +49,14 @@ bearerguard_connections 1
 # HELP bearerguard_identity_headers_left_out_total Identity headers that a verified token could not give, counted when it is verified, by the reason.
 # TYPE bearerguard_identity_headers_left_out_total counter
 bearerguard_identity_headers_left_out_total{reason="comma"} 1
+# HELP bearerguard_push_connected 1 while the controller is connected, else 0.
+# TYPE bearerguard_push_connected gauge
+bearerguard_push_connected 1
 # HELP bearerguard_requests_total Requests by decision, reason, and the policy and rule that decided.
 # TYPE bearerguard_requests_total counter
 bearerguard_requests_total{decision="allow",policy="shop/orders",reason="Allowed",rule="read"} 2
 bearerguard_requests_total{decision="deny",policy="",reason="Expired",rule=""} 1
-# HELP bearerguard_snapshot_age_seconds Time since the snapshot in force was loaded.
+# HELP bearerguard_snapshot_age_seconds Time since the snapshot in force was last known to be the newest; 0 while it is.
 # TYPE bearerguard_snapshot_age_seconds gauge
 bearerguard_snapshot_age_seconds 5
 # HELP bearerguard_snapshot_info The version of the snapshot in force; the value is 1.
@@ -71,7 +72,7 @@ bearerguard_token_cache_hits_total 7
 # TYPE bearerguard_token_cache_bytes gauge
 bearerguard_token_cache_bytes 4096
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_audit_total", "bearerguard_connections", "bearerguard_identity_headers_left_out_total",
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_audit_total", "bearerguard_connections", "bearerguard_identity_headers_left_out_total", "bearerguard_push_connected",
 		"bearerguard_requests_total", "bearerguard_snapshot_age_seconds", "bearerguard_snapshot_info",
 		"bearerguard_snapshot_rejected_total", "bearerguard_token_cache_hits_total", "bearerguard_token_cache_bytes"); err != nil {
 		t.Error(err)

@@ -373,11 +373,15 @@ func (x *UnknownKey) GetAnswer() bool {
 	return false
 }
 
-// State is what a sidecar says of itself, all of it each time that something of it has changed.
+// State is what a sidecar says of itself and its pod, all of it each time that something of it has changed.
 type State struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The key sets that the bundle in use names, whether the sidecar has their keys or not.
-	KeySets       []*HeldKeySet `protobuf:"bytes,1,rep,name=key_sets,json=keySets,proto3" json:"key_sets,omitempty"`
+	KeySets []*HeldKeySet `protobuf:"bytes,1,rep,name=key_sets,json=keySets,proto3" json:"key_sets,omitempty"`
+	// Ports on which the pod can be reached past the sidecar.
+	OpenPorts []*OpenPort `protobuf:"bytes,2,rep,name=open_ports,json=openPorts,proto3" json:"open_ports,omitempty"`
+	// Ports that the app listens on and clients speak another protocol than HTTP on.
+	ForeignPorts  []*ForeignPort `protobuf:"bytes,3,rep,name=foreign_ports,json=foreignPorts,proto3" json:"foreign_ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,6 +419,20 @@ func (*State) Descriptor() ([]byte, []int) {
 func (x *State) GetKeySets() []*HeldKeySet {
 	if x != nil {
 		return x.KeySets
+	}
+	return nil
+}
+
+func (x *State) GetOpenPorts() []*OpenPort {
+	if x != nil {
+		return x.OpenPorts
+	}
+	return nil
+}
+
+func (x *State) GetForeignPorts() []*ForeignPort {
+	if x != nil {
+		return x.ForeignPorts
 	}
 	return nil
 }
@@ -483,7 +501,106 @@ func (x *HeldKeySet) GetCount() uint32 {
 	return 0
 }
 
-// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked alone.
+// OpenPort is a port of the app, behind the sidecar, that it listens on for others than the sidecar.
+type OpenPort struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenPort) Reset() {
+	*x = OpenPort{}
+	mi := &file_push_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenPort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenPort) ProtoMessage() {}
+
+func (x *OpenPort) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenPort.ProtoReflect.Descriptor instead.
+func (*OpenPort) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *OpenPort) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+// ForeignPort is a guarded port on which another protocol is spoken.
+type ForeignPort struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Port  uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
+	// For people: "TLS"; one of a list that the sidecar has.
+	Protocol      string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForeignPort) Reset() {
+	*x = ForeignPort{}
+	mi := &file_push_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForeignPort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForeignPort) ProtoMessage() {}
+
+func (x *ForeignPort) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForeignPort.ProtoReflect.Descriptor instead.
+func (*ForeignPort) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ForeignPort) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ForeignPort) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked or current alone.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hex SHA-256 of bundle.
@@ -495,14 +612,17 @@ type ServerMessage struct {
 	// is not acknowledged.
 	Gone []byte `protobuf:"bytes,3,opt,name=gone,proto3" json:"gone,omitempty"`
 	// Sent only to who wants it; version and bundle are empty then.
-	KeysChecked   *KeysChecked `protobuf:"bytes,4,opt,name=keys_checked,json=keysChecked,proto3" json:"keys_checked,omitempty"`
+	KeysChecked *KeysChecked `protobuf:"bytes,4,opt,name=keys_checked,json=keysChecked,proto3" json:"keys_checked,omitempty"`
+	// The version that the sidecar came with, where it is the newest: nothing is to be sent, and the sidecar knows that it is up to
+	// date. For sidecars that say in Hello.features that they understand it; version and bundle are empty then.
+	Current       string `protobuf:"bytes,6,opt,name=current,proto3" json:"current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +634,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[7]
+	mi := &file_push_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +647,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{7}
+	return file_push_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ServerMessage) GetVersion() string {
@@ -558,6 +678,13 @@ func (x *ServerMessage) GetKeysChecked() *KeysChecked {
 	return nil
 }
 
+func (x *ServerMessage) GetCurrent() string {
+	if x != nil {
+		return x.Current
+	}
+	return ""
+}
+
 // KeysChecked answers an UnknownKey: the key set has been looked at, whatever came of it.
 type KeysChecked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -575,7 +702,7 @@ type KeysChecked struct {
 
 func (x *KeysChecked) Reset() {
 	*x = KeysChecked{}
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +714,7 @@ func (x *KeysChecked) String() string {
 func (*KeysChecked) ProtoMessage() {}
 
 func (x *KeysChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[8]
+	mi := &file_push_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +727,7 @@ func (x *KeysChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysChecked.ProtoReflect.Descriptor instead.
 func (*KeysChecked) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{8}
+	return file_push_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *KeysChecked) GetKeySet() string {
@@ -645,7 +772,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +784,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[9]
+	mi := &file_push_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +797,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{9}
+	return file_push_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Bundle) GetFeatures() uint64 {
@@ -717,7 +844,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +856,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +869,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{10}
+	return file_push_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Policy) GetNamespace() string {
@@ -791,7 +918,7 @@ type IssuerKeys struct {
 
 func (x *IssuerKeys) Reset() {
 	*x = IssuerKeys{}
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +930,7 @@ func (x *IssuerKeys) String() string {
 func (*IssuerKeys) ProtoMessage() {}
 
 func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +943,7 @@ func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssuerKeys.ProtoReflect.Descriptor instead.
 func (*IssuerKeys) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{11}
+	return file_push_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *IssuerKeys) GetVerification() string {
@@ -845,7 +972,7 @@ type KeySet struct {
 
 func (x *KeySet) Reset() {
 	*x = KeySet{}
-	mi := &file_push_proto_msgTypes[12]
+	mi := &file_push_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -857,7 +984,7 @@ func (x *KeySet) String() string {
 func (*KeySet) ProtoMessage() {}
 
 func (x *KeySet) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[12]
+	mi := &file_push_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,7 +997,7 @@ func (x *KeySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySet.ProtoReflect.Descriptor instead.
 func (*KeySet) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{12}
+	return file_push_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *KeySet) GetId() string {
@@ -900,7 +1027,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_push_proto_msgTypes[13]
+	mi := &file_push_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1039,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[13]
+	mi := &file_push_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1052,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{13}
+	return file_push_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Revocation) GetNamespace() string {
@@ -975,19 +1102,28 @@ const file_push_proto_rawDesc = "" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\bR\x06answer\"C\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\"\xc8\x01\n" +
 	"\x05State\x12:\n" +
-	"\bkey_sets\x18\x01 \x03(\v2\x1f.bearerguard.push.v1.HeldKeySetR\akeySets\"J\n" +
+	"\bkey_sets\x18\x01 \x03(\v2\x1f.bearerguard.push.v1.HeldKeySetR\akeySets\x12<\n" +
+	"\n" +
+	"open_ports\x18\x02 \x03(\v2\x1d.bearerguard.push.v1.OpenPortR\topenPorts\x12E\n" +
+	"\rforeign_ports\x18\x03 \x03(\v2 .bearerguard.push.v1.ForeignPortR\fforeignPorts\"J\n" +
 	"\n" +
 	"HeldKeySet\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\rR\x05count\"\x9a\x01\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\x1e\n" +
+	"\bOpenPort\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\"=\n" +
+	"\vForeignPort\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\xb4\x01\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
 	"\x04gone\x18\x03 \x01(\fR\x04gone\x12C\n" +
-	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\"\x88\x01\n" +
+	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\x12\x18\n" +
+	"\acurrent\x18\x06 \x01(\tR\acurrent\"\x88\x01\n" +
 	"\vKeysChecked\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12$\n" +
@@ -1036,7 +1172,7 @@ func file_push_proto_rawDescGZIP() []byte {
 	return file_push_proto_rawDescData
 }
 
-var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_push_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_push_proto_goTypes = []any{
 	(*ClientMessage)(nil), // 0: bearerguard.push.v1.ClientMessage
 	(*Hello)(nil),         // 1: bearerguard.push.v1.Hello
@@ -1045,13 +1181,15 @@ var file_push_proto_goTypes = []any{
 	(*UnknownKey)(nil),    // 4: bearerguard.push.v1.UnknownKey
 	(*State)(nil),         // 5: bearerguard.push.v1.State
 	(*HeldKeySet)(nil),    // 6: bearerguard.push.v1.HeldKeySet
-	(*ServerMessage)(nil), // 7: bearerguard.push.v1.ServerMessage
-	(*KeysChecked)(nil),   // 8: bearerguard.push.v1.KeysChecked
-	(*Bundle)(nil),        // 9: bearerguard.push.v1.Bundle
-	(*Policy)(nil),        // 10: bearerguard.push.v1.Policy
-	(*IssuerKeys)(nil),    // 11: bearerguard.push.v1.IssuerKeys
-	(*KeySet)(nil),        // 12: bearerguard.push.v1.KeySet
-	(*Revocation)(nil),    // 13: bearerguard.push.v1.Revocation
+	(*OpenPort)(nil),      // 7: bearerguard.push.v1.OpenPort
+	(*ForeignPort)(nil),   // 8: bearerguard.push.v1.ForeignPort
+	(*ServerMessage)(nil), // 9: bearerguard.push.v1.ServerMessage
+	(*KeysChecked)(nil),   // 10: bearerguard.push.v1.KeysChecked
+	(*Bundle)(nil),        // 11: bearerguard.push.v1.Bundle
+	(*Policy)(nil),        // 12: bearerguard.push.v1.Policy
+	(*IssuerKeys)(nil),    // 13: bearerguard.push.v1.IssuerKeys
+	(*KeySet)(nil),        // 14: bearerguard.push.v1.KeySet
+	(*Revocation)(nil),    // 15: bearerguard.push.v1.Revocation
 }
 var file_push_proto_depIdxs = []int32{
 	1,  // 0: bearerguard.push.v1.ClientMessage.hello:type_name -> bearerguard.push.v1.Hello
@@ -1060,18 +1198,20 @@ var file_push_proto_depIdxs = []int32{
 	4,  // 3: bearerguard.push.v1.ClientMessage.unknown_key:type_name -> bearerguard.push.v1.UnknownKey
 	5,  // 4: bearerguard.push.v1.ClientMessage.state:type_name -> bearerguard.push.v1.State
 	6,  // 5: bearerguard.push.v1.State.key_sets:type_name -> bearerguard.push.v1.HeldKeySet
-	8,  // 6: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
-	10, // 7: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
-	12, // 8: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
-	13, // 9: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
-	11, // 10: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
-	0,  // 11: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
-	7,  // 12: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	7,  // 6: bearerguard.push.v1.State.open_ports:type_name -> bearerguard.push.v1.OpenPort
+	8,  // 7: bearerguard.push.v1.State.foreign_ports:type_name -> bearerguard.push.v1.ForeignPort
+	10, // 8: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
+	12, // 9: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
+	14, // 10: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
+	15, // 11: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
+	13, // 12: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
+	0,  // 13: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
+	9,  // 14: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_push_proto_init() }
@@ -1092,7 +1232,7 @@ func file_push_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_push_proto_rawDesc), len(file_push_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
