@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,40 @@ func TestSelectorErrorsNameTheField(t *testing.T) {
 		if err := s.Validate("spec.selector"); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("err = %v; want %s", err, want)
 		}
+	}
+}
+
+func TestSelectorsRefuseWhatNoLabelCanBe(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 63)
+	const key, value = "spec.selector.matchLabels[%s]: no label has the key %q", "spec.selector.matchLabels[app]: no label has the value %q"
+	for label, want := range map[[2]string]string{
+		{"app", "orders"}: "", {"app", ""}: "", {"a.b_c-d", "A.b_c-9"}: "", {"example.com/app", "x"}: "", {long, long}: "",
+		{"app!", "x"}: key, {"", "x"}: key, {"-app", "x"}: key, {long + "a", "x"}: key, {"a/b/c", "x"}: key, {"/app", "x"}: key,
+		{"Example.com/app", "x"}: key, {"example..com/app", "x"}: key, {strings.Repeat("a.", 127) + "a/app", "x"}: key, {"app\n", "x"}: key,
+		{"app", "a b"}: value, {"app", "-"}: value, {"app", long + "a"}: value, {"app", "ü"}: value, {"app", "x\n"}: value,
+	} {
+		s := policy.Selector{MatchLabels: map[string]string{label[0]: label[1]}}
+		err := s.Validate("spec.selector")
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%q: %v", label, err)
+		case want == key && (err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf(key, label[0], label[0]))):
+			t.Errorf("%q: got %v, want the key refused", label, err)
+		case want == value && (err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf(value, label[1]))):
+			t.Errorf("%q: got %v, want the value refused", label, err)
+		}
+		if !s.Decidable() {
+			t.Errorf("%q: whom it selects is not known", label)
+		}
+	}
+	s := policy.Selector{MatchExpressions: []policy.SelectorRequirement{{Key: "a", Operator: policy.In, Values: []string{"b", "c d"}}}}
+	if err := s.Validate("spec.selector"); err == nil || !strings.HasPrefix(err.Error(), `spec.selector.matchExpressions[0].values: no label has the value "c d"`) {
+		t.Errorf("got %v, want the value refused", err)
+	}
+	s.MatchExpressions[0] = policy.SelectorRequirement{Key: "a b", Operator: policy.Exists}
+	if err := s.Validate("spec.selector"); err == nil || !strings.HasPrefix(err.Error(), `spec.selector.matchExpressions[0].key: no label has the key "a b"`) {
+		t.Errorf("got %v, want the key refused", err)
 	}
 }
 

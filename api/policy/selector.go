@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -53,14 +54,36 @@ const (
 	DoesNotExist SelectorOperator = "DoesNotExist"
 )
 
-// Validate returns an error that names the first field that is wrong, below the field path at.
+// Validate returns an error that names the first field that is wrong, below the field path at. What no label can be, such as the
+// key "app!", is wrong: a selector with it does not select what it seems to.
 func (s Selector) Validate(at string) error {
+	for _, key := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+		field := fmt.Sprintf("%s.matchLabels[%s]", at, key)
+		if err := checkLabel(field, field, key, s.MatchLabels[key]); err != nil {
+			return err
+		}
+	}
 	for i, r := range s.MatchExpressions {
-		if err := r.validate(fmt.Sprintf("%s.matchExpressions[%d]", at, i)); err != nil {
+		field := fmt.Sprintf("%s.matchExpressions[%d]", at, i)
+		if err := r.validate(field); err != nil {
+			return err
+		}
+		if err := checkLabel(field+".key", field+".values", r.Key, r.Values...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Decidable reports whether it is known of every pod whether s selects it. If it is not, since an operator is not known or lacks
+// its values, Matches says less than was meant.
+func (s Selector) Decidable() bool {
+	for _, r := range s.MatchExpressions {
+		if r.validate("") != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (r SelectorRequirement) validate(at string) error {

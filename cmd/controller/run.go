@@ -56,7 +56,8 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	tlsConfig.set = serving.TLS
-	server, err := addRules(ctx, mgr, c)
+	neighbours := &authpolicy.Neighbours{}
+	server, err := addRules(ctx, mgr, c, neighbours)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func run(ctx context.Context, c config) error {
 	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
 		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
-		Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
+		Company: neighbours.Warnings, Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) mana
 }
 
 // addRules adds what turns policies into bundles and bundles into status.
-func addRules(ctx context.Context, mgr manager.Manager, c config) (*push.Server, error) {
+func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours) (*push.Server, error) {
 	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config) (*push.Server,
 	if err := addKeys(ctx, mgr, c, resolver); err != nil {
 		return nil, err
 	}
-	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers})
+	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours})
 }
 
 // addKeys adds the reading of keys, on every replica, and the sharing of them on the one that leads.

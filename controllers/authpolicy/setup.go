@@ -39,11 +39,13 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all are required.
+// Options are what Setup needs; all but Neighbours are required.
 type Options struct {
 	Keys     *keys.Resolver
 	Push     *push.Server
 	Triggers Triggers
+	// Neighbours is given the cache to answer from.
+	Neighbours *Neighbours
 }
 
 // Setup adds both controllers, and the cache that they read from, to a manager.
@@ -60,6 +62,11 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	c := &compiler{
 		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, spaces: map[string]*space{},
+	}
+	if n := o.Neighbours; n != nil {
+		n.mu.Lock()
+		n.reader = objects
+		n.mu.Unlock()
 	}
 	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
 		return err

@@ -99,7 +99,7 @@ func (c *compiler) bundleFor(w Workload, revocations []bundle.Revocation) (*Bund
 
 // selects is true for a policy whose selector could not be read: whom it guards cannot be known, so it guards everybody.
 func (a admitted) selects(w Workload) bool {
-	return a.Selector.Validate("") != nil || a.Selector.Matches(w.Labels)
+	return !a.Selector.Decidable() || a.Selector.Matches(w.Labels)
 }
 
 // together returns the policies, with stand-ins for those that do not fit with the ones before them. Policies that compile

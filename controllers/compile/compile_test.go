@@ -183,6 +183,12 @@ func TestAPolicyThatDoesNotCompile(t *testing.T) {
 		"only audits: nothing is refused": {
 			bad(func(p *compile.Policy) { p.Spec.Mode, p.Spec.Rules = policy.Audit, append(p.Spec.Rules, deny) }), decision.Allowed,
 		},
+		"has a selector that no pod can fit: it guards none": {
+			bad(func(p *compile.Policy) {
+				p.Selector = policy.Selector{MatchLabels: map[string]string{"app!": "x"}}
+				p.Spec.Rules = append(p.Spec.Rules, deny)
+			}), decision.Allowed,
+		},
 		"has a selector that cannot be read: it guards every pod": {
 			bad(func(p *compile.Policy) {
 				p.Selector = policy.Selector{MatchExpressions: []policy.SelectorRequirement{{Key: "app", Operator: "Near"}}}

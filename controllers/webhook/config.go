@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
@@ -25,7 +26,7 @@ const (
 	EnforcedPodsPath     = "/validate-pods"
 )
 
-// Config is what the webhooks need. All fields are required, except Log.
+// Config is what the webhooks need. All fields are required, except Company and Log.
 type Config struct {
 	// Inject is how pods are injected; its Namespace is set for each request.
 	Inject inject.Config
@@ -35,6 +36,8 @@ type Config struct {
 	PublishCA func(ctx context.Context, namespace string) error
 	// KeyAllowHTTP says whether the controller fetches keys over plain http; it changes warnings only.
 	KeyAllowHTTP bool
+	// Company returns warnings about a policy among the others of its namespace and the pods there. nil: there are none.
+	Company func(ctx context.Context, namespace string, p compile.Neighbour) []string
 	// Scheme knows the built-in types and api/v1alpha1.
 	Scheme *runtime.Scheme
 	// Metrics takes the counter bearerguard_admission_total.
@@ -66,7 +69,7 @@ func Register(s Server, c Config) error {
 	for path, h := range map[string]handler{
 		PodsPath:             pods.handle,
 		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
-		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
+		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP, company: c.Company}).handle,
 		TokenRevocationsPath: (&revocationHandler{decoder: decoder}).handle,
 		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
 		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,

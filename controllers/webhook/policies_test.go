@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,9 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
 )
 
@@ -54,6 +58,10 @@ func TestPolicies(t *testing.T) {
 		"every mistake is named": {
 			spec:    `{selector: {matchExpressions: [{key: a, operator: In}]}, issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {}}], rules: [{name: r, allow: {issuers: [c]}}]}`,
 			refused: []string{"spec.selector.matchExpressions[0].values", "spec.issuers[0].keys", "spec.rules[0].allow.issuers[0]"},
+		},
+		"a label that no pod can have": {
+			spec:    `{selector: {matchLabels: {"app!": x}}, issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {authenticated: true}}]}`,
+			refused: []string{`spec.selector.matchLabels[app!]: no label has the key "app!"; want up to 63 letters`},
 		},
 		"an unknown capture": {
 			spec:    `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, match: [{paths: ["/a/{id}"]}], allow: {when: "path.user == claims.sub"}}]}`,
@@ -216,6 +224,46 @@ func TestSamplesAreAccepted(t *testing.T) {
 				if !resp.Allowed {
 					t.Errorf("%s, object %d: %s", file, i+1, resp.Result.Message)
 				}
+			}
+		}
+	}
+}
+
+func TestAPolicyIsToldOfItsCompany(t *testing.T) {
+	t.Parallel()
+	const spec = `{selector: {matchLabels: {app: orders}}, issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {authenticated: true}}]}`
+	var got compile.Neighbour
+	h := serveWith(t, func(c *webhook.Config) {
+		c.Company = func(_ context.Context, namespace string, p compile.Neighbour) []string {
+			got = p
+			return []string{"in " + namespace}
+		}
+	})
+	resp := h.review(t, webhook.AuthPoliciesPath, policyRequest(t, spec))
+	want := compile.Neighbour{Name: "orders", Selector: policy.Selector{MatchLabels: map[string]string{"app": "orders"}}, Issuers: 1}
+	if diff := cmp.Diff([]any{true, []string{"in shop"}, want}, []any{resp.Allowed, resp.Warnings, got}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Selectors are Kubernetes' own, so what it takes as a label is taken here, and nothing else.
+func TestSelectorsAreThoseOfKubernetes(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"app", "app!", "a b", "", "-a", "a-", "a_b.c-d", "A", "9", "example.com/app", "Example.com/app", "example.com/", "/app", "a/b/c", "ex_ample.com/a",
+		"-example.com/a", strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a", 253) + "/a", strings.Repeat("a", 254) + "/a", "a\n", "é",
+	} {
+		for _, s := range []policy.Selector{
+			{MatchLabels: map[string]string{text: "x"}}, {MatchLabels: map[string]string{"app": text}},
+			{MatchExpressions: []policy.SelectorRequirement{{Key: text, Operator: policy.Exists}}},
+			{MatchExpressions: []policy.SelectorRequirement{{Key: "app", Operator: policy.NotIn, Values: []string{text}}}},
+			{MatchExpressions: []policy.SelectorRequirement{{Key: "app", Operator: policy.SelectorOperator(text)}}},
+		} {
+			var theirs metav1.LabelSelector
+			unmarshal(t, toJSON(t, s), &theirs)
+			_, want := metav1.LabelSelectorAsSelector(&theirs)
+			if got := s.Validate("spec.selector"); (got == nil) != (want == nil) {
+				t.Errorf("%+v: got %v, Kubernetes says %v", s, got, want)
 			}
 		}
 	}

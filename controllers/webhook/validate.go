@@ -16,15 +16,17 @@ import (
 	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
 // policyHandler validates AuthPolicies.
 type policyHandler struct {
 	decoder   admission.Decoder
 	allowHTTP bool
+	company   func(context.Context, string, compile.Neighbour) []string
 }
 
-func (h *policyHandler) handle(_ context.Context, req admission.Request) answer {
+func (h *policyHandler) handle(ctx context.Context, req admission.Request) answer {
 	var p v1alpha1.AuthPolicy
 	if err := h.decoder.Decode(req, &p); err != nil {
 		return refused(fmt.Errorf("decode AuthPolicy: %w", err))
@@ -42,7 +44,13 @@ func (h *policyHandler) handle(_ context.Context, req admission.Request) answer 
 	if err := CheckPolicy(req.Namespace, p); err != nil {
 		return refused(err)
 	}
-	return allowed("", append(warnings, Warnings(p, h.allowHTTP)...))
+	warnings = append(warnings, Warnings(p, h.allowHTTP)...)
+	if h.company != nil {
+		warnings = append(warnings, h.company(ctx, req.Namespace, compile.Neighbour{
+			Name: p.Name, Created: p.CreationTimestamp.Time, Selector: p.Spec.Selector, Issuers: len(p.Spec.Issuers),
+		})...)
+	}
+	return allowed("", warnings)
 }
 
 // clarify lets rules that said nothing of whom they allow before this release refused it stay as they are, with a warning.
