@@ -127,13 +127,17 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	if err != nil {
 		return nil, err
 	}
+	watcher, err := client.NewWithWatch(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return nil, err
+	}
 	triggers := authpolicy.NewTriggers()
 	counted, pushed := keys.NewMetrics(), push.NewMetrics()
 	var server *push.Server
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
-		Namespace: c.namespace,
-		Changed:   triggers.Keys.Add, Metrics: counted,
+		Namespace: c.namespace, Watcher: watcher,
+		Changed: triggers.Keys.Add, Metrics: counted,
 		Checked: func(k keys.Checked) {
 			server.KeysChecked(push.Checked{KeySet: k.ID, Began: k.Began, JWKS: k.JWKS, Next: k.Next})
 		},

@@ -221,9 +221,13 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 		t.Fatal(err)
 	}
 	triggers := authpolicy.NewTriggers()
+	watcher, err := client.NewWithWatch(a.config, client.Options{Scheme: a.scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
 	resolver, err := keys.New(keys.Options{
-		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(a.clients.Discovery().RESTClient()),
-		Changed: triggers.Keys.Add, Poll: 100 * time.Millisecond,
+		Reader: mgr.GetAPIReader(), Watcher: watcher, Cluster: keys.Cluster(a.clients.Discovery().RESTClient()),
+		Changed: triggers.Keys.Add, Poll: time.Hour, // what is named is watched
 	})
 	if err != nil {
 		t.Fatal(err)

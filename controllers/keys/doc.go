@@ -10,9 +10,9 @@
 // them into Secrets of the controller's namespace, and a replica that starts, or cannot fetch, takes them from there. They are
 // bound to the whole of their source, CA and all, hold public keys only, and keep the time at which they were fetched.
 //
-// Secrets and ConfigMaps are read one by one, those that policies name and no others: when they are first named and then
-// every few seconds. That needs the verb get alone; a watch would need list as well, and so the right to read every
-// Secret of the cluster. Reads are answered from the API server's cache and paced, so that ten thousand of them take longer,
-// not more. What comes over HTTP is fetched by api/fetch: each source by itself, so that none waits for another, and once
-// for all who name it.
+// Secrets and ConfigMaps are watched one by one, those that policies name and no others, so a change is known within
+// milliseconds; how many watches there are, and how often a namespace's changes are heard of, has a bound. What is beyond it,
+// or may not be watched, is read every few seconds: reads are answered from the API server's cache and paced, so that ten
+// thousand of them take longer, not more. What comes over HTTP is fetched by api/fetch: each source by itself, so that none
+// waits for another, and once for all who name it.
 package keys

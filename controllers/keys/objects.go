@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,7 +21,7 @@ const (
 	maxObjectSize = 1 << 20 // bytes of one entry; the API server takes no more in a whole object
 )
 
-// Run reads Secrets and ConfigMaps again and again until ctx is done, and closes the Resolver then.
+// Run reads Secrets and ConfigMaps that cannot be watched again and again until ctx is done, and closes the Resolver then.
 func (r *Resolver) Run(ctx context.Context) error {
 	defer r.Close()
 	r.wait.Go(func() { r.recallWhenStarved(ctx) })
@@ -55,7 +56,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// objects returns all that is named.
+// objects returns all that is named, but for what has been read and is watched.
 func (r *Resolver) objects() []object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,8 +65,9 @@ func (r *Resolver) objects() []object {
 	for _, e := range r.entries {
 		for _, of := range []func() (object, string, bool){e.source.holder, e.source.authority} {
 			if o, _, ok := of(); ok && !named[o] {
-				named[o] = true
-				out = append(out, o)
+				if named[o] = true; r.seen[o] == "" || !r.isWatched(o) {
+					out = append(out, o)
+				}
 			}
 		}
 	}
@@ -74,6 +76,7 @@ func (r *Resolver) objects() []object {
 			delete(r.seen, o)
 		}
 	}
+	maps.DeleteFunc(r.heard, func(o object, _ uint64) bool { return !named[o] })
 	slices.SortFunc(out, func(a, b object) int {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
@@ -96,15 +99,31 @@ func (r *Resolver) readSoon(o object) {
 func (r *Resolver) read(ctx context.Context, o object) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	data, err := r.get(ctx, o)
+	r.mu.Lock()
+	since, heard := r.seen[o], r.heard[o]
+	r.mu.Unlock()
+	data, version, err := r.get(ctx, o, since)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed || r.heard[o] != heard { // a watch has told of something newer, or will
 		return
 	}
+	r.see(o, version)
+	r.give(o, data, err)
+}
+
+// see notes the resource version that was taken over last; empty if there is no object. It is called with mu held.
+func (r *Resolver) see(o object, version string) {
+	if delete(r.seen, o); version != "" {
+		r.seen[o] = version
+	}
+}
+
+// give gives an object's entries, or why it has none, to the sources that name them. It is called with mu held.
+func (r *Resolver) give(o object, data map[string][]byte, err error) {
 	now := time.Now()
 	trusted := false
 	for _, e := range r.entries {
@@ -155,28 +174,18 @@ func pick(o object, data map[string][]byte, key string, err error) ([]byte, erro
 	return value, nil
 }
 
-// get reads an object from the API server's cache, at least as new as the one read last.
-func (r *Resolver) get(ctx context.Context, o object) (map[string][]byte, error) {
-	r.mu.Lock()
-	since := r.seen[o]
-	r.mu.Unlock()
+// get reads an object from the API server's cache, at least as new as the version since.
+func (r *Resolver) get(ctx context.Context, o object, since string) (map[string][]byte, string, error) {
 	data, version, err := r.getObject(ctx, o, &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: since}})
-	r.mu.Lock()
-	if err == nil {
-		r.seen[o] = version
-	} else {
-		delete(r.seen, o)
-	}
-	r.mu.Unlock()
 	switch {
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("%s %s does not exist in namespace %s", o.kind, o.name, o.namespace)
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		return nil, "", missing(o, err)
 	case err != nil && ctx.Err() == nil:
-		return nil, fmt.Errorf("read %s %s: %w", o.kind, o.name, err)
+		return nil, "", fmt.Errorf("read %s %s: %w", o.kind, o.name, err)
 	case err != nil:
-		return nil, fmt.Errorf("read %s %s: the API server does not answer: %w", o.kind, o.name, ctx.Err())
+		return nil, "", fmt.Errorf("read %s %s: the API server does not answer: %w", o.kind, o.name, ctx.Err())
 	}
-	return data, nil
+	return data, version, nil
 }
 
 func (r *Resolver) getObject(ctx context.Context, o object, opts *client.GetOptions) (map[string][]byte, string, error) {
@@ -184,18 +193,17 @@ func (r *Resolver) getObject(ctx context.Context, o object, opts *client.GetOpti
 	if o.kind == secret {
 		var s corev1.Secret
 		err := r.options.Reader.Get(ctx, at, &s, opts)
-		return s.Data, s.ResourceVersion, err
+		return dataOf(&s), s.ResourceVersion, err
 	}
 	var c corev1.ConfigMap
-	if err := r.options.Reader.Get(ctx, at, &c, opts); err != nil {
-		return nil, "", err
+	err := r.options.Reader.Get(ctx, at, &c, opts)
+	return dataOf(&c), c.ResourceVersion, err
+}
+
+// missing says that an object is not there, or not for the controller.
+func missing(o object, err error) error {
+	if apierrors.IsForbidden(err) {
+		return fmt.Errorf("the controller may not read %s %s in namespace %s: its roles do not grant it (rbac.secrets of the chart)", o.kind, o.name, o.namespace)
 	}
-	data := c.BinaryData
-	if data == nil {
-		data = map[string][]byte{}
-	}
-	for k, v := range c.Data {
-		data[k] = []byte(v)
-	}
-	return data, c.ResourceVersion, nil
+	return fmt.Errorf("%s %s does not exist in namespace %s", o.kind, o.name, o.namespace)
 }

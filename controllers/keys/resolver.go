@@ -17,6 +17,8 @@ import (
 type Options struct {
 	// Reader reads Secrets and ConfigMaps, without a cache. Required.
 	Reader client.Reader
+	// Watcher watches those that are named. Default: they are polled.
+	Watcher Watcher
 	// Cluster returns the issuer and the JWK Set of the cluster's own service-account tokens. Required.
 	Cluster func(context.Context) (issuer string, jwks []byte, err error)
 	// Namespace is the controller's, where replicas share the last good keys of what they fetch. Empty: they share nothing.
@@ -30,7 +32,7 @@ type Options struct {
 	Checked func(Checked)
 	// Metrics are counted into. Default: metrics that nobody reads.
 	Metrics *Metrics
-	// Poll is how often Secrets and ConfigMaps are read; less often when there are more than 20 for each second of it, first
+	// Poll is how often Secrets and ConfigMaps are read that cannot be watched; less often when there are more than 20 for each second of it, first
 	// of all those of the namespaces that have the most. Default 5s.
 	Poll time.Duration
 }
@@ -59,12 +61,16 @@ type Resolver struct {
 	mu      sync.Mutex
 	entries map[string]*entry   // guarded by mu; by source id
 	wanted  map[string][]string // guarded by mu; the ids that each namespace wants
-	seen    map[object]string   // guarded by mu; the resource versions that were read last
+	seen    map[object]string   // guarded by mu; the resource versions that were taken over last
+	heard   map[object]uint64   // guarded by mu; how many changes watches have told of
 	issuer  string              // guarded by mu; the cluster's own issuer
 	closed  bool                // guarded by mu
 
 	notes  map[fetch.Source][]string // guarded by mu; what there is to say of what was fetched last
 	shared map[string]shared         // guarded by mu; what replicas have shared, by sharedID
+
+	watches  map[string]*watched // guarded by mu; by namespace
+	watching int                 // guarded by mu; how many watches there are
 }
 
 // entry is one source. Its fields are guarded by Resolver.mu.
@@ -109,8 +115,8 @@ func New(o Options) (*Resolver, error) {
 	}
 	r := &Resolver{
 		options: o, reading: make(chan struct{}, 8),
-		entries: map[string]*entry{}, wanted: map[string][]string{}, seen: map[object]string{},
-		notes: map[fetch.Source][]string{},
+		entries: map[string]*entry{}, wanted: map[string][]string{}, seen: map[object]string{}, heard: map[object]uint64{},
+		notes: map[fetch.Source][]string{}, watches: map[string]*watched{},
 	}
 	if r.options.Metrics == nil {
 		r.options.Metrics = NewMetrics()
@@ -155,6 +161,7 @@ func (r *Resolver) Want(namespace string, sources []Source) {
 	if r.wanted[namespace] = ids; len(ids) == 0 {
 		delete(r.wanted, namespace)
 	}
+	r.rewatch(namespace)
 	r.poll()
 }
 

@@ -70,7 +70,7 @@ func behind(t Tally) string {
 // settling keeps what the leader before said of this generation until sidecars have had the time to be heard of.
 func (r reach) settling() outcome {
 	c := meta.FindStatusCondition(r.previous, v1alpha1.ConditionProgrammed)
-	if c != nil && c.ObservedGeneration == r.generation {
+	if c != nil && c.ObservedGeneration == r.generation && c.Reason != v1alpha1.ReasonNoWorkload && c.Reason != v1alpha1.ReasonNoSidecars {
 		return outcome{c.Status, c.Reason, c.Message}
 	}
 	return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, "not heard of yet by this replica of the controller: " + r.pods.list(unheard)}

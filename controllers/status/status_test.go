@@ -178,6 +178,13 @@ func TestConditions(t *testing.T) {
 			},
 			fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected", "2 1 0 1 0 1/2", "",
 		},
+		"a new leader does not keep that there was no pod": {
+			status.Input{
+				Pods: []status.Pod{unheard}, Settling: true,
+				Previous: was("True", "NoWorkload", v1alpha1.SidecarStatus{}),
+			},
+			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "1 0 0 0 0 0/1", "",
+		},
 		"a new leader tells of what it knows": {
 			status.Input{
 				Pods: []status.Pod{behind, unheard}, Settling: true,
