@@ -10,8 +10,8 @@ const (
 	// run without a sidecar; Guarded does. True reasons: Programmed, NoSidecars, NoWorkload. False reasons: Pending, Rejected,
 	// Invalid. Unknown reasons: Disconnected.
 	ConditionProgrammed = "Programmed"
-	// ConditionGuarded: every selected pod carries a sidecar. True reasons: Guarded. False reasons: Unguarded. Unknown reasons:
-	// NoWorkload.
+	// ConditionGuarded: every selected pod carries a sidecar, and none can be reached past it. True reasons: Guarded. False reasons:
+	// Unguarded, Bypassable. Unknown reasons: NoWorkload.
 	ConditionGuarded = "Guarded"
 	// ConditionReady: the four above are True, but that a policy which selects no pod is ready too, with reason NoWorkload. If
 	// it is not True, its status and reason are those of the first that is not.
@@ -44,6 +44,8 @@ const (
 	ReasonGuarded = "Guarded"
 	// ReasonUnguarded: selected pods run without a sidecar, so that nothing guards them; the message names the first of them.
 	ReasonUnguarded = "Unguarded"
+	// ReasonBypassable: a port of the app, behind the sidecar, is open to others than the sidecar; the message names pod and port.
+	ReasonBypassable = "Bypassable"
 	// ReasonReady: Accepted, ResolvedRefs, Programmed and Guarded are True.
 	ReasonReady = "Ready"
 )

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/sidecar/config"
+	"github.com/bearerguard/bearerguard/sidecar/exposure"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 	"github.com/bearerguard/bearerguard/sidecar/source"
@@ -62,6 +63,7 @@ type sidecar struct {
 	decided *telemetry.DecisionLog
 	reg     *prometheus.Registry
 	rules   rules
+	ports   *exposure.Watch
 	proxy   *proxy.Proxy
 }
 
@@ -100,6 +102,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
+	s.watchPorts()
 	log.Info("sidecar runs", "version", version, "listen", addresses(s.proxy), "admin", conf.Admin)
 	return s.serve(ctx)
 }
@@ -153,6 +156,7 @@ func (s *sidecar) serve(ctx context.Context) error {
 	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
 	group.Go(func() error { defer fail(); return s.awaitLeave(outer) })
 	group.Go(func() error { return paceCollector(outer) })
+	group.Go(func() error { return s.ports.Run(outer) })
 	group.Go(func() error { defer stop(); return s.proxy.Run(inner) })
 	return group.Wait()
 }

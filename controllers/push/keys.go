@@ -2,8 +2,6 @@ package push
 
 import (
 	"crypto/sha256"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
@@ -25,26 +23,6 @@ type Checked struct {
 func (s *Server) unknownKey(p *pod, c *stream, m *pushv1.UnknownKey) {
 	if s.noteAsked(p, c, m) {
 		s.config.UnknownKey(m.GetKeySet())
-	}
-}
-
-// maxLacking bounds the key sets that a sidecar is remembered to lack; a pod has at most 64 issuers.
-const maxLacking = 128
-
-// told takes in what a sidecar says of itself: the key sets of its pod's bundle that it has no keys of.
-func (s *Server) told(p *pod, c *stream, m *pushv1.State) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var lacking []string
-	for _, k := range m.GetKeySets() {
-		if k.GetCount() == 0 && p.bundle != nil && p.bundle.Names(k.GetId()) && len(lacking) < maxLacking {
-			lacking = append(lacking, k.GetId())
-		}
-	}
-	slices.Sort(lacking)
-	if text := strings.Join(slices.Compact(lacking), "\n"); text != c.lacking {
-		c.lacking = text
-		s.changed(p.namespace)
 	}
 }
 

@@ -128,6 +128,7 @@ func changes(old, now map[string]Sidecar) []*reportv1.Change {
 		m.Sidecars = append(m.Sidecars, &reportv1.Sidecar{
 			Namespace: c.Namespace, Pod: c.Pod, Uid: uid,
 			Acked: versionOf(c.Acked), Rejected: versionOf(c.Rejected), Reason: c.Reason,
+			Open: c.Open, Foreign: c.Foreign,
 			Lacks: strings.FieldsFunc(c.Lacking, func(r rune) bool { return r == '\n' }),
 		})
 	}

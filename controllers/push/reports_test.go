@@ -257,3 +257,38 @@ func snapshotWithKeySet() compile.Snapshot {
 		Workloads: []compile.Workload{{Name: "a", UID: "uid-a"}},
 	}
 }
+
+// What a sidecar says of its pod's ports gets to the leader, bounded and printable.
+func TestReplicasReportPorts(t *testing.T) {
+	t.Parallel()
+	cert := newCertificate(t)
+	leader, follower := startReplica(t, cert, nil), startReplica(t, cert, nil)
+	reporter := &push.Reporter{Server: follower.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: follower.peers}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- reporter.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	v1 := newBundle("v1", 1)
+	leader.give(map[string]*compile.Bundle{"a": v1})
+	follower.give(map[string]*compile.Bundle{"a": v1})
+	s := follower.connect(t, follower.tokens.mint("a", tomorrow(), nil), "")
+	s.expect(v1)
+	tell := func(m *pushv1.State) { s.say(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_State{State: m}}) }
+	many := &pushv1.State{ForeignPorts: []*pushv1.ForeignPort{{Port: 8443, Protocol: "TLS\n" + strings.Repeat("x", 1000)}}}
+	for i := range uint32(1000) {
+		many.OpenPorts = append(many.OpenPorts, &pushv1.OpenPort{Port: 18080 + i*1000})
+	}
+	tell(many)
+	leader.until(t, "the ports", func(m map[string]push.Sidecar) bool {
+		c := m["uid-a"]
+		return c.Open == "18080, 19080, 20080, 21080, 22080, 23080, 24080, 25080" && strings.HasPrefix(c.Foreign, `8443 TLS\nx`) && len(c.Foreign) < 64
+	})
+	tell(&pushv1.State{OpenPorts: []*pushv1.OpenPort{{Port: 18080}}, ForeignPorts: []*pushv1.ForeignPort{{Port: 8443, Protocol: "TLS"}}})
+	leader.until(t, "fewer ports", func(m map[string]push.Sidecar) bool {
+		return m["uid-a"].Open == "18080" && m["uid-a"].Foreign == "8443 TLS"
+	})
+	tell(&pushv1.State{})
+	leader.until(t, "none", func(m map[string]push.Sidecar) bool {
+		return m["uid-a"].UID != "" && m["uid-a"].Open == "" && m["uid-a"].Foreign == ""
+	})
+}

@@ -22,6 +22,9 @@ type Sidecar struct {
 	Reason   string
 	// Lacking has the ids of the key sets that it is to have and has no keys of, one a line.
 	Lacking string
+	// Open has the ports at which its pod can be reached past it, such as "18080, 19090"; Foreign those on which another protocol
+	// than HTTP is spoken, such as "8443 TLS". Both are short.
+	Open, Foreign string
 }
 
 // Lacks reports whether the sidecar has no keys of a key set that it is to have.
@@ -83,7 +86,7 @@ func (p *pod) state() Sidecar {
 	return Sidecar{
 		Namespace: p.namespace, Pod: p.name, UID: p.uid,
 		Acked: p.stream.acked, Rejected: p.stream.rejected, Reason: p.stream.reason,
-		Lacking: p.stream.lacking,
+		Lacking: p.stream.lacking, Open: p.stream.open, Foreign: p.stream.foreign,
 	}
 }
 

@@ -41,6 +41,8 @@ type stream struct {
 	rejected  *compile.Ref
 	reason    string
 	lacking   string                         // as Sidecar.Lacking
+	open      string                         // as Sidecar.Open
+	foreign   string                         // as Sidecar.Foreign
 	asked     map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
 	answers   map[string]*pushv1.KeysChecked // to be sent, by key set
 }

@@ -30,6 +30,9 @@ type Pod struct {
 	Lost time.Time
 	// Moved says that it was lost because its replica went away, and is on its way to another.
 	Moved bool
+	// Open are ports at which the pod can be reached past its sidecar, Foreign those on which another protocol than HTTP is spoken;
+	// empty: none.
+	Open, Foreign string
 	// Current says that this generation is in use.
 	Current bool
 	// Rejected is why the sidecar refused this generation or, if Current, something after it; empty if it did not.
@@ -96,6 +99,9 @@ type Tally struct {
 	names   [unheard + 1][]string // the first few
 	refused Pod                   // the first that rejects
 	behind  Pod                   // the first that is current and has refused something newer
+	passed  int                   // pods that can be reached past their sidecars
+	open    Pod                   // the first of them
+	foreign Pod                   // the first on a port of which another protocol is spoken
 	next    time.Time             // when a count changes by time alone; zero: never
 }
 
@@ -109,6 +115,7 @@ func Count(pods []Pod, now time.Time, settling bool) Tally {
 		if len(t.names[s]) < maxNames {
 			t.names[s] = append(t.names[s], p.Name)
 		}
+		t.ports(p)
 		if s == rejecting && t.refused.Name == "" {
 			t.refused = p
 		}
@@ -120,6 +127,18 @@ func Count(pods []Pod, now time.Time, settling bool) Tally {
 		}
 	}
 	return t
+}
+
+// ports counts what is said of a pod's ports.
+func (t *Tally) ports(p Pod) {
+	if p.Open != "" {
+		if t.passed++; t.passed == 1 {
+			t.open = p
+		}
+	}
+	if p.Foreign != "" && t.foreign.Name == "" {
+		t.foreign = p
+	}
 }
 
 // Next is when a count changes by time alone; zero: never.

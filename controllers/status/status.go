@@ -161,7 +161,21 @@ func guarded(t Tally) outcome {
 		m := of(t.counts[bare], t.total, "selected pod", "runs", "run") + " without a sidecar, so nothing guards them: " + t.list(bare)
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonUnguarded, m}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total)}
+	if t.passed > 0 {
+		m := of(t.passed, t.total, "selected pod", "is", "are") + " open to others past the sidecar; have the app listen on 127.0.0.1 alone, or close the port by a " +
+			"NetworkPolicy: pod " + t.open.Name + ", port " + t.open.Open
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonBypassable, m + more(t.passed-1, "pod", "is", "are")}
+	}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total) + foreign(t)}
+}
+
+// foreign tells of a port on which another protocol than HTTP is spoken.
+func foreign(t Tally) string {
+	if t.foreign.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("; clients of pod %s speak something else than HTTP on guarded ports: %s; list such a port in bearerguard.dev/exclude-ports, or "+
+		"for TLS give the sidecar a certificate by bearerguard.dev/tls-cert", t.foreign.Name, t.foreign.Foreign)
 }
 
 func carries(n int) string {

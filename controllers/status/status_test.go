@@ -106,6 +106,21 @@ func TestConditions(t *testing.T) {
 			pods(bare, bare, bare, bare, bare), fine + "Programmed=True/NoSidecars Guarded=False/Unguarded Ready=False/Unguarded",
 			"5 0 0 0 5 0/5", "5 of 5 selected pods run without a sidecar, so nothing guards them: e, e, e and 2 more",
 		},
+		"pods can be reached past their sidecars": {
+			pods(current, status.Pod{Name: "f", Heard: true, Current: true, Open: "18080"}, status.Pod{Name: "g", Heard: true, Current: true, Open: "18080, 19090"}),
+			fine + "Programmed=True/Programmed Guarded=False/Bypassable Ready=False/Bypassable", "3 3 0 0 0 3/3",
+			"2 of 3 selected pods are open to others past the sidecar; have the app listen on 127.0.0.1 alone, or close the port by a NetworkPolicy: pod f, port 18080 (1 more pod is)",
+		},
+		"one runs bare and another can be reached": {
+			pods(bare, status.Pod{Name: "f", Heard: true, Current: true, Open: "18080"}),
+			fine + "Programmed=True/Programmed Guarded=False/Unguarded Ready=False/Unguarded", "2 1 0 0 1 1/2",
+			"1 of 2 selected pods runs without a sidecar, so nothing guards them: e",
+		},
+		"TLS comes to a guarded port": {
+			pods(status.Pod{Name: "f", Heard: true, Current: true, Foreign: "8443 TLS"}),
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "1 1 0 0 0 1/1",
+			"the only selected pod carries a sidecar; clients of pod f speak something else than HTTP on guarded ports: 8443 TLS; list such a port in bearerguard.dev/exclude-ports",
+		},
 		"the policy does not compile": {
 			status.Input{Problem: errors.New("spec.rules[0]: bad"), Pods: []status.Pod{current}},
 			"Accepted=False/Invalid ResolvedRefs=True/Resolved Programmed=False/Invalid Guarded=True/Guarded Ready=False/Invalid",

@@ -103,6 +103,9 @@ func (p *Proxy) Addrs() []net.Addr {
 	return out
 }
 
+// Foreign returns the ports on which clients spoke another protocol than HTTP; at most 64.
+func (p *Proxy) Foreign() []relay.PortProtocol { return p.relay.Foreign() }
+
 // Draining reports whether the proxy has been told to stop, and so must not be sent new connections.
 func (p *Proxy) Draining() bool { return p.draining.Load() }
 

@@ -63,11 +63,13 @@ type Push struct {
 	// Touched by Run only.
 	keys  map[string]bundle.KeySet // of the bundle in force
 	looks map[string]look          // at key sets, by id; still to be told of
-	state *pushv1.State            // what the sidecar is; nil: nothing is in force
-	told  *pushv1.State            // what this stream has been told of that
+
+	stirred chan struct{} // size 1: there may be news of the sidecar to tell
 
 	mu      sync.Mutex
-	version string // guarded by mu; of the bundle in force, survives reconnects
+	version string        // guarded by mu; of the bundle in force, survives reconnects
+	state   pushv1.State  // guarded by mu: what the sidecar is
+	told    *pushv1.State // guarded by mu: what this stream has been told of that
 }
 
 // The waits between connections: the first, doubled each time up to the longest, each with jitter of half its length.
@@ -86,7 +88,7 @@ func NewPush(c PushConfig) *Push {
 	if c.Stale == nil {
 		c.Stale = func(bool) {}
 	}
-	p := &Push{c: c, asks: newAsks(), looks: map[string]look{}}
+	p := &Push{c: c, asks: newAsks(), looks: map[string]look{}, stirred: make(chan struct{}, 1)}
 	p.contact = &contact{log: c.Log, most: c.MaxStaleness, stale: c.Stale, keep: func() {
 		if p.saved.Load() {
 			c.LastGood.Confirm()
@@ -136,7 +138,8 @@ func (p *Push) restore() {
 	if err == nil && b != nil {
 		if err = p.c.Apply(b, version); err == nil {
 			p.setVersion(version)
-			p.keys, p.state = b.KeySets, held(b)
+			p.keys = b.KeySets
+			p.holds(b)
 			p.c.Log.Info("started from the last good copy", "version", version)
 			p.saved.Store(true)
 			p.contact.begin(saved)
@@ -197,12 +200,11 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 	defer p.asks.end()
 	p.contact.opened()
 	answers := make(chan *pushv1.ClientMessage, 1)
-	p.told = &pushv1.State{}
-	first := p.news()
+	p.newStream()
 	var sender sync.WaitGroup
 	defer sender.Wait()
 	defer cancel()
-	sender.Go(func() { defer cancel(); p.send(ctx, stream, first, answers) })
+	sender.Go(func() { defer cancel(); p.send(ctx, stream, answers) })
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -226,27 +228,21 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 		}
 		answer := p.take(m)
 		p.tell()
-		for _, say := range []*pushv1.ClientMessage{answer, p.news()} {
-			if say == nil {
-				continue
-			}
-			select {
-			case answers <- say:
-			case <-ctx.Done():
-				return received, ctx.Err()
-			}
+		select {
+		case answers <- answer:
+			p.stir() // after it
+		case <-ctx.Done():
+			return received, ctx.Err()
 		}
 	}
 }
 
-// send says Hello, first if there is something to say at once, and then answers.
-func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, first *pushv1.ClientMessage, answers <-chan *pushv1.ClientMessage) {
+// send says Hello, and then answers and news of the sidecar.
+func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answers <-chan *pushv1.ClientMessage) {
 	due := []*pushv1.ClientMessage{{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
 		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release,
 	}}}}
-	if first != nil {
-		due = append(due, first)
-	}
+	due = p.addNews(due)
 	for {
 		for _, m := range due {
 			if stream.Send(m) != nil {
@@ -259,6 +255,13 @@ func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, first 
 			return
 		case m := <-answers:
 			due = append(due, m)
+		case <-p.stirred:
+			select {
+			case m := <-answers: // it came first
+				due = append(due, m)
+			default:
+			}
+			due = p.addNews(due)
 		case <-p.asks.wake:
 			for _, id := range p.asks.take() {
 				due = append(due, unknownKey(id))
@@ -306,7 +309,8 @@ func (p *Push) apply(encoded []byte, version string) error {
 		return err
 	}
 	p.setVersion(version)
-	p.keys, p.state = b.KeySets, held(b)
+	p.keys = b.KeySets
+	p.holds(b)
 	p.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "oldKeysKept", kept)
 	if kept {
 		if encoded, err = bundle.Encode(b); err != nil {

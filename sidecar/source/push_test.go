@@ -557,3 +557,41 @@ func TestPushKnowsHowNewItsRulesAre(t *testing.T) {
 	stopServer()
 	eventually(t, func() bool { return !p.Freshness().Connected }, s.text)
 }
+
+func TestPushTellsOfPorts(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s := files{t.TempDir()}, newSink()
+	f.ca(t, ca)
+	f.token(t, "token")
+	p, _ := follow(t, at, f, s, source.LastGood{})
+	stream := c.accept(t)
+	stream.hears(t)
+	want := &pushv1.State{
+		OpenPorts: []*pushv1.OpenPort{{Port: 18080}}, ForeignPorts: []*pushv1.ForeignPort{{Port: 8443, Protocol: "TLS"}},
+	}
+	p.SetPorts([]uint16{18080}, []source.ForeignPort{{Port: 8443, Protocol: "TLS"}})
+	if d := cmp.Diff(want, stream.hearsAny(t).GetState(), protocmp.Transform()); d != "" {
+		t.Errorf("state (-want +got):\n%s", d)
+	}
+	p.SetPorts([]uint16{18080}, []source.ForeignPort{{Port: 8443, Protocol: "TLS"}}) // nothing new
+	data, version := encoded(t, "orders")
+	stream.says(t, data, version)
+	if m := stream.hearsAny(t); m.GetAck() == nil {
+		t.Errorf("got %v, want an ACK", m)
+	}
+	if m := stream.hearsAny(t).GetState(); len(m.GetKeySets()) == 0 || len(m.GetOpenPorts()) != 1 {
+		t.Errorf("state %v, want key sets and ports", m)
+	}
+	p.SetPorts(nil, nil)
+	if m := stream.hearsAny(t).GetState(); len(m.GetKeySets()) == 0 || len(m.GetOpenPorts()) != 0 {
+		t.Errorf("state %v, want key sets and no ports", m)
+	}
+	stream.end <- nil
+	stream = c.accept(t)
+	stream.hears(t)
+	if m := stream.hearsAny(t).GetState(); len(m.GetKeySets()) == 0 {
+		t.Errorf("state %v on another stream, want all of it", m)
+	}
+}

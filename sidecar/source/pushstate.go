@@ -11,8 +11,8 @@ import (
 )
 
 // held says which key sets a bundle names and which of them it has.
-func held(b *bundle.Bundle) *pushv1.State {
-	out := &pushv1.State{}
+func held(b *bundle.Bundle) []*pushv1.HeldKeySet {
+	var out []*pushv1.HeldKeySet
 	named := map[string]bool{"": true}
 	for _, p := range b.Policies {
 		for _, ids := range [][]string{p.Keys, p.Decryption} {
@@ -21,7 +21,7 @@ func held(b *bundle.Bundle) *pushv1.State {
 					continue
 				}
 				named[id] = true
-				out.KeySets = append(out.KeySets, heldSet(id, b.KeySets[id].JWKS))
+				out = append(out, heldSet(id, b.KeySets[id].JWKS))
 			}
 		}
 	}
@@ -39,11 +39,56 @@ func heldSet(id string, jwks []byte) *pushv1.HeldKeySet {
 	return &pushv1.HeldKeySet{Id: id, Digest: digest[:], Count: uint32(len(set.Keys))} //nolint:gosec // a bundle has a bound
 }
 
-// news returns what the sidecar has to say of itself, or nil if the controller of this stream knows it.
-func (p *Push) news() *pushv1.ClientMessage {
-	if p.state == nil || proto.Equal(p.state, p.told) {
-		return nil
+// holds notes the key sets of the bundle in force.
+func (p *Push) holds(b *bundle.Bundle) {
+	sets := held(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.KeySets = sets
+}
+
+// ForeignPort is a guarded port on which clients speak another protocol than HTTP.
+type ForeignPort struct {
+	Port     int
+	Protocol string
+}
+
+// SetPorts says which ports of the app can be reached past the sidecar, and on which another protocol is spoken. The controller
+// is told if that has changed. It does not block.
+func (p *Push) SetPorts(open []uint16, foreign []ForeignPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.OpenPorts, p.state.ForeignPorts = nil, nil
+	for _, port := range open {
+		p.state.OpenPorts = append(p.state.OpenPorts, &pushv1.OpenPort{Port: uint32(port)})
 	}
-	p.told = p.state
-	return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_State{State: p.state}}
+	for _, f := range foreign {
+		p.state.ForeignPorts = append(p.state.ForeignPorts, &pushv1.ForeignPort{Port: uint32(f.Port), Protocol: f.Protocol}) //nolint:gosec // a port
+	}
+	p.stir()
+}
+
+func (p *Push) stir() {
+	select {
+	case p.stirred <- struct{}{}:
+	default:
+	}
+}
+
+// newStream forgets what was told on the stream before.
+func (p *Push) newStream() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = &pushv1.State{}
+}
+
+// addNews adds what the sidecar has to say of itself, unless the controller of this stream knows it.
+func (p *Push) addNews(due []*pushv1.ClientMessage) []*pushv1.ClientMessage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if proto.Equal(&p.state, p.told) {
+		return due
+	}
+	p.told = proto.Clone(&p.state).(*pushv1.State)
+	return append(due, &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_State{State: p.told}})
 }

@@ -223,7 +223,10 @@ type Sidecar struct {
 	// Why it was refused.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The ids of the key sets that it is to have and has no keys of.
-	Lacks         []string `protobuf:"bytes,7,rep,name=lacks,proto3" json:"lacks,omitempty"`
+	Lacks []string `protobuf:"bytes,7,rep,name=lacks,proto3" json:"lacks,omitempty"`
+	// The ports at which its pod can be reached past it, and those on which another protocol than HTTP is spoken; for people.
+	Open          string `protobuf:"bytes,8,opt,name=open,proto3" json:"open,omitempty"`
+	Foreign       string `protobuf:"bytes,9,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +308,20 @@ func (x *Sidecar) GetLacks() []string {
 		return x.Lacks
 	}
 	return nil
+}
+
+func (x *Sidecar) GetOpen() string {
+	if x != nil {
+		return x.Open
+	}
+	return ""
+}
+
+func (x *Sidecar) GetForeign() string {
+	if x != nil {
+		return x.Foreign
+	}
+	return ""
 }
 
 // Gone names a pod.
@@ -415,7 +432,7 @@ const file_report_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x03R\n" +
-	"generation\"\xab\x01\n" +
+	"generation\"\xd9\x01\n" +
 	"\aSidecar\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x10\n" +
@@ -423,7 +440,9 @@ const file_report_proto_rawDesc = "" +
 	"\x05acked\x18\x04 \x01(\tR\x05acked\x12\x1a\n" +
 	"\brejected\x18\x05 \x01(\tR\brejected\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05lacks\x18\a \x03(\tR\x05lacks\"6\n" +
+	"\x05lacks\x18\a \x03(\tR\x05lacks\x12\x12\n" +
+	"\x04open\x18\b \x01(\tR\x04open\x12\x18\n" +
+	"\aforeign\x18\t \x01(\tR\aforeign\"6\n" +
 	"\x04Gone\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\"\x06\n" +

@@ -1,0 +1,52 @@
+package exposure
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// listening is the state of a socket that listens, as the kernel writes it (TCP_LISTEN, include/net/tcp_states.h).
+const listening = "0A"
+
+// Parse returns the addresses on which sockets listen, out of the text of /proc/net/tcp or /proc/net/tcp6. Lines that are not
+// understood are passed over.
+func Parse(text []byte) []netip.AddrPort {
+	var out []netip.AddrPort
+	for line := range bytes.Lines(text) {
+		f := bytes.Fields(line)
+		if len(f) < 4 || string(f[3]) != listening {
+			continue
+		}
+		if a, ok := address(string(f[1])); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// address reads "0100007F:1F90": the address as 32-bit numbers of the machine's own byte order, and the port.
+func address(s string) (netip.AddrPort, bool) {
+	var raw [16]byte
+	size := len(s) - 5
+	if size != 8 && size != 32 || s[size] != ':' {
+		return netip.AddrPort{}, false
+	}
+	for i := 0; i < size; i += 8 {
+		word, err := strconv.ParseUint(s[i:i+8], 16, 32)
+		if err != nil {
+			return netip.AddrPort{}, false
+		}
+		binary.NativeEndian.PutUint32(raw[i/2:], uint32(word))
+	}
+	port, err := strconv.ParseUint(s[size+1:], 16, 16)
+	if err != nil || port == 0 {
+		return netip.AddrPort{}, false
+	}
+	a := netip.AddrFrom16(raw).Unmap()
+	if size == 8 {
+		a = netip.AddrFrom4([4]byte(raw[:4]))
+	}
+	return netip.AddrPortFrom(a, uint16(port)), true
+}
