@@ -176,7 +176,7 @@ func trust(o client.Object, ca []byte) {
 
 // read returns the configurations of a manifest by kind.
 func read(file string) (map[string]client.Object, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the webhook configurations: %w", err)
 	}
