@@ -16,6 +16,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -25,6 +26,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/certs"
@@ -38,6 +40,7 @@ import (
 func run(ctx context.Context, c config) error {
 	log := newLogger(c)
 	ctrl.SetLogger(log)
+	klog.SetLogger(log.WithName("client-go")) // in the same format, with the same time
 	kube, err := ctrl.GetConfig()
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func run(ctx context.Context, c config) error {
 
 func newLogger(c config) logr.Logger {
 	level := map[string]slog.Level{"error": slog.LevelError, "info": slog.LevelInfo, "debug": slog.LevelDebug}[c.logLevel]
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: printable.LogTime}
 	if c.logFormat == "text" {
 		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, o))
 	}
@@ -131,11 +134,12 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	if err != nil {
 		return nil, err
 	}
+	cluster, live := keys.Cluster(clients.Discovery().RESTClient()), &authpolicy.Live{}
 	triggers := authpolicy.NewTriggers()
 	counted, pushed := keys.NewMetrics(), push.NewMetrics()
 	var server *push.Server
 	resolver, err := keys.New(keys.Options{
-		Reader: mgr.GetAPIReader(), Cluster: keys.Cluster(clients.Discovery().RESTClient()), Fetch: c.fetch,
+		Reader: mgr.GetAPIReader(), Cluster: cluster, Fetch: c.fetch,
 		Namespace: c.namespace, Watcher: watcher,
 		Changed: triggers.Keys.Add, Metrics: counted,
 		Checked: func(k keys.Checked) {
@@ -146,7 +150,10 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		return nil, err
 	}
 	server, err = push.New(push.Config{
-		Reviewer: push.NewTokenReviewer(clients.AuthenticationV1().TokenReviews()), Metrics: pushed,
+		Reviewer: &push.LocalReviewer{
+			Keys: cluster, Live: live, Else: push.NewTokenReviewer(clients.AuthenticationV1().TokenReviews()),
+		},
+		Metrics: pushed,
 		Log: mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
 	})
 	if err != nil {
@@ -161,7 +168,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	if err := addKeys(ctx, mgr, c, resolver); err != nil {
 		return nil, err
 	}
-	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours})
+	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live})
 }
 
 // addKeys adds the reading of keys, on every replica, and the sharing of them on the one that leads.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,6 +203,18 @@ type replica struct {
 	address string
 	server  *push.Server
 	conf    *tls.Config
+	reviews *countedReviews
+}
+
+// countedReviews count the TokenReviews that the API server is asked for.
+type countedReviews struct {
+	push.TokenReviews
+	made atomic.Int32
+}
+
+func (c *countedReviews) Create(ctx context.Context, r *authenticationv1.TokenReview, o metav1.CreateOptions) (*authenticationv1.TokenReview, error) {
+	c.made.Add(1)
+	return c.TokenReviews.Create(ctx, r, o)
 }
 
 type leaderAt string
@@ -220,7 +233,8 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 	if err != nil {
 		t.Fatal(err)
 	}
-	triggers := authpolicy.NewTriggers()
+	live, triggers := &authpolicy.Live{}, authpolicy.NewTriggers()
+	r.reviews = &countedReviews{TokenReviews: a.clients.AuthenticationV1().TokenReviews()}
 	watcher, err := client.NewWithWatch(a.config, client.Options{Scheme: a.scheme})
 	if err != nil {
 		t.Fatal(err)
@@ -233,13 +247,15 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 		t.Fatal(err)
 	}
 	r.server, err = push.New(push.Config{
-		Reviewer: push.NewTokenReviewer(a.clients.AuthenticationV1().TokenReviews()),
-		Changed:  triggers.Sidecars.Add, UnknownKey: resolver.Refetch, Log: logr.Discard(),
+		Reviewer: &push.LocalReviewer{
+			Keys: keys.Cluster(a.clients.Discovery().RESTClient()), Live: live, Else: push.NewTokenReviewer(r.reviews),
+		},
+		Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch, Log: logr.Discard(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers}); err != nil {
+	if err := authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live}); err != nil {
 		t.Fatal(err)
 	}
 	lis, err := push.Listen(t.Context(), "127.0.0.1:0")

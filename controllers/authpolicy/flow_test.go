@@ -291,13 +291,13 @@ func TestRealTokensOfOthersAreRefused(t *testing.T) {
 	if err := a.client.Delete(t.Context(), gone, &client.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
 		t.Fatal(err)
 	}
+	again := a.pod(t, ns, "gone", nil) // under the same name, and with another UID
 	for name, token := range map[string]string{
 		"for the API server": a.token(t, pod, "https://kubernetes.default.svc"), "of a pod that is gone": ofGone,
 	} {
-		if _, err := r.connect(t, token).Recv(); status.Code(err) != codes.Unauthenticated {
-			t.Errorf("a token %s: %v, want it refused", name, err)
-		}
+		r.refuses(t, name, token)
 	}
+	r.connect(t, a.token(t, again, push.Audience)).next(func(*bundle.Bundle) bool { return true })
 	s := r.connect(t, a.token(t, pod, push.Audience))
 	s.next(func(*bundle.Bundle) bool { return true })
 	if err := a.client.Delete(t.Context(), pod, &client.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
@@ -305,6 +305,42 @@ func TestRealTokensOfOthersAreRefused(t *testing.T) {
 	}
 	if _, err := s.Recv(); status.Code(err) != codes.NotFound {
 		t.Errorf("the stream of a deleted pod: %v, want it ended", err)
+	}
+}
+
+// refuses connects until the token is refused; until the cache knows that a pod is gone, its stream may begin and end.
+func (r *replica) refuses(t *testing.T, name, token string) {
+	t.Helper()
+	for late := time.Now().Add(20 * time.Second); ; {
+		_, err := r.connect(t, token).Recv()
+		if status.Code(err) == codes.Unauthenticated {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatalf("a token %s: %v, want it refused", name, err)
+		}
+	}
+}
+
+// Whoever is in the cache is known by the cluster's own keys: no review is asked for.
+func TestRealTokensCostTheAPIServerNothing(t *testing.T) {
+	a := apiServer(t)
+	ns := a.namespace(t)
+	r := startReplica(t, a, newCertificate(t), "")
+	var pods []*corev1.Pod
+	for _, name := range []string{"a", "b", "c"} {
+		pod := a.pod(t, ns, name, nil)
+		r.connect(t, a.token(t, pod, push.Audience)).next(func(*bundle.Bundle) bool { return true })
+		pods = append(pods, pod)
+	}
+	before := r.reviews.made.Load() // a cache that is behind may have asked
+	for range 5 {
+		for _, pod := range pods {
+			r.connect(t, a.token(t, pod, push.Audience)).next(func(*bundle.Bundle) bool { return true })
+		}
+	}
+	if n := r.reviews.made.Load() - before; n != 0 {
+		t.Errorf("%d TokenReviews for 15 new tokens of known pods, want none", n)
 	}
 }
 

@@ -39,13 +39,15 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Neighbours are required.
+// Options are what Setup needs; all but Neighbours and Live are required.
 type Options struct {
 	Keys     *keys.Resolver
 	Push     *push.Server
 	Triggers Triggers
 	// Neighbours is given the cache to answer from.
 	Neighbours *Neighbours
+	// Live is given it, too.
+	Live *Live
 }
 
 // Setup adds both controllers, and the cache that they read from, to a manager.
@@ -67,6 +69,11 @@ func Setup(mgr manager.Manager, o Options) error {
 		n.mu.Lock()
 		n.reader = objects
 		n.mu.Unlock()
+	}
+	if l := o.Live; l != nil {
+		l.mu.Lock()
+		l.reader = objects
+		l.mu.Unlock()
 	}
 	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
 		return err

@@ -21,7 +21,7 @@ func NewLogger(w io.Writer, format, level string) (logr.Logger, error) {
 	if !ok {
 		return logr.Logger{}, fmt.Errorf("log level %q: want error, info or debug", level)
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: l, ReplaceAttr: printable.LogTime}
 	switch format {
 	case "json":
 		return logr.FromSlogHandler(slog.NewJSONHandler(w, o)), nil
