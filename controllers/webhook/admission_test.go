@@ -94,6 +94,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("namespaces", c.namespaces)
 	t.Run("enforced namespaces", c.enforced)
 	t.Run("without webhook configurations", c.withoutConfigurations)
+	t.Run("workloads without webhook configurations", c.workloadsWithoutConfigurations)
 	t.Run("enforced namespaces without webhook configurations", c.enforcedWithoutConfigurations)
 }
 

@@ -8,8 +8,10 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
@@ -83,4 +85,46 @@ func errorText(err error) string {
 		return "no error"
 	}
 	return err.Error()
+}
+
+// workloadsWithoutConfigurations holds that no workload loses its guard, or asks for one in vain, while there is no webhook.
+func (c *cluster) workloadsWithoutConfigurations(t *testing.T) {
+	const lost, unheard = "takes the bearerguard sidecar out of the pod template without saying so", "asks for the bearerguard sidecar, and its pod template does not"
+	for name, tc := range map[string]struct {
+		object client.Object
+		want   string // "": taken
+	}{
+		"a deployment that asks nothing":               {deploymentOf("plain", nil, nil), ""},
+		"one whose template asks":                      {deploymentOf("plain", asked, asked), ""},
+		"one that asks, with nobody to copy":           {deploymentOf("plain", asked, nil), unheard},
+		"one that says disabled":                       {deploymentOf("plain", map[string]string{injectKey: "disabled"}, nil), ""},
+		"a job that asks":                              {jobOf("plain", asked), unheard},
+		"a cron job whose template asks":               {cronJobOf("plain", asked), ""},
+		"a deployment of the control plane":            {deploymentOf(system, asked, nil), ""},
+		"one with another annotation of ours, no more": {deploymentOf("plain", map[string]string{v1alpha1.AnnotationCPU: "1"}, nil), ""},
+	} {
+		if err := c.Create(t.Context(), tc.object, client.DryRunAll); tc.want == "" && err != nil || tc.want != "" && refusedWith(err, tc.want) != nil {
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
+		}
+	}
+	d, cron := deploymentOf("plain", nil, asked), cronJobOf("plain", asked)
+	if err := errors.Join(c.Create(t.Context(), d), c.Create(t.Context(), cron)); err != nil {
+		t.Fatal(err)
+	}
+	for what, tc := range map[string]struct {
+		object client.Object
+		patch  string
+		want   string
+	}{
+		"replicas":                          {d, `{"spec":{"replicas":3}}`, ""},
+		"an annotation of another's":        {d, `{"metadata":{"annotations":{"deployment.kubernetes.io/revision":"2"}}}`, ""},
+		"disabled in the template":          {d, `{"spec":{"template":{"metadata":{"annotations":{"bearerguard.dev/inject":"disabled"}}}}}`, ""},
+		"a template without the annotation": {d, `{"spec":{"template":{"metadata":{"annotations":null}}}}`, lost},
+		"the same of a cron job":            {cron, `{"spec":{"jobTemplate":{"spec":{"template":{"metadata":{"annotations":null}}}}}}`, lost},
+	} {
+		err := c.Patch(t.Context(), tc.object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(tc.patch)), client.DryRunAll)
+		if tc.want == "" && err != nil || tc.want != "" && refusedWith(err, tc.want) != nil {
+			t.Errorf("%s: got %v, want %q", what, err, tc.want)
+		}
+	}
 }
