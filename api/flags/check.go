@@ -12,6 +12,7 @@ import (
 func (v *Values) Check() []Problem {
 	var c checker
 	c.oneOf("app-protocol", v.AppProtocol)
+	c.oneOf("readiness", v.Readiness)
 	c.oneOf("log-level", v.LogLevel)
 	c.oneOf("log-format", v.LogFormat)
 	v.TrustForwarded = c.networks("trust-forwarded", v.trust)
@@ -81,6 +82,7 @@ func (c *checker) add(flag, text, want string) {
 // choices returns the values of a flag that takes a word; nil for other flags.
 func choices(flag string) []string {
 	return map[string][]string{
+		"readiness":    {"keys", "snapshot"},
 		"app-protocol": {"auto", "http1", "h2c"}, "log-level": {"error", "info", "debug"}, "log-format": {"json", "text"},
 	}[flag]
 }

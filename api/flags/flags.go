@@ -19,6 +19,8 @@ type Values struct {
 	TrustForwarded []netip.Prefix
 	// AppProtocol is auto, http1 or h2c.
 	AppProtocol string
+	// Readiness is keys or snapshot: what a sidecar has to have to be ready for the first time.
+	Readiness string
 	// AppAddress is where the app listens; not valid if nothing is said.
 	AppAddress netip.Addr
 	// LogLevel is error, info or debug; LogFormat json or text.
@@ -50,6 +52,7 @@ func (v *Values) Define(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&v.trust, "trust-forwarded", nil, "networks, CIDR, separated by commas: proxies whose X-Forwarded-* and Forwarded fields are passed on")
 	fs.StringVar(&v.AppProtocol, "app-protocol", "auto", "what requests of HTTP/2 clients go to the app in: http1, h2c (HTTP/2 without TLS), or auto: HTTP/1.1, and h2c for gRPC and Connect")
 	fs.StringVar(&v.address, "app-address", "", "IP address to reach the app at; default: with --redirect the one that the client dialled, with --map 127.0.0.1")
+	fs.StringVar(&v.Readiness, "readiness", "keys", "what a sidecar that starts has to have to be Ready: keys (rules, and of each Enforce policy with issuers the keys of one), or snapshot (rules alone)")
 	fs.StringVar(&v.LogLevel, "log-level", "info", "error, info or debug")
 	fs.StringVar(&v.LogFormat, "log-format", "json", "json or text")
 	fs.Uint64Var(&v.LogAllowEvery, "log-allow-every", 0, "log one of so many forwarded requests; 0: none (refusals are always logged, up to a rate)")

@@ -26,16 +26,22 @@ func (s *sidecar) admin() http.Handler {
 	return mux
 }
 
-// ready tells whether requests may come: there are rules that are not too old, and no order to stop.
+// ready tells whether requests may come: there are rules that are not too old, and no order to stop. A sidecar that has never been
+// ready waits for keys too, so that a rollout during an outage of the key server stops, instead of replacing pods that have keys by
+// pods that answer 503. Once it was ready, keys do not count any more: to take all pods away helps nobody.
 func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
+	snapshot := s.gate.Snapshot()
 	switch {
-	case s.gate.Snapshot() == nil:
+	case snapshot == nil:
 		http.Error(w, "no rules have been loaded yet", http.StatusServiceUnavailable)
+	case s.conf.ReadyByKeys && snapshot.Keyless() != "" && !s.began.Load():
+		http.Error(w, "no issuer of policy "+snapshot.Keyless()+" has keys yet; with --readiness snapshot the sidecar does not wait for them", http.StatusServiceUnavailable)
 	case s.gate.Stale():
 		http.Error(w, "the rules are too old: the controller has not been reached for --max-staleness", http.StatusServiceUnavailable)
 	case s.proxy.Draining():
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
 	default:
+		s.began.Store(true)
 		fmt.Fprintln(w, "ok")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,6 +65,7 @@ type sidecar struct {
 	reg     *prometheus.Registry
 	rules   rules
 	ports   *exposure.Watch
+	began   atomic.Bool // it has been ready once
 	proxy   *proxy.Proxy
 }
 

@@ -58,6 +58,8 @@ type Config struct {
 	TrustForwarded []netip.Prefix
 	// Fetch are the rules for fetching key sets in standalone mode.
 	Fetch fetch.Options
+	// ReadyByKeys says that a sidecar is ready for the first time only once no Enforce policy lacks all keys.
+	ReadyByKeys bool
 	// MaxStaleness is how long the sidecar goes without its controller; 0: for ever.
 	MaxStaleness time.Duration
 	// CacheBytes bounds the cache of verified tokens.
@@ -175,7 +177,7 @@ func (r *raw) config() (Config, error) {
 // take takes over the values of plain flags. Where 0 means none to the flag, a negative number does to the proxy.
 func (c *Config) take(v *flags.Values) {
 	c.AppProtocol, c.AppAddress = proxy.AppProtocol(v.AppProtocol), v.AppAddress
-	c.MaxStaleness = v.MaxStaleness
+	c.MaxStaleness, c.ReadyByKeys = v.MaxStaleness, v.Readiness == "keys"
 	c.TrustForwarded, c.Plaintext = v.TrustForwarded, v.TLSPermissive
 	c.LogLevel, c.LogFormat, c.LogAllowEvery, c.LogSubjects = v.LogLevel, v.LogFormat, v.LogAllowEvery, v.LogSubjects
 	c.Limits = proxy.Limits{

@@ -88,7 +88,7 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ignore := cmp.Options{cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes", "AppProtocol", "AppAddress"), cmpopts.EquateComparable(netip.Addr{})}
+			ignore := cmp.Options{cmpopts.IgnoreFields(Config{}, "Limits", "Fetch", "LogLevel", "LogFormat", "CacheBytes", "AppProtocol", "AppAddress", "ReadyByKeys"), cmpopts.EquateComparable(netip.Addr{})}
 			if diff := cmp.Diff(test.want, got, ignore); diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}

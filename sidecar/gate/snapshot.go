@@ -35,6 +35,7 @@ type Snapshot struct {
 	policies    []string // ids
 	issuers     int
 	unresolved  []string
+	keyless     string // an Enforce policy of which no issuer has keys
 	program     *decision.Program
 	revocations *token.Revocations
 	identity    []identity
@@ -94,6 +95,7 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	for _, p := range compiled {
 		s.policies = append(s.policies, p.ID())
 	}
+	s.keyless = keyless(b)
 	if err := s.addIssuers(b); err != nil {
 		return nil, err
 	}
