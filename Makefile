@@ -79,6 +79,13 @@ bench-wear: ## Attack a sidecar and measure what that costs it and others (seven
 	go build -trimpath -o $(BIN)/bench-wear/bench-wear ./hack/bench/wear
 	$(BIN)/bench-wear/bench-wear --sidecar $(BIN)/bench-wear/sidecar --only '$(ONLY)'
 
+.PHONY: bench-fleet
+bench-fleet: ## Measure 10,000 sidecars on a real API server and controller (ten minutes; N=1000, ONLY=regexp).
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/bench-fleet/controller ./cmd/controller
+	go build -trimpath -o $(BIN)/bench-fleet/bench-fleet ./hack/bench/fleet
+	assets=$$(hack/cluster/build.sh assets | tail -n1); \
+	$(BIN)/bench-fleet/bench-fleet --controller $(BIN)/bench-fleet/controller --assets $$assets --sidecars $(or $(N),10000) --only '$(ONLY)'
+
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters.
 	$(BIN)/golangci-lint run ./...
