@@ -55,7 +55,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "folder of etcd and kube-apiserver")
 	flag.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars of a fleet")
 	flag.IntVar(&o.namespaces, "namespaces", 500, "namespaces of the fleet that is spread")
-	flag.StringVar(&o.log, "controller-log", "", "file for the controller's log; empty: it logs errors to standard error")
+	flag.StringVar(&o.log, "controller-log", os.DevNull, "file for the errors that the controller logs; empty: standard error")
 	flag.StringVar(&only, "only", "", "regular expression: scenarios to run")
 	flag.Parse()
 	var err error
