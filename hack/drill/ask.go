@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -15,12 +16,12 @@ func (w *world) askAll(ctx context.Context, path string) int {
 }
 
 func (w *world) askAllWith(ctx context.Context, path, token string) int {
-	ips, err := w.kubectl(ctx, "-n", shop, "get", "pods", "-l", "app=orders", "-o", "jsonpath={.items[*].status.podIP}")
-	if err != nil || ips == "" {
+	ips, err := w.addresses(ctx)
+	if err != nil {
 		return 0
 	}
 	first := 0
-	for i, ip := range strings.Fields(ips) {
+	for i, ip := range ips {
 		code := askOnce(ctx, "http://"+ip+":8080"+path, token)
 		if i > 0 && code != first {
 			return 0
@@ -28,6 +29,15 @@ func (w *world) askAllWith(ctx context.Context, path, token string) int {
 		first = code
 	}
 	return first
+}
+
+// addresses are those of the app's pods; that there is none is an error.
+func (w *world) addresses(ctx context.Context) ([]string, error) {
+	ips, err := w.kubectl(ctx, "-n", shop, "get", "pods", "-l", "app=orders", "-o", "jsonpath={.items[*].status.podIP}")
+	if err == nil && ips == "" {
+		err = errors.New("the app has no pod")
+	}
+	return strings.Fields(ips), err
 }
 
 // askOnce asks on a connection of its own; 0: no answer.

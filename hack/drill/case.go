@@ -35,6 +35,7 @@ type result struct {
 	tally   tally
 	lies    []string // what the status should have said, and did not
 	checked int      // how often the status was looked at
+	took    time.Duration
 	err     error
 }
 
@@ -78,8 +79,8 @@ func (c *drillCase) line(r result) string {
 		truth = "yes"
 	}
 	t := r.tally
-	s := fmt.Sprintf("%s %-44s %6d requests: %d wrongly allowed, %d wrongly refused, %d dropped, recovered in %s; status told the truth: %s",
-		state, c.name, t.all, t.allowed, t.refused, t.dropped, t.recover.Round(time.Millisecond), truth)
+	s := fmt.Sprintf("%s %-44s %6d requests: %d wrongly allowed, %d wrongly refused, %d dropped, recovered in %s; status told the truth: %s (%s)",
+		state, c.name, t.all, t.allowed, t.refused, t.dropped, t.recover.Round(time.Millisecond), truth, r.took.Round(time.Second))
 	if why != "" {
 		s += "\n     " + why
 	}
@@ -94,7 +95,9 @@ func (w *world) drill(ctx context.Context, cases []drillCase) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		start := time.Now()
 		r := w.one(ctx, c)
+		r.took = time.Since(start)
 		if c.verdict(r) != "" {
 			failed++
 		}
@@ -127,7 +130,7 @@ func (w *world) one(ctx context.Context, c *drillCase) (r result) {
 	return r
 }
 
-// table is the cases as a Markdown table.
+// table is the cases as a Markdown table, as docs/operations.md has it.
 func table(cases []drillCase) string {
 	var b strings.Builder
 	b.WriteString("| case | what happens, and what is expected | refused, dropped at most | recovers within | quick |\n|---|---|---|---|---|\n")

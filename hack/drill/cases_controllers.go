@@ -40,8 +40,8 @@ func controllerCases() []drillCase {
 			},
 		},
 		{
-			name: "controllers away, sidecars restart", quick: true,
-			what:  "no controller for 10 minutes (1 in the quick half); every sidecar is killed meanwhile and decides from its last good copy",
+			name: "controllers away, sidecars and apps restart", quick: true,
+			what:  "no controller for 10 minutes (1 in the quick half); every sidecar and app is killed meanwhile; sidecars decide from their last good copy",
 			bound: bound{refused: unbounded, dropped: unbounded, recover: 30 * time.Second},
 			run: func(ctx context.Context, w *world) error {
 				if err := w.scale(ctx, 0); err != nil {
@@ -52,7 +52,7 @@ func controllerCases() []drillCase {
 					return fmt.Errorf("%d requests failed while only the controllers were away", t.refused+t.dropped)
 				}
 				w.fault()
-				if _, err := command(ctx, "", "pkill", "-9", "-f", "^/sidecar run"); err != nil {
+				if _, err := command(ctx, "", "pkill", "-9", "-f", "^/(sidecar run|e2e-app serve)"); err != nil {
 					return err
 				}
 				pause(ctx, w.patience(5*time.Minute, 40*time.Second))

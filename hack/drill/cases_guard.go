@@ -15,8 +15,12 @@ func guardCases() []drillCase {
 			name: "rollout undo", quick: true, bound: keptBound,
 			what: "kubectl rollout undo to the revision from before the annotation; the guard stays",
 			run: func(ctx context.Context, w *world) error {
+				bare, err := w.bareRevision(ctx)
+				if err != nil {
+					return err
+				}
 				w.fault()
-				if _, err := w.kubectl(ctx, "-n", shop, "rollout", "undo", "deploy/orders", "--to-revision=1"); err != nil && !strings.Contains(err.Error(), "unable to find specified revision") {
+				if _, err := w.kubectl(ctx, "-n", shop, "rollout", "undo", "deploy/orders", "--to-revision="+bare); err != nil {
 					return err
 				}
 				return w.noneBare(ctx)
@@ -181,6 +185,19 @@ func guardCases() []drillCase {
 			restore: func(ctx context.Context, w *world) error { return w.deletePods(ctx, "naked") },
 		},
 	}
+}
+
+// bareRevision returns the revision of the Deployment from before it was annotated.
+func (w *world) bareRevision(ctx context.Context) (string, error) {
+	out, err := w.kubectl(ctx, "-n", shop, "get", "replicasets", "-l", "app=orders", "-o",
+		`jsonpath={range .items[*]}{.metadata.annotations.deployment\.kubernetes\.io/revision} {.spec.template.metadata.annotations}{'\n'}{end}`)
+	for _, line := range strings.Split(out, "\n") {
+		revision, annotations, _ := strings.Cut(line, " ")
+		if revision != "" && !strings.Contains(annotations, "bearerguard.dev/inject") {
+			return revision, err
+		}
+	}
+	return "", errors.Join(err, errors.New("no revision of deploy/orders is from before the annotation"))
 }
 
 // noneBare waits for the rollout and returns an error if a pod of the app came up without a sidecar.

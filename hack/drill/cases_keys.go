@@ -13,7 +13,7 @@ func keyCases() []drillCase {
 	var out []drillCase
 	for _, how := range []string{"down", "slow", "500", "garbage", "empty"} {
 		out = append(out, drillCase{
-			name: "key server " + how, quick: how == "500" || how == "slow",
+			name: "key server " + how, quick: how == "500",
 			what: "the last good keys stay in use, status says that the source fails, and a replica of the controller that starts meanwhile changes nothing",
 			run:  func(ctx context.Context, w *world) error { return brokenKeys(ctx, w, how) },
 			restore: func(ctx context.Context, w *world) error {

@@ -10,7 +10,7 @@ import (
 func lifeCases() []drillCase {
 	return []drillCase{
 		{
-			name: "helm upgrade and rollback", quick: true,
+			name: "helm upgrade and rollback",
 			what: "both controllers are replaced, twice; requests and edits go on",
 			run: func(ctx context.Context, w *world) error {
 				w.fault()
@@ -27,7 +27,7 @@ func lifeCases() []drillCase {
 			},
 		},
 		{
-			name: "namespace deleted", quick: true,
+			name: "namespace deleted",
 			what: "a namespace with a guarded app and a policy goes; the others notice nothing",
 			run: func(ctx context.Context, w *world) error {
 				if err := w.namespace(ctx, "doomed", "bearerguard.dev/inject=enabled"); err != nil {

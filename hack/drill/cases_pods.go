@@ -54,7 +54,7 @@ func podCases() []drillCase {
 		},
 		{
 			name: "the state volume is full", quick: true,
-			what: "edits are in force all the same; that the last good copy cannot be saved is told",
+			what: "edits are in force all the same, though no last good copy can be saved",
 			run: func(ctx context.Context, w *world) error {
 				return w.stateVolume(ctx, func(dir string) error {
 					_, _ = command(ctx, "", "dd", "if=/dev/zero", "of="+filepath.Join(dir, "fill"), "bs=1M", "count=64")
@@ -149,7 +149,7 @@ func (w *world) aSidecar(ctx context.Context) (pid, ip string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	ips, err := w.kubectl(ctx, "-n", shop, "get", "pods", "-l", "app=orders", "-o", "jsonpath={.items[*].status.podIP}")
+	ips, err := w.addresses(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -158,7 +158,7 @@ func (w *world) aSidecar(ctx context.Context) (pid, ip string, err error) {
 		if err != nil {
 			continue
 		}
-		for _, ip := range strings.Fields(ips) {
+		for _, ip := range ips {
 			if strings.Contains(out, " "+ip+"/") {
 				return pid, ip, nil
 			}

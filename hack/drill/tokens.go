@@ -52,6 +52,11 @@ func (s *signer) token(claims map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// unsigned is a token that says that it needs no signature (RFC 7519 section 6).
+func unsigned(claims map[string]any) string {
+	return encode(map[string]any{"alg": "none", "typ": "at+jwt"}) + "." + encode(claims) + "."
+}
+
 func encode(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {

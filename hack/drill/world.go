@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"k8s.io/client-go/dynamic"
 )
 
 // Where things are in the node.
@@ -24,6 +26,7 @@ type world struct {
 	quick   bool
 	keys    *keyServer
 	signer  *signerBox
+	api     dynamic.Interface
 	revoked string // a token that is revoked from the start
 	load    *load
 	lies    []string
@@ -35,6 +38,9 @@ func newWorld(ctx context.Context, quick bool) (*world, error) {
 	w := &world{quick: quick, signer: &signerBox{}}
 	w.signer.set(newSigner("one"))
 	var err error
+	if w.api, err = newAPI(); err != nil {
+		return nil, err
+	}
 	if w.keys, err = startKeyServer(keyAddress); err != nil {
 		return nil, err
 	}
@@ -57,7 +63,7 @@ func (w *world) close() {
 	w.keys.close()
 }
 
-// kinds are a valid token and six that are not.
+// kinds are a valid token and eight that are not.
 func (w *world) kinds() []kind {
 	stranger, old := newSigner("one"), w.signer.get()
 	valid := func() string { return w.signer.get().token(claims()) }
@@ -72,6 +78,8 @@ func (w *world) kinds() []kind {
 		}, workers: 1},
 		{name: "wrong audience", token: func() string { return w.signer.get().token(with(claims(), "aud", "billing")) }, workers: 1},
 		{name: "wrong signature", token: func() string { return stranger.token(claims()) }, workers: 1},
+		{name: "wrong issuer", token: func() string { return w.signer.get().token(with(claims(), "iss", "https://evil.example")) }, workers: 1},
+		{name: "alg none", token: func() string { return unsigned(claims()) }, workers: 1},
 		{name: "revoked", token: func() string { return w.revoked }, workers: 1, kept: true},
 	}
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// greedy is the namespace that takes all that it can get.
+const greedy = "greedy"
+
+func neighbourCases() []drillCase {
+	return []drillCase{
+		{
+			name: "a neighbour namespace at its limits",
+			what: "500 policies of many rules and 50,000 revocations, all edited without a pause; " +
+				"an edit elsewhere takes at most twice as long as before, or half a second",
+			run:     neighbour,
+			restore: func(ctx context.Context, w *world) error { return w.noNamespace(ctx, greedy) },
+		},
+		{
+			name: "ports mode, and the app's port is open", quick: true,
+			what: "an app that listens for all beside a sidecar that does not redirect can be reached past it: the policy says Guarded=False, Bypassable",
+			run:  bypass,
+			restore: func(ctx context.Context, w *world) error {
+				return errors.Join(w.deletePods(ctx, "open"), w.gone(ctx, "authpolicy", "open"))
+			},
+		},
+	}
+}
+
+// neighbour times edits of the app's policies before and while another namespace is busy.
+func neighbour(ctx context.Context, w *world) error {
+	before, err := w.medianEdit(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.namespace(ctx, greedy); err != nil {
+		return err
+	}
+	if err := w.fillNeighbour(ctx); err != nil {
+		return err
+	}
+	w.fault()
+	busy, stop := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	for worker := range 2 {
+		wait.Go(func() {
+			for i := 0; busy.Err() == nil; i++ {
+				_ = w.put(busy, authPolicies, manyRules(worker, i))
+			}
+		})
+	}
+	during, err := w.medianEdit(ctx)
+	stop()
+	wait.Wait()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("     an edit took %s before, %s beside the busy namespace\n", before.Round(time.Millisecond), during.Round(time.Millisecond))
+	if during > max(2*before, 500*time.Millisecond) {
+		return fmt.Errorf("an edit takes %s beside the busy namespace, %s without", during.Round(time.Millisecond), before.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// medianEdit is the median of several edits.
+func (w *world) medianEdit(ctx context.Context) (time.Duration, error) {
+	var took []time.Duration
+	for range 9 {
+		d, err := w.editTakes(ctx)
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, d)
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}
+
+func (w *world) fillNeighbour(ctx context.Context) error {
+	for i := range 500 {
+		if err := w.put(ctx, authPolicies, manyRules(i, 0)); err != nil {
+			return err
+		}
+	}
+	for o := range 5 {
+		var b strings.Builder
+		fmt.Fprintf(&b, "apiVersion: bearerguard.dev/v1alpha1\nkind: TokenRevocation\nmetadata: {name: r-%d, namespace: %s}\nspec:\n  issuer: %s\n  entries:\n", o, greedy, issuer)
+		for i := range 10_000 {
+			fmt.Fprintf(&b, "  - {jti: r-%d-%d}\n", o, i)
+		}
+		if err := w.put(ctx, tokenRevocations, b.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// manyRules is a policy of the greedy namespace with 64 rules; another turn makes it another.
+func manyRules(i, turn int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "apiVersion: bearerguard.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: p-%d, namespace: %s}\nspec:\n  selector: {matchLabels: {app: none}}\n  rules:\n", i, greedy)
+	for r := range 64 {
+		fmt.Fprintf(&b, "  - {name: r%d, match: [{paths: [\"/p%d/r%d/turn%d/{id}\", \"/p%d/r%d/**\"]}], allow: {anonymous: true}}\n", r, i, r, turn, i, r)
+	}
+	return b.String()
+}
+
+// bypass runs a pod whose sidecar listens on another port than the app, which listens for all.
+func bypass(ctx context.Context, w *world) error {
+	w.fault()
+	if err := w.apply(ctx, strings.NewReplacer("name: orders,", "name: open,", "{app: orders}", "{app: open}").Replace(policy(w.keys.url))); err != nil {
+		return err
+	}
+	if err := w.runPod(ctx, "open", `"bearerguard.dev/inject":"enabled","bearerguard.dev/capture":"ports","bearerguard.dev/ports":"18080:8080"`,
+		`"args":["serve",":8080"]`); err != nil {
+		return err
+	}
+	w.told(w.says(ctx, "authpolicy/open", "Guarded", "False/Bypassable", 60*time.Second))
+	if c := w.condition(ctx, "authpolicy/open", "Guarded"); !strings.Contains(c, "8080") {
+		w.told(fmt.Errorf("the message does not name the port: %s", c))
+	}
+	return nil
+}
