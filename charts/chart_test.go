@@ -87,6 +87,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		`podDisruptionBudget={"enabled":"y"}`: "/podDisruptionBudget/enabled",
 		`certManager={"issuerRef":"x"}`:       "/certManager/issuerRef",
 		`admissionPolicies={"action":"Off"}`:  "/admissionPolicies/action",
+		`metrics={"prometheusRule":true}`:     "/metrics/prometheusRule",
 
 		`enforce={"exemptServiceAccounts":["backup"]}`:        "/enforce/exemptServiceAccounts/0",
 		`enforce={"exemptServiceAccounts":["a/b'] || true"]}`: "/enforce/exemptServiceAccounts/0",

@@ -165,10 +165,16 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	if err := pushed.Register(metrics.Registry); err != nil {
 		return nil, err
 	}
+	told := authpolicy.NewMetrics()
+	if err := metrics.Registry.Register(told); err != nil {
+		return nil, err
+	}
 	if err := addKeys(ctx, mgr, c, resolver); err != nil {
 		return nil, err
 	}
-	return server, authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live})
+	return server, authpolicy.Setup(mgr, authpolicy.Options{
+		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told,
+	})
 }
 
 // addKeys adds the reading of keys, on every replica, and the sharing of them on the one that leads.

@@ -7,10 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -139,6 +142,35 @@ func (a *api) update(t *testing.T, o client.Object) {
 	}
 }
 
+// listed is what kubectl get prints of a resource: the columns but Age, then a row for each object.
+func (a *api) listed(t *testing.T, namespace, resource string) string {
+	t.Helper()
+	raw, err := a.clients.Discovery().RESTClient().Get().AbsPath("/apis/bearerguard.dev/v1alpha1/namespaces", namespace, resource).
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(t.Context()).Raw()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table metav1.Table
+	if err := json.Unmarshal(raw, &table); err != nil {
+		t.Fatal(err)
+	}
+	lines := make([][]string, len(table.Rows)+1)
+	for i, c := range table.ColumnDefinitions {
+		if c.Priority > 0 || c.Name == "Age" {
+			continue
+		}
+		lines[0] = append(lines[0], c.Name)
+		for j, row := range table.Rows {
+			lines[j+1] = append(lines[j+1], fmt.Sprint(row.Cells[i]))
+		}
+	}
+	var out []string
+	for _, l := range lines {
+		out = append(out, strings.Join(l, " "))
+	}
+	return strings.Join(out, "; ")
+}
+
 func (a *api) pod(t *testing.T, namespace, name string, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	p := &corev1.Pod{
@@ -202,6 +234,7 @@ func revoked(r *v1alpha1.TokenRevocation, kind, status, reason string) bool {
 type replica struct {
 	address string
 	server  *push.Server
+	metrics *authpolicy.Metrics
 	conf    *tls.Config
 	reviews *countedReviews
 }
@@ -224,7 +257,7 @@ func (l leaderAt) Address(context.Context) (string, error) { return string(l), n
 // startReplica starts a replica; one with a leader's address does not lead, and reports to that one.
 func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *replica {
 	t.Helper()
-	r := &replica{conf: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}}
+	r := &replica{metrics: authpolicy.NewMetrics(), conf: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}}
 	mgr, err := manager.New(a.config, manager.Options{
 		Scheme: a.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"},
 		LeaderElection: leader != "", LeaderElectionID: "held", LeaderElectionNamespace: "default",
@@ -255,7 +288,8 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := authpolicy.Setup(mgr, authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live}); err != nil {
+	o := authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live, Metrics: r.metrics}
+	if err := authpolicy.Setup(mgr, o); err != nil {
 		t.Fatal(err)
 	}
 	lis, err := push.Listen(t.Context(), "127.0.0.1:0")

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -82,6 +83,9 @@ func TestFromApplyToAcknowledged(t *testing.T) {
 		return has(p, "Programmed", "True", "Programmed") && p.Status.Sidecars.Summary == "2/3" &&
 			has(p, "Guarded", "False", "Unguarded") && has(p, "Ready", "False", "Unguarded")
 	})
+	if n := testutil.CollectAndCount(leader.metrics, "bearerguard_unguarded_pods"); n == 0 {
+		t.Error("no metric tells of pods that run bare")
+	}
 	untilEvent(t, a, ns, v1alpha1.ReasonUnguarded, "1 of 3 selected pods runs without a sidecar, so nothing guards them: bare")
 	if i := p.Status.Issuers; len(i) != 1 || i[0].Keys != 1 || i[0].LastFetched == nil || i[0].Message != "" {
 		t.Errorf("issuers %+v", i)
@@ -133,7 +137,10 @@ func TestASidecarThatIsOutOfTouchIsNotCountedAsCurrent(t *testing.T) {
 		s := p.Status.Sidecars
 		return has(p, "Programmed", "Unknown", "Disconnected") && has(p, "Ready", "Unknown", "Disconnected") && s.Summary == "1/2" && s.Disconnected == 1
 	})
-	untilEvent(t, a, ns, v1alpha1.ReasonDisconnected, "does not run: b")
+	if got, want := a.listed(t, ns, "authpolicies"), "Name Mode Ready Keys Sidecars Missing; orders Enforce Unknown True 1/2 0"; got != want {
+		t.Errorf("kubectl get prints %q, want %q", got, want)
+	}
+	untilEvent(t, a, ns, v1alpha1.ReasonDisconnected, "so it is not known what is enforced there: b")
 	leader.connect(t, a.token(t, pods[1], push.Audience)).next(with(1))
 	until(t, a, p, "and back, at another replica", func(p *v1alpha1.AuthPolicy) bool {
 		return has(p, "Ready", "True", "Ready") && p.Status.Sidecars.Summary == "2/2" && p.Status.Sidecars.Disconnected == 0
@@ -237,6 +244,10 @@ func TestARevocationSaysWhenEverySidecarUsesIt(t *testing.T) {
 	until(t, a, r, "one is out of touch", func(r *v1alpha1.TokenRevocation) bool {
 		return revoked(r, "Programmed", "Unknown", "Disconnected") && r.Status.Sidecars.Disconnected == 1
 	})
+	want := "Name Issuer Entries Programmed Sidecars; r https://login.example.com 2 Unknown 1/2"
+	if got := a.listed(t, ns, "tokenrevocations"); got != want {
+		t.Errorf("kubectl get prints %q, want %q", got, want)
+	}
 }
 
 func TestAPolicyThatPassedTheAPIServerButDoesNotCompile(t *testing.T) {

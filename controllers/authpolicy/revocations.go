@@ -22,12 +22,11 @@ type carriers struct {
 	reasons         []string
 	steps           []int                // those that occur, sorted
 	tallies         map[int]status.Tally // by how many of steps are lower
-	now             time.Time
-	settling        bool
+	now, elected    time.Time
 }
 
 func carriersOf(s *scene) *carriers {
-	c := &carriers{tallies: map[int]status.Tally{}, now: s.now, settling: s.settling}
+	c := &carriers{tallies: map[int]status.Tally{}, now: s.now, elected: s.elected}
 	for _, w := range s.result.Workloads {
 		x, heard := s.sidecars[w.UID]
 		if !heard && !w.Injected || !(heard && x.Lost.IsZero()) && s.leaving(w) {
@@ -55,7 +54,7 @@ func (c *carriers) at(step int) status.Tally {
 			c.pods[i].Rejected = c.reasons[i]
 		}
 	}
-	t := status.Count(c.pods, c.now, c.settling)
+	t := status.Count(c.pods, c.now, c.elected)
 	c.tallies[key] = t
 	return t
 }

@@ -39,8 +39,10 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Neighbours and Live are required.
+// Options are what Setup needs; all but Metrics, Neighbours and Live are required.
 type Options struct {
+	// Metrics tell of policies. Default: metrics that nobody reads.
+	Metrics  *Metrics
 	Keys     *keys.Resolver
 	Push     *push.Server
 	Triggers Triggers
@@ -81,10 +83,13 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err := addCompiler(mgr, objects, c, o.Triggers.Keys); err != nil {
 		return err
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
+	}
 	var since atomic.Pointer[time.Time]
 	w := &writer{
 		reader: objects, client: mgr.GetClient(), compiler: c, keys: o.Keys, push: o.Push, now: time.Now,
-		events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[types.UID]written{},
+		metrics: o.Metrics, events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[types.UID]written{},
 		elected: func() time.Time { return *since.Load() },
 	}
 	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {

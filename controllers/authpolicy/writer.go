@@ -24,8 +24,6 @@ import (
 const (
 	// fieldOwner owns the status in the API server's books.
 	fieldOwner = "bearerguard-controller"
-	// settling is how long a new leader waits for sidecars and replicas to be heard of.
-	settling = 30 * time.Second
 	// lag is how far the cache may be behind a write of this replica.
 	lag = 5 * time.Second
 	// refresh is how often status is looked at without any cause, for the times in it.
@@ -40,6 +38,7 @@ type writer struct {
 	keys     *keys.Resolver
 	push     *push.Server
 	events   *recorder
+	metrics  *Metrics
 	elected  func() time.Time // since when this replica leads
 	now      clock
 
@@ -62,7 +61,7 @@ type scene struct {
 	sidecars  map[string]push.Sidecar
 	leaving   func(compile.Workload) bool
 	now       time.Time
-	settling  bool
+	elected   time.Time
 	again     time.Time // when to look again
 }
 
@@ -78,17 +77,16 @@ var _ reconcile.TypedReconciler[string] = (*writer)(nil)
 // Reconcile writes those statuses of a namespace that are not what they should be.
 func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
 	known := w.compiler.known(namespace)
-	if known == nil || known.load() == nil {
-		return reconcile.Result{}, nil // it is compiled first, and then comes here
+	if known == nil || known.load() == nil { // it is compiled first, and then comes here, or is gone
+		w.prune(namespace, nil)
+		w.metrics.set(namespace, nil)
+		return reconcile.Result{}, nil
 	}
 	s := &scene{
 		namespace: namespace, result: known.load(), history: &known.history, sidecars: w.push.Sidecars(namespace),
-		leaving: w.leaving(ctx, namespace), now: w.now(),
+		leaving: w.leaving(ctx, namespace), now: w.now(), elected: w.elected(),
 	}
 	s.again = s.now.Add(refresh)
-	if settled := w.elected().Add(settling); s.now.Before(settled) {
-		s.settling, s.again = true, settled
-	}
 	here := map[types.UID]bool{}
 	if err := w.policies(ctx, s, here); err != nil {
 		return reconcile.Result{}, err
@@ -113,15 +111,17 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 		here[o.UID] = true
 	}
 	states := w.keys.States(s.namespace)
+	statuses := map[string]v1alpha1.AuthPolicyStatus{}
 	for _, outcome := range s.result.Outcomes {
 		o := objects[outcome.Ref()]
 		if o == nil {
 			continue // it has changed, and is compiled again
 		}
 		in := input(outcome, states, s.sidecars, s.leaving)
-		in.Now, in.Settling, in.Previous = s.now, s.settling, previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
+		in.Now, in.Elected, in.Previous = s.now, s.elected, previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
 		next, changes := status.Compute(in)
 		s.by(changes)
+		statuses[o.Name] = next
 		if !status.Changed(in.Previous, next) {
 			continue
 		}
@@ -131,6 +131,7 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 			w.events.policy(o, in.Previous, next)
 		}
 	}
+	w.metrics.set(s.namespace, statuses)
 	return nil
 }
 

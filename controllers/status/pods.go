@@ -16,6 +16,8 @@ const (
 	// moving is the same for a sidecar whose replica of the controller went away, as all do in a rollout: thousands look for another
 	// replica at once, and wait up to 15 s between two tries.
 	moving = 20 * time.Second
+	// settling is how long a new leader waits for sidecars and replicas to be heard of.
+	settling = 30 * time.Second
 )
 
 // Pod is what is known of one live pod.
@@ -52,7 +54,7 @@ const (
 )
 
 // state returns what the pod counts as, and when that ends by time alone; zero: never.
-func (p Pod) state(now time.Time, settling bool) (state, time.Time) {
+func (p Pod) state(now, elected time.Time) (state, time.Time) {
 	switch {
 	case p.Bare:
 		return bare, time.Time{}
@@ -60,8 +62,8 @@ func (p Pod) state(now time.Time, settling bool) (state, time.Time) {
 		return p.said(), time.Time{}
 	case p.Heard:
 		return before(p.Lost.Add(p.patience()), now, p.said())
-	case settling:
-		return unheard, time.Time{}
+	case p.Created.Before(elected.Truncate(time.Second)) && now.Before(elected.Add(settling)): // creation has no fractions
+		return unheard, elected.Add(settling)
 	}
 	return before(p.Created.Add(starting), now, pending)
 }
@@ -105,12 +107,12 @@ type Tally struct {
 	next    time.Time             // when a count changes by time alone; zero: never
 }
 
-// Count counts pods, which are sorted by name. Settling says that this controller has led for so short a time that sidecars
-// may be connected and not be known.
-func Count(pods []Pod, now time.Time, settling bool) Tally {
+// Count counts pods, which are sorted by name. Elected is since when this controller leads: of pods that are older, sidecars may
+// be connected for a while and not be known to it.
+func Count(pods []Pod, now, elected time.Time) Tally {
 	t := Tally{total: len(pods)}
 	for _, p := range pods {
-		s, until := p.state(now, settling)
+		s, until := p.state(now, elected)
 		t.counts[s]++
 		if len(t.names[s]) < maxNames {
 			t.names[s] = append(t.names[s], p.Name)

@@ -32,7 +32,7 @@ func (r reach) programmed() outcome {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, m + apart(t)}
 	case t.counts[disconnected] > 0:
 		m := of(t.counts[disconnected], t.carrying(), "sidecar", "is", "are") +
-			" out of touch with the controller, and goes on with what it has or does not run: " + t.list(disconnected)
+			" out of touch with the controller, so it is not known what is enforced there: " + t.list(disconnected)
 		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonDisconnected, m + behind(t)}
 	case t.counts[unheard] > 0:
 		return r.settling()

@@ -24,7 +24,7 @@ func TestConditionsOfARevocation(t *testing.T) {
 		"one does not yet":      {nil, []status.Pod{current, behind}, "True/Accepted False/Pending 1/2", "1 of 2 sidecars uses this generation; still to come: b"},
 		"one is out of touch": {
 			nil, []status.Pod{current, lost(time.Hour)}, "True/Accepted Unknown/Disconnected 1/2",
-			"1 of 2 sidecars is out of touch with the controller, and goes on with what it has or does not run: l",
+			"1 of 2 sidecars is out of touch with the controller, so it is not known what is enforced there: l",
 		},
 		"there is no sidecar": {nil, nil, "True/Accepted True/NoWorkload 0/0", "no live pod of the namespace carries a sidecar, so there is no sidecar to wait for"},
 		"an entry is wrong": {
@@ -34,7 +34,7 @@ func TestConditionsOfARevocation(t *testing.T) {
 	}
 	for name, c := range cases {
 		got := status.ComputeRevocation(status.Revocation{
-			Generation: 3, Now: start, Problem: c.problem, Entries: 7, Pods: status.Count(c.pods, start, false),
+			Generation: 3, Now: start, Problem: c.problem, Entries: 7, Pods: status.Count(c.pods, start, time.Time{}),
 		})
 		accepted, programmed := meta.FindStatusCondition(got.Conditions, "Accepted"), meta.FindStatusCondition(got.Conditions, "Programmed")
 		said := string(accepted.Status) + "/" + accepted.Reason + " " + string(programmed.Status) + "/" + programmed.Reason + " " + got.Sidecars.Summary
@@ -49,10 +49,10 @@ func TestConditionsOfARevocation(t *testing.T) {
 
 func TestANewLeaderKeepsWhatWasSaidOfARevocation(t *testing.T) {
 	t.Parallel()
-	was := status.ComputeRevocation(status.Revocation{Generation: 1, Now: start, Pods: status.Count([]status.Pod{current, current}, start, false)})
+	was := status.ComputeRevocation(status.Revocation{Generation: 1, Now: start, Pods: status.Count([]status.Pod{current, current}, start, time.Time{})})
 	next := func(generation int64) v1alpha1.TokenRevocationStatus {
 		return status.ComputeRevocation(status.Revocation{
-			Generation: generation, Now: start.Add(time.Minute), Previous: was, Pods: status.Count([]status.Pod{unheard, current}, start, true),
+			Generation: generation, Now: start.Add(time.Minute), Previous: was, Pods: status.Count([]status.Pod{unheard, current}, start, start),
 		})
 	}
 	if got := next(1); status.RevocationChanged(was, got) {

@@ -24,8 +24,8 @@ type Input struct {
 	Issuers []Issuer
 	// Pods are the live pods that the policy selects, sorted by name.
 	Pods []Pod
-	// Settling says that this controller has led for so short a time that sidecars may be connected and not be known.
-	Settling bool
+	// Elected is since when this controller leads: sidecars of older pods may be connected for a while and not be known to it.
+	Elected time.Time
 	// Previous is the status as it stands.
 	Previous v1alpha1.AuthPolicyStatus
 }
@@ -64,7 +64,7 @@ const refreshed = time.Hour
 
 // Compute returns the status that fits the input, and when it changes by time alone; zero: never.
 func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
-	pods := Count(in.Pods, in.Now, in.Settling)
+	pods := Count(in.Pods, in.Now, in.Elected)
 	out := v1alpha1.AuthPolicyStatus{ObservedGeneration: in.Generation, Sidecars: pods.counted(in.was())}
 	for _, i := range in.Issuers {
 		out.Issuers = append(out.Issuers, issuer(i))

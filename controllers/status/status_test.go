@@ -39,7 +39,7 @@ func counts(s v1alpha1.AuthPolicyStatus) string {
 
 const fine = "Accepted=True/Accepted ResolvedRefs=True/Resolved "
 
-// The pods of the tests; all were created long ago.
+// The pods of the tests; all were created long before.
 var (
 	current  = status.Pod{Name: "a", Heard: true, Current: true}
 	behind   = status.Pod{Name: "b", Heard: true}
@@ -75,7 +75,7 @@ func TestConditions(t *testing.T) {
 		}}
 	}
 	pods := func(p ...status.Pod) status.Input { return status.Input{Pods: p} }
-	const away = "1 of 2 sidecars is out of touch with the controller, and goes on with what it has or does not run: "
+	const away = "1 of 2 sidecars is out of touch with the controller, so it is not known what is enforced there: "
 	cases := map[string]struct {
 		in     status.Input
 		want   string
@@ -176,33 +176,46 @@ func TestConditions(t *testing.T) {
 			"2 0 0 1 1 0/2", "",
 		},
 		"a new leader has not heard of a sidecar yet": {
-			status.Input{Pods: []status.Pod{unheard}, Settling: true},
+			status.Input{Pods: []status.Pod{unheard}, Elected: start.Add(-20 * time.Second)},
 			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "1 0 0 0 0 0/1", "",
 		},
 		"a new leader keeps what the last one said of this generation": {
 			status.Input{
-				Pods: []status.Pod{current, unheard, unheard}, Settling: true,
+				Pods: []status.Pod{current, unheard, unheard}, Elected: start.Add(-20 * time.Second),
 				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 3, Current: 3}),
 			},
 			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "3 3 0 0 0 3/3", "",
 		},
 		"a new leader keeps what the last one said of a sidecar out of touch": {
 			status.Input{
-				Pods: []status.Pod{unheard, unheard}, Settling: true,
+				Pods: []status.Pod{unheard, unheard}, Elected: start.Add(-20 * time.Second),
 				Previous: was("Unknown", "Disconnected", v1alpha1.SidecarStatus{Total: 2, Current: 1, Disconnected: 1}),
 			},
 			fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected", "2 1 0 1 0 1/2", "",
 		},
-		"a new leader does not keep that there was no pod": {
+		"a new leader knows that a pod is new": {
 			status.Input{
-				Pods: []status.Pod{unheard}, Settling: true,
-				Previous: was("True", "NoWorkload", v1alpha1.SidecarStatus{}),
+				Pods: []status.Pod{created(20 * time.Second)}, Elected: start.Add(-20 * time.Second),
+				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 1, Current: 1}),
 			},
 			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "1 0 0 0 0 0/1", "",
 		},
+		"a new leader believes nothing that was said of no pod": {
+			status.Input{
+				Pods: []status.Pod{unheard}, Elected: start.Add(-20 * time.Second), Previous: was("True", "NoWorkload", v1alpha1.SidecarStatus{}),
+			},
+			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "1 0 0 0 0 0/1", "",
+		},
+		"a leader that has settled believes what it has heard": {
+			status.Input{
+				Pods: []status.Pod{unheard}, Elected: start.Add(-30 * time.Second),
+				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 1, Current: 1}),
+			},
+			fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected", "1 0 0 1 0 0/1", "",
+		},
 		"a new leader tells of what it knows": {
 			status.Input{
-				Pods: []status.Pod{behind, unheard}, Settling: true,
+				Pods: []status.Pod{behind, unheard}, Elected: start.Add(-20 * time.Second),
 				Previous: was("True", "Programmed", v1alpha1.SidecarStatus{Total: 2, Current: 2}),
 			},
 			fine + "Programmed=False/Pending Guarded=True/Guarded Ready=False/Pending", "2 1 0 0 0 1/2", "",
@@ -244,6 +257,7 @@ func TestWhenAStatusChangesByTimeAlone(t *testing.T) {
 		pods []status.Pod
 		want time.Duration // from now; 0: never
 	}{
+		"one was not heard by the new leader":  {[]status.Pod{unheard}, 28 * time.Second},
 		"nothing is under way":                 {[]status.Pod{current, behind, bare, lost(time.Hour)}, 0},
 		"one is reconnecting":                  {[]status.Pod{current, lost(2 * time.Second)}, 3 * time.Second},
 		"one is on its way to another replica": {[]status.Pod{moved(2 * time.Second)}, 18 * time.Second},
@@ -251,7 +265,7 @@ func TestWhenAStatusChangesByTimeAlone(t *testing.T) {
 		"the first of several":                 {[]status.Pod{created(time.Second), lost(time.Second), moved(0)}, 4 * time.Second},
 	}
 	for name, c := range cases {
-		_, next := status.Compute(status.Input{Pods: c.pods, Now: start})
+		_, next := status.Compute(status.Input{Pods: c.pods, Now: start, Elected: start.Add(-2 * time.Second)})
 		if c.want == 0 && !next.IsZero() || c.want != 0 && !next.Equal(start.Add(c.want)) {
 			t.Errorf("%s: %s, want %s later", name, next, c.want)
 		}
