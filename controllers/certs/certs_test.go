@@ -60,6 +60,9 @@ func TestReplicasShareOneAuthority(t *testing.T) {
 	if err := c.published("idle", a)(t.Context()); !apierrors.IsNotFound(err) {
 		t.Errorf("a namespace with no use for it got the authority: %v", err)
 	}
+	if n := c.errors.Load(); n > 0 {
+		t.Errorf("a first install logged %d errors, want none", n)
+	}
 	c.survivesDeletion(t, a)
 	c.survivesRotation(t, a, b)
 	c.survivesLossOfTheSecret(t, a, b)

@@ -9,9 +9,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/go-logr/logr/testr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +43,7 @@ type cluster struct {
 	admin  client.Client
 	config *rest.Config // acts as the controller's service account
 	scheme *runtime.Scheme
+	errors atomic.Int32 // how many lines tell of one
 }
 
 // startCluster starts an API server. Without its binaries the test is skipped, but fails where CI=true.
@@ -114,10 +119,21 @@ type replica struct {
 	stop  func()
 }
 
+// logger logs into the test. Errors are counted, since a first install is to log none.
+func (c *cluster) logger(t *testing.T) logr.Logger {
+	into := testr.New(t)
+	return funcr.New(func(_, line string) {
+		if strings.Contains(line, `"error"=`) {
+			c.errors.Add(1)
+		}
+		into.Info(line)
+	}, funcr.Options{})
+}
+
 func (c *cluster) startReplica(t *testing.T, name string) *replica {
 	t.Helper()
 	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
-		Scheme: c.scheme, Logger: testr.New(t), Metrics: server.Options{BindAddress: "0"},
+		Scheme: c.scheme, Logger: c.logger(t), Metrics: server.Options{BindAddress: "0"},
 		LeaderElection: true, LeaderElectionID: "certs-test", LeaderElectionNamespace: namespace, LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
