@@ -1,5 +1,7 @@
 package policy
 
+import "fmt"
+
 // Rule lets some requests through, or refuses them.
 // +kubebuilder:validation:XValidation:rule="has(self.allow) != has(self.deny)",message="give exactly one of allow, deny"
 type Rule struct {
@@ -221,6 +223,12 @@ type Allow struct {
 func (a *Allow) Vague() bool {
 	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
 		a.Scopes == nil && a.Claims == nil && a.When == ""
+}
+
+// VagueRule is what is told of a rule that was stored before an allow rule had to say whom it allows.
+func VagueRule(i int) string {
+	return fmt.Sprintf("spec.rules[%d].allow: says nothing of who is allowed, which counts as any valid token in this release "+
+		"and is refused in the next; write authenticated: true", i)
 }
 
 // Clarify writes authenticated into the allow rules that say nothing of whom they allow, and returns the indexes of those

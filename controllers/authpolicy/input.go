@@ -17,7 +17,7 @@ import (
 
 // input brings together what is known of one policy. It is pure, but for what leaving says of pods.
 func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]push.Sidecar, leaving func(compile.Workload) bool) status.Input {
-	in := status.Input{Generation: o.Policy.Generation, Problem: o.Problem}
+	in := status.Input{Generation: o.Policy.Generation, Problem: o.Problem, Note: noteOf(o.Policy)}
 	for _, issuer := range o.Policy.Spec.Issuers {
 		i := issuerOf(o.Policy.Namespace, issuer, states)
 		i.Without = without(o, issuer, sidecars)
@@ -95,4 +95,13 @@ func failure(s keys.State) string {
 		return "the keys have not been read yet"
 	}
 	return ""
+}
+
+// noteOf tells of rules that said nothing of whom they allow.
+func noteOf(p compile.Policy) string {
+	var notes []string
+	for _, i := range p.Vague {
+		notes = append(notes, policy.VagueRule(i))
+	}
+	return strings.Join(notes, "; ")
 }

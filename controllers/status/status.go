@@ -21,6 +21,8 @@ type Input struct {
 	Now        time.Time
 	// Problem says why the policy is not in force as written; nil if it is.
 	Problem error
+	// Note is what the next release will refuse of it; empty: nothing.
+	Note    string
 	Issuers []Issuer
 	// Pods are the live pods that the policy selects, sorted by name.
 	Pods []Pod
@@ -71,7 +73,7 @@ func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
 	}
 	out.Conditions = append(out.Conditions, in.Previous.DeepCopy().Conditions...)
 	parts := []condition{
-		{v1alpha1.ConditionAccepted, accepted(in.Problem, "policy")},
+		{v1alpha1.ConditionAccepted, accepted(in.Problem, "policy").but(in.Note)},
 		{v1alpha1.ConditionResolvedRefs, resolved(in)},
 		{v1alpha1.ConditionProgrammed, programmed(in, pods)},
 		{v1alpha1.ConditionGuarded, guarded(pods)},
@@ -114,6 +116,14 @@ func accepted(problem error, noun string) outcome {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, problem.Error()}
 	}
 	return outcome{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the " + noun + " is valid"}
+}
+
+// but adds a note to what is True.
+func (o outcome) but(note string) outcome {
+	if note != "" && o.status == metav1.ConditionTrue {
+		o.message += "; " + note
+	}
+	return o
 }
 
 func resolved(in Input) outcome {

@@ -86,6 +86,11 @@ func TestConditions(t *testing.T) {
 			pods(), fine + "Programmed=True/NoWorkload Guarded=Unknown/NoWorkload Ready=True/NoWorkload", "0 0 0 0 0 0/0",
 			"its selector matches no live pod: it guards nothing yet",
 		},
+		"what the next release refuses is noted": {
+			status.Input{Pods: []status.Pod{current, current}, Note: "spec.rules[0].allow: says nothing"},
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2",
+			"the policy is valid; spec.rules[0].allow: says nothing",
+		},
 		"all sidecars are current": {
 			pods(current, current), fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2",
 			"all 2 sidecars use this generation",

@@ -62,15 +62,9 @@ func clarify(spec *policy.Spec, old []policy.Rule) (warnings []string) {
 			continue
 		}
 		r.Allow.Authenticated = true
-		warnings = append(warnings, VagueRule(i))
+		warnings = append(warnings, policy.VagueRule(i))
 	}
 	return warnings
-}
-
-// VagueRule is what is told of a rule that was stored before an allow rule had to say whom it allows.
-func VagueRule(i int) string {
-	return fmt.Sprintf("spec.rules[%d].allow: says nothing of who is allowed, which counts as any valid token in this release "+
-		"and is refused in the next; write authenticated: true", i)
 }
 
 // CheckPolicy returns every reason why a sidecar could not load p in namespace, joined; nil if it can. Keys that are read
