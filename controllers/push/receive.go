@@ -44,6 +44,9 @@ func (s *Server) receive(rpc pushv1.Push_StreamServer, c *stream, hello chan<- *
 
 // heard takes in one message. Kinds that this release does not know are passed over.
 func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
+	if end := c.turn.Load(); end != nil {
+		(*end)()
+	}
 	switch k := m.GetKind().(type) {
 	case *pushv1.ClientMessage_Ack:
 		s.acked(p, c, k.Ack.GetVersion())

@@ -52,6 +52,8 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 		grpc.Creds(credentials.NewTLS(conf)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
+		// A buffer for reading would hold 32 KiB a sidecar that has hardly anything to say; TLS has one as large as it needs.
+		grpc.ReadBufferSize(0),
 		grpc.MaxConcurrentStreams(16),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: hangs, Timeout: unanswered}),

@@ -56,6 +56,7 @@ func (c Config) withDefaults() Config {
 type Server struct {
 	pushv1.UnimplementedPushServer
 	config Config // immutable
+	turns  *turns
 	gone   departed.Set
 
 	mu         sync.Mutex
@@ -86,7 +87,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("push: Reviewer is missing; without it nobody could be told from anybody")
 	}
 	return &Server{
-		config: c.withDefaults(), namespaces: map[string]map[string]*pod{}, replicas: map[string]*replica{},
+		config: c.withDefaults(), turns: newTurns(), namespaces: map[string]map[string]*pod{}, replicas: map[string]*replica{},
 	}, nil
 }
 

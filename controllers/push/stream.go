@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -27,8 +28,9 @@ const maxUnsettled = 64
 // stream is one sidecar's connection.
 type stream struct {
 	opened  time.Time
-	changed chan struct{} // size 1
-	ended   chan error    // size 1: why to end
+	changed chan struct{}          // size 1
+	ended   chan error             // size 1: why to end
+	turn    atomic.Pointer[func()] // ends the newest turn to send
 
 	// Guarded by Server.mu.
 	told      uint64 // what is gone, as far as the sidecar was told of it
@@ -183,11 +185,8 @@ func (s *Server) serve(rpc pushv1.Push_StreamServer, p *pod, c *stream, id Ident
 // send sends the newest bundle whenever it changes, what is gone, and what is to be answered; the stream's context ends it.
 func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
 	for {
-		for _, m := range s.due(p, c) {
-			if err := rpc.Send(m); err != nil {
-				c.end(err)
-				return
-			}
+		if !s.sendDue(rpc, p, c) {
+			return
 		}
 		select {
 		case <-c.changed:
@@ -195,6 +194,29 @@ func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
 			return
 		}
 	}
+}
+
+// sendDue sends what is due when it is the stream's turn. The turn lasts until a bundle is acknowledged. false: the stream
+// is over.
+func (s *Server) sendDue(rpc pushv1.Push_StreamServer, p *pod, c *stream) bool {
+	end, ok := s.turns.wait(rpc.Context(), p.namespace)
+	if !ok {
+		return false
+	}
+	c.turn.Store(&end)
+	kept := false
+	for _, m := range s.due(p, c) {
+		kept = kept || len(m.GetBundle()) > 0
+		if err := rpc.Send(m); err != nil {
+			end()
+			c.end(err)
+			return false
+		}
+	}
+	if !kept {
+		end()
+	}
+	return true
 }
 
 // due returns what to send now. Answers come last: the bundle with the keys that they are about may be there by then.

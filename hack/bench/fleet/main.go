@@ -19,6 +19,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 // options are what the command line says.
@@ -66,6 +69,7 @@ func run(ctx context.Context) error {
 	if err := raiseFiles(); err != nil {
 		return err
 	}
+	ctrl.SetLogger(logr.Discard())
 	b := &bench{options: o}
 	defer b.stop()
 	if err := b.start(ctx); err != nil {

@@ -1,0 +1,73 @@
+package push
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAnEditForFewDoesNotWaitBehindOneForThousands(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		size := turns.free
+		var order []string
+		got := make(chan string)
+		stand := func(namespace string) {
+			go func() {
+				if _, ok := turns.wait(t.Context(), namespace); ok {
+					got <- namespace
+				}
+			}()
+			synctest.Wait()
+		}
+		for range size {
+			stand("big")
+			<-got
+		}
+		for range 1000 {
+			stand("big")
+		}
+		stand("small")
+		for range 3 {
+			order = append(order, <-got)
+		}
+		if order[0] != "small" && order[1] != "small" && order[2] != "small" {
+			t.Errorf("the first three turns went to %q; want small among them", order)
+		}
+		for range 998 {
+			<-got
+		}
+		time.Sleep(longestTurn)
+		synctest.Wait()
+		if turns.free != size || len(turns.waiting) != 0 {
+			t.Errorf("%d of %d turns are free, %d namespaces wait; want all and none", turns.free, size, len(turns.waiting))
+		}
+	})
+}
+
+func TestATurnEndsOnceAndIsNotLostWithItsStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		size := turns.free
+		turns.free = 1
+		end, _ := turns.wait(t.Context(), "a")
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan bool)
+		go func() { _, ok := turns.wait(ctx, "a"); left <- ok }()
+		synctest.Wait()
+		cancel()
+		if <-left {
+			t.Error("a stream that ended got a turn")
+		}
+		end()
+		end()
+		time.Sleep(2 * longestTurn)
+		synctest.Wait()
+		if turns.free != 1 {
+			t.Errorf("%d turns are free; want 1 of the %d that there could be", turns.free, size)
+		}
+	})
+}
