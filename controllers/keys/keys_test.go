@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -329,4 +331,21 @@ func TestWhatNobodyWantsIsForgotten(t *testing.T) {
 	if s := b.States("bank")[id]; s.Keys != 1 {
 		t.Error("bank has lost it")
 	}
+}
+
+func TestAnAuthorityThatIsReadAgainLeavesNoError(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, jwks("a")) }))
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	b := start(t)
+	b.objects.change(func() { b.objects.secrets["shop/ca"] = map[string][]byte{"ca.crt": ca} })
+	issuer := byURL(server.URL)
+	issuer.CASecretRef = &policy.KeyRef{Name: "ca", Key: "ca.crt"}
+	id := b.want("shop", issuer)[0]
+	b.until(t, "shop", id, "fetched", func(s keys.State) bool { return s.Keys == 1 && s.Err == nil })
+	b.objects.change(func() { b.objects.down = true })
+	b.until(t, "shop", id, "the API server is down", func(s keys.State) bool { return s.Keys == 1 && s.Err != nil })
+	b.objects.change(func() { b.objects.down = false })
+	b.until(t, "shop", id, "the API server is back, with the same authority", func(s keys.State) bool { return s.Keys == 1 && s.Err == nil })
 }

@@ -151,6 +151,10 @@ func (r *Resolver) trust(e *entry, o object, data map[string][]byte, key string,
 	}
 	from := e.source.address(string(ca))
 	if e.from != nil && *e.from == from {
+		// A failure to read the Secret may be what was told last, and the poller has no news where the keys are the same.
+		if state, ok := r.poller.Get(from); ok && (state.Keys != nil || state.Err != nil) && text(state.Err) != text(e.state.Err) {
+			r.take(e, state.Keys, state.Fetched, state.Err)
+		}
 		return false
 	}
 	e.from = &from
