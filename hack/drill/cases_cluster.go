@@ -109,7 +109,11 @@ func (w *world) restart(ctx context.Context, program string, away time.Duration)
 	if err := p.start(); err != nil {
 		return err
 	}
-	return w.editBites(ctx, 90*time.Second)
+	if err := w.editBites(ctx, 90*time.Second); err != nil {
+		return err
+	}
+	w.told(w.says(ctx, "authpolicy/orders", "Ready", "True/", 30*time.Second))
+	return nil
 }
 
 // expire makes the controllers' watches too old to go on.
