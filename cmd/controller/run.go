@@ -154,7 +154,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 			Keys: cluster, Live: live, Else: push.NewTokenReviewer(clients.AuthenticationV1().TokenReviews()),
 		},
 		Metrics: pushed,
-		Log: mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
+		Log:     mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
 	})
 	if err != nil {
 		return nil, err
