@@ -168,29 +168,34 @@ func widen(templates []*template) []*template {
 
 func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 	at := r.path + ".allow"
-	r.anonymous = spec.Anonymous
-	if spec.Vague() && !spec.IgnoreToken {
-		c.fail(at, "says nothing of who is allowed", "authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes")
-	}
-	if spec.Anonymous && spec.Authenticated {
-		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
-	}
-	if spec.Anonymous && (spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil) {
-		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes or claims", "anonymous: true alone or with when")
-	}
-	r.ignores = spec.IgnoreToken
-	if spec.IgnoreToken && !spec.Anonymous {
-		c.fail(at+".ignoreToken", "goes without anonymous: true", "anonymous: true beside it, or the field left out")
-	}
-	if !spec.Anonymous && len(c.issuers) == 0 {
-		c.fail(at, "asks for a token, but the policy has no issuers", "an issuer under spec.issuers, or anonymous: true")
-	}
+	c.checkWhom(at, spec)
+	r.anonymous, r.ignores = spec.Anonymous, spec.IgnoreToken
 	c.addConditions(r, &spec.Conditions, captures)
 	if b := spec.MaxBody; b != nil {
 		if b.Bytes < 1 || b.Bytes > policy.MaxSize {
 			c.fail(at+".maxBody", fmt.Sprintf("is %d bytes", b.Bytes), `1 to 1Pi, such as "10Mi"; to allow no body, list methods`)
 		}
 		r.maxBody = b.Bytes
+	}
+}
+
+// checkWhom checks that an allow rule says whom it allows, and that in one way.
+func (c *compiler) checkWhom(at string, spec *policy.Allow) {
+	if spec.Vague() && !spec.IgnoreToken {
+		c.fail(at, "says nothing of who is allowed", "authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes")
+	}
+	if spec.Anonymous && spec.Authenticated {
+		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
+	}
+	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil
+	if spec.Anonymous && asks {
+		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes or claims", "anonymous: true alone or with when")
+	}
+	if spec.IgnoreToken && !spec.Anonymous {
+		c.fail(at+".ignoreToken", "goes without anonymous: true", "anonymous: true beside it, or the field left out")
+	}
+	if !spec.Anonymous && len(c.issuers) == 0 {
+		c.fail(at, "asks for a token, but the policy has no issuers", "an issuer under spec.issuers, or anonymous: true")
 	}
 }
 

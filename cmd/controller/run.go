@@ -155,6 +155,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		},
 		Metrics: pushed,
 		Log:     mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
+		Failing: resolver.Failing,
 	})
 	if err != nil {
 		return nil, err

@@ -105,3 +105,14 @@ func noteOf(p compile.Policy) string {
 	}
 	return strings.Join(notes, "; ")
 }
+
+// elsewhere adds to what is known of key sources here what other replicas cannot read.
+func elsewhere(states map[string]keys.State, failing map[string]error) map[string]keys.State {
+	for id, err := range failing {
+		if state, ok := states[id]; ok && state.Err == nil {
+			state.Err = err
+			states[id] = state
+		}
+	}
+	return states
+}

@@ -110,7 +110,7 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 		objects[compile.PolicyRef{Name: o.Name, UID: string(o.UID), Generation: o.Generation}] = o
 		here[o.UID] = true
 	}
-	states := w.keys.States(s.namespace)
+	states := elsewhere(w.keys.States(s.namespace), w.push.Failing())
 	statuses := map[string]v1alpha1.AuthPolicyStatus{}
 	for _, outcome := range s.result.Outcomes {
 		o := objects[outcome.Ref()]

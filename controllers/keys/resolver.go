@@ -239,6 +239,19 @@ func (r *Resolver) States(namespace string) map[string]State {
 	return out
 }
 
+// Failing returns why sources that are fetched cannot be, by id. Objects are read by every replica.
+func (r *Resolver) Failing() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string]string{}
+	for id, e := range r.entries {
+		if e.from != nil && e.state.Err != nil {
+			out[id] = e.state.Err.Error()
+		}
+	}
+	return out
+}
+
 // state is called with mu held.
 func (r *Resolver) state(e *entry) State {
 	s := e.state

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"time"
 
@@ -79,15 +80,15 @@ func (r *Reporter) report(ctx context.Context, address string, changed <-chan st
 	}
 	look := time.NewTicker(leaderPoll)
 	defer look.Stop()
-	told := map[string]Sidecar{}
+	told, said := map[string]Sidecar{}, map[string]string{}
 	for {
-		now := r.Server.local()
-		for _, m := range changes(told, now) {
+		now, failing := r.Server.local(), r.Server.config.Failing()
+		for _, m := range append(changes(told, now), failures(said, failing)...) {
 			if err := rpc.Send(m); err != nil {
 				return closed(rpc, err)
 			}
 		}
-		told = now
+		told, said = now, failing
 		select {
 		case <-changed:
 			pause(ctx, reportPause)
@@ -175,4 +176,12 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// failures tells what fails, if that has changed.
+func failures(old, now map[string]string) []*reportv1.Change {
+	if maps.Equal(old, now) {
+		return nil
+	}
+	return []*reportv1.Change{{Failing: &reportv1.Failing{Causes: now}}}
 }

@@ -116,6 +116,7 @@ func (in *incoming) take(m *reportv1.Change) {
 	if r == nil || r.from != in {
 		return
 	}
+	s.takeFailing(r, m.GetFailing())
 	touched := map[string]bool{}
 	for _, g := range m.GetGone() {
 		touched[g.GetNamespace()] = true

@@ -6,8 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -139,6 +142,31 @@ func TestSidecarsThatAreLost(t *testing.T) {
 	}
 	leader.give(nil)
 	leader.until(t, "nothing is kept of pods that are gone", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
+}
+
+// A key server may be asked by a replica that does not lead: the leader has to say in status that it fails.
+func TestTheLeaderHearsWhichKeySourcesFailElsewhere(t *testing.T) {
+	t.Parallel()
+	cert := newCertificate(t)
+	var mu sync.Mutex
+	failing := map[string]string{"url:https://idp/keys": "is down"}
+	leader, other := startReplica(t, cert, nil), startReplica(t, cert, func(c *push.Config) {
+		c.Failing = func() map[string]string {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(failing)
+		}
+	})
+	reporter := &push.Reporter{Server: other.Server, Leader: fixedLeader(leader.address), Replica: "other", Peers: other.peers}
+	go func() { _ = reporter.Run(t.Context()) }()
+	eventually(t, "it fails", func() bool {
+		err := leader.Failing()["url:https://idp/keys"]
+		return err != nil && err.Error() == "is down"
+	})
+	mu.Lock()
+	clear(failing)
+	mu.Unlock()
+	eventually(t, "it works again", func() bool { return len(leader.Failing()) == 0 })
 }
 
 func TestOnlyReplicasMayReport(t *testing.T) {
@@ -291,4 +319,13 @@ func TestReplicasReportPorts(t *testing.T) {
 	leader.until(t, "none", func(m map[string]push.Sidecar) bool {
 		return m["uid-a"].UID != "" && m["uid-a"].Open == "" && m["uid-a"].Foreign == ""
 	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }

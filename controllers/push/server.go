@@ -27,6 +27,9 @@ type Config struct {
 	// UnknownKey is called when a sidecar wants a key set looked at anew, since newer keys could verify a token.
 	// KeysChecked is to be called once that is done. It must not block. Default: nothing.
 	UnknownKey func(keySet string)
+	// Failing returns why key sources cannot be read by this replica, by the ids of their key sets, for the one that leads. Default:
+	// none.
+	Failing func() map[string]string
 	// MaxStreamAge is how long a stream lasts at most, less up to a tenth at random. Default 30m.
 	MaxStreamAge time.Duration
 	// Arrival is how long a stream waits for its pod to become known. Default 10s.
@@ -42,6 +45,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.UnknownKey == nil {
 		c.UnknownKey = func(string) {}
+	}
+	if c.Failing == nil {
+		c.Failing = func() map[string]string { return nil }
 	}
 	if c.MaxStreamAge <= 0 {
 		c.MaxStreamAge = 30 * time.Minute

@@ -41,8 +41,9 @@ func (c Sidecar) Lacks(keySet string) bool {
 type replica struct {
 	from     *incoming // the newest stream
 	sidecars map[string]map[string]Sidecar
-	over     *time.Timer // forgets the replica after its stream has ended
-	ended    time.Time   // when that was
+	failing  map[string]string // why key sources cannot be read there, by key set
+	over     *time.Timer       // forgets the replica after its stream has ended
+	ended    time.Time         // when that was
 }
 
 // Sidecars returns the sidecars of a namespace by the UIDs of their pods: those that are connected, to other replicas too as far

@@ -87,7 +87,7 @@ func processOf(program string) (process, error) {
 
 // start runs a process again, without a parent that ends with the drill.
 func (p process) start() error {
-	c := exec.Command(p.args[0], p.args[1:]...) //nolint:gosec // what ran before
+	c := exec.CommandContext(context.Background(), p.args[0], p.args[1:]...) //nolint:gosec // what ran before; it outlives the drill
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
 		return err

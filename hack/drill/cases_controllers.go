@@ -112,7 +112,7 @@ func (w *world) editBites(ctx context.Context, limit time.Duration) error {
 	w.told(w.says(ctx, "authpolicy/"+name, "Programmed", "True/", limit))
 	code := 0
 	if !eventually(ctx, 2*time.Second, func() bool { code = w.askAll(ctx, "/"+name); return code == 403 }) {
-		return fmt.Errorf("Programmed is True, but a sidecar answers %d to what the edit denies", code)
+		return fmt.Errorf("the status says Programmed, but a sidecar answers %d to what the edit denies", code)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func podCases() []drillCase {
 					pause(ctx, 2*time.Second)
 				}
 				if c := w.condition(ctx, "authpolicy/orders", "Programmed"); strings.HasPrefix(c, "True/") {
-					w.told(fmt.Errorf("Programmed is %s while every sidecar is down", c))
+					w.told(fmt.Errorf("condition Programmed is %s while every sidecar is down", c))
 				}
 				w.told(nil)
 				_, err := w.kubectl(ctx, "-n", shop, "delete", "pod", "-l", "app=orders", "--now")
@@ -96,7 +96,7 @@ func stateDirs() ([]string, error) {
 func (w *world) stateVolume(ctx context.Context, spoil func(dir string) error) error {
 	dirs, err := stateDirs()
 	if err != nil || len(dirs) < replicas {
-		return fmt.Errorf("%d state volumes; want %d (%v)", len(dirs), replicas, err)
+		return errors.Join(fmt.Errorf("%d state volumes; want %d", len(dirs), replicas), err)
 	}
 	w.fault()
 	for _, d := range dirs {
@@ -138,7 +138,7 @@ func cutOff(ctx context.Context, w *world) error {
 	}
 	w.told(w.says(ctx, "tokenrevocation/cut-off", "Programmed", "True/", 60*time.Second))
 	if code := askOnce(ctx, "http://"+ip+":8080/orders", token); code != 401 {
-		return fmt.Errorf("Programmed is True, and the pod that was cut off answers %d to the revoked token", code)
+		return fmt.Errorf("the status says Programmed, and the pod that was cut off answers %d to the revoked token", code)
 	}
 	return w.gone(ctx, "tokenrevocation", "cut-off")
 }

@@ -128,7 +128,7 @@ func manyRevocations(ctx context.Context, w *world) error {
 	}
 	restarts, err := w.kubectl(ctx, "-n", shop, "get", "pods", "-l", "app=orders", "-o", "jsonpath={.items[*].status.initContainerStatuses[*].lastState.terminated.reason}")
 	if err != nil || strings.Contains(restarts, "OOM") {
-		return fmt.Errorf("sidecars ended: %s (%v)", restarts, err)
+		return errors.Join(fmt.Errorf("sidecars ended: %s", restarts), err)
 	}
 	return w.editBites(ctx, 15*time.Second)
 }

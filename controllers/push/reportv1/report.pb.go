@@ -33,7 +33,9 @@ type Change struct {
 	Versions []*Version `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
 	Sidecars []*Sidecar `protobuf:"bytes,3,rep,name=sidecars,proto3" json:"sidecars,omitempty"`
 	// Namespace and UID of pods whose sidecar is not connected to the caller any more.
-	Gone          []*Gone `protobuf:"bytes,4,rep,name=gone,proto3" json:"gone,omitempty"`
+	Gone []*Gone `protobuf:"bytes,4,rep,name=gone,proto3" json:"gone,omitempty"`
+	// The key sources that the caller cannot read, all of them; not given: as it was said before.
+	Failing       *Failing `protobuf:"bytes,6,opt,name=failing,proto3" json:"failing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -96,6 +98,59 @@ func (x *Change) GetGone() []*Gone {
 	return nil
 }
 
+func (x *Change) GetFailing() *Failing {
+	if x != nil {
+		return x.Failing
+	}
+	return nil
+}
+
+// Failing is key sources that cannot be read.
+type Failing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, by the id of the key set.
+	Causes        map[string]string `protobuf:"bytes,1,rep,name=causes,proto3" json:"causes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failing) Reset() {
+	*x = Failing{}
+	mi := &file_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failing) ProtoMessage() {}
+
+func (x *Failing) ProtoReflect() protoreflect.Message {
+	mi := &file_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failing.ProtoReflect.Descriptor instead.
+func (*Failing) Descriptor() ([]byte, []int) {
+	return file_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Failing) GetCauses() map[string]string {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
 // Version says what is in a bundle.
 type Version struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -107,7 +162,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_report_proto_msgTypes[1]
+	mi := &file_report_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -119,7 +174,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[1]
+	mi := &file_report_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -132,7 +187,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{1}
+	return file_report_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Version) GetVersion() string {
@@ -161,7 +216,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_report_proto_msgTypes[2]
+	mi := &file_report_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -173,7 +228,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[2]
+	mi := &file_report_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -186,7 +241,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{2}
+	return file_report_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Policy) GetName() string {
@@ -233,7 +288,7 @@ type Sidecar struct {
 
 func (x *Sidecar) Reset() {
 	*x = Sidecar{}
-	mi := &file_report_proto_msgTypes[3]
+	mi := &file_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +300,7 @@ func (x *Sidecar) String() string {
 func (*Sidecar) ProtoMessage() {}
 
 func (x *Sidecar) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[3]
+	mi := &file_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +313,7 @@ func (x *Sidecar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sidecar.ProtoReflect.Descriptor instead.
 func (*Sidecar) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{3}
+	return file_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Sidecar) GetNamespace() string {
@@ -335,7 +390,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_report_proto_msgTypes[4]
+	mi := &file_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +402,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[4]
+	mi := &file_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +415,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{4}
+	return file_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Gone) GetNamespace() string {
@@ -386,7 +441,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_report_proto_msgTypes[5]
+	mi := &file_report_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +453,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[5]
+	mi := &file_report_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,19 +466,25 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{5}
+	return file_report_proto_rawDescGZIP(), []int{6}
 }
 
 var File_report_proto protoreflect.FileDescriptor
 
 const file_report_proto_rawDesc = "" +
 	"\n" +
-	"\freport.proto\x12\x15bearerguard.report.v1\"\xcb\x01\n" +
+	"\freport.proto\x12\x15bearerguard.report.v1\"\x85\x02\n" +
 	"\x06Change\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12:\n" +
 	"\bversions\x18\x02 \x03(\v2\x1e.bearerguard.report.v1.VersionR\bversions\x12:\n" +
 	"\bsidecars\x18\x03 \x03(\v2\x1e.bearerguard.report.v1.SidecarR\bsidecars\x12/\n" +
-	"\x04gone\x18\x04 \x03(\v2\x1b.bearerguard.report.v1.GoneR\x04gone\"^\n" +
+	"\x04gone\x18\x04 \x03(\v2\x1b.bearerguard.report.v1.GoneR\x04gone\x128\n" +
+	"\afailing\x18\x06 \x01(\v2\x1e.bearerguard.report.v1.FailingR\afailing\"\x88\x01\n" +
+	"\aFailing\x12B\n" +
+	"\x06causes\x18\x01 \x03(\v2*.bearerguard.report.v1.Failing.CausesEntryR\x06causes\x1a9\n" +
+	"\vCausesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"^\n" +
 	"\aVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x129\n" +
 	"\bpolicies\x18\x02 \x03(\v2\x1d.bearerguard.report.v1.PolicyR\bpolicies\"N\n" +
@@ -462,27 +523,31 @@ func file_report_proto_rawDescGZIP() []byte {
 	return file_report_proto_rawDescData
 }
 
-var file_report_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_report_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_report_proto_goTypes = []any{
 	(*Change)(nil),  // 0: bearerguard.report.v1.Change
-	(*Version)(nil), // 1: bearerguard.report.v1.Version
-	(*Policy)(nil),  // 2: bearerguard.report.v1.Policy
-	(*Sidecar)(nil), // 3: bearerguard.report.v1.Sidecar
-	(*Gone)(nil),    // 4: bearerguard.report.v1.Gone
-	(*Done)(nil),    // 5: bearerguard.report.v1.Done
+	(*Failing)(nil), // 1: bearerguard.report.v1.Failing
+	(*Version)(nil), // 2: bearerguard.report.v1.Version
+	(*Policy)(nil),  // 3: bearerguard.report.v1.Policy
+	(*Sidecar)(nil), // 4: bearerguard.report.v1.Sidecar
+	(*Gone)(nil),    // 5: bearerguard.report.v1.Gone
+	(*Done)(nil),    // 6: bearerguard.report.v1.Done
+	nil,             // 7: bearerguard.report.v1.Failing.CausesEntry
 }
 var file_report_proto_depIdxs = []int32{
-	1, // 0: bearerguard.report.v1.Change.versions:type_name -> bearerguard.report.v1.Version
-	3, // 1: bearerguard.report.v1.Change.sidecars:type_name -> bearerguard.report.v1.Sidecar
-	4, // 2: bearerguard.report.v1.Change.gone:type_name -> bearerguard.report.v1.Gone
-	2, // 3: bearerguard.report.v1.Version.policies:type_name -> bearerguard.report.v1.Policy
-	0, // 4: bearerguard.report.v1.Reports.Report:input_type -> bearerguard.report.v1.Change
-	5, // 5: bearerguard.report.v1.Reports.Report:output_type -> bearerguard.report.v1.Done
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2, // 0: bearerguard.report.v1.Change.versions:type_name -> bearerguard.report.v1.Version
+	4, // 1: bearerguard.report.v1.Change.sidecars:type_name -> bearerguard.report.v1.Sidecar
+	5, // 2: bearerguard.report.v1.Change.gone:type_name -> bearerguard.report.v1.Gone
+	1, // 3: bearerguard.report.v1.Change.failing:type_name -> bearerguard.report.v1.Failing
+	7, // 4: bearerguard.report.v1.Failing.causes:type_name -> bearerguard.report.v1.Failing.CausesEntry
+	3, // 5: bearerguard.report.v1.Version.policies:type_name -> bearerguard.report.v1.Policy
+	0, // 6: bearerguard.report.v1.Reports.Report:input_type -> bearerguard.report.v1.Change
+	6, // 7: bearerguard.report.v1.Reports.Report:output_type -> bearerguard.report.v1.Done
+	7, // [7:8] is the sub-list for method output_type
+	6, // [6:7] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_report_proto_init() }
@@ -496,7 +561,7 @@ func file_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_report_proto_rawDesc), len(file_report_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

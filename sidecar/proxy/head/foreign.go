@@ -53,24 +53,40 @@ func ForeignOf(b []byte) Foreign {
 
 // binaryForeign is ForeignOf for protocols whose first bytes are numbers, and for Redis's.
 func binaryForeign(b []byte) Foreign {
-	switch {
-	case len(b) >= 4 && b[0] == '*' && b[1] >= '1' && b[1] <= '9' && bytes.HasPrefix(bytes.TrimLeft(b[1:], "0123456789"), []byte("\r\n$")):
-		return Redis
-	case len(b) < 8:
-		return ""
-	case b[0] == 0x10 && (bytes.HasPrefix(b[2:], []byte("\x00\x04MQTT")) || bytes.HasPrefix(b[2:], []byte("\x00\x06MQIs"))):
-		return MQTT
-	case b[0] == 0 && b[1] == 0 && isPostgres(binary.BigEndian.Uint32(b[4:])):
-		return Postgres
-	case b[0] == 0 && b[1] == 0 && string(b[4:7]) == "\x00\x12\x00": // ApiVersions, which clients ask first
-		return Kafka
-	case len(b) >= 16 && b[3] == 0 && (string(b[12:16]) == "\xdd\x07\x00\x00" || string(b[12:16]) == "\xd4\x07\x00\x00"): // OP_MSG, OP_QUERY
-		return Mongo
+	for _, p := range []struct {
+		least    int // bytes that it takes to tell
+		begins   func([]byte) bool
+		protocol Foreign
+	}{
+		{4, isRedis, Redis}, {8, isMQTT, MQTT}, {8, isPostgres, Postgres}, {8, isKafka, Kafka}, {16, isMongo, Mongo},
+	} {
+		if len(b) >= p.least && p.begins(b) {
+			return p.protocol
+		}
 	}
 	return ""
 }
 
-// isPostgres tells the code of a first message of PostgreSQL's: version 3.0, a wish for TLS or GSSAPI, a cancellation.
-func isPostgres(code uint32) bool {
-	return code == 3<<16 || code >= 80877102 && code <= 80877104
+// isRedis tells an array of bulk strings.
+func isRedis(b []byte) bool {
+	return b[0] == '*' && b[1] >= '1' && b[1] <= '9' && bytes.HasPrefix(bytes.TrimLeft(b[1:], "0123456789"), []byte("\r\n$"))
+}
+
+// isMQTT tells a CONNECT of version 3 or later.
+func isMQTT(b []byte) bool {
+	return b[0] == 0x10 && (bytes.HasPrefix(b[2:], []byte("\x00\x04MQTT")) || bytes.HasPrefix(b[2:], []byte("\x00\x06MQIs")))
+}
+
+// isKafka tells ApiVersions, which clients ask first.
+func isKafka(b []byte) bool { return b[0] == 0 && b[1] == 0 && string(b[4:7]) == "\x00\x12\x00" }
+
+// isMongo tells OP_MSG and OP_QUERY.
+func isMongo(b []byte) bool {
+	return b[3] == 0 && (string(b[12:16]) == "\xdd\x07\x00\x00" || string(b[12:16]) == "\xd4\x07\x00\x00")
+}
+
+// isPostgres tells a first message by its code: version 3.0, a wish for TLS or GSSAPI, a cancellation.
+func isPostgres(b []byte) bool {
+	code := binary.BigEndian.Uint32(b[4:])
+	return b[0] == 0 && b[1] == 0 && (code == 3<<16 || code >= 80877102 && code <= 80877104)
 }
