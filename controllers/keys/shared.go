@@ -67,13 +67,12 @@ func pack(sets []shared) (packed []byte, left []string, err error) {
 		return cmp.Or(cmp.Compare(len(a.JWKS), len(b.JWKS)), cmp.Compare(a.ID, b.ID))
 	})
 	for {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		if err := errors.Join(json.NewEncoder(z).Encode(sets), z.Close()); err != nil {
+		packed, fits, err := compress(sets)
+		if err != nil {
 			return nil, nil, fmt.Errorf("encode shared keys: %w", err)
 		}
-		if b.Len() <= maxShared || len(sets) == 0 {
-			return b.Bytes(), left, nil
+		if fits || len(sets) == 0 {
+			return packed, left, nil
 		}
 		drop := max(1, len(sets)/8)
 		for _, s := range sets[len(sets)-drop:] {
@@ -81,6 +80,20 @@ func pack(sets []shared) (packed []byte, left []string, err error) {
 		}
 		sets = sets[:len(sets)-drop]
 	}
+}
+
+// compress encodes key sets, if unpack will read them again and a Secret has room for them.
+func compress(sets []shared) (packed []byte, fits bool, err error) {
+	var plain, out bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(sets); err != nil || plain.Len() > maxUnpacked {
+		return nil, false, err
+	}
+	z := gzip.NewWriter(&out)
+	_, err = z.Write(plain.Bytes())
+	err = errors.Join(err, z.Close())
+	return out.Bytes(), out.Len() <= maxShared, err
 }
 
 // unpack decodes key sets and leaves out what does not pass as public keys.

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,5 +46,28 @@ func TestWhatDoesNotFitASecretIsLeftOut(t *testing.T) {
 		if id == "small" {
 			t.Error("the smallest is left out")
 		}
+	}
+}
+
+// A key server may send what compresses well, a thousandfold. Were such a Secret not readable, all that share it would lose
+// their keys.
+func TestWhatIsSharedCanBeReadAgain(t *testing.T) {
+	t.Parallel()
+	const good = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+	sets := []shared{{ID: "small", JWKS: json.RawMessage(good)}}
+	for i := range 40 {
+		padded := strings.Replace(good, `{`, `{"x":"`+strings.Repeat("<", 512<<10)+`",`, 1)
+		sets = append(sets, shared{ID: fmt.Sprint(i), JWKS: json.RawMessage(padded)})
+	}
+	packed, left, err := pack(sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpack(packed)
+	if err != nil || len(got)+len(left) != len(sets) {
+		t.Errorf("%d key sets are read again and %d left out of %d, %v", len(got), len(left), len(sets), err)
+	}
+	if !slices.ContainsFunc(got, func(s shared) bool { return s.ID == "small" }) {
+		t.Error("the small one is lost to the large ones")
 	}
 }
