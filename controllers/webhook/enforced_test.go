@@ -48,6 +48,7 @@ func (c *cluster) enforced(t *testing.T) {
 		"nor is one that runtimes read as it":    {capable(podSaying(""), "CAP_net_admin"), "adds a capability"},
 		"a harmless capability is taken":         {capable(podSaying(""), "NET_BIND_SERVICE"), ""},
 		"a look at its processes is refused":     {sharing(podSaying("")), "spec.shareProcessNamespace"},
+		"nor one at the node's":                  {seeing(podSaying("")), "spec.hostPID"},
 	} {
 		if err := c.Create(t.Context(), tc.pod, client.DryRunAll); tc.want == "" && err != nil || tc.want != "" && refusedWith(err, tc.want) != nil {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)
@@ -215,6 +216,11 @@ func static(pod *corev1.Pod) *corev1.Pod {
 
 func sharing(pod *corev1.Pod) *corev1.Pod {
 	pod.Spec.ShareProcessNamespace = new(true)
+	return pod
+}
+
+func seeing(pod *corev1.Pod) *corev1.Pod {
+	pod.Spec.HostPID = true
 	return pod
 }
 
