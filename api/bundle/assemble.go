@@ -18,19 +18,15 @@ type Object struct {
 // ID is "namespace/name".
 func (o Object) ID() string { return o.Namespace + "/" + o.Name }
 
-// Assemble makes the bundle of a workload from the policies that select it, the revocations of its namespace and the
-// keys resolved so far, by the ids of SourceID and DecryptionID. Keys that no policy names are left out: a sidecar is
+// Assemble makes the bundle of a workload from the policies that select it and the keys resolved so far, by the ids of SourceID and DecryptionID. Keys that no policy names are left out: a sidecar is
 // given no more than it needs. The order of the arguments does not matter, and none of them is changed or kept, but for
 // the bytes of the key sets, which are shared.
-func Assemble(policies []Object, revocations []Revocation, keys map[string]KeySet) *Bundle {
-	b := &Bundle{Features: FeatureV1Alpha1, KeySets: map[string]KeySet{}}
+func Assemble(policies []Object, keys map[string]KeySet) *Bundle {
+	b := &Bundle{Features: FeatureV1Alpha1 | FeatureRevocations, KeySets: map[string]KeySet{}}
 	for _, o := range policies {
 		b.Policies = append(b.Policies, b.policy(o, keys))
 	}
 	slices.SortFunc(b.Policies, func(x, y Policy) int { return byID(x.Namespace, x.Name, y.Namespace, y.Name) })
-	b.Revocations = slices.SortedFunc(slices.Values(revocations), func(x, y Revocation) int {
-		return byID(x.Namespace, x.Name, y.Namespace, y.Name)
-	})
 	return b
 }
 

@@ -4,8 +4,8 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// Bundle is all that a sidecar needs to judge requests: the policies that select its workload, the keys that they
-// name, and the revocations of their namespace. It holds secrets; it is never logged.
+// Bundle is all that a sidecar needs to judge requests: the policies that select its workload and the keys that
+// they name. It holds secrets; it is never logged. Revocations are apart from it: see api/revoked.
 type Bundle struct {
 	// Features are bits that a sidecar must understand to enforce the bundle.
 	Features Features
@@ -13,8 +13,6 @@ type Bundle struct {
 	Policies []Policy
 	// KeySets has the resolved key sets by id. A set that a policy names and that is not here has not been resolved yet.
 	KeySets map[string]KeySet
-	// Revocations are sorted by namespace and name.
-	Revocations []Revocation
 }
 
 // Policy is one policy that selects the workload.
@@ -37,12 +35,6 @@ type KeySet struct {
 	JWKS []byte
 }
 
-// Revocation takes back tokens, in the namespace of its object.
-type Revocation struct {
-	Namespace, Name string
-	policy.Revocation
-}
-
 // Features is a set of bits, each a part of a policy's meaning that a sidecar must know to enforce it.
 type Features uint64
 
@@ -55,5 +47,8 @@ const FeatureGone Features = 1 << 1
 // FeatureCurrent is that of a sidecar which takes ServerMessage.current. No bundle needs it.
 const FeatureCurrent Features = 1 << 2
 
+// FeatureRevocations is that of a sidecar which takes ServerMessage.revocations. Every bundle needs it, since it has no revocations itself.
+const FeatureRevocations Features = 1 << 3
+
 // KnownFeatures are the bits that this build understands.
-const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent
+const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations

@@ -50,16 +50,9 @@ func keys() map[string]bundle.KeySet {
 	}
 }
 
-func revocation() bundle.Revocation {
-	at := policy.Time{Time: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
-	return bundle.Revocation{Namespace: "shop", Name: "lost", Revocation: policy.Revocation{
-		Issuer: "https://login.example.com", Entries: []policy.RevocationEntry{{JTI: "a1", ExpiresAt: &at}},
-	}}
-}
-
 func TestAssembleGivesOnlyTheKeysThatThePoliciesName(t *testing.T) {
 	t.Parallel()
-	b := bundle.Assemble([]bundle.Object{orders()}, nil, keys())
+	b := bundle.Assemble([]bundle.Object{orders()}, keys())
 	got := map[string]string{}
 	for id, k := range b.KeySets {
 		got[id] = string(k.JWKS)
@@ -80,7 +73,7 @@ func TestKeysStayWhileTheirSourceCannotBeRead(t *testing.T) {
 		"secret:shop/corp/jwks as:Keys": {JWKS: []byte("old")}, "url:https://other.example.com/jwks": {JWKS: []byte("kept")},
 		"decryption:shop/jwe/k": {JWKS: []byte("kept too")}, "secret:shop/gone/jwks": {JWKS: []byte("of no policy now")},
 	}
-	b := bundle.Assemble([]bundle.Object{orders()}, nil, map[string]bundle.KeySet{"secret:shop/corp/jwks as:Keys": {JWKS: []byte("new")}})
+	b := bundle.Assemble([]bundle.Object{orders()}, map[string]bundle.KeySet{"secret:shop/corp/jwks as:Keys": {JWKS: []byte("new")}})
 	if !b.KeepKeys(old) {
 		t.Error("nothing was kept")
 	}
@@ -103,8 +96,8 @@ func TestEncodeDoesNotDependOnOrder(t *testing.T) {
 	t.Parallel()
 	x, y := orders(), orders()
 	y.Name = "billing"
-	one := encode(t, bundle.Assemble([]bundle.Object{x, y}, []bundle.Revocation{revocation()}, keys()))
-	two := encode(t, bundle.Assemble([]bundle.Object{y, x}, []bundle.Revocation{revocation()}, keys()))
+	one := encode(t, bundle.Assemble([]bundle.Object{x, y}, keys()))
+	two := encode(t, bundle.Assemble([]bundle.Object{y, x}, keys()))
 	if bundle.Version(one) != bundle.Version(two) {
 		t.Error("the version depends on the order of the policies")
 	}
@@ -135,7 +128,7 @@ func TestSourcesReadInAnotherWayAreOthers(t *testing.T) {
 
 func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
 	t.Parallel()
-	base := bundle.Version(encode(t, bundle.Assemble([]bundle.Object{orders()}, nil, keys())))
+	base := bundle.Version(encode(t, bundle.Assemble([]bundle.Object{orders()}, keys())))
 	for what, change := range map[string]func(*bundle.Object, map[string]bundle.KeySet){
 		"the generation": func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Generation++ },
 		"a rule":         func(o *bundle.Object, _ map[string]bundle.KeySet) { o.Spec.Rules[0].Name = "x" },
@@ -146,7 +139,7 @@ func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
 	} {
 		o, k := orders(), keys()
 		change(&o, k)
-		if bundle.Version(encode(t, bundle.Assemble([]bundle.Object{o}, nil, k))) == base {
+		if bundle.Version(encode(t, bundle.Assemble([]bundle.Object{o}, k))) == base {
 			t.Errorf("%s changes and the version does not", what)
 		}
 	}
@@ -154,7 +147,7 @@ func TestVersionChangesWithWhatASidecarMustKnow(t *testing.T) {
 
 func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
 	t.Parallel()
-	want := bundle.Assemble([]bundle.Object{orders()}, []bundle.Revocation{revocation()}, keys())
+	want := bundle.Assemble([]bundle.Object{orders()}, keys())
 	got, err := bundle.Decode(encode(t, want))
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +159,7 @@ func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
 
 func TestDecodeRefusesAFeatureThatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	b := bundle.Assemble([]bundle.Object{orders()}, nil, nil)
+	b := bundle.Assemble([]bundle.Object{orders()}, nil)
 	b.Features |= 1 << 63
 	_, err := bundle.Decode(encode(t, b))
 	if !errors.Is(err, bundle.ErrUnknownFeature) {
@@ -211,7 +204,7 @@ func TestSourcesDifferWhereWhatIsReadDiffers(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(encode(f, bundle.Assemble([]bundle.Object{orders()}, []bundle.Revocation{revocation()}, keys())))
+	f.Add(encode(f, bundle.Assemble([]bundle.Object{orders()}, keys())))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := bundle.Decode(data)

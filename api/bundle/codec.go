@@ -1,13 +1,11 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 
@@ -17,7 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// MaxSize bounds an encoded bundle, in bytes: 64 MiB, enough for a million revocations.
+// MaxSize bounds an encoded bundle, in bytes: 64 MiB.
 const MaxSize = 64 << 20
 
 // ErrUnknownFeature is returned by Decode for a bundle that needs more than this build understands.
@@ -44,13 +42,6 @@ func Encode(b *Bundle) ([]byte, error) {
 	for _, id := range slices.Sorted(maps.Keys(b.KeySets)) {
 		m.KeySets = append(m.KeySets, &pushv1.KeySet{Id: id, Jwks: b.KeySets[id].JWKS})
 	}
-	for _, r := range b.Revocations {
-		spec, err := json.Marshal(r.Revocation)
-		if err != nil {
-			return nil, fmt.Errorf("encode revocation %s/%s: %w", r.Namespace, r.Name, err)
-		}
-		m.Revocations = append(m.Revocations, &pushv1.Revocation{Namespace: r.Namespace, Name: r.Name, Spec: spec})
-	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 }
 
@@ -63,7 +54,7 @@ func issuerKeys(p Policy) []*pushv1.IssuerKeys {
 }
 
 // Decode reads what Encode wrote. It refuses what it does not know, a feature bit or a field of a policy, so that an
-// old sidecar never half-enforces a new rule. Errors name the policy or revocation and hold no key material.
+// old sidecar never half-enforces a new rule. Errors name the policy and hold no key material.
 func Decode(encoded []byte) (*Bundle, error) {
 	if len(encoded) > MaxSize {
 		return nil, fmt.Errorf("decode bundle: has %d bytes; at most %d are taken", len(encoded), MaxSize)
@@ -86,13 +77,6 @@ func Decode(encoded []byte) (*Bundle, error) {
 	for _, k := range m.GetKeySets() {
 		b.KeySets[k.GetId()] = KeySet{JWKS: k.GetJwks()}
 	}
-	for _, r := range m.GetRevocations() {
-		d := Revocation{Namespace: r.GetNamespace(), Name: r.GetName()}
-		if err := strict(r.GetSpec(), &d.Revocation); err != nil {
-			return nil, fmt.Errorf("decode revocation %s/%s: %w", d.Namespace, d.Name, err)
-		}
-		b.Revocations = append(b.Revocations, d)
-	}
 	return b, nil
 }
 
@@ -110,16 +94,4 @@ func decodePolicy(m *pushv1.Policy) (Policy, error) {
 		p.Decryption = append(p.Decryption, k.GetDecryption())
 	}
 	return p, nil
-}
-
-func strict(data []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("data after the end of the JSON value")
-	}
-	return nil
 }

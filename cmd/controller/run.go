@@ -59,8 +59,8 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	tlsConfig.set = serving.TLS
-	neighbours := &authpolicy.Neighbours{}
-	server, err := addRules(ctx, mgr, c, neighbours)
+	neighbours, revocations := &authpolicy.Neighbours{}, &authpolicy.Counted{}
+	server, err := addRules(ctx, mgr, c, neighbours, revocations)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func run(ctx context.Context, c config) error {
 	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
 		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
-		Company: neighbours.Warnings, Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
+		Company: neighbours.Warnings, Room: revocations.Check, Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) mana
 }
 
 // addRules adds what turns policies into bundles and bundles into status.
-func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours) (*push.Server, error) {
+func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours, revocations *authpolicy.Counted) (*push.Server, error) {
 	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		return nil, err
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
-		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told,
+		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations,
 	})
 }
 

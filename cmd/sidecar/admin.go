@@ -32,7 +32,7 @@ func (s *sidecar) admin() http.Handler {
 func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
 	snapshot := s.gate.Snapshot()
 	switch {
-	case snapshot == nil:
+	case snapshot == nil || !s.gate.Ready():
 		http.Error(w, "no rules have been loaded yet", http.StatusServiceUnavailable)
 	case s.conf.ReadyByKeys && snapshot.Keyless() != "" && !s.began.Load():
 		http.Error(w, "no issuer of policy "+snapshot.Keyless()+" has keys yet; with --readiness snapshot the sidecar does not wait for them", http.StatusServiceUnavailable)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 	"github.com/bearerguard/bearerguard/sidecar/exposure"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -66,6 +68,7 @@ type sidecar struct {
 	rules   rules
 	ports   *exposure.Watch
 	began   atomic.Bool // it has been ready once
+	memory  int64       // the limit that the collector keeps to without revocations
 	proxy   *proxy.Proxy
 }
 
@@ -83,10 +86,11 @@ type rules interface {
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
-	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry()}
+	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1)}
 	s.gate = gate.New(gate.Options{
-		MaxWaiting:   mostWaiting(conf.Limits),
-		OnUnknownKey: func(id string) (time.Duration, bool) { return s.rules.UnknownKey(id) },
+		MaxWaiting:       mostWaiting(conf.Limits),
+		AwaitRevocations: true,
+		OnUnknownKey:     func(id string) (time.Duration, bool) { return s.rules.UnknownKey(id) },
 		OnPanic: func(stack []byte) {
 			log.Error(errors.New("panic while judging a request; it was refused"), string(stack))
 		},
@@ -120,7 +124,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	c := s.conf
 	if c.Dir != "" {
 		dir := source.NewDir(source.DirConfig{
-			Path: c.Dir, Namespace: c.Namespace, Labels: c.Labels, Fetch: c.Fetch, Apply: s.apply,
+			Path: c.Dir, Namespace: c.Namespace, Labels: c.Labels, Fetch: c.Fetch, Apply: s.apply, Revoke: s.revoke,
 			Checked: s.gate.Checked, Log: s.log.WithName("rules"),
 		})
 		s.rules = dir
@@ -130,7 +134,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	} else {
 		s.rules = source.NewPush(source.PushConfig{
 			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
-			Release: version, Apply: s.apply, Checked: s.gate.Checked, Gone: s.gate.Gone,
+			Release: version, Apply: s.apply, Revoke: s.revoke, Unsaved: s.metrics.Unsaved, Checked: s.gate.Checked, Gone: s.gate.Gone,
 			MaxStaleness: c.MaxStaleness, Stale: s.gate.SetStale,
 			LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
 		})
@@ -174,6 +178,16 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 	s.metrics.SnapshotLoaded(version)
 	s.metrics.Retain(snapshot.Policies())
 	return nil
+}
+
+// revoke puts revocations in force.
+func (s *sidecar) revoke(set *revoked.Set) {
+	s.gate.Revoke(set)
+	if s.memory != math.MaxInt64 && s.conf.StateDir != "" {
+		// The last good copy lies in memory too, twice while it is replaced, and the collector does not see it.
+		debug.SetMemoryLimit(max(s.memory-2*int64(set.Len())*revoked.Size, s.memory/2))
+	}
+	s.metrics.Revocations(set.Len())
 }
 
 // leftOut tells of an identity header that a token could not give.

@@ -28,7 +28,7 @@ type compiler struct {
 	keys   *keys.Resolver
 	push   *push.Server
 	status *Trigger
-	now    clock
+	revoke *revoker
 
 	mu     sync.Mutex
 	spaces map[string]*space // guarded by mu; the map, not what is in it
@@ -37,7 +37,6 @@ type compiler struct {
 // space is what is remembered of a namespace. The controller never works on one namespace twice at a time.
 type space struct {
 	verdicts verdicts
-	history  history
 
 	mu     sync.Mutex
 	result *compile.Result // guarded by mu; the newest
@@ -53,24 +52,23 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 	}
 	s := c.space(namespace)
 	c.resolve(ctx, s, &snapshot)
-	snapshot.Now = c.now()
 	s.verdicts.begin()
 	snapshot.Check = s.verdicts.check
 	result, err := compile.Compile(snapshot)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	s.history.note(result)
+	if _, err := c.revoke.revoke(ctx, namespace); err != nil { // first: without revocations no sidecar may judge by the bundles
+		return reconcile.Result{}, err
+	}
 	c.push.Set(namespace, targets(snapshot, result))
 	s.store(&result)
 	c.status.Add(namespace)
-	if len(snapshot.Policies)+len(snapshot.Revocations)+len(snapshot.Workloads) == 0 {
+	if len(snapshot.Policies)+len(snapshot.Workloads)+len(c.revoke.space(namespace).load()) == 0 {
 		c.forget(namespace)
+		c.revoke.forget(namespace)
 	}
-	if result.Next.IsZero() {
-		return reconcile.Result{}, nil
-	}
-	return reconcile.Result{RequeueAfter: max(result.Next.Sub(snapshot.Now), time.Second)}, nil
+	return reconcile.Result{}, nil
 }
 
 // resolve adds the keys that there are.

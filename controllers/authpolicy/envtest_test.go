@@ -40,6 +40,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -225,7 +226,7 @@ func has(p *v1alpha1.AuthPolicy, kind, status, reason string) bool {
 }
 
 // revoked is the same for a revocation.
-func revoked(r *v1alpha1.TokenRevocation, kind, status, reason string) bool {
+func revocationIs(r *v1alpha1.TokenRevocation, kind, status, reason string) bool {
 	c := meta.FindStatusCondition(r.Status.Conditions, kind)
 	return c != nil && string(c.Status) == status && c.Reason == reason && c.ObservedGeneration == r.Generation
 }
@@ -345,7 +346,8 @@ func newCertificate(t *testing.T) tls.Certificate {
 
 // stream is a sidecar's end.
 type stream struct {
-	t *testing.T
+	set *revoked.Set // what it was given
+	t   *testing.T
 	pushv1.Push_StreamClient
 }
 
@@ -375,7 +377,7 @@ func (r *replica) connectUntil(ctx context.Context, t *testing.T, token string) 
 		t.Fatal(err)
 	}
 	_ = rpc.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{}}}) // Recv says what went wrong
-	return &stream{t, rpc}
+	return &stream{t: t, Push_StreamClient: rpc}
 }
 
 // next receives bundles until one is as wanted, and acknowledges it.
@@ -385,6 +387,46 @@ func (s *stream) next(ok func(*bundle.Bundle) bool) {
 	_ = s.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: version}}})
 }
 
+// revoke takes in revocations; false: there are none. They come in one message.
+func (s *stream) revoke(m *pushv1.Revocations) bool {
+	s.t.Helper()
+	if m == nil {
+		return false
+	}
+	a := revoked.NewApplier(nil)
+	if len(m.GetBase()) > 0 {
+		a = revoked.NewApplier(s.set)
+	}
+	err := a.Take(revoked.Chunk{Added: m.GetAdded(), Removed: m.GetRemoved()})
+	if err == nil {
+		s.set, err = a.Finish(revoked.Version(m.GetVersion()), nil)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return true
+}
+
+// nextRevoked waits for revocations with so many entries, and acknowledges them.
+func (s *stream) nextRevoked(entries int) {
+	s.t.Helper()
+	version := s.peekRevoked(entries)
+	_ = s.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Revocations: version[:]}}})
+}
+
+// peekRevoked is nextRevoked without the acknowledgement.
+func (s *stream) peekRevoked(entries int) revoked.Version {
+	s.t.Helper()
+	for s.set.Len() != entries {
+		m, err := s.Recv()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.revoke(m.GetRevocations())
+	}
+	return s.set.Version()
+}
+
 // peek is next without the acknowledgement.
 func (s *stream) peek(ok func(*bundle.Bundle) bool) (version string) {
 	s.t.Helper()
@@ -392,6 +434,9 @@ func (s *stream) peek(ok func(*bundle.Bundle) bool) (version string) {
 		m, err := s.Recv()
 		if err != nil {
 			s.t.Fatal(err)
+		}
+		if s.revoke(m.GetRevocations()) {
+			continue
 		}
 		b, err := bundle.Decode(m.GetBundle())
 		if err != nil {

@@ -184,14 +184,18 @@ func TestRevocationsArePushed(t *testing.T) {
 	pod := a.pod(t, ns, "a", nil)
 	s := r.connect(t, a.token(t, pod, push.Audience))
 	s.next(func(b *bundle.Bundle) bool { return len(b.Policies) == 0 }) // nothing selects it: it refuses, and knows that it must
-	a.create(t, &v1alpha1.TokenRevocation{
+	o := &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "r"},
 		Spec: policy.Revocation{Issuer: "https://login.example.com", Entries: []policy.RevocationEntry{
-			{JTI: "stolen", ExpiresAt: &policy.Time{Time: time.Now().Add(3 * time.Second)}},
+			{JTI: "stolen"}, {JTI: "over", ExpiresAt: &policy.Time{Time: time.Now().Add(-time.Hour)}},
 		}},
-	})
-	s.next(func(b *bundle.Bundle) bool { return len(b.Revocations) == 1 })
-	s.next(func(b *bundle.Bundle) bool { return len(b.Revocations) == 0 }) // over
+	}
+	a.create(t, o)
+	s.nextRevoked(1)
+	if err := a.client.Delete(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	s.nextRevoked(0)
 }
 
 func TestARevocationSaysWhenEverySidecarUsesIt(t *testing.T) {
@@ -206,43 +210,40 @@ func TestARevocationSaysWhenEverySidecarUsesIt(t *testing.T) {
 	first := leader.connect(t, a.token(t, pods[0], push.Audience))
 	ctx, cut := context.WithCancel(t.Context())
 	second := other.connectUntil(ctx, t, a.token(t, pods[1], push.Audience))
-	entries := func(n int) func(*bundle.Bundle) bool {
-		return func(b *bundle.Bundle) bool { return len(b.Revocations) == 1 && len(b.Revocations[0].Entries) == n }
-	}
 	r := &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "r"},
 		Spec:       policy.Revocation{Issuer: "https://login.example.com", Entries: []policy.RevocationEntry{{JTI: "stolen"}}},
 	}
 	a.create(t, r)
-	first.next(entries(1))
-	version := second.peek(entries(1))
+	first.nextRevoked(1)
+	version := second.peekRevoked(1)
 	until(t, a, r, "one of two uses it", func(r *v1alpha1.TokenRevocation) bool {
 		s := r.Status.Sidecars
-		return r.Status.Entries == 1 && revoked(r, "Accepted", "True", "Accepted") && revoked(r, "Programmed", "False", "Pending") &&
+		return r.Status.Entries == 1 && revocationIs(r, "Accepted", "True", "Accepted") && revocationIs(r, "Programmed", "False", "Pending") &&
 			s.Summary == "1/2" && s.Missing == 0
 	})
-	_ = second.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Version: version}}})
+	_ = second.Send(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Revocations: version[:]}}})
 	until(t, a, r, "both use it, one of them at the other replica", func(r *v1alpha1.TokenRevocation) bool {
-		return revoked(r, "Programmed", "True", "Programmed") && r.Status.Sidecars.Summary == "2/2"
+		return revocationIs(r, "Programmed", "True", "Programmed") && r.Status.Sidecars.Summary == "2/2"
 	})
 
 	r.Spec.Entries = append(r.Spec.Entries, policy.RevocationEntry{Subject: "mallory", Reason: "left"})
 	a.update(t, r)
-	second.next(entries(2))
+	second.nextRevoked(2)
 	until(t, a, r, "one uses the new generation", func(r *v1alpha1.TokenRevocation) bool {
-		return r.Status.Entries == 2 && revoked(r, "Programmed", "False", "Pending") && r.Status.Sidecars.Summary == "1/2"
+		return r.Status.Entries == 2 && revocationIs(r, "Programmed", "False", "Pending") && r.Status.Sidecars.Summary == "1/2"
 	})
-	first.next(entries(2))
-	until(t, a, r, "both do", func(r *v1alpha1.TokenRevocation) bool { return revoked(r, "Programmed", "True", "Programmed") })
+	first.nextRevoked(2)
+	until(t, a, r, "both do", func(r *v1alpha1.TokenRevocation) bool { return revocationIs(r, "Programmed", "True", "Programmed") })
 	r.Spec.Entries[1].Reason = "was dismissed" // no sidecar is told of it, and each has it
 	a.update(t, r)
 	until(t, a, r, "still", func(r *v1alpha1.TokenRevocation) bool {
-		return r.Status.ObservedGeneration == 3 && revoked(r, "Programmed", "True", "Programmed")
+		return r.Status.ObservedGeneration == 3 && revocationIs(r, "Programmed", "True", "Programmed")
 	})
 
 	cut()
 	until(t, a, r, "one is out of touch", func(r *v1alpha1.TokenRevocation) bool {
-		return revoked(r, "Programmed", "Unknown", "Disconnected") && r.Status.Sidecars.Disconnected == 1
+		return revocationIs(r, "Programmed", "Unknown", "Disconnected") && r.Status.Sidecars.Disconnected == 1
 	})
 	want := "Name Issuer Entries Programmed Sidecars; r https://login.example.com 2 Unknown 1/2"
 	if got := a.listed(t, ns, "tokenrevocations"); got != want {

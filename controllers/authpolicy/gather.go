@@ -14,7 +14,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
-// gather reads from the cache what a namespace holds. Keys, Now and Check are the caller's to add.
+// gather reads from the cache what a namespace holds. Keys and Check are the caller's to add.
 func gather(ctx context.Context, reader client.Reader, namespace string) (compile.Snapshot, error) {
 	s := compile.Snapshot{Namespace: namespace}
 	var policies policyObjects
@@ -23,13 +23,6 @@ func gather(ctx context.Context, reader client.Reader, namespace string) (compil
 	}
 	for i := range policies.Items {
 		s.Policies = append(s.Policies, decodePolicy(&policies.Items[i]))
-	}
-	var revocations revocationObjects
-	if err := reader.List(ctx, &revocations, client.InNamespace(namespace)); err != nil {
-		return s, fmt.Errorf("list revocations: %w", err)
-	}
-	for i := range revocations.Items {
-		s.Revocations = append(s.Revocations, decodeRevocation(&revocations.Items[i]))
 	}
 	pods := podMetadataList()
 	if err := reader.List(ctx, pods, client.InNamespace(namespace)); err != nil {
@@ -78,32 +71,6 @@ func salvage(spec json.RawMessage) (policy.Selector, policy.Mode) {
 		mode = policy.Enforce
 	}
 	return selector, mode
-}
-
-func decodeRevocation(o *revocationObject) compile.Revocation {
-	r := compile.Revocation{Name: o.Name, UID: string(o.UID), Generation: o.Generation}
-	if err := decode(o.Spec, &r.Spec); err == nil {
-		return r
-	} else {
-		r.Unreadable = fmt.Errorf("spec: %w", err)
-	}
-	// One entry that cannot be read must not give back the tokens of the others.
-	var parts struct {
-		Issuer  string            `json:"issuer"`
-		Entries []json.RawMessage `json:"entries"`
-	}
-	r.Spec = policy.Revocation{}
-	if json.Unmarshal(o.Spec, &parts) != nil {
-		return r
-	}
-	r.Spec.Issuer = parts.Issuer
-	for _, raw := range parts.Entries {
-		var e policy.RevocationEntry
-		if json.Unmarshal(raw, &e) == nil {
-			r.Spec.Entries = append(r.Spec.Entries, e)
-		}
-	}
-	return r
 }
 
 func decode(raw json.RawMessage, into any) error {

@@ -2,12 +2,14 @@ package authpolicy
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
@@ -51,10 +53,12 @@ func TestAnObjectThatCannotBeDecodedIsAProblemOfItsOwn(t *testing.T) {
 
 func TestOneOddEntryDoesNotGiveBackTheOthersTokens(t *testing.T) {
 	t.Parallel()
-	r := decodeRevocation(&revocationObject{Spec: json.RawMessage(
-		`{"issuer":"https://idp.example","entries":[{"jti":"a"},{"jti":"b","expiresAt":"tomorrow"},{"subject":"c"}]}`)})
-	if r.Unreadable == nil || r.Spec.Issuer != "https://idp.example" || len(r.Spec.Entries) != 2 {
-		t.Errorf("got %+v, want two entries and an error", r)
+	var o revocationObject
+	err := json.Unmarshal([]byte(`{"metadata":{"name":"r"},"spec":
+		{"issuer":"https://idp.example","entries":[{"jti":"a"},{"jti":"b","expiresAt":"tomorrow"},{"subject":"c"}]}}`), &o)
+	set := revoked.SetOf(policy.Revocation{Issuer: "https://idp.example", Entries: []policy.RevocationEntry{{JTI: "a"}, {Subject: "c"}}})
+	if r := revocationOf(&o); err != nil || r.Name != "r" || r.Problem == nil || len(r.Entries) != set.Len() || !slices.Equal(r.Entries, slices.Concat(slices.Collect(set.Lists)...)) {
+		t.Errorf("got %+v, %v; want two entries and a problem", r, err)
 	}
 }
 
@@ -62,9 +66,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"selector":{"matchLabels":{"app":"orders"}},"mode":"Audit","issuers":[{"clockSkew":"30s"}]}`))
 	f.Add([]byte(`{"issuer":"i","entries":[{"jti":"a","expiresAt":"2026-11-25T12:00:00Z"}]}`))
 	f.Add([]byte(`null`))
-	f.Fuzz(func(_ *testing.T, spec []byte) {
+	f.Fuzz(func(t *testing.T, spec []byte) {
 		decodePolicy(&policyObject{Spec: spec})
-		decodeRevocation(&revocationObject{Spec: spec})
+		if (&revocationSpec{}).UnmarshalJSON(spec) != nil {
+			t.Error("an object that cannot be read ends the watch")
+		}
 		previous[v1alpha1.AuthPolicyStatus](&writer{}, "", spec)
 	})
 }

@@ -3,6 +3,7 @@ package authpolicy
 import (
 	"sync"
 
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/push"
 )
@@ -10,40 +11,42 @@ import (
 // maxVersions is how many versions a history keeps before it forgets old ones.
 const maxVersions = 4096
 
-// history knows which revocations the versions have that a namespace was compiled to. Revocations have steps: a new one begins
+// history knows which revocations the sets had that a namespace was given. Revocations have steps: a new one begins
 // whenever one is new, changed or gone. What is in a version is not listed: with thousands of revocations and a version for each
-// change the lists would outgrow them. The version of a bundle is a hash of its content, so one that has been made in a step has
+// change the lists would outgrow them. The version of a set is a hash of its content, so one that has been made in a step has
 // all that was there in the step, wherever and whenever else it was made. It is safe for concurrent use.
 type history struct {
 	mu       sync.Mutex
 	step     int                           // guarded by mu
 	since    map[compile.RevocationRef]int // guarded by mu; the step in which each revocation that there is came
-	versions map[string]int                // guarded by mu; the newest step in which each version was made
+	versions map[revoked.Version]int       // guarded by mu; the newest step in which each version was made
 	reached  map[string]int                // guarded by mu; the step of the newest known version of each sidecar, by pod UID
 }
 
-// note takes in what a namespace compiles to. It is to be called before sidecars are given that.
-func (h *history) note(r compile.Result) {
+// note takes in what has become of the revocations, and the version of the set of them. It is to be called before sidecars are given that.
+func (h *history) note(outcomes []compile.RevocationOutcome, version revoked.Version) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.advance(r.Revocations)
+	h.advance(outcomes)
 	if h.versions == nil {
-		h.versions, h.reached = map[string]int{}, map[string]int{}
+		h.versions, h.reached = map[revoked.Version]int{}, map[string]int{}
 	}
-	for _, b := range r.Bundles {
-		if !b.Unrevoked {
-			h.versions[b.Ref.Version] = h.step
-		}
-	}
-	if len(h.versions) > maxVersions+len(r.Bundles) {
+	h.versions[version] = h.step
+	if len(h.versions) > maxVersions {
 		for v, step := range h.versions {
 			if step != h.step {
 				delete(h.versions, v)
 			}
 		}
 	}
+}
+
+// retain forgets sidecars of other pods than these.
+func (h *history) retain(sidecars map[string]push.Sidecar) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for uid := range h.reached {
-		if _, ok := r.Bundles[uid]; !ok {
+		if _, ok := sidecars[uid]; !ok {
 			delete(h.reached, uid)
 		}
 	}
@@ -84,14 +87,14 @@ func (h *history) came(r compile.RevocationRef) (int, bool) {
 func (h *history) reach(c push.Sidecar) (acked, rejected int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.Acked != nil {
-		if step, ok := h.versions[c.Acked.Version]; ok {
+	if c.Revocations.Acked != (revoked.Version{}) {
+		if step, ok := h.versions[c.Revocations.Acked]; ok {
 			h.reached[c.UID] = step
 		}
 		acked = h.reached[c.UID]
 	}
-	if c.Rejected != nil {
-		rejected = h.versions[c.Rejected.Version]
+	if c.Revocations.Rejected != (revoked.Version{}) {
+		rejected = h.versions[c.Revocations.Rejected]
 	}
 	return acked, rejected
 }

@@ -42,17 +42,17 @@ func (l *policyObjects) DeepCopyObject() runtime.Object {
 	return out
 }
 
-// revocationObject is a TokenRevocation, its spec and status not decoded.
+// revocationObject is a TokenRevocation, its spec in brief and its status not decoded.
 type revocationObject struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              json.RawMessage `json:"spec,omitempty"`
+	Spec              revocationSpec  `json:"spec"`
 	Status            json.RawMessage `json:"status,omitempty"`
 }
 
 // DeepCopyObject returns a copy.
 func (r *revocationObject) DeepCopyObject() runtime.Object {
-	out := &revocationObject{TypeMeta: r.TypeMeta, Spec: slices.Clone(r.Spec), Status: slices.Clone(r.Status)}
+	out := &revocationObject{TypeMeta: r.TypeMeta, Spec: r.Spec, Status: slices.Clone(r.Status)}
 	r.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
 	return out
 }

@@ -27,14 +27,15 @@ type carriers struct {
 
 func carriersOf(s *scene) *carriers {
 	c := &carriers{tallies: map[int]status.Tally{}, now: s.now, elected: s.elected}
+	s.revoked.history.retain(s.sidecars)
 	for _, w := range s.result.Workloads {
 		x, heard := s.sidecars[w.UID]
 		if !heard && !w.Injected || !(heard && x.Lost.IsZero()) && s.leaving(w) {
 			continue
 		}
-		acked, rejected := s.history.reach(x)
+		acked, rejected := s.revoked.history.reach(x)
 		c.pods = append(c.pods, podOf(w, x, compile.PolicyRef{}))
-		c.acked, c.rejected, c.reasons = append(c.acked, acked), append(c.rejected, rejected), append(c.reasons, x.Reason)
+		c.acked, c.rejected, c.reasons = append(c.acked, acked), append(c.rejected, rejected), append(c.reasons, x.Revocations.Reason)
 		c.steps = append(c.steps, acked, rejected)
 	}
 	slices.Sort(c.steps)
@@ -100,9 +101,9 @@ type dueRevocation struct {
 func (w *writer) dueRevocations(s *scene, objects map[compile.RevocationRef]*revocationObject) []dueRevocation {
 	pods := carriersOf(s)
 	var fresh, rest []dueRevocation
-	for _, outcome := range s.result.Revocations {
+	for _, outcome := range s.revoked.load() {
 		o := objects[outcome.Ref]
-		step, ok := s.history.came(outcome.Ref)
+		step, ok := s.revoked.history.came(outcome.Ref)
 		if o == nil || !ok {
 			continue // it has changed, and is compiled again
 		}

@@ -39,15 +39,16 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Metrics, Neighbours and Live are required.
+// Options are what Setup needs; all but Metrics, Neighbours, Counted and Live are required.
 type Options struct {
 	// Metrics tell of policies. Default: metrics that nobody reads.
 	Metrics  *Metrics
 	Keys     *keys.Resolver
 	Push     *push.Server
 	Triggers Triggers
-	// Neighbours is given the cache to answer from.
+	// Neighbours and Counted are given the cache to answer from.
 	Neighbours *Neighbours
+	Counted    *Counted
 	// Live is given it, too.
 	Live *Live
 }
@@ -64,8 +65,20 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err := mgr.Add(everywhere{objects}); err != nil {
 		return err
 	}
+	r := &revoker{reader: objects, push: o.Push, status: o.Triggers.Sidecars, now: time.Now}
 	c := &compiler{
-		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, spaces: map[string]*space{},
+		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, revoke: r, spaces: map[string]*space{},
+	}
+	r.lacks = func(namespace string) {
+		if c.known(namespace) == nil || len(r.space(namespace).load()) == 0 {
+			o.Triggers.Keys.Add(namespace)
+		}
+	}
+	if o.Counted != nil {
+		o.Counted.use(objects)
+	}
+	if err := addRevoker(mgr, objects, r); err != nil {
+		return err
 	}
 	if n := o.Neighbours; n != nil {
 		n.mu.Lock()
@@ -116,7 +129,9 @@ func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReco
 	}
 	return watch(c,
 		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), respecified[*policyObject]()),
-		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()),
+		// It waits for the revocations to be there. What happens to them later is the revoker's.
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), predicate.NewTypedPredicateFuncs(
+			func(*revocationObject) bool { return false })),
 		source.TypedKind(objects, podMetadata(), toNamespace[*metav1.PartialObjectMetadata](),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
@@ -125,6 +140,17 @@ func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReco
 			}),
 		source.TypedFunc[string](keys.start),
 	)
+}
+
+func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string]) error {
+	everywhere := false
+	c, err := controller.NewTyped("revoke", mgr, controller.TypedOptions[string]{
+		Reconciler: r, MaxConcurrentReconciles: workers, NeedLeaderElection: &everywhere,
+	})
+	if err != nil {
+		return err
+	}
+	return watch(c, source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()))
 }
 
 func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], sidecars *Trigger, elected func()) error {

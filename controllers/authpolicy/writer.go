@@ -57,7 +57,7 @@ type written struct {
 type scene struct {
 	namespace string
 	result    *compile.Result
-	history   *history
+	revoked   *revokedSpace
 	sidecars  map[string]push.Sidecar
 	leaving   func(compile.Workload) bool
 	now       time.Time
@@ -83,7 +83,7 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 		return reconcile.Result{}, nil
 	}
 	s := &scene{
-		namespace: namespace, result: known.load(), history: &known.history, sidecars: w.push.Sidecars(namespace),
+		namespace: namespace, result: known.load(), revoked: w.compiler.revoke.space(namespace), sidecars: w.push.Sidecars(namespace),
 		leaving: w.leaving(ctx, namespace), now: w.now(), elected: w.elected(),
 	}
 	s.again = s.now.Add(refresh)

@@ -18,11 +18,10 @@ func Compile(s Snapshot) (Result, error) {
 	}
 	c := compiler{Snapshot: s, groups: map[string]*Bundle{}}
 	c.admit()
-	revocations, outcomes, next := revoked(s)
-	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads)), Revocations: outcomes, Next: next}
+	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads))}
 	result.Workloads = slices.SortedFunc(slices.Values(s.Workloads), byName) // so that it is always the same that find no room
 	for _, w := range result.Workloads {
-		b, err := c.bundleFor(w, revocations)
+		b, err := c.bundleFor(w)
 		if err != nil {
 			return Result{}, err
 		}
@@ -75,7 +74,7 @@ func (c *compiler) problem(p Policy) error {
 }
 
 // bundleFor returns the bundle of a workload, made once for each set of policies.
-func (c *compiler) bundleFor(w Workload, revocations []bundle.Revocation) (*Bundle, error) {
+func (c *compiler) bundleFor(w Workload) (*Bundle, error) {
 	mask := make([]byte, len(c.policies))
 	var selected []admitted
 	for i, p := range c.policies {
@@ -88,7 +87,7 @@ func (c *compiler) bundleFor(w Workload, revocations []bundle.Revocation) (*Bund
 	if b := c.groups[string(mask)]; b != nil {
 		return b, nil
 	}
-	b, err := c.fitting(selected, revocations)
+	b, err := c.fitting(selected)
 	if err != nil {
 		return nil, fmt.Errorf("encode bundle of namespace %s: %w", c.Namespace, err)
 	}
@@ -127,7 +126,7 @@ func (o *Outcome) crowded(n int) {
 	}
 }
 
-func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*Bundle, error) {
+func (c *compiler) encode(policies []Policy) (*Bundle, error) {
 	objects := make([]bundle.Object, len(policies))
 	refs := make([]PolicyRef, len(policies))
 	for i, p := range policies {
@@ -136,7 +135,7 @@ func (c *compiler) encode(policies []Policy, revocations []bundle.Revocation) (*
 		}
 		refs[i] = p.ref()
 	}
-	assembled := bundle.Assemble(objects, revocations, c.Keys)
+	assembled := bundle.Assemble(objects, c.Keys)
 	named := map[string]bool{}
 	for _, p := range assembled.Policies {
 		for i := range p.Keys {

@@ -34,9 +34,6 @@ func pod(name, app string) compile.Workload {
 func mustCompile(t *testing.T, s compile.Snapshot) compile.Result {
 	t.Helper()
 	s.Namespace = "shop"
-	if s.Now.IsZero() {
-		s.Now = start
-	}
 	r, err := compile.Compile(s)
 	if err != nil {
 		t.Fatal(err)
@@ -250,35 +247,6 @@ func TestTheOldestPoliciesGoFirstWhereAllDoNotFit(t *testing.T) {
 		}
 	}
 	program(t, r.Bundles["uid-o"])
-}
-
-func TestRevocationsEndByThemselves(t *testing.T) {
-	t.Parallel()
-	at := func(d time.Duration) *policy.Time { return &policy.Time{Time: start.Add(d)} }
-	s := compile.Snapshot{
-		Workloads: []compile.Workload{pod("o", "orders")},
-		Revocations: []compile.Revocation{{Name: "r", Spec: policy.Revocation{
-			Issuer: "https://idp.example",
-			Entries: []policy.RevocationEntry{
-				{JTI: "over", ExpiresAt: at(0)}, {JTI: "soon", ExpiresAt: at(time.Minute), Reason: "for people"},
-				{JTI: "late", ExpiresAt: at(time.Hour)}, {Subject: "always"}, {}, // the last names nothing
-			},
-		}}},
-	}
-	r := mustCompile(t, s)
-	var got []string
-	for _, e := range decode(t, r.Bundles["uid-o"]).Revocations[0].Entries {
-		got = append(got, e.JTI+e.Subject+e.Reason)
-	}
-	if d := cmp.Diff([]string{"soon", "late", "always"}, got); d != "" {
-		t.Error(d)
-	}
-	if !r.Next.Equal(start.Add(time.Minute)) {
-		t.Errorf("next change at %s, want in a minute", r.Next)
-	}
-	if err := r.Revocations[0].Problem; err == nil || !strings.Contains(err.Error(), "entries[4]") {
-		t.Errorf("problem %v; want one of entries[4]", err)
-	}
 }
 
 func TestAPodIsGivenTheKeysOfItsOwnPoliciesOnly(t *testing.T) {

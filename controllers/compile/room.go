@@ -12,13 +12,13 @@ import (
 const maxBytes = 2 * bundle.MaxSize
 
 // fitting returns the bundle of the selected policies or, if there is no room for it, one of stand-ins for all of them.
-func (c *compiler) fitting(selected []admitted, revocations []bundle.Revocation) (*Bundle, error) {
+func (c *compiler) fitting(selected []admitted) (*Bundle, error) {
 	size := 0
 	for _, p := range selected {
 		size += p.size
 	}
 	if c.room(size) {
-		b, err := c.encode(c.together(selected), revocations)
+		b, err := c.encode(c.together(selected))
 		if err != nil || c.room(len(b.Encoded)) {
 			return b, err
 		}
@@ -32,11 +32,7 @@ func (c *compiler) fitting(selected []admitted, revocations []bundle.Revocation)
 				bundle.MaxSize, maxBytes)
 		}
 	}
-	b, err := c.encode(instead, nil)
-	if err == nil {
-		b.Unrevoked = len(revocations) > 0
-	}
-	return b, err
+	return c.encode(instead)
 }
 
 func (c *compiler) room(size int) bool {

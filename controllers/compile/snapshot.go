@@ -12,14 +12,11 @@ import (
 
 // Snapshot is all that the bundles of one namespace are made from.
 type Snapshot struct {
-	Namespace   string
-	Policies    []Policy
-	Revocations []Revocation
+	Namespace string
+	Policies  []Policy
 	// Keys are the key sets resolved so far, by their ids in api/bundle.
 	Keys      map[string]bundle.KeySet
 	Workloads []Workload
-	// Now decides which revocations are over.
-	Now time.Time
 	// Check says whether policies compile together. Default: Check of this package. A caller that compiles often gives
 	// one that remembers; it must be a pure function of its argument.
 	Check func([]Policy) error
@@ -38,15 +35,6 @@ type Policy struct {
 	// Vague are the indexes of rules that said nothing of whom they allow and count as authenticated: true, since they
 	// were stored before that had to be said.
 	Vague []int
-}
-
-// Revocation is a TokenRevocation as it stands in the cluster.
-type Revocation struct {
-	Name, UID  string
-	Generation int64
-	Spec       policy.Revocation
-	// Unreadable says why the object could not be decoded.
-	Unreadable error
 }
 
 // Workload is a live pod.
@@ -86,9 +74,6 @@ type Bundle struct {
 	// gone.
 	Accounts bool
 
-	// Unrevoked says that there was no room for the revocations; the policies are stand-ins then.
-	Unrevoked bool
-
 	keySets map[string]bool
 }
 
@@ -101,12 +86,8 @@ type Result struct {
 	Bundles map[string]*Bundle
 	// Outcomes has one entry for each policy, sorted by name.
 	Outcomes []Outcome
-	// Revocations has one entry for each revocation, sorted by name.
-	Revocations []RevocationOutcome
 	// Workloads are the live pods, sorted by name.
 	Workloads []Workload
-	// Next is when the same snapshot gives another result, because a revocation is over. Zero: never.
-	Next time.Time
 }
 
 // Outcome is what has become of one policy.
@@ -116,21 +97,6 @@ type Outcome struct {
 	Problem error
 	// Selected are the live pods that the policy selects.
 	Selected []Workload
-}
-
-// RevocationOutcome is what has become of one revocation.
-type RevocationOutcome struct {
-	Ref RevocationRef
-	// Problem says what is wrong with it; nil if nothing is. What can be used of it is used.
-	Problem error
-	// Entries is how many of its entries are in force.
-	Entries int
-}
-
-// RevocationRef is one generation of one revocation.
-type RevocationRef struct {
-	Name, UID  string
-	Generation int64
 }
 
 // Ref names the generation that the outcome is about.

@@ -24,7 +24,7 @@ func ourVolume(name string) bool {
 
 // volumes returns the identity, the state, and the Secrets that flags name. The state lies in memory: it holds keys.
 func (s *settings) volumes() []corev1.Volume {
-	size := resource.MustParse("16Mi")
+	size := resource.MustParse("48Mi") // twice a million revocations, which are replaced whole, and the rules
 	out := []corev1.Volume{
 		{Name: IdentityVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
 			DefaultMode: new(int32(0o644)),

@@ -49,8 +49,16 @@ func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
 	}
 	switch k := m.GetKind().(type) {
 	case *pushv1.ClientMessage_Ack:
+		if v := k.Ack.GetRevocations(); len(v) > 0 {
+			s.ackedRevocations(p, c, v)
+			return
+		}
 		s.acked(p, c, k.Ack.GetVersion())
 	case *pushv1.ClientMessage_Nack:
+		if v := k.Nack.GetRevocations(); len(v) > 0 {
+			s.nackedRevocations(p, c, v, k.Nack.GetReason())
+			return
+		}
 		s.nacked(p, c, k.Nack.GetVersion(), printable.Text(k.Nack.GetReason(), maxReason))
 	case *pushv1.ClientMessage_UnknownKey:
 		s.unknownKey(p, c, k.UnknownKey)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/push/reportv1"
 )
@@ -130,6 +131,7 @@ func changes(old, now map[string]Sidecar) []*reportv1.Change {
 			Namespace: c.Namespace, Pod: c.Pod, Uid: uid,
 			Acked: versionOf(c.Acked), Rejected: versionOf(c.Rejected), Reason: c.Reason,
 			Open: c.Open, Foreign: c.Foreign,
+			Revocations: given(c.Revocations.Acked), RefusedRevocations: given(c.Revocations.Rejected), RefusedRevocationsReason: c.Revocations.Reason,
 			Lacks: strings.FieldsFunc(c.Lacking, func(r rune) bool { return r == '\n' }),
 		})
 	}
@@ -167,6 +169,14 @@ func versionOf(r *compile.Ref) string {
 		return ""
 	}
 	return r.Version
+}
+
+// given is nothing for the zero version.
+func given(v revoked.Version) []byte {
+	if v == (revoked.Version{}) {
+		return nil
+	}
+	return v[:]
 }
 
 func pause(ctx context.Context, d time.Duration) {

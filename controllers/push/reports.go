@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/push/reportv1"
 )
@@ -133,6 +134,9 @@ func (in *incoming) take(m *reportv1.Change) {
 			Acked: in.versions[c.GetAcked()], Rejected: in.versions[c.GetRejected()], Reason: c.GetReason(),
 			Open: c.GetOpen(), Foreign: c.GetForeign(),
 			Lacking: strings.Join(c.GetLacks(), "\n"),
+			Revocations: Revocations{
+				Acked: reportedVersion(c.GetRevocations()), Rejected: reportedVersion(c.GetRefusedRevocations()), Reason: c.GetRefusedRevocationsReason(),
+			},
 		}
 	}
 	if len(in.versions) > maxVersions {
@@ -141,6 +145,14 @@ func (in *incoming) take(m *reportv1.Change) {
 	for namespace := range touched {
 		s.config.Changed(namespace)
 	}
+}
+
+// reportedVersion is the zero one for what is none.
+func reportedVersion(b []byte) (v revoked.Version) {
+	if len(b) == len(v) {
+		copy(v[:], b)
+	}
+	return v
 }
 
 func ref(v *reportv1.Version) *compile.Ref {

@@ -67,6 +67,7 @@ type Server struct {
 
 	mu         sync.Mutex
 	namespaces map[string]map[string]*pod // guarded by mu; by namespace and pod UID
+	revoked    map[string]*revocations    // guarded by mu; by namespace
 	replicas   map[string]*replica        // guarded by mu; by replica name
 	telling    bool                       // guarded by mu: streams are about to be told of what is gone
 	watch      chan struct{}              // guarded by mu; signalled when a local sidecar changed; nil: nobody watches
@@ -93,7 +94,8 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("push: Reviewer is missing; without it nobody could be told from anybody")
 	}
 	return &Server{
-		config: c.withDefaults(), turns: newTurns(), namespaces: map[string]map[string]*pod{}, replicas: map[string]*replica{},
+		config: c.withDefaults(), turns: newTurns(), namespaces: map[string]map[string]*pod{}, revoked: map[string]*revocations{},
+		replicas: map[string]*replica{},
 	}, nil
 }
 
@@ -140,6 +142,7 @@ func (s *Server) Set(namespace string, targets map[string]Target) {
 func (s *Server) tidy(namespace string) {
 	if len(s.namespaces[namespace]) == 0 {
 		delete(s.namespaces, namespace)
+		delete(s.revoked, namespace)
 	}
 }
 

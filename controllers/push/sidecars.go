@@ -20,6 +20,8 @@ type Sidecar struct {
 	// Rejected is what it refused after that, and Reason why; nil if nothing.
 	Rejected *compile.Ref
 	Reason   string
+	// Revocations is how far it has got with those.
+	Revocations Revocations
 	// Lacking has the ids of the key sets that it is to have and has no keys of, one a line.
 	Lacking string
 	// Open has the ports at which its pod can be reached past it, such as "18080, 19090"; Foreign those on which another protocol
@@ -87,7 +89,8 @@ func (p *pod) state() Sidecar {
 	return Sidecar{
 		Namespace: p.namespace, Pod: p.name, UID: p.uid,
 		Acked: p.stream.acked, Rejected: p.stream.rejected, Reason: p.stream.reason,
-		Lacking: p.stream.lacking, Open: p.stream.open, Foreign: p.stream.foreign,
+		Revocations: p.stream.revocations,
+		Lacking:     p.stream.lacking, Open: p.stream.open, Foreign: p.stream.foreign,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -33,20 +34,24 @@ type stream struct {
 	turn    atomic.Pointer[func()] // ends the newest turn to send
 
 	// Guarded by Server.mu.
-	told      uint64 // what is gone, as far as the sidecar was told of it
-	hears     bool   // the sidecar wants to be told
-	confirms  bool   // the sidecar wants to be told that its version is the newest
-	confirm   string // the version that it is to be told so of
-	last      string // the version that the sidecar has or was sent last
-	unsettled []sent // oldest first
-	acked     *compile.Ref
-	rejected  *compile.Ref
-	reason    string
-	lacking   string                         // as Sidecar.Lacking
-	open      string                         // as Sidecar.Open
-	foreign   string                         // as Sidecar.Foreign
-	asked     map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
-	answers   map[string]*pushv1.KeysChecked // to be sent, by key set
+	told        uint64 // what is gone, as far as the sidecar was told of it
+	hears       bool   // the sidecar wants to be told
+	confirms    bool   // the sidecar wants to be told that its version is the newest
+	confirm     string // the version that it is to be told so of
+	last        string // the version that the sidecar has or was sent last
+	unsettled   []sent // oldest first
+	acked       *compile.Ref
+	rejected    *compile.Ref
+	reason      string
+	has         revoked.Version // the revocations that the sidecar has or was sent last; zero: none
+	came        revoked.Version // those that it came with
+	whole       bool            // the last ones were sent as a whole
+	revocations Revocations
+	lacking     string                         // as Sidecar.Lacking
+	open        string                         // as Sidecar.Open
+	foreign     string                         // as Sidecar.Foreign
+	asked       map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
+	answers     map[string]*pushv1.KeysChecked // to be sent, by key set
 }
 
 // sent is a bundle on its way.
@@ -83,6 +88,7 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 	case h := <-hello:
 		c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
 		c.confirms = bundle.Features(h.GetFeatures())&bundle.FeatureCurrent != 0
+		c.holds(h.GetRevocations())
 		p := s.open(id, c, h.GetVersion())
 		defer s.close(p, c)
 		ready <- p
@@ -219,8 +225,10 @@ func (s *Server) sendDue(rpc pushv1.Push_StreamServer, p *pod, c *stream) bool {
 	return true
 }
 
-// due returns what to send now. Answers come last: the bundle with the keys that they are about may be there by then.
+// due returns what to send now. Revocations come first, since no bundle may be used without. Answers come last: the bundle with the keys that
+// they are about may be there by then.
 func (s *Server) due(p *pod, c *stream) (out []*pushv1.ServerMessage) {
+	out = append(out, s.owed(p, c)...)
 	m := &pushv1.ServerMessage{Gone: s.departed(p, c)}
 	if b := s.next(p, c); b != nil {
 		m.Version, m.Bundle = b.Ref.Version, b.Encoded

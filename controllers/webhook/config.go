@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
@@ -38,6 +40,8 @@ type Config struct {
 	KeyAllowHTTP bool
 	// Company returns warnings about a policy among the others of its namespace and the pods there. nil: there are none.
 	Company func(ctx context.Context, namespace string, p compile.Neighbour) []string
+	// Room returns an error if the entries of a TokenRevocation, which is there or not, have no room in its namespace. nil: there always is.
+	Room func(ctx context.Context, namespace, name string, entries revoked.List, now time.Time) error
 	// Scheme knows the built-in types and api/v1alpha1.
 	Scheme *runtime.Scheme
 	// Metrics takes the counter bearerguard_admission_total.
@@ -70,7 +74,7 @@ func Register(s Server, c Config) error {
 		PodsPath:             pods.handle,
 		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP, company: c.Company}).handle,
-		TokenRevocationsPath: (&revocationHandler{decoder: decoder}).handle,
+		TokenRevocationsPath: (&revocationHandler{decoder: decoder, room: c.Room}).handle,
 		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
 		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 	} {

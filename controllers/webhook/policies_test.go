@@ -3,10 +3,12 @@ package webhook_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -15,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
 )
@@ -191,6 +194,21 @@ func TestRevocations(t *testing.T) {
 				t.Errorf("allowed %v, %q; want %q", resp.Allowed, resp.Result.Message, tc.refused)
 			}
 		})
+	}
+}
+
+func TestARevocationWithoutRoomIsRefused(t *testing.T) {
+	t.Parallel()
+	h := serveWith(t, func(c *webhook.Config) {
+		c.Room = func(_ context.Context, namespace, name string, entries revoked.List, _ time.Time) error {
+			return fmt.Errorf("spec.entries: no room for %d entries of %s/%s", len(entries), namespace, name)
+		}
+	})
+	resp := h.review(t, webhook.TokenRevocationsPath, admissionv1.AdmissionRequest{
+		Kind: kind(group, version, "TokenRevocation"), Namespace: "shop", Name: "r", Object: runtime.RawExtension{Raw: []byte(
+			`{"apiVersion":"bearerguard.dev/v1alpha1","kind":"TokenRevocation","metadata":{"name":"r"},"spec":{"issuer":"https://a.test","entries":[{"jti":"x"}]}}`)}})
+	if want := "spec.entries: no room for 1 entries of shop/r"; resp.Allowed || resp.Result.Message != want {
+		t.Errorf("allowed %v, %q; want %q", resp.Allowed, resp.Result.Message, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -15,6 +16,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
@@ -138,9 +140,10 @@ func plainHTTP(field string, issuer policy.Issuer, allowHTTP bool) []string {
 // revocationHandler validates TokenRevocations.
 type revocationHandler struct {
 	decoder admission.Decoder
+	room    func(ctx context.Context, namespace, name string, entries revoked.List, now time.Time) error
 }
 
-func (h *revocationHandler) handle(_ context.Context, req admission.Request) answer {
+func (h *revocationHandler) handle(ctx context.Context, req admission.Request) answer {
 	var r v1alpha1.TokenRevocation
 	if err := h.decoder.Decode(req, &r); err != nil {
 		return refused(fmt.Errorf("decode TokenRevocation: %w", err))
@@ -153,6 +156,11 @@ func (h *revocationHandler) handle(_ context.Context, req admission.Request) ans
 	}
 	if err := r.Spec.Validate("spec"); err != nil {
 		return refused(err)
+	}
+	if h.room != nil {
+		if err := h.room(ctx, req.Namespace, req.Name, revoked.ListOf(&r.Spec), time.Now()); err != nil {
+			return refused(err)
+		}
 	}
 	return allowed("", nil)
 }

@@ -35,7 +35,7 @@ func token() string { return corp.Token(time.Now(), nil) }
 func guard(t *testing.T, upstream string, changes ...func(*proxy.Config)) string {
 	t.Helper()
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, nil, nil, gatetest.Policy("all", policy.Spec{
+	g.Swap(gatetest.Snapshot(t, nil, gatetest.Policy("all", policy.Spec{
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{
 			{Name: "open", Match: []policy.Match{{Paths: []string{"/open/**"}}}, Allow: &policy.Allow{Anonymous: true}},

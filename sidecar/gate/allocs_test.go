@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -18,7 +19,8 @@ func TestCachedJudgementsDoNotAllocate(t *testing.T) {
 	reader := corp.Token(start, map[string]any{"scope": "orders.read", "jti": "1", "sid": "2"})
 	revocation := policy.Revocation{Issuer: corp.URL, Entries: []policy.RevocationEntry{{JTI: "another"}}}
 	g := gate.New(gate.Options{Now: clock})
-	g.Swap(gatetest.Snapshot(t, clock, []policy.Revocation{revocation}, append(manyRules(1000), gatetest.Policy("orders", orders()))...))
+	g.Revoke(revoked.SetOf(revocation))
+	g.Swap(gatetest.Snapshot(t, clock, append(manyRules(1000), gatetest.Policy("orders", orders()))...))
 	tests := map[string]struct {
 		give *gate.Request
 		want decision.Reason

@@ -66,7 +66,7 @@ func (p *parsed) Values(name string) []string {
 func BenchmarkJudgeCached(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
 		g := gate.New(gate.Options{})
-		g.Swap(gatetest.Snapshot(b, time.Now, nil, manyRules(n)...))
+		g.Swap(gatetest.Snapshot(b, time.Now, manyRules(n)...))
 		r := cachedRequest(n, longToken(time.Now()))
 		r.Time = time.Now()
 		relayed := *r
@@ -96,7 +96,7 @@ func asParsed(h http.Header) *parsed {
 
 func BenchmarkJudgeCachedParallel(b *testing.B) {
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(b, time.Now, nil, manyRules(10)...))
+	g.Swap(gatetest.Snapshot(b, time.Now, manyRules(10)...))
 	token := longToken(time.Now())
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -111,7 +111,7 @@ func BenchmarkJudgeCachedParallel(b *testing.B) {
 
 // BenchmarkJudgeFirstSeen verifies each token anew: nothing is cached.
 func BenchmarkJudgeFirstSeen(b *testing.B) {
-	s, err := gate.NewSnapshot(gatetest.Bundle(b, nil, manyRules(10)...), "test", gate.SnapshotOptions{CacheBytes: -1})
+	s, err := gate.NewSnapshot(gatetest.Bundle(b, manyRules(10)...), "test", gate.SnapshotOptions{CacheBytes: -1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestSnapshotsShowNoKeys(t *testing.T) {
 		"a private RSA key": `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","d":"` + canary + `"}]}`,
 		"PEM":               "-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----\n",
 	} {
-		b := gatetest.Bundle(t, nil, object)
+		b := gatetest.Bundle(t, object)
 		for id := range b.KeySets {
 			b.KeySets[id] = bundle.KeySet{JWKS: []byte(jwks)}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -21,7 +22,8 @@ func TestCausesOfTheGate(t *testing.T) {
 	cookie.Issuers[0].From = []policy.TokenLocation{{Cookie: "session"}}
 	g := gate.New(gate.Options{Now: clock})
 	revocation := policy.Revocation{Issuer: corp.URL, Entries: []policy.RevocationEntry{{JTI: "lost"}, {Subject: "mallory"}, {Session: "s-1"}}}
-	g.Swap(gatetest.Snapshot(t, clock, []policy.Revocation{revocation}, gatetest.Policy("orders", spec), gatetest.Policy("cookies", cookie)))
+	g.Revoke(revoked.SetOf(revocation))
+	g.Swap(gatetest.Snapshot(t, clock, gatetest.Policy("orders", spec), gatetest.Policy("cookies", cookie)))
 	token := func(url string, claims map[string]any) []string {
 		return bearer(gatetest.NewIssuer(url, "k1").Token(start, claims))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/departed"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	KeyWait time.Duration
 	// MaxWaiting is how many requests wait in it at a time; DefaultMaxWaiting by default.
 	MaxWaiting int
+	// AwaitRevocations says that every request is refused with NotReady until Revoke was called.
+	AwaitRevocations bool
 	// OnPanic is told the stack of a panic while judging; the request has been refused.
 	OnPanic func(stack []byte)
 }
@@ -31,10 +34,11 @@ type Options struct {
 type Gate struct {
 	opts     Options
 	snapshot atomic.Pointer[Snapshot]
-	stale    atomic.Bool  // the snapshot is too old
-	room     *room        // requests that wait for keys
-	gone     departed.Set // outlives snapshots
-	requests sync.Pool    // of *decision.Request: conditions on a request take it by reference
+	revoked  atomic.Pointer[revoked.Set] // outlives snapshots; nil: nobody has said what is
+	stale    atomic.Bool                 // the snapshot is too old
+	room     *room                       // requests that wait for keys
+	gone     departed.Set                // outlives snapshots
+	requests sync.Pool                   // of *decision.Request: conditions on a request take it by reference
 
 	mu   sync.Mutex  // guards what follows
 	past token.Stats // counts of the caches of snapshots that were replaced
@@ -90,6 +94,17 @@ func (g *Gate) CacheStats() token.Stats {
 // from now on, whichever snapshot is in force.
 func (g *Gate) Gone(entries []departed.Entry) { g.gone.Add(g.opts.Now(), entries...) }
 
+// Revoke makes a set of revocations the one in force, whichever snapshot is; what was cached of tokens stays good.
+func (g *Gate) Revoke(s *revoked.Set) { g.revoked.Store(s) }
+
+// Revocations returns the set in force; nil before the first Revoke.
+func (g *Gate) Revocations() *revoked.Set { return g.revoked.Load() }
+
+// Ready reports whether there is all that requests are judged by.
+func (g *Gate) Ready() bool {
+	return g.snapshot.Load() != nil && (!g.opts.AwaitRevocations || g.revoked.Load() != nil)
+}
+
 // SetStale says whether the snapshot in force is too old to go by: then every request is refused with Stale, until there is
 // word that it is the newest.
 func (g *Gate) SetStale(is bool) { g.stale.Store(is) }
@@ -112,7 +127,7 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 		}
 	}()
 	s := g.snapshot.Load()
-	if s == nil {
+	if s == nil || g.opts.AwaitRevocations && g.revoked.Load() == nil {
 		return Verdict{Reason: decision.NotReady}
 	}
 	if g.stale.Load() {

@@ -51,7 +51,7 @@ func orders() policy.Spec {
 func newGate(t *testing.T, policies ...bundle.Object) *gate.Gate {
 	t.Helper()
 	g := gate.New(gate.Options{Now: clock})
-	g.Swap(gatetest.Snapshot(t, clock, nil, policies...))
+	g.Swap(gatetest.Snapshot(t, clock, policies...))
 	return g
 }
 
@@ -176,7 +176,7 @@ func TestWithoutASnapshotOrPolicyEverythingIsRefused(t *testing.T) {
 	if v := g.Judge(get("/docs/a")); v.Forward || v.Reason != decision.NotReady {
 		t.Errorf("without a snapshot: %+v", v)
 	}
-	g.Swap(gatetest.Snapshot(t, clock, nil))
+	g.Swap(gatetest.Snapshot(t, clock))
 	if v := g.Judge(get("/docs/a")); v.Forward || v.Reason != decision.NoPolicy {
 		t.Errorf("without a policy: %+v", v)
 	}
@@ -193,7 +193,7 @@ func TestWithoutASnapshotOrPolicyEverythingIsRefused(t *testing.T) {
 func TestUnresolvedKeysAreAnOutage(t *testing.T) {
 	t.Parallel()
 	spec := orders()
-	b := gatetest.Bundle(t, nil, gatetest.Policy("orders", spec))
+	b := gatetest.Bundle(t, gatetest.Policy("orders", spec))
 	clear(b.KeySets)
 	s, err := gate.NewSnapshot(b, "v", gate.SnapshotOptions{Now: clock})
 	if err != nil {
@@ -290,7 +290,7 @@ func TestHeadersThatAreLeftOut(t *testing.T) {
 			spec := orders()
 			spec.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "x-value", Claim: "value", Format: tt.format}}}
 			var left []gate.LeftOut
-			s, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("orders", spec)), "v", gate.SnapshotOptions{
+			s, err := gate.NewSnapshot(gatetest.Bundle(t, gatetest.Policy("orders", spec)), "v", gate.SnapshotOptions{
 				Now: clock, OnLeftOut: func(l gate.LeftOut) { left = append(left, l) },
 			})
 			if err != nil {
@@ -328,7 +328,7 @@ func TestAHeaderThatAnotherPolicyGivesIsNotLeftOut(t *testing.T) {
 	one, two := orders(), orders()
 	one.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-Who", Claim: "none"}}}
 	two.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "x-who", Claim: "sub"}}}
-	s, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("a", one), gatetest.Policy("b", two)), "v", gate.SnapshotOptions{
+	s, err := gate.NewSnapshot(gatetest.Bundle(t, gatetest.Policy("a", one), gatetest.Policy("b", two)), "v", gate.SnapshotOptions{
 		Now: clock, OnLeftOut: func(l gate.LeftOut) { t.Errorf("%+v", l) },
 	})
 	if err != nil {
@@ -400,11 +400,11 @@ func TestErrorsOfASnapshotNameTheField(t *testing.T) {
 	t.Parallel()
 	spec := orders()
 	spec.Rules[0].Allow = nil
-	_, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("orders", spec)), "v", gate.SnapshotOptions{})
+	_, err := gate.NewSnapshot(gatetest.Bundle(t, gatetest.Policy("orders", spec)), "v", gate.SnapshotOptions{})
 	if err == nil || !strings.Contains(err.Error(), "shop/orders: spec.rules[0]") {
 		t.Errorf("got %v", err)
 	}
-	b := gatetest.Bundle(t, nil, gatetest.Policy("orders", orders()))
+	b := gatetest.Bundle(t, gatetest.Policy("orders", orders()))
 	for id := range b.KeySets {
 		b.KeySets[id] = bundle.KeySet{JWKS: []byte(`{"keys":[]}`)}
 	}

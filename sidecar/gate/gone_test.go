@@ -25,7 +25,7 @@ func inCluster(t *testing.T, allowUnbound bool) *gate.Snapshot {
 		{Name: "cart", Match: []policy.Match{{Paths: []string{"/cart"}}}, Allow: &policy.Allow{Conditions: policy.Conditions{ServiceAccounts: []string{"shop/cart"}}}},
 		{Name: "all", Match: []policy.Match{{Paths: []string{"/any"}}}, Allow: &policy.Allow{Authenticated: true}},
 	}})
-	b := bundle.Assemble([]bundle.Object{o}, nil, map[string]bundle.KeySet{bundle.SourceID("shop", is): {JWKS: set.Canonical()}})
+	b := bundle.Assemble([]bundle.Object{o}, map[string]bundle.KeySet{bundle.SourceID("shop", is): {JWKS: set.Canonical()}})
 	s, err := gate.NewSnapshot(b, "v", gate.SnapshotOptions{Now: clock})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -19,7 +20,8 @@ func TestNoRefusalComesOfATokenThatIsIgnored(t *testing.T) {
 	lost := corp.Token(start, map[string]any{"jti": "lost"})
 	spec := orders()
 	spec.Issuers[0].From = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}, {Cookie: "session"}}
-	g.Swap(gatetest.Snapshot(t, clock, []policy.Revocation{{Issuer: corp.URL, Entries: []policy.RevocationEntry{{JTI: "lost"}}}},
+	g.Revoke(revoked.SetOf(policy.Revocation{Issuer: corp.URL, Entries: []policy.RevocationEntry{{JTI: "lost"}}}))
+	g.Swap(gatetest.Snapshot(t, clock,
 		gatetest.Policy("orders", spec)))
 	good := corp.Token(start, nil)
 	for name, headers := range map[string][]string{

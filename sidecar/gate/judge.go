@@ -121,7 +121,7 @@ func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) decision.Refusal {
 	case g.gone.Has(b.bound.account):
 		return decision.Refusal{Reason: decision.Revoked, Cause: decision.Because("the service account that it is of has been deleted")}
 	}
-	return s.revocations.Revoked(b.marks, now)
+	return token.Revoked(g.revoked.Load(), &b.marks, now)
 }
 
 // audits returns what the Audit policies would have said. They are decided with the token as their own issuers see it;

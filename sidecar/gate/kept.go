@@ -45,7 +45,7 @@ func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
 	for _, h := range headers {
 		names, own = append(names, h.Name), append(own, h.Value)
 	}
-	b = bearer{texts: pack(own), marks: s.revocations.Marks(&f.verified), until: nanoseconds(f.until)}
+	b = bearer{texts: pack(own), marks: token.MarksOf(&f.verified), until: nanoseconds(f.until)}
 	var verdicts, shared int
 	b.subject, verdicts = s.subjects.Bind(claims, f.by)
 	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -99,7 +100,8 @@ func TestRevocationsReachCachedTokens(t *testing.T) {
 			t.Parallel()
 			now := start
 			g := gate.New(gate.Options{Now: func() time.Time { return now }})
-			g.Swap(gatetest.Snapshot(t, clock, []policy.Revocation{{Issuer: corp.URL, Entries: []policy.RevocationEntry{tt.entry}}},
+			g.Revoke(revoked.SetOf(policy.Revocation{Issuer: corp.URL, Entries: []policy.RevocationEntry{tt.entry}}))
+			g.Swap(gatetest.Snapshot(t, clock,
 				gatetest.Policy("orders", orders())))
 			r := get("/orders/1", bearer(corp.Token(start, map[string]any{"scope": "orders.read", "jti": "j1", "sid": "s1"}))...)
 			for range 3 {

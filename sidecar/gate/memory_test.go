@@ -88,7 +88,7 @@ func TestCountsGoOnWithTheNextSnapshot(t *testing.T) {
 	}
 	r := get("/orders/1", bearer(corp.Token(start, map[string]any{"scope": "orders.read"}))...)
 	for range 3 {
-		g.Swap(gatetest.Snapshot(t, clock, nil, gatetest.Policy("orders", orders())))
+		g.Swap(gatetest.Snapshot(t, clock, gatetest.Policy("orders", orders())))
 		g.Judge(r)
 		g.Judge(r)
 	}

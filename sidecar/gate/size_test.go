@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -61,7 +62,8 @@ func TestFiftyThousandTokensInTheDefaultCache(t *testing.T) {
 	}{"claims are settled": {settled, 350}, "a condition on requests reads a claim": {read, 420}} {
 		before := heap()
 		g := gate.New(gate.Options{Now: clock})
-		g.Swap(gatetest.Snapshot(t, clock, []policy.Revocation{revocation}, gatetest.Policy("orders", tt.spec)))
+		g.Revoke(revoked.SetOf(revocation))
+		g.Swap(gatetest.Snapshot(t, clock, gatetest.Policy("orders", tt.spec)))
 		for range 2 {
 			for _, r := range requests {
 				if v := g.Judge(r); !v.Forward {
@@ -101,7 +103,7 @@ func TestTheCacheCountsItsBytes(t *testing.T) {
 		"large headers":             {payload, func(int) string { return corp.URL }},
 		"an issuer for every token": {anyone, func(i int) string { return fmt.Sprintf("https://tenant-%06d.example.com/realms/%06d", i, i) }},
 	} {
-		s, err := gate.NewSnapshot(gatetest.Bundle(t, nil, gatetest.Policy("orders", tt.spec)), "test",
+		s, err := gate.NewSnapshot(gatetest.Bundle(t, gatetest.Policy("orders", tt.spec)), "test",
 			gate.SnapshotOptions{Now: clock, CacheBytes: 1 << 30})
 		if err != nil {
 			t.Fatal(err)

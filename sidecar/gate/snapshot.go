@@ -28,26 +28,25 @@ type SnapshotOptions struct {
 const DefaultCacheBytes = 24 << 20
 
 // Snapshot is a bundle ready to judge requests. It is immutable but for its cache, which starts empty, so that nothing
-// verified under other keys, revocations or policies outlives them. It is safe for concurrent use.
+// verified under other keys or policies outlives them. It is safe for concurrent use.
 type Snapshot struct {
-	version     string
-	built       time.Time
-	policies    []string // ids
-	issuers     int
-	unresolved  []string
-	keyless     string // an Enforce policy of which no issuer has keys
-	program     *decision.Program
-	revocations *token.Revocations
-	identity    []identity
-	onLeftOut   func(LeftOut) // nil: nobody is told
-	names       *names
-	strip       bool // a policy says Strip
-	enforce     side
-	audit       side
-	auditing    bool // there are Audit policies
-	cache       *token.Cache[bearer]
-	subjects    *decision.Pool
-	commons     commons
+	version    string
+	built      time.Time
+	policies   []string // ids
+	issuers    int
+	unresolved []string
+	keyless    string // an Enforce policy of which no issuer has keys
+	program    *decision.Program
+	identity   []identity
+	onLeftOut  func(LeftOut) // nil: nobody is told
+	names      *names
+	strip      bool // a policy says Strip
+	enforce    side
+	audit      side
+	auditing   bool // there are Audit policies
+	cache      *token.Cache[bearer]
+	subjects   *decision.Pool
+	commons    commons
 }
 
 // side is the issuers of one mode: tokens are looked for and verified separately for Enforce and for Audit policies, so
@@ -87,9 +86,8 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	now := o.Now()
 	s := &Snapshot{
 		version: version, built: now, issuers: len(program.Issuers()), program: program,
-		revocations: token.NewRevocations(revocations(b), now),
-		cache:       token.NewCache[bearer](max(o.CacheBytes, 0)),
-		subjects:    program.NewPool(), commons: commons{met: map[commonKey]*common{}},
+		cache:    token.NewCache[bearer](max(o.CacheBytes, 0)),
+		subjects: program.NewPool(), commons: commons{met: map[commonKey]*common{}},
 		onLeftOut: o.OnLeftOut,
 	}
 	for _, p := range compiled {
@@ -113,33 +111,24 @@ func (s *Snapshot) Policies() []string { return s.policies }
 
 // Summary is what may be shown of a snapshot: it holds no key and no token.
 type Summary struct {
-	Version     string      `json:"version"`
-	Built       time.Time   `json:"built"`
-	Policies    int         `json:"policies"`
-	Issuers     int         `json:"issuers"`
-	Revocations int         `json:"revocations"`
-	Unresolved  []string    `json:"unresolved,omitempty"` // ids of key sources without keys yet
-	Cache       token.Stats `json:"cache"`
+	Version    string      `json:"version"`
+	Built      time.Time   `json:"built"`
+	Policies   int         `json:"policies"`
+	Issuers    int         `json:"issuers"`
+	Unresolved []string    `json:"unresolved,omitempty"` // ids of key sources without keys yet
+	Cache      token.Stats `json:"cache"`
 }
 
 // Summary describes the snapshot.
 func (s *Snapshot) Summary() Summary {
 	return Summary{
 		Version: s.version, Built: s.built, Policies: len(s.policies), Issuers: s.issuers,
-		Revocations: s.revocations.Len(), Unresolved: s.unresolved, Cache: s.cache.Stats(),
+		Unresolved: s.unresolved, Cache: s.cache.Stats(),
 	}
 }
 
 // CacheStats returns the counts of the cache of verified tokens.
 func (s *Snapshot) CacheStats() token.Stats { return s.cache.Stats() }
-
-func revocations(b *bundle.Bundle) []policy.Revocation {
-	out := make([]policy.Revocation, 0, len(b.Revocations))
-	for _, r := range b.Revocations {
-		out = append(out, r.Revocation)
-	}
-	return out
-}
 
 // addIssuers makes a verifier for each issuer. One without keys yet gets one that answers KeysUnavailable.
 func (s *Snapshot) addIssuers(b *bundle.Bundle) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -206,7 +207,8 @@ func TestCachedTokens(t *testing.T) {
 		}
 	}
 	swap := func(spec policy.Spec, rev ...policy.Revocation) {
-		g.Swap(gatetest.Snapshot(t, clock, rev, gatetest.Policy("orders", spec)))
+		g.Revoke(revoked.SetOf(rev...))
+		g.Swap(gatetest.Snapshot(t, clock, gatetest.Policy("orders", spec)))
 	}
 
 	swap(open)

@@ -71,7 +71,7 @@ func snapshotWith(spec policy.Spec, keys map[string]*gatetest.Issuer) *gate.Snap
 		}
 		sets[id] = bundle.KeySet{JWKS: set.Canonical()}
 	}
-	b := bundle.Assemble([]bundle.Object{gatetest.Policy("orders", spec)}, nil, sets)
+	b := bundle.Assemble([]bundle.Object{gatetest.Policy("orders", spec)}, sets)
 	s, err := gate.NewSnapshot(b, "test", gate.SnapshotOptions{})
 	if err != nil {
 		panic(err)
@@ -454,7 +454,7 @@ func TestWaitsEnd(t *testing.T) {
 				p := newProvider(t, "k1", gate.Options{})
 				g := gate.New(test.options)
 				if g.Swap(p.snapshot(p.now)); !test.fetched {
-					g.Swap(gatetest.Snapshot(t, time.Now, nil, gatetest.Policy("orders", orders())))
+					g.Swap(gatetest.Snapshot(t, time.Now, gatetest.Policy("orders", orders())))
 				}
 				ctx := t.Context()
 				if test.ctx > 0 {

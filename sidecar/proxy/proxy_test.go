@@ -92,7 +92,7 @@ func protect(t *testing.T, upstream string, change func(*Config), policies ...bu
 		policies = []bundle.Object{gatetest.Policy("orders", orders())}
 	}
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, nil, nil, policies...))
+	g.Swap(gatetest.Snapshot(t, nil, policies...))
 	rec := &recorder{}
 	c := Config{
 		Gate: g, Listen: []Listen{{Address: "127.0.0.1:0", Upstream: upstream}}, Observer: rec, Log: logr.Discard(),

@@ -18,6 +18,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
 
@@ -33,6 +34,8 @@ type DirConfig struct {
 	Fetch fetch.Options
 	// Apply puts bundles in force.
 	Apply Apply
+	// Revoke puts revocations in force. Default: nobody does.
+	Revoke func(*revoked.Set)
 	// Checked is told of key sets that have been looked at anew. Default: nobody.
 	Checked Checked
 	// Log gets state changes.
@@ -50,6 +53,7 @@ type Dir struct {
 	rules   rules                // in force, or tried for the first time
 	last    string               // the version that was applied
 	told    string               // the remarks that were logged
+	revoked *revoked.Set         // in force; nil: none were read yet
 	useless []string             // issuers in force whose keys fit none of their algorithms
 	checked map[string]time.Time // what Checked was told last, by key set id
 }
@@ -77,6 +81,9 @@ const (
 func NewDir(c DirConfig) *Dir {
 	if c.Namespace == "" {
 		c.Namespace = "default"
+	}
+	if c.Revoke == nil {
+		c.Revoke = func(*revoked.Set) {}
 	}
 	if c.Checked == nil {
 		c.Checked = func(string, time.Time) {}
@@ -241,7 +248,7 @@ func (d *Dir) read() (rules, error) {
 func (d *Dir) apply(r rules) error {
 	keys := maps.Clone(r.given)
 	checked, _ := d.keys.addTo(keys)
-	b := bundle.Assemble(r.set.Policies, r.set.Revocations, keys)
+	b := bundle.Assemble(r.set.Policies, keys)
 	encoded, err := bundle.Encode(b)
 	if err != nil {
 		return err
@@ -251,7 +258,12 @@ func (d *Dir) apply(r rules) error {
 			return err
 		}
 		d.last, d.useless = version, useless(b)
-		d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies), "revocations", len(b.Revocations))
+		d.c.Log.Info("rules in force", "version", version, "policies", len(b.Policies))
+	}
+	if set := r.set.Revoked(); d.revoked == nil || set.Version() != d.revoked.Version() {
+		d.c.Revoke(set)
+		d.revoked = set
+		d.c.Log.Info("revocations in force", "version", set.Version().String(), "entries", set.Len())
 	}
 	for id, began := range checked {
 		if began.After(d.checked[id]) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/source"
@@ -32,6 +33,7 @@ const patience = 20 * time.Second
 type sink struct {
 	applied chan *bundle.Bundle
 	checked chan checked
+	revoked atomic.Pointer[revoked.Set]
 	log     logr.Logger
 
 	mu    sync.Mutex

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,18 +31,14 @@ func (l LastGood) Save(encoded []byte, version string) error {
 	if l.Dir == "" {
 		return nil
 	}
-	temp := filepath.Join(l.Dir, lastGoodFile+".new")
-	_ = os.Remove(temp) // left behind by a sidecar that was killed
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	err := writeWhole(filepath.Join(l.Dir, lastGoodFile), func(w io.Writer) error {
+		_, err := io.WriteString(w, version+"\n")
+		if err == nil {
+			_, err = w.Write(encoded)
+		}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("save the last good bundle: %w", err)
-	}
-	_, err = f.Write(append([]byte(version+"\n"), encoded...))
-	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(temp)
-		return fmt.Errorf("save the last good bundle: %w", err)
-	}
-	if err := os.Rename(temp, filepath.Join(l.Dir, lastGoodFile)); err != nil {
 		return fmt.Errorf("save the last good bundle: %w", err)
 	}
 	return nil
@@ -94,17 +91,25 @@ func (l LastGood) Load() (b *bundle.Bundle, version string, err error) {
 	return b, version, nil
 }
 
-// readOwn reads a file that nobody else can have written: a plain one with the mode that Save gives.
+// readOwn reads a file that nobody else can have written.
 func readOwn(path string) ([]byte, error) {
+	if err := own(path, bundle.MaxSize+versionSize+1); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// own refuses a file that somebody else can have written: it is to be a plain one with the mode that Save gives, of at most so many bytes.
+func own(path string, most int64) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	switch {
 	case !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("mode is %s; want a plain file of mode 0600", info.Mode())
-	case info.Size() > bundle.MaxSize+versionSize+1:
-		return nil, fmt.Errorf("the file is larger than %d bytes", bundle.MaxSize)
+		return fmt.Errorf("mode is %s; want a plain file of mode 0600", info.Mode())
+	case info.Size() > most:
+		return fmt.Errorf("the file is larger than %d bytes", most)
 	}
-	return os.ReadFile(path)
+	return nil
 }

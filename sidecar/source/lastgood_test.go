@@ -19,7 +19,7 @@ import (
 func encoded(t *testing.T, name string) (data []byte, version string) {
 	t.Helper()
 	issuer := gatetest.NewIssuer("https://corp.example", "one")
-	b := gatetest.Bundle(t, nil, gatetest.Policy(name, policy.Spec{
+	b := gatetest.Bundle(t, gatetest.Policy(name, policy.Spec{
 		Issuers: []policy.Issuer{issuer.Policy("corp")},
 		Rules:   []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}},
 	}))

@@ -23,6 +23,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/departed"
+	"github.com/bearerguard/bearerguard/api/revoked"
 )
 
 // PushConfig is how the push service is reached.
@@ -39,6 +40,10 @@ type PushConfig struct {
 	Release string
 	// Apply puts bundles in force.
 	Apply Apply
+	// Revoke puts revocations in force. Default: nobody does.
+	Revoke func(*revoked.Set)
+	// Unsaved is told that something in force could not be saved. Default: nobody.
+	Unsaved func()
 	// Gone is told of pods and service accounts that have been deleted. Nil: nobody is.
 	Gone func([]departed.Entry)
 	// Checked is told of key sets that have been looked at anew. Default: nobody.
@@ -66,6 +71,8 @@ type Push struct {
 
 	stirred chan struct{} // size 1: there may be news of the sidecar to tell
 
+	revocations revocations // touched by Run only, too
+
 	mu      sync.Mutex
 	version string        // guarded by mu; of the bundle in force, survives reconnects
 	state   pushv1.State  // guarded by mu: what the sidecar is
@@ -84,6 +91,12 @@ const (
 func NewPush(c PushConfig) *Push {
 	if c.Checked == nil {
 		c.Checked = func(string, time.Time) {}
+	}
+	if c.Revoke == nil {
+		c.Revoke = func(*revoked.Set) {}
+	}
+	if c.Unsaved == nil {
+		c.Unsaved = func() {}
 	}
 	if c.Stale == nil {
 		c.Stale = func(bool) {}
@@ -107,6 +120,7 @@ func (p *Push) UnknownKey(keySet string) (in time.Duration, ok bool) { return p.
 
 // Run starts from the last good copy, connects, and reconnects for ever, until ctx is done; then it returns nil.
 func (p *Push) Run(ctx context.Context) error {
+	p.restoreRevocations()
 	p.restore()
 	defer p.contact.end()
 	wait := firstWait
@@ -201,10 +215,12 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 	p.contact.opened()
 	answers := make(chan *pushv1.ClientMessage, 1)
 	p.newStream()
+	p.revocations.drop()
+	hello := p.hello()
 	var sender sync.WaitGroup
 	defer sender.Wait()
 	defer cancel()
-	sender.Go(func() { defer cancel(); p.send(ctx, stream, answers) })
+	sender.Go(func() { defer cancel(); p.send(ctx, stream, hello, answers) })
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -226,8 +242,15 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 		if m.GetVersion() == "" && len(m.GetGone()) > 0 {
 			continue
 		}
-		answer := p.take(m)
-		p.tell()
+		var answer *pushv1.ClientMessage
+		if r := m.GetRevocations(); r != nil {
+			if answer = p.revoke(r); answer == nil {
+				continue
+			}
+		} else {
+			answer = p.take(m)
+			p.tell()
+		}
 		select {
 		case answers <- answer:
 			p.stir() // after it
@@ -237,11 +260,15 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 	}
 }
 
+func (p *Push) hello() *pushv1.ClientMessage {
+	return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
+		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release, Revocations: p.revocations.held(),
+	}}}
+}
+
 // send says Hello, and then answers and news of the sidecar.
-func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, answers <-chan *pushv1.ClientMessage) {
-	due := []*pushv1.ClientMessage{{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{
-		Version: p.currentVersion(), Features: uint64(bundle.KnownFeatures), SidecarVersion: p.c.Release,
-	}}}}
+func (p *Push) send(ctx context.Context, stream pushv1.Push_StreamClient, hello *pushv1.ClientMessage, answers <-chan *pushv1.ClientMessage) {
+	due := []*pushv1.ClientMessage{hello}
 	due = p.addNews(due)
 	for {
 		for _, m := range due {
@@ -320,6 +347,7 @@ func (p *Push) apply(encoded []byte, version string) error {
 	err = p.c.LastGood.Save(encoded, bundle.Version(encoded))
 	p.saved.Store(err == nil)
 	if err != nil {
+		p.c.Unsaved()
 		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
 	}
 	return nil

@@ -156,7 +156,7 @@ func follow(t *testing.T, address string, f files, s *sink, l source.LastGood) (
 	t.Helper()
 	p = source.NewPush(source.PushConfig{
 		Address: address, ServerName: "push.test", CAFile: filepath.Join(f.dir, "ca.crt"), TokenFile: filepath.Join(f.dir, "token"),
-		Release: "v1", Apply: s.apply, Checked: s.check, LastGood: l, Log: s.log,
+		Release: "v1", Apply: s.apply, Revoke: s.revoked.Store, Checked: s.check, LastGood: l, Log: s.log,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -239,7 +239,7 @@ func TestPushAsksForKeysAndTellsWhenTheyAreInForce(t *testing.T) {
 			t.Fatal(err)
 		}
 		id = bundle.SourceID("default", spec.Issuers[0])
-		data, err = bundle.Encode(bundle.Assemble([]bundle.Object{{Namespace: "default", Name: "a", Spec: spec}}, nil,
+		data, err = bundle.Encode(bundle.Assemble([]bundle.Object{{Namespace: "default", Name: "a", Spec: spec}},
 			map[string]bundle.KeySet{id: {JWKS: set.Canonical()}}))
 		if err != nil {
 			t.Fatal(err)

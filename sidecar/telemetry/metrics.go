@@ -20,6 +20,8 @@ type Metrics struct {
 	own      prometheus.Histogram
 	conns    prometheus.Gauge
 	rejected prometheus.Counter
+	revoked  prometheus.Gauge
+	unsaved  prometheus.Counter
 	leftOut  *prometheus.CounterVec
 	snapshot snapshotCollector
 }
@@ -60,12 +62,18 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 			Name: "bearerguard_snapshot_rejected_total", Help: "Snapshots that could not be loaded; the last good one stays.",
 		}),
 	}
+	m.revoked = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bearerguard_revocations", Help: "Entries of the revocations in force.",
+	})
+	m.unsaved = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bearerguard_last_good_failures_total", Help: "Rules or revocations in force that could not be saved for a restart.",
+	})
 	m.leftOut = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bearerguard_identity_headers_left_out_total",
 		Help: "Identity headers that a verified token could not give, counted when it is verified, by the reason.",
 	}, []string{"reason"})
 	m.snapshot.sources = s
-	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.leftOut, &m.snapshot}
+	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.revoked, m.unsaved, m.leftOut, &m.snapshot}
 	if s.Cache != nil {
 		all = append(all, cacheCollector{s.Cache})
 	}
@@ -101,6 +109,12 @@ func (m *Metrics) Retain(policies []string) {
 
 // SnapshotRejected counts a snapshot that could not be loaded.
 func (m *Metrics) SnapshotRejected() { m.rejected.Inc() }
+
+// Revocations notes how many entries the revocations in force have.
+func (m *Metrics) Revocations(entries int) { m.revoked.Set(float64(entries)) }
+
+// Unsaved counts what is in force and could not be saved.
+func (m *Metrics) Unsaved() { m.unsaved.Inc() }
 
 // LeftOut counts an identity header that was left out. The reason is one of a closed set.
 func (m *Metrics) LeftOut(reason string) { m.leftOut.WithLabelValues(reason).Inc() }

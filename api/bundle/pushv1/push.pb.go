@@ -164,8 +164,10 @@ type Hello struct {
 	Features uint64 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`
 	// The sidecar's own release, for people.
 	SidecarVersion string `protobuf:"bytes,3,opt,name=sidecar_version,json=sidecarVersion,proto3" json:"sidecar_version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The version of the revocations in use, or empty.
+	Revocations   []byte `protobuf:"bytes,4,opt,name=revocations,proto3" json:"revocations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -219,10 +221,19 @@ func (x *Hello) GetSidecarVersion() string {
 	return ""
 }
 
-// Ack says that a bundle is in use.
+func (x *Hello) GetRevocations() []byte {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
+// Ack says that a bundle is in use, or revocations are.
 type Ack struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The version of the revocations in use; version is empty then.
+	Revocations   []byte `protobuf:"bytes,2,opt,name=revocations,proto3" json:"revocations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,12 +275,22 @@ func (x *Ack) GetVersion() string {
 	return ""
 }
 
+func (x *Ack) GetRevocations() []byte {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
 // Nack says that a bundle cannot be used, and that the one before it stays in use.
 type Nack struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// For people; bounded, without secrets.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The version of revocations that cannot be used; version is empty then. Those before them stay in use. If they came as a change
+	// of others, all of them are wanted instead.
+	Revocations   []byte `protobuf:"bytes,3,opt,name=revocations,proto3" json:"revocations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -316,6 +337,13 @@ func (x *Nack) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Nack) GetRevocations() []byte {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
 }
 
 // UnknownKey says that a key set does not verify a well-formed token, and that newer keys could.
@@ -600,7 +628,7 @@ func (x *ForeignPort) GetProtocol() string {
 	return ""
 }
 
-// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked or current alone.
+// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked, current or revocations alone.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hex SHA-256 of bundle.
@@ -613,6 +641,8 @@ type ServerMessage struct {
 	Gone []byte `protobuf:"bytes,3,opt,name=gone,proto3" json:"gone,omitempty"`
 	// Sent only to who wants it; version and bundle are empty then.
 	KeysChecked *KeysChecked `protobuf:"bytes,4,opt,name=keys_checked,json=keysChecked,proto3" json:"keys_checked,omitempty"`
+	// Sent before the first bundle, and then on its own: the revocations of the pod's namespace.
+	Revocations *Revocations `protobuf:"bytes,5,opt,name=revocations,proto3" json:"revocations,omitempty"`
 	// The version that the sidecar came with, where it is the newest: nothing is to be sent, and the sidecar knows that it is up to
 	// date. For sidecars that say in Hello.features that they understand it; version and bundle are empty then.
 	Current       string `protobuf:"bytes,6,opt,name=current,proto3" json:"current,omitempty"`
@@ -678,11 +708,99 @@ func (x *ServerMessage) GetKeysChecked() *KeysChecked {
 	return nil
 }
 
+func (x *ServerMessage) GetRevocations() *Revocations {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
 func (x *ServerMessage) GetCurrent() string {
 	if x != nil {
 		return x.Current
 	}
 	return ""
+}
+
+// Revocations lead from one set of revocations to another, in one message or several that follow each other. Entries are as
+// api/revoked encodes them, sorted, over all of these messages.
+type Revocations struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that the set has before; empty: it is empty.
+	Base []byte `protobuf:"bytes,1,opt,name=base,proto3" json:"base,omitempty"`
+	// The version that it has afterwards.
+	Version []byte `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Added   []byte `protobuf:"bytes,3,opt,name=added,proto3" json:"added,omitempty"`
+	Removed []byte `protobuf:"bytes,4,opt,name=removed,proto3" json:"removed,omitempty"`
+	// Another message continues this one.
+	More          bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revocations) Reset() {
+	*x = Revocations{}
+	mi := &file_push_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revocations) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revocations) ProtoMessage() {}
+
+func (x *Revocations) ProtoReflect() protoreflect.Message {
+	mi := &file_push_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revocations.ProtoReflect.Descriptor instead.
+func (*Revocations) Descriptor() ([]byte, []int) {
+	return file_push_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Revocations) GetBase() []byte {
+	if x != nil {
+		return x.Base
+	}
+	return nil
+}
+
+func (x *Revocations) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Revocations) GetAdded() []byte {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *Revocations) GetRemoved() []byte {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+func (x *Revocations) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // KeysChecked answers an UnknownKey: the key set has been looked at, whatever came of it.
@@ -702,7 +820,7 @@ type KeysChecked struct {
 
 func (x *KeysChecked) Reset() {
 	*x = KeysChecked{}
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +832,7 @@ func (x *KeysChecked) String() string {
 func (*KeysChecked) ProtoMessage() {}
 
 func (x *KeysChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[10]
+	mi := &file_push_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +845,7 @@ func (x *KeysChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysChecked.ProtoReflect.Descriptor instead.
 func (*KeysChecked) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{10}
+	return file_push_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *KeysChecked) GetKeySet() string {
@@ -758,21 +876,20 @@ func (x *KeysChecked) GetNextAfterMs() uint64 {
 	return 0
 }
 
-// Bundle is all that a sidecar needs to judge requests.
+// Bundle is all that a sidecar needs to judge requests but for the revocations.
 type Bundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Bits that a sidecar must understand to enforce this bundle; an unknown one is a NACK.
-	Features      uint64        `protobuf:"varint,1,opt,name=features,proto3" json:"features,omitempty"`
-	Policies      []*Policy     `protobuf:"bytes,2,rep,name=policies,proto3" json:"policies,omitempty"`
-	KeySets       []*KeySet     `protobuf:"bytes,3,rep,name=key_sets,json=keySets,proto3" json:"key_sets,omitempty"`
-	Revocations   []*Revocation `protobuf:"bytes,4,rep,name=revocations,proto3" json:"revocations,omitempty"`
+	Features      uint64    `protobuf:"varint,1,opt,name=features,proto3" json:"features,omitempty"`
+	Policies      []*Policy `protobuf:"bytes,2,rep,name=policies,proto3" json:"policies,omitempty"`
+	KeySets       []*KeySet `protobuf:"bytes,3,rep,name=key_sets,json=keySets,proto3" json:"key_sets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +901,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[11]
+	mi := &file_push_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +914,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{11}
+	return file_push_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Bundle) GetFeatures() uint64 {
@@ -821,13 +938,6 @@ func (x *Bundle) GetKeySets() []*KeySet {
 	return nil
 }
 
-func (x *Bundle) GetRevocations() []*Revocation {
-	if x != nil {
-		return x.Revocations
-	}
-	return nil
-}
-
 // Policy is one AuthPolicy that selects the workload.
 type Policy struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -844,7 +954,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_push_proto_msgTypes[12]
+	mi := &file_push_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +966,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[12]
+	mi := &file_push_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +979,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{12}
+	return file_push_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Policy) GetNamespace() string {
@@ -918,7 +1028,7 @@ type IssuerKeys struct {
 
 func (x *IssuerKeys) Reset() {
 	*x = IssuerKeys{}
-	mi := &file_push_proto_msgTypes[13]
+	mi := &file_push_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1040,7 @@ func (x *IssuerKeys) String() string {
 func (*IssuerKeys) ProtoMessage() {}
 
 func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[13]
+	mi := &file_push_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1053,7 @@ func (x *IssuerKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssuerKeys.ProtoReflect.Descriptor instead.
 func (*IssuerKeys) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{13}
+	return file_push_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *IssuerKeys) GetVerification() string {
@@ -972,7 +1082,7 @@ type KeySet struct {
 
 func (x *KeySet) Reset() {
 	*x = KeySet{}
-	mi := &file_push_proto_msgTypes[14]
+	mi := &file_push_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1094,7 @@ func (x *KeySet) String() string {
 func (*KeySet) ProtoMessage() {}
 
 func (x *KeySet) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[14]
+	mi := &file_push_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1107,7 @@ func (x *KeySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySet.ProtoReflect.Descriptor instead.
 func (*KeySet) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{14}
+	return file_push_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KeySet) GetId() string {
@@ -1010,68 +1120,6 @@ func (x *KeySet) GetId() string {
 func (x *KeySet) GetJwks() []byte {
 	if x != nil {
 		return x.Jwks
-	}
-	return nil
-}
-
-// Revocation is one TokenRevocation.
-type Revocation struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// policy.Revocation as JSON.
-	Spec          []byte `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Revocation) Reset() {
-	*x = Revocation{}
-	mi := &file_push_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Revocation) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Revocation) ProtoMessage() {}
-
-func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_push_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
-func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_push_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *Revocation) GetNamespace() string {
-	if x != nil {
-		return x.Namespace
-	}
-	return ""
-}
-
-func (x *Revocation) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Revocation) GetSpec() []byte {
-	if x != nil {
-		return x.Spec
 	}
 	return nil
 }
@@ -1089,16 +1137,19 @@ const file_push_proto_rawDesc = "" +
 	"\vunknown_key\x18\x04 \x01(\v2\x1f.bearerguard.push.v1.UnknownKeyH\x00R\n" +
 	"unknownKey\x122\n" +
 	"\x05state\x18\x05 \x01(\v2\x1a.bearerguard.push.v1.StateH\x00R\x05stateB\x06\n" +
-	"\x04kind\"f\n" +
+	"\x04kind\"\x88\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12'\n" +
-	"\x0fsidecar_version\x18\x03 \x01(\tR\x0esidecarVersion\"\x1f\n" +
+	"\x0fsidecar_version\x18\x03 \x01(\tR\x0esidecarVersion\x12 \n" +
+	"\vrevocations\x18\x04 \x01(\fR\vrevocations\"A\n" +
 	"\x03Ack\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\"8\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12 \n" +
+	"\vrevocations\x18\x02 \x01(\fR\vrevocations\"Z\n" +
 	"\x04Nack\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"=\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n" +
+	"\vrevocations\x18\x03 \x01(\fR\vrevocations\"=\n" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
@@ -1117,23 +1168,29 @@ const file_push_proto_rawDesc = "" +
 	"\x04port\x18\x01 \x01(\rR\x04port\"=\n" +
 	"\vForeignPort\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\xb4\x01\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\xf8\x01\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
 	"\x04gone\x18\x03 \x01(\fR\x04gone\x12C\n" +
-	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\x12\x18\n" +
-	"\acurrent\x18\x06 \x01(\tR\acurrent\"\x88\x01\n" +
+	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\x12B\n" +
+	"\vrevocations\x18\x05 \x01(\v2 .bearerguard.push.v1.RevocationsR\vrevocations\x12\x18\n" +
+	"\acurrent\x18\x06 \x01(\tR\acurrent\"\x7f\n" +
+	"\vRevocations\x12\x12\n" +
+	"\x04base\x18\x01 \x01(\fR\x04base\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\fR\aversion\x12\x14\n" +
+	"\x05added\x18\x03 \x01(\fR\x05added\x12\x18\n" +
+	"\aremoved\x18\x04 \x01(\fR\aremoved\x12\x12\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\"\x88\x01\n" +
 	"\vKeysChecked\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12$\n" +
 	"\x0ebegan_after_ms\x18\x03 \x01(\x04R\fbeganAfterMs\x12\"\n" +
-	"\rnext_after_ms\x18\x04 \x01(\x04R\vnextAfterMs\"\xd8\x01\n" +
+	"\rnext_after_ms\x18\x04 \x01(\x04R\vnextAfterMs\"\x95\x01\n" +
 	"\x06Bundle\x12\x1a\n" +
 	"\bfeatures\x18\x01 \x01(\x04R\bfeatures\x127\n" +
 	"\bpolicies\x18\x02 \x03(\v2\x1b.bearerguard.push.v1.PolicyR\bpolicies\x126\n" +
-	"\bkey_sets\x18\x03 \x03(\v2\x1b.bearerguard.push.v1.KeySetR\akeySets\x12A\n" +
-	"\vrevocations\x18\x04 \x03(\v2\x1f.bearerguard.push.v1.RevocationR\vrevocations\"\xb0\x01\n" +
+	"\bkey_sets\x18\x03 \x03(\v2\x1b.bearerguard.push.v1.KeySetR\akeySets\"\xb0\x01\n" +
 	"\x06Policy\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1e\n" +
@@ -1151,12 +1208,7 @@ const file_push_proto_rawDesc = "" +
 	"decryption\",\n" +
 	"\x06KeySet\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04jwks\x18\x02 \x01(\fR\x04jwks\"R\n" +
-	"\n" +
-	"Revocation\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04spec\x18\x03 \x01(\fR\x04spec2\\\n" +
+	"\x04jwks\x18\x02 \x01(\fR\x04jwks2\\\n" +
 	"\x04Push\x12T\n" +
 	"\x06Stream\x12\".bearerguard.push.v1.ClientMessage\x1a\".bearerguard.push.v1.ServerMessage(\x010\x01B6Z4github.com/bearerguard/bearerguard/api/bundle/pushv1b\x06proto3"
 
@@ -1184,12 +1236,12 @@ var file_push_proto_goTypes = []any{
 	(*OpenPort)(nil),      // 7: bearerguard.push.v1.OpenPort
 	(*ForeignPort)(nil),   // 8: bearerguard.push.v1.ForeignPort
 	(*ServerMessage)(nil), // 9: bearerguard.push.v1.ServerMessage
-	(*KeysChecked)(nil),   // 10: bearerguard.push.v1.KeysChecked
-	(*Bundle)(nil),        // 11: bearerguard.push.v1.Bundle
-	(*Policy)(nil),        // 12: bearerguard.push.v1.Policy
-	(*IssuerKeys)(nil),    // 13: bearerguard.push.v1.IssuerKeys
-	(*KeySet)(nil),        // 14: bearerguard.push.v1.KeySet
-	(*Revocation)(nil),    // 15: bearerguard.push.v1.Revocation
+	(*Revocations)(nil),   // 10: bearerguard.push.v1.Revocations
+	(*KeysChecked)(nil),   // 11: bearerguard.push.v1.KeysChecked
+	(*Bundle)(nil),        // 12: bearerguard.push.v1.Bundle
+	(*Policy)(nil),        // 13: bearerguard.push.v1.Policy
+	(*IssuerKeys)(nil),    // 14: bearerguard.push.v1.IssuerKeys
+	(*KeySet)(nil),        // 15: bearerguard.push.v1.KeySet
 }
 var file_push_proto_depIdxs = []int32{
 	1,  // 0: bearerguard.push.v1.ClientMessage.hello:type_name -> bearerguard.push.v1.Hello
@@ -1200,11 +1252,11 @@ var file_push_proto_depIdxs = []int32{
 	6,  // 5: bearerguard.push.v1.State.key_sets:type_name -> bearerguard.push.v1.HeldKeySet
 	7,  // 6: bearerguard.push.v1.State.open_ports:type_name -> bearerguard.push.v1.OpenPort
 	8,  // 7: bearerguard.push.v1.State.foreign_ports:type_name -> bearerguard.push.v1.ForeignPort
-	10, // 8: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
-	12, // 9: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
-	14, // 10: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
-	15, // 11: bearerguard.push.v1.Bundle.revocations:type_name -> bearerguard.push.v1.Revocation
-	13, // 12: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
+	11, // 8: bearerguard.push.v1.ServerMessage.keys_checked:type_name -> bearerguard.push.v1.KeysChecked
+	10, // 9: bearerguard.push.v1.ServerMessage.revocations:type_name -> bearerguard.push.v1.Revocations
+	13, // 10: bearerguard.push.v1.Bundle.policies:type_name -> bearerguard.push.v1.Policy
+	15, // 11: bearerguard.push.v1.Bundle.key_sets:type_name -> bearerguard.push.v1.KeySet
+	14, // 12: bearerguard.push.v1.Policy.issuer_keys:type_name -> bearerguard.push.v1.IssuerKeys
 	0,  // 13: bearerguard.push.v1.Push.Stream:input_type -> bearerguard.push.v1.ClientMessage
 	9,  // 14: bearerguard.push.v1.Push.Stream:output_type -> bearerguard.push.v1.ServerMessage
 	14, // [14:15] is the sub-list for method output_type

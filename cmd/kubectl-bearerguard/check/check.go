@@ -118,7 +118,7 @@ func Run(in Input) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	b := bundle.Assemble(set.Policies, set.Revocations, keys)
+	b := bundle.Assemble(set.Policies, keys)
 	now := func() time.Time { return in.Now }
 	var left []LeftOut
 	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now, OnLeftOut: func(l gate.LeftOut) {
@@ -128,6 +128,7 @@ func Run(in Input) (Report, error) {
 		return Report{}, err
 	}
 	g := gate.New(gate.Options{Now: now})
+	g.Revoke(set.Revoked())
 	g.Swap(snapshot)
 	verdict := g.Judge(&gate.Request{
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,

@@ -280,10 +280,16 @@ type Sidecar struct {
 	// The ids of the key sets that it is to have and has no keys of.
 	Lacks []string `protobuf:"bytes,7,rep,name=lacks,proto3" json:"lacks,omitempty"`
 	// The ports at which its pod can be reached past it, and those on which another protocol than HTTP is spoken; for people.
-	Open          string `protobuf:"bytes,8,opt,name=open,proto3" json:"open,omitempty"`
-	Foreign       string `protobuf:"bytes,9,opt,name=foreign,proto3" json:"foreign,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Open    string `protobuf:"bytes,8,opt,name=open,proto3" json:"open,omitempty"`
+	Foreign string `protobuf:"bytes,9,opt,name=foreign,proto3" json:"foreign,omitempty"`
+	// The version of the revocations in use; empty if none.
+	Revocations []byte `protobuf:"bytes,10,opt,name=revocations,proto3" json:"revocations,omitempty"`
+	// The version of those that were refused after it; empty if none.
+	RefusedRevocations []byte `protobuf:"bytes,11,opt,name=refused_revocations,json=refusedRevocations,proto3" json:"refused_revocations,omitempty"`
+	// Why they were refused.
+	RefusedRevocationsReason string `protobuf:"bytes,12,opt,name=refused_revocations_reason,json=refusedRevocationsReason,proto3" json:"refused_revocations_reason,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *Sidecar) Reset() {
@@ -375,6 +381,27 @@ func (x *Sidecar) GetOpen() string {
 func (x *Sidecar) GetForeign() string {
 	if x != nil {
 		return x.Foreign
+	}
+	return ""
+}
+
+func (x *Sidecar) GetRevocations() []byte {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
+func (x *Sidecar) GetRefusedRevocations() []byte {
+	if x != nil {
+		return x.RefusedRevocations
+	}
+	return nil
+}
+
+func (x *Sidecar) GetRefusedRevocationsReason() string {
+	if x != nil {
+		return x.RefusedRevocationsReason
 	}
 	return ""
 }
@@ -493,7 +520,7 @@ const file_report_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x03R\n" +
-	"generation\"\xd9\x01\n" +
+	"generation\"\xea\x02\n" +
 	"\aSidecar\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x10\n" +
@@ -503,7 +530,11 @@ const file_report_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05lacks\x18\a \x03(\tR\x05lacks\x12\x12\n" +
 	"\x04open\x18\b \x01(\tR\x04open\x12\x18\n" +
-	"\aforeign\x18\t \x01(\tR\aforeign\"6\n" +
+	"\aforeign\x18\t \x01(\tR\aforeign\x12 \n" +
+	"\vrevocations\x18\n" +
+	" \x01(\fR\vrevocations\x12/\n" +
+	"\x13refused_revocations\x18\v \x01(\fR\x12refusedRevocations\x12<\n" +
+	"\x1arefused_revocations_reason\x18\f \x01(\tR\x18refusedRevocationsReason\"6\n" +
 	"\x04Gone\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\"\x06\n" +

@@ -121,7 +121,7 @@ func newGate(policies []bundle.Object, cacheBytes int64) (*gate.Gate, error) {
 			keys[bundle.SourceID(p.Namespace, is)] = bundle.KeySet{JWKS: set.Canonical()}
 		}
 	}
-	s, err := gate.NewSnapshot(bundle.Assemble(policies, nil, keys), "bench", gate.SnapshotOptions{CacheBytes: cacheBytes})
+	s, err := gate.NewSnapshot(bundle.Assemble(policies, keys), "bench", gate.SnapshotOptions{CacheBytes: cacheBytes})
 	if err != nil {
 		return nil, err
 	}

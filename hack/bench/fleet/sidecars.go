@@ -17,6 +17,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/source"
 )
 
@@ -64,24 +65,30 @@ func (s *simulated) apply(b *bundle.Bundle, _ string) error {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	note := func(what string, value int64) {
-		if s.have[what] != value {
-			s.have[what], s.when[what] = value, now
-		}
-	}
+	note := func(what string, value int64) { s.note(now, what, value) }
 	for _, p := range b.Policies {
 		note(p.Name, p.Generation)
 	}
-	var keys, revocations int
+	var keys int
 	for _, k := range b.KeySets {
 		keys += strings.Count(string(k.JWKS), `"kid"`)
 	}
-	for _, r := range b.Revocations {
-		revocations += len(r.Entries)
-	}
 	note(whatKeys, int64(keys))
-	note(whatRevocations, int64(revocations))
 	return nil
+}
+
+// note is called with mu held.
+func (s *simulated) note(now time.Time, what string, value int64) {
+	if s.have[what] != value {
+		s.have[what], s.when[what] = value, now
+	}
+}
+
+// revoke takes revocations in.
+func (s *simulated) revoke(set *revoked.Set) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(time.Now(), whatRevocations, int64(set.Len()))
 }
 
 func (s *simulated) since(what string, least int64) (time.Time, bool) {
@@ -133,7 +140,7 @@ func (s *simulated) run(ctx context.Context, c crew, m member, log logr.Logger) 
 	_, port, _ := net.SplitHostPort(c.Address)
 	p := source.NewPush(source.PushConfig{
 		Address: "127.0.0.1:" + port, ServerName: "localhost", CAFile: c.CAFile, TokenFile: m.TokenFile, Release: "bench",
-		Apply: s.apply, Log: log,
+		Apply: s.apply, Revoke: s.revoke, Log: log,
 	})
 	_ = p.Run(ctx) // ends with ctx only
 }

@@ -68,18 +68,18 @@ func encode(v any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Snapshot compiles policies, whose inline key sets are resolved, and revocations.
-func Snapshot(t testing.TB, now func() time.Time, revocations []policy.Revocation, policies ...bundle.Object) *gate.Snapshot {
+// Snapshot compiles policies, whose inline key sets are resolved.
+func Snapshot(t testing.TB, now func() time.Time, policies ...bundle.Object) *gate.Snapshot {
 	t.Helper()
-	s, err := gate.NewSnapshot(Bundle(t, revocations, policies...), "test", gate.SnapshotOptions{Now: now})
+	s, err := gate.NewSnapshot(Bundle(t, policies...), "test", gate.SnapshotOptions{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// Bundle assembles policies, whose inline key sets are resolved, and revocations.
-func Bundle(t testing.TB, revocations []policy.Revocation, policies ...bundle.Object) *bundle.Bundle {
+// Bundle assembles policies, whose inline key sets are resolved.
+func Bundle(t testing.TB, policies ...bundle.Object) *bundle.Bundle {
 	t.Helper()
 	keys := map[string]bundle.KeySet{}
 	for _, p := range policies {
@@ -94,11 +94,7 @@ func Bundle(t testing.TB, revocations []policy.Revocation, policies ...bundle.Ob
 			keys[bundle.SourceID(p.Namespace, is)] = bundle.KeySet{JWKS: set.Canonical()}
 		}
 	}
-	var named []bundle.Revocation
-	for _, r := range revocations {
-		named = append(named, bundle.Revocation{Namespace: "shop", Name: "test", Revocation: r})
-	}
-	return bundle.Assemble(policies, named, keys)
+	return bundle.Assemble(policies, keys)
 }
 
 // Fetched compiles a policy whose issuers fetch their keys, which are those of this issuer now.
@@ -114,7 +110,7 @@ func Fetched(t testing.TB, spec policy.Spec, i *Issuer) *gate.Snapshot {
 		spec.Issuers[n].Keys = policy.KeySource{JWKSURL: i.URL + "/jwks"}
 		keys[bundle.SourceID("shop", spec.Issuers[n])] = bundle.KeySet{JWKS: set.Canonical()}
 	}
-	s, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{Policy("fetched", spec)}, nil, keys), "test", gate.SnapshotOptions{})
+	s, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{Policy("fetched", spec)}, keys), "test", gate.SnapshotOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

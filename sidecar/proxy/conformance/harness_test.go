@@ -32,7 +32,7 @@ func token() string { return corp.Token(time.Now(), nil) }
 func guard(t testing.TB, upstream string, changes ...func(*proxy.Config)) string {
 	t.Helper()
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, nil, nil, gatetest.Policy("orders", policy.Spec{
+	g.Swap(gatetest.Snapshot(t, nil, gatetest.Policy("orders", policy.Spec{
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{
 			{Name: "open", Match: []policy.Match{{Paths: []string{"/open/**"}}}, Allow: &policy.Allow{Anonymous: true}},

@@ -14,7 +14,7 @@ import (
 func ruled(t testing.TB, rules ...policy.Rule) func(*proxy.Config) {
 	t.Helper()
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, nil, nil, gatetest.Policy("orders", policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: rules})))
+	g.Swap(gatetest.Snapshot(t, nil, gatetest.Policy("orders", policy.Spec{Issuers: []policy.Issuer{corp.Policy("corp")}, Rules: rules})))
 	return func(c *proxy.Config) { c.Gate = g }
 }
 

@@ -61,7 +61,7 @@ func guarding(t testing.TB) (r *relay.Relay, token string) {
 	t.Helper()
 	corp := gatetest.NewIssuer("https://login.example.com", "k1")
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, time.Now, nil, gatetest.Policy("orders", policy.Spec{
+	g.Swap(gatetest.Snapshot(t, time.Now, gatetest.Policy("orders", policy.Spec{
 		Issuers: []policy.Issuer{corp.Policy("corp")},
 		Rules: []policy.Rule{{
 			Name: "read", Match: []policy.Match{{Paths: []string{"/orders/{id}"}, Methods: []string{"GET"}}},

@@ -162,7 +162,7 @@ func newRelay(t testing.TB, observe func(*telemetry.Record)) *relay.Relay {
 func startRelay(t testing.TB, c relay.Config) *relay.Relay {
 	t.Helper()
 	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, time.Now, nil, gatetest.Policy("open", policy.Spec{
+	g.Swap(gatetest.Snapshot(t, time.Now, gatetest.Policy("open", policy.Spec{
 		Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}},
 	})))
 	c.Gate, c.Log, c.Now = g, logr.Discard(), time.Now

@@ -9,6 +9,8 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/lint"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/revoked"
 )
 
 // MaxFile bounds one file, in bytes.
@@ -52,11 +54,26 @@ type Ref struct {
 // Data is the content of a Secret or ConfigMap. Do not modify.
 type Data map[string][]byte
 
+// Revocation is a TokenRevocation.
+type Revocation struct {
+	Namespace, Name string
+	policy.Revocation
+}
+
+// Revoked returns what all revocations take back.
+func (s *Set) Revoked() *revoked.Set {
+	all := make([]policy.Revocation, len(s.Revocations))
+	for i, r := range s.Revocations {
+		all[i] = r.Revocation
+	}
+	return revoked.SetOf(all...)
+}
+
 // Set is what a directory's files say, taken together.
 type Set struct {
 	// Policies and Revocations are in the order of the files.
 	Policies    []bundle.Object
-	Revocations []bundle.Revocation
+	Revocations []Revocation
 	// Secrets and ConfigMaps are what policies refer to.
 	Secrets, ConfigMaps map[Ref]Data
 	// Skipped has a line for each object that has nothing to do with the rules.

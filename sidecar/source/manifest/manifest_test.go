@@ -80,7 +80,7 @@ func TestParse(t *testing.T) {
 				}},
 			},
 		}},
-		Revocations: []bundle.Revocation{{Namespace: "default", Name: "gone", Revocation: policy.Revocation{
+		Revocations: []Revocation{{Namespace: "default", Name: "gone", Revocation: policy.Revocation{
 			Issuer:  "https://login.example.com",
 			Entries: []policy.RevocationEntry{{JTI: "a", ExpiresAt: &policy.Time{Time: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}}},
 		}}},

@@ -239,7 +239,7 @@ func (s *Set) addRevocation(d *decoder, n *yaml.Node, meta objectMeta) error {
 	if err := o.Spec.Validate("spec"); err != nil {
 		return d.fieldError(n, err)
 	}
-	s.Revocations = append(s.Revocations, bundle.Revocation{Namespace: meta.Namespace, Name: meta.Name, Revocation: o.Spec})
+	s.Revocations = append(s.Revocations, Revocation{Namespace: meta.Namespace, Name: meta.Name, Revocation: o.Spec})
 	return nil
 }
 

@@ -1,0 +1,167 @@
+package push
+
+import (
+	"sync"
+
+	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/api/revoked"
+)
+
+const (
+	// chunk is how much of a set goes into one message, in bytes: far below what gRPC takes, so that other messages of a connection and
+	// other streams have their turns.
+	chunk = 512 << 10
+	// maxHistory is how many sets before the newest of a namespace are kept, to tell sidecars that have one what has changed since.
+	// They share what they have in common.
+	maxHistory = 16
+)
+
+// Revocations is how far a sidecar has got with revocations. The zero Version is none.
+type Revocations struct {
+	// Acked is what it uses.
+	Acked revoked.Version
+	// Rejected is what it refused after that, and Reason why.
+	Rejected revoked.Version
+	Reason   string
+}
+
+// revocations are those of one namespace. They are safe for concurrent use.
+type revocations struct {
+	mu      sync.Mutex
+	current *revoked.Set                                // guarded by mu
+	before  []*revoked.Set                              // guarded by mu; oldest first
+	encoded map[revoked.Version][]*pushv1.ServerMessage // guarded by mu; what leads to current, by base; shared by all streams
+}
+
+// Revoke says which revocations the pods of a namespace are to have from now on. It is to be called before Set, since no sidecar may judge
+// by a bundle and not know what was taken back.
+func (s *Server) Revoke(namespace string, set *revoked.Set) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.revoked[namespace]
+	if r == nil {
+		r = &revocations{}
+		s.revoked[namespace] = r
+	}
+	if !r.set(set) {
+		return
+	}
+	for _, p := range s.namespaces[namespace] {
+		p.stream.wake()
+	}
+}
+
+// set reports whether that is another set than before.
+func (r *revocations) set(set *revoked.Set) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current != nil {
+		if r.current.Version() == set.Version() {
+			return false
+		}
+		if r.before = append(r.before, r.current); len(r.before) > maxHistory {
+			r.before = append(r.before[:0:0], r.before[1:]...)
+		}
+	}
+	r.current, r.encoded = set, map[revoked.Version][]*pushv1.ServerMessage{}
+	return true
+}
+
+// from returns what leads from a version to the newest one, and that; nothing if it is the newest. All of the set is sent to who has one
+// that is not known here, or if that is less.
+func (r *revocations) from(base revoked.Version) (messages []*pushv1.ServerMessage, to revoked.Version) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to = r.current.Version()
+	if base == to {
+		return nil, to
+	}
+	if m, ok := r.encoded[base]; ok {
+		return m, to
+	}
+	for _, old := range r.before {
+		if old.Version() != base {
+			continue
+		}
+		if d := revoked.Diff(old, r.current); d.Len() < r.current.Len() {
+			r.encoded[base] = messagesOf(d, base[:], to)
+			return r.encoded[base], to
+		}
+	}
+	none := revoked.Version{}
+	if r.encoded[none] == nil {
+		r.encoded[none] = messagesOf(revoked.Diff(nil, r.current), nil, to)
+	}
+	return r.encoded[none], to
+}
+
+func messagesOf(d revoked.Delta, base []byte, to revoked.Version) (out []*pushv1.ServerMessage) {
+	chunks := d.Chunks(chunk)
+	for i, c := range chunks {
+		out = append(out, &pushv1.ServerMessage{Revocations: &pushv1.Revocations{
+			Base: base, Version: to[:], Added: c.Added, Removed: c.Removed, More: i < len(chunks)-1,
+		}})
+	}
+	return out
+}
+
+// owed returns the revocations to send now.
+func (s *Server) owed(p *pod, c *stream) []*pushv1.ServerMessage {
+	s.mu.Lock()
+	r := s.revoked[p.namespace]
+	base, known := c.has, p.bundle != nil && p.stream == c
+	s.mu.Unlock()
+	if r == nil || !known {
+		return nil
+	}
+	messages, to := r.from(base)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case messages != nil:
+		c.has, c.whole = to, len(messages[0].GetRevocations().GetBase()) == 0
+	case c.revocations == (Revocations{}) && c.came == to: // it came with the newest
+		c.revocations.Acked = to
+		s.changed(p.namespace)
+	}
+	return messages
+}
+
+// holds notes the revocations that a sidecar comes with. It is called before the stream is open.
+func (c *stream) holds(version []byte) {
+	if len(version) == len(c.has) {
+		c.has = revoked.Version(version)
+		c.came = c.has
+	}
+}
+
+func (s *Server) ackedRevocations(p *pod, c *stream, version []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(version) == len(c.has) {
+		c.revocations = Revocations{Acked: revoked.Version(version)}
+		s.changed(p.namespace)
+	}
+}
+
+// nackedRevocations sends a sidecar all revocations after it has refused a change of them. If it has refused all, only others are sent.
+func (s *Server) nackedRevocations(p *pod, c *stream, version []byte, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(version) != len(c.has) || revoked.Version(version) != c.has {
+		return // it has been sent others since
+	}
+	reason = printable.Text(reason, maxReason)
+	if reason == "" {
+		reason = "no reason given"
+	}
+	s.config.Metrics.nacks.Inc()
+	s.config.Log.Info("sidecar refused revocations", "namespace", p.namespace, "pod", p.name, "version", c.has.String(), "reason", reason)
+	c.revocations.Rejected, c.revocations.Reason = c.has, reason
+	if !c.whole {
+		c.has = revoked.Version{}
+		c.wake()
+	}
+	s.changed(p.namespace)
+}
