@@ -106,7 +106,18 @@ func runsBy(got, want corev1.Container) []field {
 		{"restartPolicy", got.RestartPolicy, want.RestartPolicy}, {"lifecycle", got.Lifecycle, want.Lifecycle},
 		{"securityContext", got.SecurityContext, want.SecurityContext},
 		{"volumeMounts", got.VolumeMounts, want.VolumeMounts}, {"volumeDevices", got.VolumeDevices, want.VolumeDevices},
+		{"livenessProbe.exec", execOf(got.LivenessProbe), execOf(want.LivenessProbe)},
+		{"readinessProbe.exec", execOf(got.ReadinessProbe), execOf(want.ReadinessProbe)},
+		{"startupProbe.exec", execOf(got.StartupProbe), execOf(want.StartupProbe)},
 	}
+}
+
+// execOf returns what a probe runs inside the container; nil: nothing.
+func execOf(p *corev1.Probe) *corev1.ExecAction {
+	if p == nil {
+		return nil
+	}
+	return p.Exec
 }
 
 // compareVolumes returns what differs in the volumes of the sidecar's.

@@ -39,14 +39,17 @@ func TestVerifyTellsAGuardFromAForgery(t *testing.T) {
 			bare(p)
 			p.Spec.InitContainers = []corev1.Container{{Name: inject.SidecarName, Image: "example.test/true:1"}}
 		}, `spec.initContainers[0].name: "bearerguard" is taken; want another name; this one is kept for the sidecar`},
-		"another image":            {func(p *corev1.Pod) { sidecar(p).Image = "example.test/true:1" }, "spec.initContainers[bearerguard].image" + another},
-		"an older release":         {func(p *corev1.Pod) { sidecar(p).Image += "-old" }, "spec.initContainers[bearerguard].image" + another},
-		"another command":          {func(p *corev1.Pod) { sidecar(p).Command = []string{"/bin/true"} }, "spec.initContainers[bearerguard].command" + another},
-		"policies of its own":      {func(p *corev1.Pod) { sidecar(p).Args = append(sidecar(p).Args, "--policies", "/x") }, "spec.initContainers[bearerguard].args" + another},
-		"settings by environment":  {func(p *corev1.Pod) { sidecar(p).Env = append(sidecar(p).Env, corev1.EnvVar{Name: "A"}) }, "spec.initContainers[bearerguard].env" + another},
-		"and by a ConfigMap":       {func(p *corev1.Pod) { sidecar(p).EnvFrom = []corev1.EnvFromSource{{}} }, "spec.initContainers[bearerguard].envFrom" + another},
-		"an init container":        {func(p *corev1.Pod) { sidecar(p).RestartPolicy = nil }, "spec.initContainers[bearerguard].restartPolicy" + another},
-		"a hook":                   {func(p *corev1.Pod) { sidecar(p).Lifecycle = nil }, "spec.initContainers[bearerguard].lifecycle" + another},
+		"another image":           {func(p *corev1.Pod) { sidecar(p).Image = "example.test/true:1" }, "spec.initContainers[bearerguard].image" + another},
+		"an older release":        {func(p *corev1.Pod) { sidecar(p).Image += "-old" }, "spec.initContainers[bearerguard].image" + another},
+		"another command":         {func(p *corev1.Pod) { sidecar(p).Command = []string{"/bin/true"} }, "spec.initContainers[bearerguard].command" + another},
+		"policies of its own":     {func(p *corev1.Pod) { sidecar(p).Args = append(sidecar(p).Args, "--policies", "/x") }, "spec.initContainers[bearerguard].args" + another},
+		"settings by environment": {func(p *corev1.Pod) { sidecar(p).Env = append(sidecar(p).Env, corev1.EnvVar{Name: "A"}) }, "spec.initContainers[bearerguard].env" + another},
+		"and by a ConfigMap":      {func(p *corev1.Pod) { sidecar(p).EnvFrom = []corev1.EnvFromSource{{}} }, "spec.initContainers[bearerguard].envFrom" + another},
+		"an init container":       {func(p *corev1.Pod) { sidecar(p).RestartPolicy = nil }, "spec.initContainers[bearerguard].restartPolicy" + another},
+		"a hook":                  {func(p *corev1.Pod) { sidecar(p).Lifecycle = nil }, "spec.initContainers[bearerguard].lifecycle" + another},
+		"a program run by a probe": {func(p *corev1.Pod) {
+			sidecar(p).StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/sidecar"}}}}
+		}, "spec.initContainers[bearerguard].startupProbe.exec" + another},
 		"a program mounted over":   {func(p *corev1.Pod) { sidecar(p).VolumeMounts[0].MountPath = "/sidecar" }, "spec.initContainers[bearerguard].volumeMounts" + another},
 		"more privilege":           {func(p *corev1.Pod) { sidecar(p).SecurityContext.RunAsUser = new(int64(0)) }, "spec.initContainers[bearerguard].securityContext" + another},
 		"capture that is not done": {func(p *corev1.Pod) { p.Spec.InitContainers[0].Args = []string{"version"} }, "spec.initContainers[bearerguard-capture].args" + another},
