@@ -48,7 +48,7 @@ func (l List) Bytes() []byte {
 	if len(l) == 0 {
 		return nil
 	}
-	return unsafe.Slice(&l[0][0], len(l)*Size)
+	return unsafe.Slice(&l[0][0], len(l)*Size) //nolint:gosec // an array of arrays of bytes is so many bytes in a row
 }
 
 // Live returns the list without entries that are over, which is the list itself if none is, and when the next one is over; zero: never.

@@ -74,21 +74,9 @@ func Setup(mgr manager.Manager, o Options) error {
 			o.Triggers.Keys.Add(namespace)
 		}
 	}
-	if o.Counted != nil {
-		o.Counted.use(objects)
-	}
+	o.lend(objects)
 	if err := addRevoker(mgr, objects, r); err != nil {
 		return err
-	}
-	if n := o.Neighbours; n != nil {
-		n.mu.Lock()
-		n.reader = objects
-		n.mu.Unlock()
-	}
-	if l := o.Live; l != nil {
-		l.mu.Lock()
-		l.reader = objects
-		l.mu.Unlock()
 	}
 	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
 		return err
@@ -109,6 +97,23 @@ func Setup(mgr manager.Manager, o Options) error {
 		now := time.Now()
 		since.Store(&now)
 	})
+}
+
+// lend gives the cache to those who only read it.
+func (o Options) lend(objects cache.Cache) {
+	if o.Counted != nil {
+		o.Counted.use(objects)
+	}
+	if n := o.Neighbours; n != nil {
+		n.mu.Lock()
+		n.reader = objects
+		n.mu.Unlock()
+	}
+	if l := o.Live; l != nil {
+		l.mu.Lock()
+		l.reader = objects
+		l.mu.Unlock()
+	}
 }
 
 // everywhere makes a cache run on replicas that do not lead, too.

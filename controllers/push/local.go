@@ -37,11 +37,12 @@ type LocalReviewer struct {
 	// Else is asked about what cannot be judged here.
 	Else Reviewer
 
-	mu     sync.Mutex
-	tried  time.Time    // guarded by mu
-	read   time.Time    // guarded by mu; zero: never
-	issuer string       // guarded by mu
-	keys   []keyset.Key // guarded by mu
+	mu      sync.Mutex
+	tried   time.Time     // guarded by mu
+	read    time.Time     // guarded by mu; zero: never
+	issuer  string        // guarded by mu
+	keys    []keyset.Key  // guarded by mu
+	reading chan struct{} // guarded by mu; of the last try: closed when it is over
 }
 
 var _ Reviewer = (*LocalReviewer)(nil)
@@ -77,14 +78,29 @@ func (l *LocalReviewer) verifyBy(ctx context.Context, token string, newer time.D
 	return verifyPodToken(token, issuer, keys, time.Now())
 }
 
-// current returns the keys, read again if that was longer ago than newer; nil if they are not known well enough.
+// current returns the keys, read again if that was longer ago than newer; nil if they are not known well enough. While one caller reads
+// them, others go on with those that there are, and wait where there are none.
 func (l *LocalReviewer) current(ctx context.Context, newer time.Duration) (string, []keyset.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if now.Sub(l.read) >= newer && now.Sub(l.tried) >= unknownKeys {
+	switch {
+	case now.Sub(l.read) >= newer && now.Sub(l.tried) >= unknownKeys:
 		l.tried = now
+		reading := make(chan struct{})
+		l.reading = reading
+		l.mu.Unlock()
 		l.fetch(ctx, now)
+		l.mu.Lock()
+		close(reading)
+	case now.Sub(l.read) >= staleKeys && l.reading != nil:
+		reading := l.reading
+		l.mu.Unlock()
+		select {
+		case <-reading:
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
 	}
 	if now.Sub(l.read) >= staleKeys {
 		return "", nil
@@ -92,8 +108,7 @@ func (l *LocalReviewer) current(ctx context.Context, newer time.Duration) (strin
 	return l.issuer, l.keys
 }
 
-// fetch reads the keys; if that fails, those that there are stay. It is called with mu held, since who waits for it would only
-// do the same.
+// fetch reads the keys; if that fails, those that there are stay.
 func (l *LocalReviewer) fetch(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysWait)
 	defer cancel()
@@ -105,5 +120,7 @@ func (l *LocalReviewer) fetch(ctx context.Context, now time.Time) {
 	if err != nil {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.issuer, l.keys, l.read = issuer, set.Keys(), now
 }

@@ -136,13 +136,15 @@ func (s *Server) Set(namespace string, targets map[string]Target) {
 		delete(pods, uid)
 	}
 	s.tidy(namespace)
+	if s.namespaces[namespace] == nil { // here alone: between Revoke and Set a stream that ends must not take the revocations away
+		delete(s.revoked, namespace)
+	}
 }
 
 // tidy drops a namespace that nothing is left of. It is called with mu held.
 func (s *Server) tidy(namespace string) {
 	if len(s.namespaces[namespace]) == 0 {
 		delete(s.namespaces, namespace)
-		delete(s.revoked, namespace)
 	}
 }
 
