@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,16 +91,34 @@ func at(addresses ...string) []netip.AddrPort {
 func TestPortsPastTheSidecarAreTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards what follows
 		var now []netip.AddrPort
 		var broken error
 		var open, past []uint16
 		var lines []string
 		w := New(Config{
 			Behind: []uint16{18080, 19090}, Own: []uint16{8080, 15081},
-			Read:  func() ([]netip.AddrPort, error) { return now, broken },
-			Found: func(o, p []uint16) { open, past = o, p },
-			Log:   funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}),
+			Read: func() ([]netip.AddrPort, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return now, broken
+			},
+			Found: func(o, p []uint16) {
+				mu.Lock()
+				defer mu.Unlock()
+				open, past = o, p
+			},
+			Log: funcr.New(func(_, args string) {
+				mu.Lock()
+				defer mu.Unlock()
+				lines = append(lines, args)
+			}, funcr.Options{}),
 		})
+		listen := func(all []netip.AddrPort, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			now, broken = all, err
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = w.Run(ctx) }()
 		defer cancel()
@@ -107,19 +126,21 @@ func TestPortsPastTheSidecarAreTold(t *testing.T) {
 			t.Helper()
 			time.Sleep(soon)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(open, wantOpen) || !slices.Equal(past, wantPast) || w.Bypassable() != len(wantPast) || len(lines) != wantLines {
 				t.Errorf("open %v, past %v (%d), %q", open, past, w.Bypassable(), lines)
 			}
 		}
-		now = at("0.0.0.0:8080", "[::]:15081", "127.0.0.1:18080", "[::1]:19090")
+		listen(at("0.0.0.0:8080", "[::]:15081", "127.0.0.1:18080", "[::1]:19090"), nil)
 		check(nil, nil, 0)
-		now = at("[::]:8080", "0.0.0.0:18080", "10.1.2.3:18080", "10.1.2.3:7000")
+		listen(at("[::]:8080", "0.0.0.0:18080", "10.1.2.3:18080", "10.1.2.3:7000"), nil)
 		check([]uint16{7000, 18080}, []uint16{18080}, 1)
 		check([]uint16{7000, 18080}, []uint16{18080}, 1)
-		broken = errors.New("no proc")
+		listen(nil, errors.New("no proc"))
 		check([]uint16{7000, 18080}, []uint16{18080}, 2)
 		check([]uint16{7000, 18080}, []uint16{18080}, 2)
-		now, broken = at("127.0.0.1:18080"), nil
+		listen(at("127.0.0.1:18080"), nil)
 		check(nil, nil, 2)
 	})
 }
