@@ -1,7 +1,9 @@
 package source
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,16 +14,32 @@ import (
 // watched is a contact and what it has done.
 type watched struct {
 	*contact
-	stale bool
-	kept  time.Time
-	lines []string
+	mu    sync.Mutex
+	stale bool      // guarded by mu
+	kept  time.Time // guarded by mu
+	lines []string  // guarded by mu
+}
+
+func (w *watched) note(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// told returns the lines of the log.
+func (w *watched) told() (lines []string) {
+	synctest.Wait()
+	w.note(func() { lines = slices.Clone(w.lines) })
+	return lines
 }
 
 func watchContact(most time.Duration) *watched {
 	w := &watched{}
 	w.contact = &contact{
-		most: most, stale: func(is bool) { w.stale = is }, keep: func() { w.kept = time.Now() },
-		log: funcr.New(func(_, args string) { w.lines = append(w.lines, args) }, funcr.Options{}),
+		most:  most,
+		stale: func(is bool) { w.note(func() { w.stale = is }) },
+		keep:  func() { w.note(func() { w.kept = time.Now() }) },
+		log:   funcr.New(func(_, args string) { w.note(func() { w.lines = append(w.lines, args) }) }, funcr.Options{}),
 	}
 	return w
 }
@@ -29,6 +47,8 @@ func watchContact(most time.Duration) *watched {
 func (w *watched) is(t *testing.T, when string, connected bool, age time.Duration, stale bool) {
 	t.Helper()
 	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if got := w.state(); got.Connected != connected || got.Age != age || w.stale != stale {
 		t.Errorf("%s: connected %v, age %s, stale %v; want %v, %s, %v", when, got.Connected, got.Age, w.stale, connected, age, stale)
 	}
@@ -47,7 +67,9 @@ func TestTheAgeOfRules(t *testing.T) {
 		c.newest()
 		time.Sleep(time.Hour)
 		c.is(t, "while the controller is there", true, 0, false)
-		if since := time.Since(c.kept); since > keepEvery {
+		var since time.Duration
+		c.note(func() { since = time.Since(c.kept) })
+		if since > keepEvery {
 			t.Errorf("it was noted on disk %s ago", since)
 		}
 		c.lost("a cause")
@@ -126,8 +148,8 @@ func TestTheLogTellsOfALostControllerOnce(t *testing.T) {
 			c.opened()
 			c.newest()
 		}
-		if len(c.lines) != 0 {
-			t.Errorf("the log tells of streams that came again at once: %q", c.lines)
+		if lines := c.told(); len(lines) != 0 {
+			t.Errorf("the log tells of streams that came again at once: %q", lines)
 		}
 		c.lost("the cable")
 		for range 10 {
@@ -136,9 +158,9 @@ func TestTheLogTellsOfALostControllerOnce(t *testing.T) {
 			c.lost("refused")
 		}
 		c.newest()
-		if len(c.lines) != 2 || !strings.Contains(c.lines[0], `out of reach`) || !strings.Contains(c.lines[0], `"cause"="the cable"`) ||
-			!strings.Contains(c.lines[1], "there again") || !strings.Contains(c.lines[1], `"after"="20s"`) {
-			t.Errorf("log: %q", c.lines)
+		if lines := c.told(); len(lines) != 2 || !strings.Contains(lines[0], `out of reach`) || !strings.Contains(lines[0], `"cause"="the cable"`) ||
+			!strings.Contains(lines[1], "there again") || !strings.Contains(lines[1], `"after"="20s"`) {
+			t.Errorf("log: %q", lines)
 		}
 	})
 }
