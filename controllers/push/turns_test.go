@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,13 +31,13 @@ func TestAnEditForFewDoesNotWaitBehindOneForThousands(t *testing.T) {
 			stand("big")
 		}
 		stand("small")
-		for range 3 {
+		for range size { // turns that end at once go to as many streams, which come here in any order
 			order = append(order, <-got)
 		}
-		if order[0] != "small" && order[1] != "small" && order[2] != "small" {
-			t.Errorf("the first three turns went to %q; want small among them", order)
+		if !slices.Contains(order, "small") {
+			t.Errorf("the next %d turns went to big alone; want small among them", size)
 		}
-		for range 998 {
+		for range 1001 - size {
 			<-got
 		}
 		time.Sleep(longestTurn)
