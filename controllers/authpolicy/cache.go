@@ -44,7 +44,9 @@ func newCache(config *rest.Config, o cache.Options) (cache.Cache, error) {
 	o.ReaderFailOnMissingInformer = true
 	o.DefaultUnsafeDisableDeepCopy = &shared
 	o.DefaultTransform = cache.TransformStripManagedFields()
-	o.ByObject = map[client.Object]cache.ByObject{podMetadata(): {Field: live, Transform: slim}, accountMetadata(): {Transform: slim}}
+	o.ByObject = map[client.Object]cache.ByObject{
+		podMetadata(): {Field: live, Transform: slim}, accountMetadata(): {Transform: slim}, &revocationObject{}: {Transform: brief},
+	}
 	return cache.New(config, o)
 }
 
@@ -62,6 +64,14 @@ func slim(in any) (any, error) {
 		kept.Annotations = map[string]string{v1alpha1.AnnotationInjected: release}
 	}
 	return &metav1.PartialObjectMetadata{TypeMeta: p.TypeMeta, ObjectMeta: kept}, nil
+}
+
+// brief drops what kubectl apply notes in a revocation's annotations: all of its texts once more.
+func brief(in any) (any, error) {
+	if o, ok := in.(*revocationObject); ok {
+		o.Annotations, o.ManagedFields = nil, nil
+	}
+	return in, nil
 }
 
 // injected reports whether a pod was given a sidecar.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -159,7 +160,14 @@ func (w *writer) apply(ctx context.Context, o client.Object, kind string, next a
 	u.SetNamespace(o.GetNamespace())
 	u.SetName(o.GetName())
 	u.SetUID(o.GetUID())
-	err = w.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldOwner), client.ForceOwnership)
+	patch, err := u.MarshalJSON()
+	if err != nil {
+		return false, fmt.Errorf("encode status of %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
+	}
+	// The answer is metadata alone: a revocation has thousands of entries.
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}
+	answer.SetGroupVersionKind(u.GroupVersionKind())
+	err = w.client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(fieldOwner), client.ForceOwnership)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil // deleted, or made anew; whichever, it is not this object any more
