@@ -18,7 +18,7 @@ func neighbourCases() []drillCase {
 		{
 			name: "a neighbour namespace at its limits",
 			what: "500 policies of many rules and 50,000 revocations, all edited without a pause; " +
-				"an edit elsewhere takes at most twice as long as before, or half a second",
+				"an edit elsewhere takes at most twice as long as before, or 100 ms",
 			run:     neighbour,
 			restore: func(ctx context.Context, w *world) error { return w.noNamespace(ctx, greedy) },
 		},
@@ -62,7 +62,7 @@ func neighbour(ctx context.Context, w *world) error {
 		return err
 	}
 	fmt.Printf("     an edit took %s before, %s beside the busy namespace\n", before.Round(time.Millisecond), during.Round(time.Millisecond))
-	if during > max(2*before, 500*time.Millisecond) {
+	if during > max(2*before, 100*time.Millisecond) { // below that, it is the machine
 		return fmt.Errorf("an edit takes %s beside the busy namespace, %s without", during.Round(time.Millisecond), before.Round(time.Millisecond))
 	}
 	return nil

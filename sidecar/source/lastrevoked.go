@@ -19,18 +19,20 @@ const revokedFile = "last-good-revocations"
 const pieces = 4096 * revoked.Size
 
 // SaveRevocations writes a set, whole or not at all. Where it cannot, an older copy goes too: a sidecar that restarts with that would
-// take tokens that were taken back since.
+// take tokens that were taken back since. On a volume that is read-only even that fails, and the error says so.
 func (l LastGood) SaveRevocations(s *revoked.Set) error {
 	if l.Dir == "" {
 		return nil
 	}
 	path := filepath.Join(l.Dir, revokedFile)
 	err := writeWhole(path, func(w io.Writer) error { return writeSet(w, s) })
-	if err != nil {
-		_ = os.Remove(path)
-		return fmt.Errorf("save the last good revocations: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if left := os.Remove(path); left != nil && !errors.Is(left, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("an older copy stays, and a restart before the controller answers goes by it: %w", left))
+	}
+	return fmt.Errorf("save the last good revocations: %w", err)
 }
 
 func writeSet(w io.Writer, s *revoked.Set) error {

@@ -85,7 +85,7 @@ func (p *Push) revoke(m *pushv1.Revocations) *pushv1.ClientMessage {
 	p.c.Log.Info("revocations in force", "version", set.Version().String(), "entries", set.Len())
 	if err := p.c.LastGood.SaveRevocations(set); err != nil {
 		p.c.Unsaved()
-		p.c.Log.Error(err, "a restart will refuse everything until the controller answers")
+		p.c.Log.Error(err, "a restart will not know these revocations until the controller answers")
 	}
 	v := set.Version()
 	return &pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Ack{Ack: &pushv1.Ack{Revocations: v[:]}}}

@@ -112,3 +112,22 @@ func TestLastGoodRevocations(t *testing.T) {
 		}
 	}
 }
+
+// A copy that cannot be replaced is taken away; where that cannot be done either, the error tells.
+func TestRevocationsThatCannotBeSaved(t *testing.T) {
+	t.Parallel()
+	l := source.LastGood{Dir: t.TempDir()}
+	if err := l.SaveRevocations(setOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	blocked := filepath.Join(l.Dir, "last-good-revocations.new", "in the way")
+	if err := os.MkdirAll(blocked, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SaveRevocations(setOf(2)); err == nil {
+		t.Fatal("saved where nothing can be written")
+	}
+	if s, err := l.LoadRevocations(); s != nil || err != nil {
+		t.Errorf("an older copy of %d entries stays, %v", s.Len(), err)
+	}
+}
