@@ -3,6 +3,7 @@ package push_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -127,4 +128,20 @@ func TestASidecarThatComesWithRevocations(t *testing.T) {
 			r.until(t, "current", func(m map[string]push.Sidecar) bool { return m["uid-a"].Revocations.Acked == now.Version() })
 		})
 	}
+}
+
+// A pod that nobody knows yet may come and go between the revocations of its namespace and the first bundles there.
+func TestRevocationsStayWhileAStreamEnds(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newCertificate(t), func(c *push.Config) { c.Arrival = time.Millisecond })
+	set, v1 := setOf(10), newBundle("v1", 1)
+	r.Revoke("shop", set)
+	_ = r.connect(t, r.tokens.mint("b", tomorrow(), nil), "").ends()
+	r.until(t, "the stream is over", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
+	r.give(map[string]*compile.Bundle{"a": v1})
+	s := r.connect(t, r.tokens.mint("a", tomorrow(), nil), "")
+	if n := s.revocations(nil, set); n != 10 {
+		t.Errorf("%d entries came before the bundle, want 10", n)
+	}
+	s.expect(v1)
 }
