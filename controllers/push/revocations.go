@@ -1,6 +1,7 @@
 package push
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
@@ -12,9 +13,9 @@ const (
 	// chunk is how much of a set goes into one message, in bytes: far below what gRPC takes, so that other messages of a connection and
 	// other streams have their turns.
 	chunk = 512 << 10
-	// maxHistory is how many sets before the newest of a namespace are kept, to tell sidecars that have one what has changed since.
-	// They share what they have in common.
-	maxHistory = 16
+	// maxSteps bounds the changes of a namespace that are kept for sidecars which have one of the sets before the newest, in bytes: what
+	// is more than that is seldom less than all of the set.
+	maxSteps = 4 << 20
 )
 
 // Revocations is how far a sidecar has got with revocations. The zero Version is none.
@@ -29,9 +30,18 @@ type Revocations struct {
 // revocations are those of one namespace. They are safe for concurrent use.
 type revocations struct {
 	mu      sync.Mutex
-	current *revoked.Set                                // guarded by mu
-	before  []*revoked.Set                              // guarded by mu; oldest first
-	encoded map[revoked.Version][]*pushv1.ServerMessage // guarded by mu; what leads to current, by base; shared by all streams
+	current *revoked.Set            // guarded by mu
+	steps   []step                  // guarded by mu; each begins with what the one before it led to, the last leads to current
+	size    int                     // guarded by mu; of steps, in bytes
+	whole   []*pushv1.ServerMessage // guarded by mu; all of current; nil: nobody has needed it yet
+}
+
+// step is what leads from one set to the next, encoded once for all streams. Changes are kept and not the sets that they led to: a change
+// of thousands of entries leaves no part of a set as it was.
+type step struct {
+	base     revoked.Version
+	messages []*pushv1.ServerMessage
+	size     int
 }
 
 // Revoke says which revocations the pods of a namespace are to have from now on. It is to be called before Set, since no sidecar may judge
@@ -57,15 +67,29 @@ func (r *revocations) set(set *revoked.Set) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current != nil {
-		if r.current.Version() == set.Version() {
+		base := r.current.Version()
+		if base == set.Version() {
 			return false
 		}
-		if r.before = append(r.before, r.current); len(r.before) > maxHistory {
-			r.before = append(r.before[:0:0], r.before[1:]...)
-		}
+		r.keep(base, revoked.Diff(r.current, set), set.Version())
 	}
-	r.current, r.encoded = set, map[revoked.Version][]*pushv1.ServerMessage{}
+	r.current, r.whole = set, nil
 	return true
+}
+
+// keep adds a step. It is called with mu held.
+func (r *revocations) keep(base revoked.Version, d revoked.Delta, to revoked.Version) {
+	next := step{base: base, size: d.Len() * revoked.Size}
+	if next.size > maxSteps {
+		r.steps, r.size = nil, 0
+		return
+	}
+	next.messages = messagesOf(d, base[:], to)
+	r.steps, r.size = append(r.steps, next), r.size+next.size
+	for r.size > maxSteps {
+		r.size -= r.steps[0].size
+		r.steps = slices.Clone(r.steps[1:])
+	}
 }
 
 // from returns what leads from a version to the newest one, and that; nothing if it is the newest. All of the set is sent to who has one
@@ -77,23 +101,21 @@ func (r *revocations) from(base revoked.Version) (messages []*pushv1.ServerMessa
 	if base == to {
 		return nil, to
 	}
-	if m, ok := r.encoded[base]; ok {
-		return m, to
-	}
-	for _, old := range r.before {
-		if old.Version() != base {
+	size := 0
+	for i := len(r.steps) - 1; i >= 0 && size < r.current.Len()*revoked.Size; i-- {
+		size += r.steps[i].size
+		if r.steps[i].base != base {
 			continue
 		}
-		if d := revoked.Diff(old, r.current); d.Len() < r.current.Len() {
-			r.encoded[base] = messagesOf(d, base[:], to)
-			return r.encoded[base], to
+		for _, s := range r.steps[i:] {
+			messages = append(messages, s.messages...)
 		}
+		return messages, to
 	}
-	none := revoked.Version{}
-	if r.encoded[none] == nil {
-		r.encoded[none] = messagesOf(revoked.Diff(nil, r.current), nil, to)
+	if r.whole == nil {
+		r.whole = messagesOf(revoked.Diff(nil, r.current), nil, to)
 	}
-	return r.encoded[none], to
+	return r.whole, to
 }
 
 func messagesOf(d revoked.Delta, base []byte, to revoked.Version) (out []*pushv1.ServerMessage) {

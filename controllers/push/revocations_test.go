@@ -145,3 +145,23 @@ func TestRevocationsStayWhileAStreamEnds(t *testing.T) {
 	}
 	s.expect(v1)
 }
+
+// Changes are kept as what they change: each of these leaves no part of the set as it was.
+func TestASidecarThatIsSomeChangesBehind(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newCertificate(t), nil)
+	sets, v1 := []*revoked.Set{setOf(50_000), setOf(60_000), setOf(70_000)}, newBundle("v1", 1)
+	for _, s := range sets {
+		r.Revoke("shop", s)
+	}
+	r.give(map[string]*compile.Bundle{"a": v1})
+	s := r.helloWith(t, "", sets[0])
+	for i, next := range sets[1:] {
+		if n := s.revocations(sets[i], next); n != 10_000 {
+			t.Errorf("step %d has %d entries, want 10,000", i, n)
+		}
+		s.sayRevoked(next, "")
+	}
+	s.expect(v1)
+	r.until(t, "current", func(m map[string]push.Sidecar) bool { return m["uid-a"].Revocations.Acked == sets[2].Version() })
+}
