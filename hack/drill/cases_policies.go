@@ -125,9 +125,9 @@ func manyRevocations(ctx context.Context, w *world) error {
 	if !eventually(ctx, 2*time.Second, func() bool { code = w.askAllWith(ctx, "/orders", one); return code == 401 }) {
 		return fmt.Errorf("one more revocation is not in force after 2 s: %d", code)
 	}
-	restarts, err := w.kubectl(ctx, "-n", shop, "get", "pods", "-l", "app=orders", "-o", "jsonpath={.items[*].status.initContainerStatuses[*].lastState.terminated.reason}")
-	if err != nil || strings.Contains(restarts, "OOM") {
-		return errors.Join(fmt.Errorf("sidecars ended: %s", restarts), err)
+	ended, err := w.kubectl(ctx, "get", "pods", "-A", "-o", "jsonpath={.items[*].status['containerStatuses','initContainerStatuses'][*].lastState.terminated.reason}")
+	if err != nil || strings.Contains(ended, "OOM") {
+		return errors.Join(fmt.Errorf("sidecars or controllers ended for want of memory: %s", ended), err)
 	}
 	return w.editBites(ctx, 15*time.Second)
 }
