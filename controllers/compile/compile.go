@@ -49,10 +49,16 @@ type admitted struct {
 	size    int // of the encoded spec, in bytes
 }
 
-// admit checks each policy by itself.
+// admit checks each policy by itself, and whether the namespace has room for it beside older ones.
 func (c *compiler) admit() {
+	var b budget
 	for _, p := range slices.SortedFunc(slices.Values(c.Policies), byAge) {
-		a := admitted{Policy: p, outcome: &Outcome{Policy: p, Problem: c.problem(p)}}
+		a := admitted{Policy: p, outcome: &Outcome{Policy: p}}
+		cost := CostOf(c.Namespace, p.Spec)
+		if a.outcome.Problem = b.over(cost); a.outcome.Problem == nil {
+			b.take(cost)
+			a.outcome.Problem = c.problem(p)
+		}
 		if a.outcome.Problem != nil {
 			a.Policy = c.standIn(p)
 		}

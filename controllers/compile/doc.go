@@ -14,5 +14,6 @@
 //
 // Policies that compile each by itself but not together (they name more than 64 issuers) are taken in order, oldest
 // first and then by name; the one that does not fit any more gets a stand-in. So do all policies of a pod whose bundle is
-// larger than a sidecar takes, or for which the bundles of the namespace leave no room in the controller's memory.
+// larger than a sidecar takes, or for which the bundles of the namespace leave no room in the controller's memory; and so do
+// the youngest of a namespace that has more policies, rules or sources of keys than MaxPolicies, MaxRules, MaxKeySources.
 package compile
