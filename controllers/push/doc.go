@@ -9,9 +9,9 @@
 // # Streams
 //
 // The rules of the xDS protocol apply: the whole state every time, a version for each state, ACK or NACK, and the last
-// good state stands after a NACK. Each stream has one goroutine each way, one that watches over it, and a signal of size one; on waking, the newest
-// bundle is sent (the latest wins), so a slow sidecar delays nobody and memory does not grow with what it missed. The
-// encoded bytes are shared by all sidecars that get the same.
+// good state stands after a NACK. Each stream has one goroutine, which receives, and one that sends while there is something to send and it is
+// the stream's turn; then the newest bundle is sent (the latest wins), so a slow sidecar delays nobody and memory does not grow with what it
+// missed. The encoded bytes are shared by all sidecars that get the same.
 //
 // # Replicas
 //

@@ -3,9 +3,6 @@ package push
 import (
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/controllers/compile"
@@ -14,37 +11,9 @@ import (
 // maxReason bounds the text of a NACK that is kept, in bytes.
 const maxReason = 512
 
-// receive reads what the sidecar says until the stream is over; the stream's context ends it.
-func (s *Server) receive(rpc pushv1.Push_StreamServer, c *stream, hello chan<- *pushv1.Hello, ready <-chan *pod) {
-	first, err := rpc.Recv()
-	if err != nil {
-		c.end(err)
-		return
-	}
-	if first.GetHello() == nil {
-		c.end(status.Error(codes.InvalidArgument, "the first message is not a Hello"))
-		return
-	}
-	hello <- first.GetHello()
-	var p *pod
-	select {
-	case p = <-ready:
-	case <-rpc.Context().Done():
-		return
-	}
-	for {
-		m, err := rpc.Recv()
-		if err != nil {
-			c.end(err)
-			return
-		}
-		s.heard(p, c, m)
-	}
-}
-
 // heard takes in one message. Kinds that this release does not know are passed over.
 func (s *Server) heard(p *pod, c *stream, m *pushv1.ClientMessage) {
-	if end := c.turn.Load(); end != nil {
+	if end := c.turn.Swap(nil); end != nil {
 		(*end)()
 	}
 	switch k := m.GetKind().(type) {

@@ -21,6 +21,8 @@ const (
 	// maxHeaders bounds the metadata of one stream, in bytes (RFC 9113 section 10.5.1): a token and little else. gRPC would
 	// take 16 MiB of it from anybody, before the token is looked at.
 	maxHeaders = 32 << 10
+	// window is how much a caller may send that has not been read yet, in bytes: the least that there is.
+	window = 64<<10 - 1
 	// maxIdle is how long a connection may be open without a stream.
 	maxIdle  = time.Minute
 	farewell = 2 * time.Second
@@ -54,6 +56,11 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 		grpc.MaxHeaderListSize(maxHeaders),
 		// A buffer for reading would hold 32 KiB a sidecar that has hardly anything to say; TLS has one as large as it needs.
 		grpc.ReadBufferSize(0),
+		grpc.SharedWriteBuffer(true),
+		// Headers come once on a connection, so a table of them would only keep them, and the token with them, in memory.
+		grpc.HeaderTableSize(0),
+		// Sidecars say little. gRPC would measure the connection with a ping, and its answer, at each message to find a better window.
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxConcurrentStreams(16),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: hangs, Timeout: unanswered}),

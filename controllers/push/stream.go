@@ -26,14 +26,18 @@ const helloWait = 10 * time.Second
 // maxUnsettled bounds what is remembered of bundles that were sent and neither acknowledged nor refused.
 const maxUnsettled = 64
 
-// stream is one sidecar's connection.
+// stream is one sidecar's connection. It has one goroutine, which receives; what is to be sent is sent by another, which lasts for
+// that alone, since there are thousands of streams that have nothing to say most of the time.
 type stream struct {
-	opened  time.Time
-	changed chan struct{}          // size 1
-	ended   chan error             // size 1: why to end
-	turn    atomic.Pointer[func()] // ends the newest turn to send
+	opened time.Time
+	rpc    pushv1.Push_StreamServer
+	ending ending
+	turn   atomic.Pointer[func()] // ends the newest turn to send
+	stand  func()                 // stands in line for a turn to send; nil: the stream is not open yet
 
 	// Guarded by Server.mu.
+	sending     bool   // it stands in line, or is sending
+	more        bool   // there may be more to send after that
 	told        uint64 // what is gone, as far as the sidecar was told of it
 	hears       bool   // the sidecar wants to be told
 	confirms    bool   // the sidecar wants to be told that its version is the newest
@@ -60,47 +64,67 @@ type sent struct {
 	since time.Time // when it could have been there, for the latency
 }
 
+// wake makes what is due be sent when it is the stream's turn. It is called with Server.mu held.
 func (c *stream) wake() {
-	if c != nil {
-		signal(c.changed)
+	switch {
+	case c == nil:
+	case c.sending:
+		c.more = true
+	default:
+		c.sending = true
+		c.stand()
 	}
 }
 
-// end makes the stream end with err, unless something else does already.
-func (c *stream) end(err error) {
-	select {
-	case c.ended <- err:
-	default:
-	}
-}
+// end makes the stream end with err, unless something else does already. It does not block.
+func (c *stream) end(err error) { c.ending.with(err) }
 
 // Stream serves one sidecar, as push.proto says.
 func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
-	id, err := s.authenticate(rpc.Context())
+	id, err := apart(func() (Identity, error) { return s.authenticate(rpc.Context()) })
 	if err != nil {
 		return err
 	}
-	c := &stream{opened: time.Now(), changed: make(chan struct{}, 1), ended: make(chan error, 1)}
-	hello := make(chan *pushv1.Hello, 1)
-	ready := make(chan *pod, 1)
-	go s.receive(rpc, c, hello, ready)
-	select {
-	case h := <-hello:
-		c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
-		c.confirms = bundle.Features(h.GetFeatures())&bundle.FeatureCurrent != 0
-		c.holds(h.GetRevocations())
-		p := s.open(id, c, h.GetVersion())
-		defer s.close(p, c)
-		ready <- p
-		s.config.Log.V(1).Info("sidecar connected", "namespace", id.Namespace, "pod", id.Pod, "release", printable.Text(h.GetSidecarVersion(), 64))
-		return s.serve(rpc, p, c, id)
-	case err := <-c.ended:
+	c := &stream{opened: time.Now(), rpc: rpc}
+	if err := c.ending.of(rpc.Context()); err != nil {
 		return err
-	case <-rpc.Context().Done():
-		return status.FromContextError(rpc.Context().Err()).Err()
-	case <-time.After(helloWait):
-		return status.Error(codes.DeadlineExceeded, "no Hello; want one as the first message")
 	}
+	h, err := c.hello()
+	if err != nil {
+		return c.ending.cause(err)
+	}
+	c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
+	c.confirms = bundle.Features(h.GetFeatures())&bundle.FeatureCurrent != 0
+	c.holds(h.GetRevocations())
+	p := s.open(id, c, h.GetVersion())
+	defer s.close(p, c)
+	s.config.Log.V(1).Info("sidecar connected", "namespace", id.Namespace, "pod", id.Pod, "release", printable.Text(h.GetSidecarVersion(), 64))
+	return c.ending.cause(s.serve(p, c, id))
+}
+
+// apart calls f in a goroutine of its own. What verifies signatures needs a stack that a stream would keep for as long as it lasts.
+func apart[T any](f func() (T, error)) (out T, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, err = f()
+	}()
+	<-done
+	return out, err
+}
+
+// hello receives the first message.
+func (c *stream) hello() (*pushv1.Hello, error) {
+	late := time.AfterFunc(helloWait, func() { c.end(status.Error(codes.DeadlineExceeded, "no Hello; want one as the first message")) })
+	defer late.Stop()
+	m, err := c.rpc.Recv()
+	if err != nil {
+		return nil, err
+	}
+	if m.GetHello() == nil {
+		return nil, status.Error(codes.InvalidArgument, "the first message is not a Hello")
+	}
+	return m.GetHello(), nil
 }
 
 func (s *Server) authenticate(ctx context.Context) (Identity, error) {
@@ -144,7 +168,9 @@ func (s *Server) open(id Identity, c *stream, version string) *pod {
 		p.stream.end(status.Error(codes.Aborted, "the pod has opened another stream"))
 	}
 	c.last = version
+	c.stand = func() { s.turns.take(p.namespace, func(end func()) { s.send(p, c, end) }) }
 	p.stream = c
+	c.wake()
 	s.config.Metrics.streams.Inc()
 	s.changed(p.namespace)
 	return p
@@ -164,57 +190,51 @@ func (s *Server) close(p *pod, c *stream) {
 	}
 }
 
-// serve keeps the stream until it is to end. Sending has a goroutine of its own, so that a sidecar that does not read
-// cannot keep its stream from ending.
-func (s *Server) serve(rpc pushv1.Push_StreamServer, p *pod, c *stream, id Identity) error {
-	age := time.NewTimer(s.age(id))
+// serve receives what the sidecar says until the stream ends.
+func (s *Server) serve(p *pod, c *stream, id Identity) error {
+	age := time.AfterFunc(s.age(id), func() {
+		c.end(status.Error(codes.Unavailable, "the stream has lasted long enough; connect again with a fresh token"))
+	})
 	defer age.Stop()
-	arrival := time.NewTimer(s.config.Arrival)
+	arrival := time.AfterFunc(s.config.Arrival, func() {
+		if !s.arrived(p) {
+			c.end(status.Error(codes.NotFound, "the pod is not known"))
+		}
+	})
 	defer arrival.Stop()
-	go s.send(rpc, p, c)
 	for {
-		select {
-		case err := <-c.ended:
+		m, err := c.rpc.Recv()
+		if err != nil {
 			return err
-		case <-rpc.Context().Done():
-			return status.FromContextError(rpc.Context().Err()).Err()
-		case <-age.C:
-			return status.Error(codes.Unavailable, "the stream has lasted long enough; connect again with a fresh token")
-		case <-arrival.C:
-			if !s.arrived(p) {
-				return status.Error(codes.NotFound, "the pod is not known")
-			}
 		}
+		s.heard(p, c, m)
 	}
 }
 
-// send sends the newest bundle whenever it changes, what is gone, and what is to be answered; the stream's context ends it.
-func (s *Server) send(rpc pushv1.Push_StreamServer, p *pod, c *stream) {
-	for {
-		if !s.sendDue(rpc, p, c) {
-			return
-		}
-		select {
-		case <-c.changed:
-		case <-rpc.Context().Done():
-			return
-		}
-	}
-}
-
-// sendDue sends what is due when it is the stream's turn. The turn lasts until a bundle is acknowledged. false: the stream
-// is over.
-func (s *Server) sendDue(rpc pushv1.Push_StreamServer, p *pod, c *stream) bool {
-	end, ok := s.turns.wait(rpc.Context(), p.namespace)
-	if !ok {
-		return false
-	}
+// send sends what is due; it is the stream's turn until end is called.
+func (s *Server) send(p *pod, c *stream, end func()) {
+	s.mu.Lock()
+	c.more = false
+	s.mu.Unlock()
 	c.turn.Store(&end)
+	if c.rpc.Context().Err() != nil || !s.sendDue(p, c, end) {
+		end()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.sending = false
+	if c.more {
+		c.wake()
+	}
+}
+
+// sendDue sends what is due. The turn goes on until a bundle is acknowledged, and ends here if none is sent. false: the stream is over.
+func (s *Server) sendDue(p *pod, c *stream, end func()) bool {
 	kept := false
 	for _, m := range s.due(p, c) {
 		kept = kept || len(m.GetBundle()) > 0
-		if err := rpc.Send(m); err != nil {
-			end()
+		if err := c.rpc.Send(m); err != nil {
 			c.end(err)
 			return false
 		}

@@ -1,7 +1,6 @@
 package push
 
 import (
-	"context"
 	"runtime"
 	"sync"
 	"time"
@@ -19,45 +18,37 @@ const (
 // does not wait behind one for thousands. It is safe for concurrent use.
 type turns struct {
 	mu       sync.Mutex
-	free     int                        // guarded by mu
-	waiting  map[string][]chan struct{} // guarded by mu; by namespace, never empty
-	rotation []string                   // guarded by mu; the keys of waiting
+	free     int                           // guarded by mu
+	waiting  map[string][]func(end func()) // guarded by mu; by namespace, never empty
+	rotation []string                      // guarded by mu; the keys of waiting
 }
 
 func newTurns() *turns {
-	return &turns{free: turnsAtATime * runtime.GOMAXPROCS(0), waiting: map[string][]chan struct{}{}}
+	return &turns{free: turnsAtATime * runtime.GOMAXPROCS(0), waiting: map[string][]func(end func()){}}
 }
 
-// wait returns when it is the turn of a stream of namespace. The function it returns ends the turn; it may be called again.
-// Without that, the turn ends by itself soon. false: ctx was done first.
-func (t *turns) wait(ctx context.Context, namespace string) (end func(), ok bool) {
-	if c := t.line(namespace); c != nil {
-		select {
-		case <-c:
-		case <-ctx.Done():
-			go func() { <-c; t.next() }() // its turn will come all the same, and goes to the next
-			return nil, false
-		}
-	}
-	end = sync.OnceFunc(t.next)
-	time.AfterFunc(longestTurn, end)
-	return end, true
-}
-
-// line returns nil if it is the caller's turn, or else what is closed when it is.
-func (t *turns) line(namespace string) chan struct{} {
+// take calls do in a goroutine of its own when it is the turn of a stream of namespace, at once or later; until then there is no
+// goroutine. The turn lasts until do or somebody else calls end, which may be called again; without that it ends by itself soon. take
+// does not block.
+func (t *turns) take(namespace string, do func(end func())) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.free > 0 {
 		t.free--
-		return nil
+		t.begin(do)
+		return
 	}
-	c := make(chan struct{})
 	if len(t.waiting[namespace]) == 0 {
 		t.rotation = append(t.rotation, namespace)
 	}
-	t.waiting[namespace] = append(t.waiting[namespace], c)
-	return c
+	t.waiting[namespace] = append(t.waiting[namespace], do)
+}
+
+// begin begins a turn.
+func (t *turns) begin(do func(end func())) {
+	end := sync.OnceFunc(t.next)
+	late := time.AfterFunc(longestTurn, end)
+	go do(func() { late.Stop(); end() })
 }
 
 // next passes a turn on.
@@ -71,7 +62,8 @@ func (t *turns) next() {
 	namespace := t.rotation[0]
 	t.rotation = t.rotation[1:]
 	line := t.waiting[namespace]
-	close(line[0])
+	t.begin(line[0])
+	line[0] = nil
 	if len(line) == 1 {
 		delete(t.waiting, namespace)
 		return

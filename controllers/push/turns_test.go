@@ -1,7 +1,6 @@
 package push
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -16,11 +15,7 @@ func TestAnEditForFewDoesNotWaitBehindOneForThousands(t *testing.T) {
 		var order []string
 		got := make(chan string)
 		stand := func(namespace string) {
-			go func() {
-				if _, ok := turns.wait(t.Context(), namespace); ok {
-					got <- namespace
-				}
-			}()
+			turns.take(namespace, func(func()) { got <- namespace })
 			synctest.Wait()
 		}
 		for range size {
@@ -54,17 +49,21 @@ func TestATurnEndsOnceAndIsNotLostWithItsStream(t *testing.T) {
 		turns := newTurns()
 		size := turns.free
 		turns.free = 1
-		end, _ := turns.wait(t.Context(), "a")
-		ctx, cancel := context.WithCancel(t.Context())
-		left := make(chan bool)
-		go func() { _, ok := turns.wait(ctx, "a"); left <- ok }()
+		ends := make(chan func(), 1)
+		turns.take("a", func(end func()) { ends <- end })
+		end := <-ends
+		began := false
+		turns.take("a", func(end func()) { began = true; end() }) // as a stream that has ended does
 		synctest.Wait()
-		cancel()
-		if <-left {
-			t.Error("a stream that ended got a turn")
+		if began {
+			t.Error("two have the one turn that there is")
 		}
 		end()
 		end()
+		synctest.Wait()
+		if !began {
+			t.Error("the turn was not passed on")
+		}
 		time.Sleep(2 * longestTurn)
 		synctest.Wait()
 		if turns.free != 1 {
