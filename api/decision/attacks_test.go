@@ -194,7 +194,7 @@ func TestPathologicalPoliciesAreRefused(t *testing.T) {
 		"a deep expression":    "allow: {when: '" + strings.Repeat("[", 300) + strings.Repeat("]", 300) + " == []'}",
 		"a long expression":    "allow: {when: '" + strings.Repeat("a", 5000) + "'}",
 	} {
-		if _, err := decision.Compile([]decision.Policy{parse(t, "a", corp+"rules: [{name: r, "+rule+"}]")}); err == nil {
+		if _, err := compileBoth(t, []decision.Policy{parse(t, "a", corp+"rules: [{name: r, "+rule+"}]")}); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

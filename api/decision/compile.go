@@ -230,7 +230,7 @@ func (c *compiler) addConditions(r *rule, spec *policy.Conditions, captures []st
 		r.claims = append(r.claims, c.claimCondition(fmt.Sprintf("%s.claims[%d]", at, i), &spec.Claims[i]))
 	}
 	if spec.When != "" {
-		x, err := c.expressions.compile(spec.When, captures)
+		x, err := c.expressions.condition(spec.When, captures)
 		if err != nil {
 			c.fail(at+".when", err.problem, err.want)
 		}

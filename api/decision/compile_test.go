@@ -260,7 +260,7 @@ func TestCompileRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := decision.Compile([]decision.Policy{parse(t, "a", test.spec)})
+			p, err := compileBoth(t, []decision.Policy{parse(t, "a", test.spec)})
 			if err == nil || p != nil {
 				t.Fatalf("Compile: %v, %v; want an error at %s", p, err, test.path)
 			}
@@ -364,7 +364,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, err := decision.Compile([]decision.Policy{{Namespace: "n", Name: "a", Spec: spec}})
+		p, err := compileBoth(t, []decision.Policy{{Namespace: "n", Name: "a", Spec: spec}})
 		if err != nil {
 			fieldErrors(t, err)
 			return

@@ -59,6 +59,22 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 // expressions compiles CEL expressions and keeps the environments it made, one for each set of captures.
 type expressions struct {
 	envs map[string]*cel.Env
+	// checker remembers what is wrong with expressions; with one, no expression is made to be evaluated. It may be nil.
+	checker *Checker
+}
+
+// condition returns an expression in which path has the captures, or what is wrong with it. With a checker, it is nil.
+func (x *expressions) condition(text string, captures []string) (*expression, *expressionError) {
+	if x.checker == nil {
+		return x.compile(text, captures)
+	}
+	key := problemKey(text, captures)
+	r, ok := x.checker.find(key)
+	if !ok {
+		_, r.problem = x.compile(text, captures)
+		x.checker.rememberProblem(key, r.problem)
+	}
+	return nil, r.problem
 }
 
 // expression is a compiled CEL expression of type bool. It is safe for concurrent use.
@@ -89,7 +105,14 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if err != nil {
 		return nil, &expressionError{err.Error(), ""}
 	}
-	checked, issues := env.Compile(text)
+	parsed, issues := env.Parse(text)
+	if issues.Err() != nil {
+		return nil, describeIssues(issues, captures)
+	}
+	if x.checker != nil {
+		x.checker.rememberHints(text, hintsOf(parsed)) // before Check changes the tree
+	}
+	checked, issues := env.Check(parsed)
 	if issues.Err() != nil {
 		return nil, describeIssues(issues, captures)
 	}

@@ -140,7 +140,7 @@ func FuzzWhen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, when string) {
 		a := parse(t, "a", corp+"rules: [{name: r, match: [{paths: ['/u/{user}']}], allow: {authenticated: true}}]")
 		a.Spec.Rules[0].Allow.When = when
-		p, err := decision.Compile([]decision.Policy{a})
+		p, err := compileBoth(t, []decision.Policy{a})
 		if err != nil {
 			fieldErrors(t, err)
 			return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 )
@@ -19,6 +20,11 @@ func ExpressionHints(text string) []FieldError {
 	if issues.Err() != nil {
 		return nil
 	}
+	return hintsOf(parsed)
+}
+
+// hintsOf returns the hints in an expression that was parsed and not checked.
+func hintsOf(parsed *cel.Ast) []FieldError {
 	var out []FieldError
 	root := ast.NavigateAST(parsed.NativeRep())
 	for _, e := range ast.MatchDescendants(root, isHeaders) {

@@ -88,9 +88,18 @@ type group struct {
 // Compile turns policies into a Program. The order of policies does not matter. The error joins one *FieldError for
 // each problem found; then the Program is nil.
 func Compile(policies []Policy) (*Program, error) {
+	c := compiler{program: &Program{routes: &node{}}}
+	if err := c.read(policies); err != nil {
+		return nil, err
+	}
+	c.link()
+	return c.program, nil
+}
+
+// read takes in all policies. The error joins what is wrong with them.
+func (c *compiler) read(policies []Policy) error {
 	sorted := slices.Clone(policies)
 	slices.SortStableFunc(sorted, func(a, b Policy) int { return strings.Compare(a.ID(), b.ID()) })
-	c := compiler{program: &Program{routes: &node{}}}
 	for i, p := range sorted {
 		c.policy = p.ID()
 		if i > 0 && sorted[i-1].ID() == p.ID() {
@@ -103,11 +112,7 @@ func Compile(policies []Policy) (*Program, error) {
 		c.fail("spec.issuers", fmt.Sprintf("the policies of this workload have %d issuers together", n),
 			fmt.Sprintf("at most %d", MaxIssuers))
 	}
-	if len(c.problems) > 0 {
-		return nil, errors.Join(c.problems...)
-	}
-	c.link()
-	return c.program, nil
+	return errors.Join(c.problems...)
 }
 
 // Issuers returns the issuers of all policies, Enforce and Audit, in a fixed order; the position is the bit in an

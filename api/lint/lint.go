@@ -7,9 +7,12 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
+// Hints are those of decision.ExpressionHints.
+type Hints func(expression string) []decision.FieldError
+
 // Policy returns the findings in spec, which Compile takes, in the order of the fields. Their Policy is empty.
-func Policy(spec *policy.Spec) []decision.FieldError {
-	var l linter
+func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
+	l := linter{hints: hints}
 	for i := range spec.Issuers {
 		l.issuer(fmt.Sprintf("spec.issuers[%d]", i), &spec.Issuers[i])
 	}
@@ -25,6 +28,7 @@ func Policy(spec *policy.Spec) []decision.FieldError {
 
 // linter collects findings.
 type linter struct {
+	hints Hints
 	found []decision.FieldError
 }
 
@@ -81,7 +85,7 @@ func (l *linter) conditions(at string, c *policy.Conditions) {
 	for i := range c.Claims {
 		l.claim(fmt.Sprintf("%s.claims[%d]", at, i), &c.Claims[i])
 	}
-	for _, hint := range decision.ExpressionHints(c.When) {
+	for _, hint := range l.hints(c.When) {
 		l.add(at+".when", hint.Problem, hint.Want)
 	}
 }

@@ -1,10 +1,12 @@
 package lint
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -95,7 +97,7 @@ func TestFindings(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, f := range Policy(&policy.Spec{Issuers: c.issuers, Rules: c.rules}) {
+			for _, f := range Policy(&policy.Spec{Issuers: c.issuers, Rules: c.rules}, decision.ExpressionHints) {
 				got = append(got, f.Error())
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -128,5 +130,31 @@ func TestPathCovers(t *testing.T) {
 		if got := pathCovers(c.wide, c.narrow); got != c.want {
 			t.Errorf("%s covers %s: %v", c.wide, c.narrow, got)
 		}
+	}
+}
+
+// A policy whose rules all cover each other would take billions of comparisons.
+func TestMuchToCompareIsNotAllCompared(t *testing.T) {
+	t.Parallel()
+	var paths []string
+	for i := range 64 {
+		paths = append(paths, fmt.Sprintf("/%d", i))
+	}
+	var rules []policy.Rule
+	for i := range 256 {
+		r := open(fmt.Sprint(i), paths...)
+		for range 31 {
+			r.Match = append(r.Match, r.Match[0])
+		}
+		rules = append(rules, r)
+	}
+	rules[0].Allow.Anonymous, rules[0].Allow.Authenticated = false, true
+	l := linter{}
+	l.useless(rules)
+	if len(l.found) != 0 {
+		t.Errorf("got %v", l.found)
+	}
+	if n := comparisons(rules[0].Match, rules[1].Match); n < mostComparisons {
+		t.Errorf("%d comparisons are not much", n)
 	}
 }

@@ -9,31 +9,60 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
+// mostComparisons bounds the work of useless, which grows with the square of what a policy lists.
+const mostComparisons = 500_000
+
 // useless warns of allow rules that can let nothing in that another rule of the policy does not settle: a deny rule without
 // conditions refuses all that they match, or an anonymous rule lets all of it in. It compares what is written, and keeps
-// silent where that does not tell.
+// silent where that does not tell or is too much.
 func (l *linter) useless(rules []policy.Rule) {
+	var settling []int
+	for j := range rules {
+		if refusesAll(&rules[j]) || admitsAll(&rules[j]) {
+			settling = append(settling, j)
+		}
+	}
+	left := mostComparisons
 	for i := range rules {
 		if rules[i].Allow == nil {
 			continue
 		}
-		for j := range rules {
-			if i == j || !covers(rules[j].Match, rules[i].Match) {
-				continue
+		for _, j := range settling {
+			if left -= comparisons(rules[j].Match, rules[i].Match); left < 0 {
+				return
 			}
-			if refusesAll(&rules[j]) {
-				l.add(fmt.Sprintf("spec.rules[%d]", i),
-					fmt.Sprintf("can let no request in: deny rule %s refuses every request that it matches", rules[j].Name), "another match for one of the two")
-				break
-			}
-			if admitsAll(&rules[j]) && !admitsAll(&rules[i]) {
-				l.add(fmt.Sprintf("spec.rules[%d].allow", i),
-					fmt.Sprintf("changes nothing: rule %s lets in every request that it matches, without a token", rules[j].Name),
-					"a narrower match for "+rules[j].Name)
+			if i != j && covers(rules[j].Match, rules[i].Match) && l.settled(rules, i, j) {
 				break
 			}
 		}
 	}
+}
+
+// settled warns of rule i, which rule j covers, if j leaves nothing to it.
+func (l *linter) settled(rules []policy.Rule, i, j int) bool {
+	switch name := rules[j].Name; {
+	case refusesAll(&rules[j]):
+		l.add(fmt.Sprintf("spec.rules[%d]", i),
+			fmt.Sprintf("can let no request in: deny rule %s refuses every request that it matches", name), "another match for one of the two")
+	case !admitsAll(&rules[i]):
+		l.add(fmt.Sprintf("spec.rules[%d].allow", i),
+			fmt.Sprintf("changes nothing: rule %s lets in every request that it matches, without a token", name), "a narrower match for "+name)
+	default:
+		return false
+	}
+	return true
+}
+
+// comparisons is how many texts covers compares at most.
+func comparisons(wide, narrow []policy.Match) int {
+	n := 1
+	for i := range wide {
+		for j := range narrow {
+			w, v := &wide[i], &narrow[j]
+			n += 1 + len(w.Hosts)*len(v.Hosts) + len(w.Paths)*len(v.Paths) + len(w.Methods)*len(v.Methods) + len(w.Ports)*len(v.Ports)
+		}
+	}
+	return n
 }
 
 // refusesAll reports whether a rule refuses whatever it matches.
@@ -85,16 +114,22 @@ func listCovers[T any](wide, narrow []T, one func(w, n T) bool) bool {
 // pathCovers reports whether a template fits every path that another one fits. It understands ** at the end of the wide
 // one alone.
 func pathCovers(wide, narrow string) bool {
-	w, n := strings.Split(wide[min(1, len(wide)):], "/"), strings.Split(narrow[min(1, len(narrow)):], "/")
-	for i, part := range w {
-		if deep(part) && i == len(w)-1 {
+	wide, narrow = wide[min(1, len(wide)):], narrow[min(1, len(narrow)):]
+	for {
+		w, wideRest, wideGoesOn := strings.Cut(wide, "/")
+		n, narrowRest, narrowGoesOn := strings.Cut(narrow, "/")
+		switch {
+		case deep(w) && !wideGoesOn:
 			return true
-		}
-		if i >= len(n) || deep(part) || deep(n[i]) || !segmentCovers(part, n[i]) {
+		case deep(w) || deep(n) || !segmentCovers(w, n):
 			return false
+		case !wideGoesOn:
+			return !narrowGoesOn
+		case !narrowGoesOn:
+			return deep(wideRest)
 		}
+		wide, narrow = wideRest, narrowRest
 	}
-	return len(w) == len(n)
 }
 
 func deep(part string) bool { return part == "**" || part == "{**}" }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/inject"
@@ -70,10 +71,11 @@ func Register(s Server, c Config) error {
 	decoder := admission.NewDecoder(c.Scheme)
 	places := make(chan struct{}, largeReviews)
 	pods := &podHandler{cfg: c, decoder: decoder}
+	policies := &policyHandler{decoder: decoder, checker: decision.NewChecker(policyMemory), allowHTTP: c.KeyAllowHTTP, company: c.Company}
 	for path, h := range map[string]handler{
 		PodsPath:             pods.handle,
 		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
-		AuthPoliciesPath:     (&policyHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP, company: c.Company}).handle,
+		AuthPoliciesPath:     policies.handle,
 		TokenRevocationsPath: (&revocationHandler{decoder: decoder, room: c.Room}).handle,
 		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
 		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,

@@ -2,7 +2,7 @@
 //
 //	/mutate-pods                  inject.Inject
 //	/mutate-workloads             inject.CopyToTemplate, then inject.Inject on the template to find mistakes early
-//	/validate-authpolicies        decision.Compile, the sidecar's own compiler: an accepted policy is a loadable one
+//	/validate-authpolicies        decision.Checker, the sidecar's own compiler: an accepted policy is a loadable one
 //	/validate-tokenrevocations    policy.Revocation.Validate
 //	/validate-namespaces          inject.CheckNamespace: defaults for the namespace's pods
 //

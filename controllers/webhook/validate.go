@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,32 +23,36 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
+// policyMemory is what is remembered of policies that were asked about, in bytes.
+const policyMemory = 8 << 20
+
 // policyHandler validates AuthPolicies.
 type policyHandler struct {
 	decoder   admission.Decoder
+	checker   *decision.Checker
 	allowHTTP bool
 	company   func(context.Context, string, compile.Neighbour) []string
 }
 
 func (h *policyHandler) handle(ctx context.Context, req admission.Request) answer {
+	if req.Operation == admissionv1.Update && sameSpec(req.Object.Raw, req.OldObject.Raw) {
+		return allowed("Unchanged", nil)
+	}
 	var p v1alpha1.AuthPolicy
 	if err := h.decoder.Decode(req, &p); err != nil {
 		return refused(fmt.Errorf("decode AuthPolicy: %w", err))
 	}
 	var warnings []string
-	if req.Operation == admissionv1.Update {
+	if req.Operation == admissionv1.Update && slices.ContainsFunc(p.Spec.Rules, vague) {
 		var old v1alpha1.AuthPolicy
 		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil {
-			if equality.Semantic.DeepEqual(old.Spec, p.Spec) {
-				return allowed("Unchanged", nil)
-			}
 			warnings = clarify(&p.Spec.Spec, old.Spec.Rules)
 		}
 	}
-	if err := CheckPolicy(req.Namespace, p); err != nil {
+	if err := checkPolicy(h.checker, req.Namespace, p); err != nil {
 		return refused(err)
 	}
-	warnings = append(warnings, Warnings(p, h.allowHTTP)...)
+	warnings = append(warnings, h.warnings(p)...)
 	if h.company != nil {
 		warnings = append(warnings, h.company(ctx, req.Namespace, compile.Neighbour{
 			Name: p.Name, Created: p.CreationTimestamp.Time, Selector: p.Spec.Selector, Issuers: len(p.Spec.Issuers),
@@ -55,12 +61,22 @@ func (h *policyHandler) handle(ctx context.Context, req admission.Request) answe
 	return allowed("", warnings)
 }
 
+// sameSpec reports whether the specs of two objects are written alike, as the API server writes what is alike.
+func sameSpec(a, b []byte) bool {
+	var x, y struct {
+		Spec json.RawMessage `json:"spec"`
+	}
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && bytes.Equal(x.Spec, y.Spec)
+}
+
+func vague(r policy.Rule) bool { return r.Allow != nil && r.Allow.Vague() }
+
 // clarify lets rules that said nothing of whom they allow before this release refused it stay as they are, with a warning.
 func clarify(spec *policy.Spec, old []policy.Rule) (warnings []string) {
 	for i := range spec.Rules {
 		r := &spec.Rules[i]
 		was := slices.IndexFunc(old, func(o policy.Rule) bool { return o.Name == r.Name })
-		if was < 0 || old[was].Allow == nil || r.Allow == nil || !old[was].Allow.Vague() || !r.Allow.Vague() {
+		if was < 0 || !vague(old[was]) || !vague(*r) {
 			continue
 		}
 		r.Allow.Authenticated = true
@@ -69,13 +85,12 @@ func clarify(spec *policy.Spec, old []policy.Rule) (warnings []string) {
 	return warnings
 }
 
-// CheckPolicy returns every reason why a sidecar could not load p in namespace, joined; nil if it can. Keys that are read
+// checkPolicy returns every reason why a sidecar could not load p in namespace, joined; nil if it can. Keys that are read
 // from elsewhere are not looked at: a Secret may come later than the policy.
-func CheckPolicy(namespace string, p v1alpha1.AuthPolicy) error {
+func checkPolicy(c *decision.Checker, namespace string, p v1alpha1.AuthPolicy) error {
 	var errs []error
 	errs = append(errs, p.Spec.Selector.Validate("spec.selector"))
-	_, err := decision.Compile([]decision.Policy{{Namespace: namespace, Name: p.Name, Spec: p.Spec.Spec}})
-	errs = append(errs, err)
+	errs = append(errs, c.Check([]decision.Policy{{Namespace: namespace, Name: p.Name, Spec: p.Spec.Spec}}))
 	for i, issuer := range p.Spec.Issuers {
 		if issuer.Keys.JWKS == "" {
 			continue
@@ -87,11 +102,11 @@ func CheckPolicy(namespace string, p v1alpha1.AuthPolicy) error {
 	return errors.Join(errs...)
 }
 
-// Warnings returns what is allowed in p but probably not meant. allowHTTP is whether the controller fetches over plain http.
-func Warnings(p v1alpha1.AuthPolicy, allowHTTP bool) []string {
+// warnings returns what is allowed in p but probably not meant.
+func (h *policyHandler) warnings(p v1alpha1.AuthPolicy) []string {
 	var out []string
 	for i, issuer := range p.Spec.Issuers {
-		out = append(out, plainHTTP(fmt.Sprintf("spec.issuers[%d]", i), issuer, allowHTTP)...)
+		out = append(out, plainHTTP(fmt.Sprintf("spec.issuers[%d]", i), issuer, h.allowHTTP)...)
 		if issuer.Keys.JWKS == "" {
 			continue
 		}
@@ -104,7 +119,7 @@ func Warnings(p v1alpha1.AuthPolicy, allowHTTP bool) []string {
 			}
 		}
 	}
-	for _, finding := range lint.Policy(&p.Spec.Spec) {
+	for _, finding := range lint.Policy(&p.Spec.Spec, h.checker.Hints) {
 		out = append(out, finding.Error())
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/revoked"
@@ -123,7 +124,7 @@ func (s *Set) Place(policy bundle.Object, path string) string {
 func (s *Set) Warnings() []string {
 	var out []string
 	for _, o := range s.Policies {
-		for _, finding := range lint.Policy(&o.Spec) {
+		for _, finding := range lint.Policy(&o.Spec, decision.ExpressionHints) {
 			finding.Policy = o.ID()
 			out = append(out, s.Place(o, finding.Path)+": "+finding.Error())
 		}
