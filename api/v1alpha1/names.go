@@ -30,7 +30,8 @@ const (
 	// AnnotationTokenAudiences has audiences, separated by commas, for each of which the app gets a token of its pod's
 	// service account: "orders,pay".
 	AnnotationTokenAudiences = Prefix + "token-audiences"
-	// AnnotationInjected is set by the webhook: the release of the sidecar that was injected.
+	// AnnotationInjected is set by the webhook: the version of the sidecar that was injected, and after an "@" the revision of the release
+	// that did it, if it has one.
 	AnnotationInjected = Prefix + "injected"
 )
 
@@ -40,6 +41,10 @@ const LabelInject = AnnotationInject
 // LabelEnforce is "true" on a namespace whose pods are refused unless they carry the sidecar, whatever their annotations say.
 // The platform sets it: whoever may write a namespace's labels may take it off.
 const LabelEnforce = Prefix + "enforce"
+
+// LabelRevision names, on a namespace, the release of the control plane that serves it where several share a cluster. Without it the
+// namespace is the default release's.
+const LabelRevision = Prefix + "revision"
 
 // LabelInjected is "true" on pods that carry a sidecar; set by the webhook.
 const LabelInjected = AnnotationInjected

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
@@ -20,6 +22,7 @@ import (
 // config is how the controller runs, validated.
 type config struct {
 	namespace             string
+	cell                  cell.Cell
 	leaderElect           bool
 	webhookPort, pushPort int
 	metrics, health       string // addresses; "0" is none
@@ -35,6 +38,7 @@ type config struct {
 type flags struct {
 	conf                            config
 	mode, clusterDomain             string
+	revision, selector              string
 	image, cpu, memory, memoryLimit string
 	cpuLimit, runAsUser, runAsGroup string
 	nets, pullSecrets, sidecarFlags []string
@@ -43,6 +47,8 @@ type flags struct {
 func (f *flags) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&f.conf.namespace, "namespace", "bearerguard-system", "the controller's own namespace")
+	fs.StringVar(&f.revision, "revision", "", "name of this release where several share the cluster; it ends the names of its cluster-wide objects. Empty: the default release")
+	fs.StringVar(&f.selector, "namespace-selector", "", "label selector of the namespaces that this release serves, the same as in its webhook configurations; empty: all of them")
 	fs.BoolVar(&f.conf.leaderElect, "leader-elect", false, "let one of several replicas write status; give it whenever there can be several")
 	fs.IntVar(&f.conf.webhookPort, "webhook-port", 9443, "port of the admission webhooks")
 	fs.IntVar(&f.conf.pushPort, "push-port", 8443, "port of the push service for sidecars")
@@ -77,6 +83,7 @@ func (f *flags) config() (config, error) {
 	if c.namespace == "" {
 		fail("namespace", "is empty; want the controller's own namespace")
 	}
+	c.cell = f.cell(&c.inject, fail)
 	for flag, port := range map[string]int{"webhook-port": c.webhookPort, "push-port": c.pushPort} {
 		if port < 1 || port > 65535 {
 			fail(flag, "is %d; want 1 to 65535", port)
@@ -104,6 +111,25 @@ func (f *flags) config() (config, error) {
 		problems = append(problems, c.inject.Validate())
 	}
 	return c, errors.Join(problems...)
+}
+
+// cell checks which namespaces are served, and says what pods are to tell of it.
+func (f *flags) cell(c *inject.Config, fail func(string, string, ...any)) cell.Cell {
+	if f.revision != "" {
+		if err := cell.CheckRevision(f.revision); err != nil {
+			fail("revision", "%v", err)
+			return cell.Cell{}
+		}
+		if f.selector == "" {
+			fail("namespace-selector", "is empty, and there is a --revision; want the namespaces of this release alone, such as %s=%s", v1alpha1.LabelRevision, f.revision)
+		}
+	}
+	out, err := cell.New(f.revision, f.selector)
+	if err != nil {
+		fail("namespace-selector", "%v", err)
+	}
+	c.Version, c.CAConfigMap = out.Mark(c.Version), out.Name(inject.CAConfigMap)
+	return out
 }
 
 // sidecar checks what injected sidecars are to be.

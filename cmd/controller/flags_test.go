@@ -29,6 +29,9 @@ func TestFlagsThatAreWrongAreNamed(t *testing.T) {
 		"--sidecar-run-as-user: \"root\" is no id":                  {"--sidecar-image", "i", "--sidecar-run-as-user", "root"},
 		"sidecar user id: is 0; want 1 to":                          {"--sidecar-image", "i", "--sidecar-run-as-user", "0"},
 		"sidecar image pull secrets: \"A\" is not a name":           {"--sidecar-image", "i", "--sidecar-image-pull-secrets", "A"},
+		"--revision: revision \"Blue\" is no name":                  {"--sidecar-image", "i", "--revision", "Blue", "--namespace-selector", "a=b"},
+		"--namespace-selector: is empty, and there is a --revision": {"--sidecar-image", "i", "--revision", "blue"},
+		"--namespace-selector: \"a in (\" is no label selector":     {"--sidecar-image", "i", "--namespace-selector", "a in ("},
 		"--namespace: is empty":                                     {"--sidecar-image", "i", "--namespace", ""},
 		"--key-allow-nets: \"10.0.0.0/99\" is no":                   {"--sidecar-image", "i", "--key-allow-nets", "10.0.0.0/99"},
 	} {
@@ -46,6 +49,20 @@ func TestFlagsHaveDefaultsThatWork(t *testing.T) {
 	}
 	if c.inject.PushAddress != "bearerguard-push.bearerguard-system.svc.cluster.local.:8443" {
 		t.Errorf("sidecars are told to call %s", c.inject.PushAddress)
+	}
+}
+
+func TestPodsTellTheRevisionThatInjectedThem(t *testing.T) {
+	t.Parallel()
+	c, err := parse(t, "--sidecar-image", "i", "--revision", "blue", "--namespace-selector", "bearerguard.dev/revision=blue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := []string{c.inject.Version, c.inject.CAConfigMap}; !cmp.Equal(got, []string{version + "@blue", "bearerguard-ca-blue"}) {
+		t.Errorf("pods are marked with, and trust: %v", got)
+	}
+	if c.cell.Owns(nil) || !c.cell.Owns(map[string]string{"bearerguard.dev/revision": "blue"}) {
+		t.Error("other namespaces than those of the selector are served")
 	}
 }
 

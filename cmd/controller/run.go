@@ -58,7 +58,7 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	serving, err := certs.Setup(mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace})
+	serving, err := certs.Setup(mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace, Cell: c.cell})
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func run(ctx context.Context, c config) error {
 	if err := addHealth(mgr, serving); err != nil {
 		return err
 	}
-	log.Info("controller runs", "version", version, "namespace", c.namespace)
+	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
 	return mgr.Start(ctx)
 }
 
@@ -138,7 +138,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	if err != nil {
 		return nil, err
 	}
-	cluster, live := keys.Cluster(clients.Discovery().RESTClient()), &authpolicy.Live{}
+	cluster, live, members := keys.Cluster(clients.Discovery().RESTClient()), &authpolicy.Live{}, &authpolicy.Members{Cell: c.cell}
 	triggers := authpolicy.NewTriggers()
 	counted, pushed := keys.NewMetrics(), push.NewMetrics()
 	var server *push.Server
@@ -159,7 +159,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		},
 		Metrics: pushed,
 		Log:     mgr.GetLogger().WithName("push"), Changed: triggers.Sidecars.Add, UnknownKey: resolver.Refetch,
-		Failing: resolver.Failing,
+		Failing: resolver.Failing, Serves: members.Serves,
 	})
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		return nil, err
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
-		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations,
+		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Members: members,
 	})
 }
 
@@ -226,7 +226,7 @@ func addRegistration(mgr manager.Manager, c config, serving *certs.Certs) error 
 	if c.configurations == "" {
 		return nil
 	}
-	r := registration.Config{File: c.configurations, Namespace: c.namespace, Log: mgr.GetLogger().WithName("registration")}
+	r := registration.Config{File: c.configurations, Namespace: c.namespace, Cell: c.cell, Log: mgr.GetLogger().WithName("registration")}
 	if c.certs == certs.Self {
 		r.CA = serving.CA
 	}

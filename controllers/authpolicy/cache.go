@@ -27,6 +27,13 @@ func accountMetadata() *metav1.PartialObjectMetadata {
 	return a
 }
 
+// namespaceMetadata is the kind that namespaces are watched as.
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	n := &metav1.PartialObjectMetadata{}
+	n.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
+	return n
+}
+
 func podMetadataList() *metav1.PartialObjectMetadataList {
 	l := &metav1.PartialObjectMetadataList{}
 	l.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "PodList"})
@@ -45,7 +52,8 @@ func newCache(config *rest.Config, o cache.Options) (cache.Cache, error) {
 	o.DefaultUnsafeDisableDeepCopy = &shared
 	o.DefaultTransform = cache.TransformStripManagedFields()
 	o.ByObject = map[client.Object]cache.ByObject{
-		podMetadata(): {Field: live, Transform: slim}, accountMetadata(): {Transform: slim}, &revocationObject{}: {Transform: brief},
+		podMetadata(): {Field: live, Transform: slim}, accountMetadata(): {Transform: slim}, namespaceMetadata(): {Transform: slim},
+		&revocationObject{}: {Transform: brief},
 	}
 	return cache.New(config, o)
 }

@@ -29,6 +29,7 @@ type compiler struct {
 	push   *push.Server
 	status *Trigger
 	revoke *revoker
+	cell   *Members
 
 	mu     sync.Mutex
 	spaces map[string]*space // guarded by mu; the map, not what is in it
@@ -46,6 +47,9 @@ var _ reconcile.TypedReconciler[string] = (*compiler)(nil)
 
 // Reconcile compiles one namespace.
 func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
+	if stays, err := c.stays(ctx, namespace); !stays {
+		return reconcile.Result{}, err
+	}
 	snapshot, err := gather(ctx, c.reader, namespace)
 	if err != nil {
 		return reconcile.Result{}, err

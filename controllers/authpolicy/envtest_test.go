@@ -235,6 +235,7 @@ func revocationIs(r *v1alpha1.TokenRevocation, kind, status, reason string) bool
 type replica struct {
 	address string
 	server  *push.Server
+	keys    *keys.Resolver
 	metrics *authpolicy.Metrics
 	conf    *tls.Config
 	reviews *countedReviews
@@ -258,9 +259,15 @@ func (l leaderAt) Address(context.Context) (string, error) { return string(l), n
 // startReplica starts a replica; one with a leader's address does not lead, and reports to that one.
 func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *replica {
 	t.Helper()
+	return startMember(t, a, cert, leader, &authpolicy.Members{}, nil)
+}
+
+// startMember is startReplica for a part of the cluster; newClient makes the client that writes statuses. nil: as usual.
+func startMember(t *testing.T, a *api, cert tls.Certificate, leader string, members *authpolicy.Members, newClient client.NewClientFunc) *replica {
+	t.Helper()
 	r := &replica{metrics: authpolicy.NewMetrics(), conf: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}}
 	mgr, err := manager.New(a.config, manager.Options{
-		Scheme: a.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: a.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"}, NewClient: newClient,
 		LeaderElection: leader != "", LeaderElectionID: "held", LeaderElectionNamespace: "default",
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
@@ -280,7 +287,9 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.keys = resolver
 	r.server, err = push.New(push.Config{
+		Serves: members.Serves,
 		Reviewer: &push.LocalReviewer{
 			Keys: keys.Cluster(a.clients.Discovery().RESTClient()), Live: live, Else: push.NewTokenReviewer(r.reviews),
 		},
@@ -289,7 +298,7 @@ func startReplica(t *testing.T, a *api, cert tls.Certificate, leader string) *re
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live, Metrics: r.metrics}
+	o := authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live, Metrics: r.metrics, Members: members}
 	if err := authpolicy.Setup(mgr, o); err != nil {
 		t.Fatal(err)
 	}

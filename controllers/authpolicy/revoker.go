@@ -20,6 +20,7 @@ type revoker struct {
 	reader client.Reader
 	push   *push.Server
 	status *Trigger
+	cell   *Members
 	now    clock
 	// lacks is told of namespaces that have revocations, or none any more: they may have to be compiled, since there is nothing else.
 	lacks func(namespace string)
@@ -41,6 +42,9 @@ var _ reconcile.TypedReconciler[string] = (*revoker)(nil)
 
 // Reconcile brings the revocations of one namespace up to date.
 func (r *revoker) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
+	if at, err := r.cell.standing(ctx, namespace); err != nil || at == foreign {
+		return reconcile.Result{}, err // the compiler forgets it
+	}
 	next, err := r.revoke(ctx, namespace)
 	r.lacks(namespace)
 	if err != nil || next.IsZero() {

@@ -39,7 +39,7 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Metrics, Neighbours, Counted and Live are required.
+// Options are what Setup needs; all but Metrics, Neighbours, Counted, Live and Members are required.
 type Options struct {
 	// Metrics tell of policies. Default: metrics that nobody reads.
 	Metrics  *Metrics
@@ -51,6 +51,8 @@ type Options struct {
 	Counted    *Counted
 	// Live is given it, too.
 	Live *Live
+	// Members say which namespaces are served. Default: all.
+	Members *Members
 }
 
 // Setup adds both controllers, and the cache that they read from, to a manager.
@@ -65,9 +67,12 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err := mgr.Add(everywhere{objects}); err != nil {
 		return err
 	}
-	r := &revoker{reader: objects, push: o.Push, status: o.Triggers.Sidecars, now: time.Now}
+	if o.Members == nil {
+		o.Members = &Members{}
+	}
+	r := &revoker{reader: objects, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, cell: o.Members}
 	c := &compiler{
-		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, revoke: r, spaces: map[string]*space{},
+		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, revoke: r, spaces: map[string]*space{}, cell: o.Members,
 	}
 	r.lacks = func(namespace string) {
 		if c.known(namespace) == nil || len(r.space(namespace).load()) == 0 {
@@ -75,13 +80,13 @@ func Setup(mgr manager.Manager, o Options) error {
 		}
 	}
 	o.lend(objects)
-	if err := addRevoker(mgr, objects, r); err != nil {
+	if err := addRevoker(mgr, objects, r, o.Members); err != nil {
 		return err
 	}
 	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
 		return err
 	}
-	if err := addCompiler(mgr, objects, c, o.Triggers.Keys); err != nil {
+	if err := addCompiler(mgr, objects, c, o.Triggers.Keys, o.Members); err != nil {
 		return err
 	}
 	if o.Metrics == nil {
@@ -114,6 +119,7 @@ func (o Options) lend(objects cache.Cache) {
 		l.reader = objects
 		l.mu.Unlock()
 	}
+	o.Members.use(objects)
 }
 
 // everywhere makes a cache run on replicas that do not lead, too.
@@ -124,7 +130,7 @@ var _ manager.LeaderElectionRunnable = everywhere{}
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (everywhere) NeedLeaderElection() bool { return false }
 
-func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], keys *Trigger) error {
+func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], keys *Trigger, members *Members) error {
 	everywhere := false
 	c, err := controller.NewTyped("compile", mgr, controller.TypedOptions[string]{
 		Reconciler: r, MaxConcurrentReconciles: workers, NeedLeaderElection: &everywhere,
@@ -132,22 +138,22 @@ func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReco
 	if err != nil {
 		return err
 	}
-	return watch(c,
+	return watch(c, append(members.sources(objects),
 		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), respecified[*policyObject]()),
 		// It waits for the revocations to be there. What happens to them later is the revoker's.
 		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), predicate.NewTypedPredicateFuncs(
 			func(*revocationObject) bool { return false })),
-		source.TypedKind(objects, podMetadata(), toNamespace[*metav1.PartialObjectMetadata](),
+		source.TypedKind(objects, podMetadata(), toNamespace[*metav1.PartialObjectMetadata](), members.concerned(),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
 					return moved(e.ObjectOld, e.ObjectNew)
 				},
 			}),
 		source.TypedFunc[string](keys.start),
-	)
+	)...)
 }
 
-func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string]) error {
+func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], members *Members) error {
 	everywhere := false
 	c, err := controller.NewTyped("revoke", mgr, controller.TypedOptions[string]{
 		Reconciler: r, MaxConcurrentReconciles: workers, NeedLeaderElection: &everywhere,
@@ -155,7 +161,8 @@ func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedRecon
 	if err != nil {
 		return err
 	}
-	return watch(c, source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()))
+	return watch(c, append(members.sources(objects),
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()))...)
 }
 
 func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], sidecars *Trigger, elected func()) error {

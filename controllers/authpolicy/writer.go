@@ -78,7 +78,11 @@ var _ reconcile.TypedReconciler[string] = (*writer)(nil)
 // Reconcile writes those statuses of a namespace that are not what they should be.
 func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
 	known := w.compiler.known(namespace)
-	if known == nil || known.load() == nil { // it is compiled first, and then comes here, or is gone
+	ours, err := w.compiler.cell.owns(ctx, namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !ours || known == nil || known.load() == nil { // it is compiled first, and then comes here, or is gone
 		w.prune(namespace, nil)
 		w.metrics.set(namespace, nil)
 		return reconcile.Result{}, nil

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
@@ -34,7 +35,7 @@ const (
 // SecretName is the Secret, in the controller's namespace, with ca.crt, ca.key, tls.crt and tls.key.
 const SecretName = "bearerguard-certs"
 
-// WebhookConfiguration is the name of the MutatingWebhookConfiguration and of the ValidatingWebhookConfiguration.
+// WebhookConfiguration is the name of the MutatingWebhookConfiguration and of the ValidatingWebhookConfiguration of the default release.
 const WebhookConfiguration = "bearerguard"
 
 // Config is how to come by certificates.
@@ -45,6 +46,8 @@ type Config struct {
 	Dir string
 	// Namespace is the controller's; required.
 	Namespace string
+	// Cell names what is of the whole cluster, and says which namespaces the authority is published to. Default all, by the plain names.
+	Cell cell.Cell
 	// Name begins the names of the controllers that are added to the manager. Default "certs".
 	Name string
 	// Overlap is how long everybody has a new authority before it signs. Default 10m: kubelets bring a ConfigMap into pods
@@ -105,14 +108,14 @@ func Setup(mgr manager.Manager, c Config) (*Certs, error) {
 // of one name.
 func newCache(mgr manager.Manager, c Config) (cache.Cache, error) {
 	byObject := map[client.Object]cache.ByObject{
-		&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", inject.CAConfigMap)},
+		&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", c.Cell.Name(inject.CAConfigMap))},
 	}
 	if c.Mode != CertManager {
 		byObject[&corev1.Secret{}] = cache.ByObject{
 			Namespaces: map[string]cache.Config{c.Namespace: {}},
 			Field:      fields.OneTermEqualSelector("metadata.name", SecretName),
 		}
-		own := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", WebhookConfiguration)}
+		own := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", c.Cell.Name(WebhookConfiguration))}
 		byObject[&admissionv1.MutatingWebhookConfiguration{}], byObject[&admissionv1.ValidatingWebhookConfiguration{}] = own, own
 	}
 	objects, err := cache.New(mgr.GetConfig(), cache.Options{

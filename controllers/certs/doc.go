@@ -12,5 +12,5 @@
 // With cert-manager, the certificate comes as files in a mounted Secret, read again every ten seconds, and cert-manager's
 // injector writes the authority into the webhook configurations.
 //
-// Sidecars find the authority in the ConfigMap bearerguard-ca of their own namespace, see Publisher.
+// Sidecars find the authority in the ConfigMap bearerguard-ca of their own namespace, or bearerguard-ca-REVISION, see Publisher.
 package certs

@@ -24,23 +24,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
 // A Publisher keeps the ConfigMap bearerguard-ca, with the authority in ca.crt, in the namespaces that have use for it:
-// those labelled bearerguard.dev/inject=enabled, those with an AuthPolicy, and those where a pod was injected. There it
-// stays, and follows the authority, as long as the namespace lives.
+// those of its cell that are labelled bearerguard.dev/inject=enabled or have an AuthPolicy, and those where a pod was injected. There it
+// stays, and follows the authority, as long as the namespace lives: pods of a namespace that has left the cell may still mount it. A
+// release with a revision has a ConfigMap of another name, so that both can be there.
 type Publisher struct {
 	store   *store
 	objects client.Reader // ConfigMaps of that name only
 	client  client.Client
 	log     logr.Logger
+	cell    cell.Cell
 
 	published sync.Map // namespaces that have had the ConfigMap
 }
 
 func setupPublisher(mgr manager.Manager, c Config, s *store, objects cache.Cache) (*Publisher, error) {
-	p := &Publisher{store: s, objects: objects, client: mgr.GetClient(), log: c.Log}
+	p := &Publisher{store: s, objects: objects, client: mgr.GetClient(), log: c.Log, cell: c.Cell}
 	changed, from := make(chan event.GenericEvent, 1), s.subscribe()
 	if err := mgr.Add(everywhere{func(ctx context.Context) error { return forward(ctx, from, changed) }}); err != nil {
 		return nil, err
@@ -127,11 +130,12 @@ func (p *Publisher) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resul
 
 // wanted reports whether a namespace has use for the ConfigMap.
 func (p *Publisher) wanted(ctx context.Context, ns *metav1.PartialObjectMetadata) (bool, error) {
-	if _, had := p.published.Load(ns.Name); had || ns.Labels[v1alpha1.LabelInject] == "enabled" {
+	owned := p.cell.Owns(ns.Labels)
+	if _, had := p.published.Load(ns.Name); had || owned && ns.Labels[v1alpha1.LabelInject] == "enabled" {
 		return true, nil
 	}
 	_, found, err := p.current(ctx, ns.Name)
-	if err != nil || found {
+	if err != nil || found || !owned {
 		return found, err
 	}
 	policies := &metav1.PartialObjectMetadataList{}
@@ -145,16 +149,19 @@ func (p *Publisher) wanted(ctx context.Context, ns *metav1.PartialObjectMetadata
 // current returns the authority that the namespace's ConfigMap holds, and whether there is one.
 func (p *Publisher) current(ctx context.Context, namespace string) (ca string, found bool, err error) {
 	var cm corev1.ConfigMap
-	err = p.objects.Get(ctx, client.ObjectKey{Namespace: namespace, Name: inject.CAConfigMap}, &cm)
+	err = p.objects.Get(ctx, client.ObjectKey{Namespace: namespace, Name: p.name()}, &cm)
 	if apierrors.IsNotFound(err) {
 		return "", false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("read configmap %s/%s: %w", namespace, inject.CAConfigMap, err)
+		return "", false, fmt.Errorf("read configmap %s/%s: %w", namespace, p.name(), err)
 	}
 	p.published.Store(namespace, true)
 	return cm.Data[inject.CAKey], true, nil
 }
+
+// name is the name of the ConfigMap.
+func (p *Publisher) name() string { return p.cell.Name(inject.CAConfigMap) }
 
 // PublishCA makes sure that namespace has the ConfigMap and that it trusts the current authority. What it trusts beyond that is
 // the leader's to take away.
@@ -175,11 +182,11 @@ func (p *Publisher) publish(ctx context.Context, namespace string, fine func(cur
 	if found && fine([]byte(current)) {
 		return nil
 	}
-	cm := applycorev1.ConfigMap(inject.CAConfigMap, namespace).
+	cm := applycorev1.ConfigMap(p.name(), namespace).
 		WithLabels(map[string]string{"app.kubernetes.io/managed-by": "bearerguard"}).
 		WithData(map[string]string{inject.CAKey: string(ca)})
 	if err := p.client.Apply(ctx, cm, client.FieldOwner("bearerguard-ca"), client.ForceOwnership); err != nil {
-		return fmt.Errorf("apply configmap %s/%s: %w", namespace, inject.CAConfigMap, err)
+		return fmt.Errorf("apply configmap %s/%s: %w", namespace, p.name(), err)
 	}
 	p.published.Store(namespace, true)
 	return nil

@@ -46,7 +46,7 @@ func setupSelf(mgr manager.Manager, c Config, s *store, objects cache.Cache) (<-
 	if err != nil {
 		return nil, fmt.Errorf("client for certificates: %w", err)
 	}
-	t := &trust{store: s, objects: objects, client: direct, leads: leads(mgr), log: c.Log, ready: make(chan struct{}), wake: make(chan struct{}, 1)}
+	t := &trust{name: c.Cell.Name(WebhookConfiguration), store: s, objects: objects, client: direct, leads: leads(mgr), log: c.Log, ready: make(chan struct{}), wake: make(chan struct{}, 1)}
 	r := &rotator{
 		config: c, timing: timing{c.Overlap, c.Retire}.withDefaults(), store: s, objects: objects, client: direct,
 		leads: leads(mgr), trust: t, wake: make(chan struct{}, 1),

@@ -18,6 +18,7 @@ import (
 // trust makes the API server trust the authority, by the caBundle of the webhook configurations. Every replica adds what is
 // missing; only the leader takes away, so that one that is behind cuts nobody off.
 type trust struct {
+	name    string // of the configurations
 	store   *store
 	objects client.Reader
 	client  client.Client
@@ -102,7 +103,7 @@ func (t *trust) configurations(ctx context.Context) []configuration {
 	var v admissionv1.ValidatingWebhookConfiguration
 	out := []configuration{{Object: &m}, {Object: &v}}
 	for _, c := range out {
-		if err := t.objects.Get(ctx, client.ObjectKey{Name: WebhookConfiguration}, c.Object); err != nil {
+		if err := t.objects.Get(ctx, client.ObjectKey{Name: t.name}, c.Object); err != nil {
 			continue
 		}
 	}

@@ -25,7 +25,7 @@ const (
 	// TLSVolume has the certificate that the annotation tls-cert names, ClientCAVolume the authority of tls-client-ca.
 	TLSVolume      = "bearerguard-tls"
 	ClientCAVolume = "bearerguard-client-ca"
-	// CAConfigMap is the ConfigMap with the certificate authority, in every namespace with injected pods.
+	// CAConfigMap is the ConfigMap with the certificate authority, in every namespace with injected pods, of the default release.
 	CAConfigMap = "bearerguard-ca"
 	// CAKey is the entry of CAConfigMap.
 	CAKey = "ca.crt"
@@ -47,8 +47,10 @@ type Config struct {
 	Image string
 	// PullPolicy of Image. Default IfNotPresent.
 	PullPolicy corev1.PullPolicy
-	// Version is the release written into the annotation bearerguard.dev/injected; required.
+	// Version is written into the annotation bearerguard.dev/injected; required.
 	Version string
+	// CAConfigMap is the ConfigMap with the authority of the push service. Default CAConfigMap.
+	CAConfigMap string
 	// PushAddress is host:port of the push service; PushServerName is the name in its certificate. Both required.
 	PushAddress, PushServerName string
 	// CPU and Memory are the sidecar's requests, MemoryLimit its memory limit, where nobody nearer to the pod says. Required.
@@ -73,6 +75,13 @@ type Config struct {
 type Namespace struct {
 	Name                string
 	Labels, Annotations map[string]string
+}
+
+func (c Config) caConfigMap() string {
+	if c.CAConfigMap == "" {
+		return CAConfigMap
+	}
+	return c.CAConfigMap
 }
 
 // In returns c for a pod of namespace ns.

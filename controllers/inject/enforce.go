@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/cell"
 )
 
 // Enforced reports whether pods of ns are refused without the sidecar. A value that is not known counts as true.
@@ -34,6 +35,23 @@ func Opened(old, now Namespace) []string {
 	return out
 }
 
+// Moved returns a sentence for the user if a namespace goes to another release: its pods do not.
+func Moved(old, now Namespace) []string {
+	from, to := old.Labels[v1alpha1.LabelRevision], now.Labels[v1alpha1.LabelRevision]
+	if from == to {
+		return nil
+	}
+	return []string{fmt.Sprintf("namespace %s goes from %s to %s: pods stay with the release that injected them until they are restarted: "+
+		"kubectl -n %s rollout restart deployment,statefulset,daemonset", now.Name, releaseOf(from), releaseOf(to), now.Name)}
+}
+
+func releaseOf(revision string) string {
+	if revision == "" {
+		return "the default release"
+	}
+	return "revision " + revision
+}
+
 // checkLabels refuses labels of a namespace with a value that is not known, and those that are not known.
 func checkLabels(ns Namespace) error {
 	var errs []error
@@ -42,10 +60,14 @@ func checkLabels(ns Namespace) error {
 		field, value := "metadata.labels["+name+"] of namespace "+ns.Name, ns.Labels[name]
 		switch values, ok := known[name]; {
 		case !strings.HasPrefix(name, v1alpha1.Prefix) || slices.Contains(values, value):
+		case name == v1alpha1.LabelRevision:
+			if cell.CheckRevision(value) != nil {
+				errs = append(errs, refuse(field, "the revision of a release, such as blue, or no label for the default one", "%q is no name", value))
+			}
 		case ok:
 			errs = append(errs, refuse(field, strings.Join(values, " or "), "%q is neither", value))
 		default:
-			errs = append(errs, refuse(field, oneOf([]string{v1alpha1.LabelEnforce, v1alpha1.LabelInject}), "is not known"))
+			errs = append(errs, refuse(field, oneOf([]string{v1alpha1.LabelEnforce, v1alpha1.LabelInject, v1alpha1.LabelRevision}), "is not known"))
 		}
 	}
 	return errors.Join(errs...)

@@ -132,7 +132,7 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	}
 	added = append(added, s.sidecar(cfg, probes))
 	out.Spec.InitContainers = append(added, out.Spec.InitContainers...)
-	out.Spec.Volumes = append(out.Spec.Volumes, s.volumes()...)
+	out.Spec.Volumes = append(out.Spec.Volumes, s.volumes(cfg.caConfigMap())...)
 	out.Spec.ImagePullSecrets = addSecrets(out.Spec.ImagePullSecrets, cfg.ImagePullSecrets)
 	mark(out, cfg.Version)
 	warnings = append(warnings, s.flagWarnings()...)

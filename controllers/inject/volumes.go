@@ -22,8 +22,9 @@ func ourVolume(name string) bool {
 	return slices.Contains([]string{IdentityVolume, StateVolume, TLSVolume, ClientCAVolume, TokensVolume}, name)
 }
 
-// volumes returns the identity, the state, and the Secrets that flags name. The state lies in memory: it holds keys.
-func (s *settings) volumes() []corev1.Volume {
+// volumes returns the identity, with the authority that a ConfigMap has, the state, and the Secrets that flags name. The state lies in
+// memory: it holds keys.
+func (s *settings) volumes(authority string) []corev1.Volume {
 	size := resource.MustParse("48Mi") // twice a million revocations, which are replaced whole, and the rules
 	out := []corev1.Volume{
 		{Name: IdentityVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
@@ -31,7 +32,7 @@ func (s *settings) volumes() []corev1.Volume {
 			Sources: []corev1.VolumeProjection{
 				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: Audience, ExpirationSeconds: new(int64(3600)), Path: "token"}},
 				{ConfigMap: &corev1.ConfigMapProjection{
-					LocalObjectReference: corev1.LocalObjectReference{Name: CAConfigMap},
+					LocalObjectReference: corev1.LocalObjectReference{Name: authority},
 					Items:                []corev1.KeyToPath{{Key: CAKey, Path: CAKey}},
 				}},
 			},

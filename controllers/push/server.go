@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -30,6 +31,9 @@ type Config struct {
 	// Failing returns why key sources cannot be read by this replica, by the ids of their key sets, for the one that leads. Default:
 	// none.
 	Failing func() map[string]string
+	// Serves returns an error if sidecars of a namespace are not to be served, and ErrNotNow if that is not known yet. Its text is for them.
+	// Default: all are served.
+	Serves func(ctx context.Context, namespace string) error
 	// MaxStreamAge is how long a stream lasts at most, less up to a tenth at random. Default 30m.
 	MaxStreamAge time.Duration
 	// Arrival is how long a stream waits for its pod to become known. Default 10s.
@@ -48,6 +52,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Failing == nil {
 		c.Failing = func() map[string]string { return nil }
+	}
+	if c.Serves == nil {
+		c.Serves = func(context.Context, string) error { return nil }
 	}
 	if c.MaxStreamAge <= 0 {
 		c.MaxStreamAge = 30 * time.Minute

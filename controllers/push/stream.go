@@ -127,6 +127,7 @@ func (c *stream) hello() (*pushv1.Hello, error) {
 	return m.GetHello(), nil
 }
 
+// authenticate says who is calling, and returns the answer to those who are not served.
 func (s *Server) authenticate(ctx context.Context) (Identity, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get("authorization")
@@ -147,7 +148,7 @@ func (s *Server) authenticate(ctx context.Context) (Identity, error) {
 	case !id.Expires.IsZero() && !time.Now().Before(id.Expires):
 		return Identity{}, status.Error(codes.Unauthenticated, "the token has expired")
 	}
-	return id, nil
+	return id, s.serves(ctx, id.Namespace)
 }
 
 // open makes c the stream of its pod; an older one ends.

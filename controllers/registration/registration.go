@@ -17,9 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/yaml"
+
+	"github.com/bearerguard/bearerguard/controllers/cell"
+	"github.com/bearerguard/bearerguard/controllers/certs"
 )
 
-// Name is that of the controller's Deployment and of its ClusterRole.
+// Name is that of the controller's Deployment and, in the default release, of its ClusterRole.
 const Name = "bearerguard-controller"
 
 // How often a configuration has to be found missing before it is made again. One that this process has never seen may be
@@ -35,6 +38,8 @@ type Config struct {
 	File string
 	// Namespace is the controller's; required.
 	Namespace string
+	// Cell names what is of the whole cluster. Default: the default release's names.
+	Cell cell.Cell
 	// CA returns the authority that the API server is to trust, PEM. nil: the manifest says whence it comes.
 	CA func() []byte
 	// Every is the time between two looks. Default 3s.
@@ -69,7 +74,7 @@ type keeper struct {
 }
 
 func newKeeper(c Config, reader client.Reader, writer client.Client) *keeper {
-	meta := metav1.ObjectMeta{Name: "bearerguard"}
+	meta := metav1.ObjectMeta{Name: c.Cell.Name(certs.WebhookConfiguration)}
 	return &keeper{
 		config: c, reader: reader, client: writer, seen: map[string]bool{}, missing: map[string]int{},
 		names: []client.Object{&admissionv1.MutatingWebhookConfiguration{ObjectMeta: meta}, &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: meta}},
@@ -150,7 +155,7 @@ func (k *keeper) owner(ctx context.Context) (*metav1.OwnerReference, error) {
 		return nil, fmt.Errorf("look for the controller's deployment: %w", err)
 	}
 	var role rbacv1.ClusterRole
-	err = k.reader.Get(ctx, client.ObjectKey{Name: Name}, &role)
+	err = k.reader.Get(ctx, client.ObjectKey{Name: k.config.Cell.Name(Name)}, &role)
 	if apierrors.IsNotFound(err) || err == nil && role.DeletionTimestamp != nil {
 		return nil, nil
 	}

@@ -30,7 +30,8 @@ func (h *namespaceHandler) handle(_ context.Context, req admission.Request) answ
 			if maps.Equal(own(old.Annotations), own(ns.Annotations)) && maps.Equal(own(old.Labels), own(ns.Labels)) {
 				return allowed("Unchanged", nil)
 			}
-			warnings = inject.Opened(inject.Namespace{Name: ns.Name, Labels: old.Labels}, now)
+			before := inject.Namespace{Name: ns.Name, Labels: old.Labels}
+			warnings = append(inject.Opened(before, now), inject.Moved(before, now)...)
 		}
 	}
 	if err := inject.CheckNamespace(now); err != nil {

@@ -35,7 +35,14 @@ func TestDefaultsOfNamespacesAreCheckedWhereTheyAreMade(t *testing.T) {
 		"a wrong value of the label enforce is refused": {object: labelled(`{"bearerguard.dev/enforce":"yes"}`),
 			message: `metadata.labels[bearerguard.dev/enforce] of namespace shop: "yes" is neither; want true or false`},
 		"a label that is not known is refused": {object: labelled(`{"bearerguard.dev/enforced":"true"}`),
-			message: `metadata.labels[bearerguard.dev/enforced] of namespace shop: is not known; want one of bearerguard.dev/{enforce,inject}`},
+			message: `metadata.labels[bearerguard.dev/enforced] of namespace shop: is not known; want one of bearerguard.dev/{enforce,inject,revision}`},
+		"a revision is taken": {object: labelled(`{"bearerguard.dev/revision":"blue"}`)},
+		"a revision that none can have is refused": {object: labelled(`{"bearerguard.dev/revision":""}`),
+			message: `metadata.labels[bearerguard.dev/revision] of namespace shop: "" is no name; want the revision of a release, such as blue, or no label for the default one`},
+		"pods do not move with their namespace": {old: labelled(`{"bearerguard.dev/inject":"enabled"}`), object: labelled(`{"bearerguard.dev/inject":"enabled","bearerguard.dev/revision":"blue"}`), warnings: []string{
+			"namespace shop goes from the default release to revision blue: pods stay with the release that injected them until they are restarted: " +
+				"kubectl -n shop rollout restart deployment,statefulset,daemonset",
+		}},
 		"a wrong label that was there passes": {old: labelled(`{"bearerguard.dev/inject":"yes"}`), object: labelled(`{"bearerguard.dev/inject":"yes","a":"b"}`)},
 		"a label that goes is told": {old: labelled(`{"bearerguard.dev/inject":"enabled","bearerguard.dev/enforce":"true"}`), object: labelled(`{}`), warnings: []string{
 			"namespace shop no longer asks for sidecars: new pods that do not ask themselves have none and take every request",

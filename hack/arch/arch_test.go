@@ -67,6 +67,8 @@ func rules() []rule {
 			why: "the sidecar and the injector read flags by the same code, and it knows neither"},
 		{from: "api/flags", not: []string{"net/http", "os", "os/exec", "log"}, direct: true,
 			why: "a pure core: values in, values out"},
+		{from: "controllers/cell", not: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/..."},
+			why: "a pure core: labels in, whose they are out"},
 		{from: "controllers/compile", not: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/..."},
 			why: "a pure core: snapshot in, bundles out"},
 		{from: "controllers/status", not: []string{"sigs.k8s.io/controller-runtime/pkg/client", "k8s.io/client-go/..."},
