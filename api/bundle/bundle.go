@@ -50,5 +50,8 @@ const FeatureCurrent Features = 1 << 2
 // FeatureRevocations is that of a sidecar which takes ServerMessage.revocations. Every bundle needs it, since it has no revocations itself.
 const FeatureRevocations Features = 1 << 3
 
+// FeatureLeaving is that of a sidecar which takes ServerMessage.leaving. No bundle needs it.
+const FeatureLeaving Features = 1 << 4
+
 // KnownFeatures are the bits that this build understands.
-const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations
+const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations | FeatureLeaving

@@ -10,6 +10,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+)
+
+// HoldPath is what the app's containers ask in their preStop hook: the answer comes when the container may end. HoldMore is how long
+// that is after the sidecar's --drain-wait in a pod that is about to stop.
+const (
+	HoldPath = "/hold"
+	HoldMore = 3 * time.Second
 )
 
 // Env is the environment variable of the sidecar that has the probes.

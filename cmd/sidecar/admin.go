@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bearerguard/bearerguard/api/probe"
 )
 
 // admin is the handler of the admin port. Nothing on it is a way to the app, but for the app's own probes.
@@ -22,6 +24,7 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
 	mux.HandleFunc("GET /debug/refusals", fromHere(s.debugRefusals))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
 	return mux
 }

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/api/probe"
 )
 
 // leaveSocket is in the state folder, which no other container of the pod has: a connection to it means that the pod is
@@ -39,7 +43,62 @@ the app still answers them. Requests are taken all the while.`,
 	return c
 }
 
-// awaitLeave has the proxy leave when it is told to, until ctx is done. Without a state folder nobody can tell.
+// undecided is how long a container of the app that is to end waits for word that the whole pod is. Without, its liveness probe
+// has failed: it is to be back soon. The kubelet tells the sidecar at the same time as the container, but that takes it a process;
+// the controller's word is mostly there before both.
+const undecided = 2 * time.Second
+
+// departure is the word that the pod is about to stop. Make it with newDeparture. It is safe for concurrent use.
+type departure struct {
+	once sync.Once
+	told chan struct{} // closed when the word has come
+	at   time.Time     // when it came; to be read once told is closed
+}
+
+func newDeparture() *departure { return &departure{told: make(chan struct{})} }
+
+func (d *departure) tell() {
+	d.once.Do(func() {
+		d.at = time.Now()
+		close(d.told)
+	})
+}
+
+// hold returns when a container of the app may end: when clients have had linger to leave, and probe.HoldMore; or soon, if the
+// pod stays; or when ctx is done.
+func (d *departure) hold(ctx context.Context, linger time.Duration) {
+	select {
+	case <-d.told:
+	case <-time.After(undecided):
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-time.After(time.Until(d.at.Add(linger + probe.HoldMore))):
+	case <-ctx.Done():
+	}
+}
+
+// hold answers the preStop hook of the app's containers.
+func (s *sidecar) hold(w http.ResponseWriter, r *http.Request) {
+	s.leaving.hold(r.Context(), s.conf.Limits.Linger)
+	fmt.Fprintln(w, "ok")
+}
+
+// leave has the proxy leave when the pod is about to stop, unless clients are to have no time for that.
+func (s *sidecar) leave(ctx context.Context) error {
+	select {
+	case <-s.leaving.told:
+		if s.conf.Limits.Linger > 0 {
+			s.proxy.Leave()
+		}
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// awaitLeave waits to be told, on a socket, that the pod is about to stop, until ctx is done. Without a state folder nobody can tell.
 func (s *sidecar) awaitLeave(ctx context.Context) error {
 	if s.conf.StateDir == "" {
 		<-ctx.Done()
@@ -65,6 +124,6 @@ func (s *sidecar) awaitLeave(ctx context.Context) error {
 			return err
 		}
 		_ = conn.Close()
-		s.proxy.Leave()
+		s.leaving.tell()
 	}
 }

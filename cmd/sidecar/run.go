@@ -70,6 +70,7 @@ type sidecar struct {
 	began   atomic.Bool // it has been ready once
 	memory  int64       // the limit that the collector keeps to without revocations
 	proxy   *proxy.Proxy
+	leaving *departure
 }
 
 // rules is where rules come from.
@@ -86,7 +87,7 @@ type rules interface {
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
-	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1)}
+	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),
 		AwaitRevocations: true,
@@ -135,6 +136,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		s.rules = source.NewPush(source.PushConfig{
 			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
 			Release: version, Apply: s.apply, Revoke: s.revoke, Unsaved: s.metrics.Unsaved, Checked: s.gate.Checked, Gone: s.gate.Gone,
+			Leaving:      s.leaving.tell,
 			MaxStaleness: c.MaxStaleness, Stale: s.gate.SetStale,
 			LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
 		})
@@ -161,6 +163,7 @@ func (s *sidecar) serve(ctx context.Context) error {
 	group.Go(func() error { defer fail(); return s.rules.Run(outer) })
 	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
 	group.Go(func() error { defer fail(); return s.awaitLeave(outer) })
+	group.Go(func() error { return s.leave(outer) })
 	group.Go(func() error { return paceCollector(outer) })
 	group.Go(func() error { return s.ports.Run(outer) })
 	group.Go(func() error { defer stop(); return s.proxy.Run(inner) })

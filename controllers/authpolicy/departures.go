@@ -12,13 +12,14 @@ import (
 
 // departures tells of pods and service accounts that are deleted, in every namespace: any pod of the cluster may be
 // somebody's caller. A pod that has ended is none any more to the cache, and nothing runs in it again, so it counts, too.
+// It tells of those that are about to be as well.
 type departures struct {
-	objects cache.Cache
-	gone    func(namespace, uid string) // must not block
+	objects       cache.Cache
+	leaving, gone func(namespace, uid string) // must not block
 }
 
-func addDepartures(mgr manager.Manager, objects cache.Cache, gone func(namespace, uid string)) error {
-	return mgr.Add(&departures{objects, gone})
+func addDepartures(mgr manager.Manager, objects cache.Cache, leaving, gone func(namespace, uid string)) error {
+	return mgr.Add(&departures{objects, leaving, gone})
 }
 
 var (
@@ -36,7 +37,9 @@ func (d *departures) Start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("watch %ss: %w", kind.Kind, err)
 		}
-		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: d.deleted, UpdateFunc: d.replaced}); err != nil {
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc: d.seen, DeleteFunc: d.deleted, UpdateFunc: d.updated,
+		}); err != nil {
 			return fmt.Errorf("watch %ss: %w", kind.Kind, err)
 		}
 	}
@@ -54,8 +57,16 @@ func (d *departures) deleted(object any) {
 	}
 }
 
-// replaced takes an object that was deleted and made again while nobody watched.
-func (d *departures) replaced(old, now any) {
+// seen takes an object as it is now.
+func (d *departures) seen(object any) {
+	if o, ok := object.(*metav1.PartialObjectMetadata); ok && o.DeletionTimestamp != nil {
+		d.leaving(o.Namespace, string(o.UID))
+	}
+}
+
+// updated takes an object that has changed, or was deleted and made again while nobody watched.
+func (d *departures) updated(old, now any) {
+	d.seen(now)
 	before, ok := old.(*metav1.PartialObjectMetadata)
 	after, also := now.(*metav1.PartialObjectMetadata)
 	if ok && also && before.UID != after.UID {

@@ -14,13 +14,27 @@ func TestDepartures(t *testing.T) {
 	object := func(uid types.UID) *metav1.PartialObjectMetadata {
 		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "a", UID: uid}}
 	}
-	var gone []string
-	d := &departures{gone: func(namespace, uid string) { gone = append(gone, namespace+"/"+uid) }}
+	ending := func(uid types.UID) *metav1.PartialObjectMetadata {
+		o := object(uid)
+		o.DeletionTimestamp = new(metav1.Now())
+		return o
+	}
+	var gone, leaving []string
+	d := &departures{
+		gone:    func(namespace, uid string) { gone = append(gone, namespace+"/"+uid) },
+		leaving: func(namespace, uid string) { leaving = append(leaving, namespace+"/"+uid) },
+	}
 	d.deleted(object("1"))
 	d.deleted(toolscache.DeletedFinalStateUnknown{Key: "shop/a", Obj: object("2")})
 	d.deleted(toolscache.DeletedFinalStateUnknown{Key: "shop/a"})
-	d.replaced(object("3"), object("3"))
-	d.replaced(object("4"), object("5"))
+	d.updated(object("3"), object("3"))
+	d.updated(object("4"), object("5"))
+	d.updated(object("6"), ending("6"))
+	d.seen(ending("7"))
+	d.seen(object("8"))
+	if want := []string{"shop/6", "shop/7"}; !slices.Equal(leaving, want) {
+		t.Errorf("leaving: %v, want %v", leaving, want)
+	}
 	if want := []string{"shop/1", "shop/2", "shop/4"}; !slices.Equal(gone, want) {
 		t.Errorf("gone: %v, want %v", gone, want)
 	}

@@ -83,7 +83,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err := addRevoker(mgr, objects, r, o.Members); err != nil {
 		return err
 	}
-	if err := addDepartures(mgr, objects, o.Push.Gone); err != nil {
+	if err := addDepartures(mgr, objects, o.Push.Leaving, o.Push.Gone); err != nil {
 		return err
 	}
 	if err := addCompiler(mgr, objects, c, o.Triggers.Keys, o.Members); err != nil {

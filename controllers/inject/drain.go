@@ -6,14 +6,18 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/bearerguard/bearerguard/api/probe"
 )
 
 // Seconds of a pod's end. Kubernetes takes a pod out of its Services at the same time as it tells the app to stop, so for
 // a moment requests come to an app that is gone. Where the app's containers say nothing of that themselves, in a preStop
-// hook, injection has them stay for the sidecar's --drain-wait, in which clients learn to go, and holdMore.
+// hook, injection has them ask the sidecar, which answers after its --drain-wait, in which clients learn to go, and holdMore; or
+// soon, if the pod stays and only the container is to end.
 const (
-	drainWait = 5 // how long the endpoints' news takes to reach every node, amply
-	holdMore  = 3 // for what was asked last, and since the sidecar's hook takes its time to start on a busy node
+	drainWait = 5                                   // how long the endpoints' news takes to reach every node, amply
+	holdMore  = int64(probe.HoldMore / time.Second) // for what was asked last
 )
 
 // defaultGrace is what a pod has whose terminationGracePeriodSeconds is not set.
@@ -66,12 +70,19 @@ func (s *settings) hold(pod *corev1.Pod) {
 			c.Lifecycle = &corev1.Lifecycle{}
 		}
 		if c.Lifecycle.PreStop == nil {
-			c.Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: s.drainWait + holdMore}}
+			c.Lifecycle.PreStop = holdHook()
 		}
 	}
 }
 
-// release takes out what hold put in, by the arguments of the sidecar that it was put in for.
+// holdHook asks the sidecar how long to stay.
+func holdHook() *corev1.LifecycleHandler {
+	return &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{
+		Path: probe.HoldPath, Port: intstr.FromInt32(AdminPort), Scheme: corev1.URISchemeHTTP,
+	}}
+}
+
+// release takes out what hold put in, or that of an earlier release, by the arguments of the sidecar that it was put in for.
 func release(pod *corev1.Pod, sidecar []string) {
 	i := slices.Index(sidecar, drainWaitFlag)
 	if i < 0 || i+1 == len(sidecar) {
@@ -83,7 +94,7 @@ func release(pod *corev1.Pod, sidecar []string) {
 	}
 	for i := range pod.Spec.Containers {
 		l := pod.Spec.Containers[i].Lifecycle
-		if l == nil || l.PreStop == nil || l.PreStop.Sleep == nil || l.PreStop.Sleep.Seconds != int64(d/time.Second)+holdMore {
+		if l == nil || l.PreStop == nil || !holds(l.PreStop, int64(d/time.Second)) {
 			continue
 		}
 		l.PreStop = nil
@@ -91,6 +102,14 @@ func release(pod *corev1.Pod, sidecar []string) {
 			pod.Spec.Containers[i].Lifecycle = nil
 		}
 	}
+}
+
+// holds reports whether a hook is what hold puts in, or put in before the sidecar was asked.
+func holds(h *corev1.LifecycleHandler, wait int64) bool {
+	if h.Sleep != nil {
+		return h.Sleep.Seconds == wait+holdMore
+	}
+	return h.HTTPGet != nil && h.HTTPGet.Path == probe.HoldPath && h.HTTPGet.Port.IntVal == AdminPort
 }
 
 // drainWaitFlag is the sidecar's.

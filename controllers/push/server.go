@@ -86,6 +86,7 @@ type pod struct {
 	bundle               *compile.Bundle // nil: the pod is not known yet
 	set                  time.Time       // when bundle became the newest
 	stream               *stream         // nil: not connected
+	leaving              bool            // it is being deleted
 	lost                 Sidecar         // what its sidecar was when it was lost last, here or at another replica; zero: never
 }
 

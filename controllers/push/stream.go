@@ -40,6 +40,7 @@ type stream struct {
 	more        bool   // there may be more to send after that
 	told        uint64 // what is gone, as far as the sidecar was told of it
 	hears       bool   // the sidecar wants to be told
+	leaves      bool   // the sidecar wants to be told that its pod is being deleted, and was not
 	confirms    bool   // the sidecar wants to be told that its version is the newest
 	confirm     string // the version that it is to be told so of
 	last        string // the version that the sidecar has or was sent last
@@ -94,6 +95,7 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 		return c.ending.cause(err)
 	}
 	c.hears = bundle.Features(h.GetFeatures())&bundle.FeatureGone != 0
+	c.leaves = bundle.Features(h.GetFeatures())&bundle.FeatureLeaving != 0
 	c.confirms = bundle.Features(h.GetFeatures())&bundle.FeatureCurrent != 0
 	c.holds(h.GetRevocations())
 	p := s.open(id, c, h.GetVersion())
@@ -246,9 +248,12 @@ func (s *Server) sendDue(p *pod, c *stream, end func()) bool {
 	return true
 }
 
-// due returns what to send now. Revocations come first, since no bundle may be used without. Answers come last: the bundle with the keys that
+// due returns what to send now. Revocations come before bundles, since none may be used without. Answers come last: the bundle with the keys that
 // they are about may be there by then.
 func (s *Server) due(p *pod, c *stream) (out []*pushv1.ServerMessage) {
+	if s.takeLeaving(p, c) {
+		out = append(out, &pushv1.ServerMessage{Leaving: true})
+	}
 	out = append(out, s.owed(p, c)...)
 	m := &pushv1.ServerMessage{Gone: s.departed(p, c)}
 	if b := s.next(p, c); b != nil {

@@ -65,6 +65,10 @@ func lifeCases() []drillCase {
 				if err := w.install(ctx); err != nil {
 					return err
 				}
+				// ReplicaSets try again with growing pauses, unless they change.
+				if _, err := w.kubectl(ctx, "-n", shop, "annotate", "replicasets", "--all", "--overwrite", "retry=now"); err != nil {
+					return err
+				}
 				if err := w.noneBare(ctx); err != nil {
 					return err
 				}

@@ -28,6 +28,12 @@ func podCases() []drillCase {
 			},
 		},
 		{
+			name: "a liveness probe kills the app", quick: true,
+			what:    "an app that ends when told to is back within 5 s: it is not held as in a pod that leaves",
+			run:     liveness,
+			restore: func(ctx context.Context, w *world) error { return w.deletePods(ctx, "sick") },
+		},
+		{
 			name: "a pod cut off from the controllers", quick: true,
 			what: "its packets to them are dropped; a token is revoked meanwhile: the status does not say Programmed until the pod is back and refuses it",
 			run:  cutOff,
@@ -165,4 +171,39 @@ func (w *world) aSidecar(ctx context.Context) (pid, ip string, err error) {
 		}
 	}
 	return "", "", errors.New("no sidecar of the app's pods is found")
+}
+
+// sick is a pod whose liveness probe fails 5 s after the app starts.
+const sick = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"sick","namespace":"shop","annotations":{"bearerguard.dev/inject":"enabled"}},
+"spec":{"containers":[{"name":"app","image":"bearerguard.local/e2e-app:dev","args":["serve",":8080"],
+"livenessProbe":{"tcpSocket":{"port":9},"initialDelaySeconds":5,"periodSeconds":1,"failureThreshold":1}}]}}`
+
+// liveness measures how long an app lives whose liveness probe fails.
+func liveness(ctx context.Context, w *world) error {
+	w.fault()
+	if err := w.apply(ctx, sick); err != nil {
+		return err
+	}
+	const ended = "{.status.containerStatuses[0].lastState.terminated.finishedAt}"
+	if _, err := w.kubectl(ctx, "-n", shop, "wait", "pod/sick", "--for=jsonpath="+ended, "--timeout=90s"); err != nil {
+		return err
+	}
+	out, err := w.kubectl(ctx, "-n", shop, "get", "pod", "sick", "-o", "jsonpath={.status.containerStatuses[0].lastState.terminated.startedAt} "+ended)
+	if err != nil {
+		return err
+	}
+	from, to, _ := strings.Cut(strings.TrimSpace(out), " ")
+	began, err := time.Parse(time.RFC3339, from)
+	if err != nil {
+		return err
+	}
+	end, err := time.Parse(time.RFC3339, to)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("     the app ended %s after its liveness probe began to fail\n", end.Sub(began)-5*time.Second)
+	if end.Sub(began) > 10*time.Second {
+		return fmt.Errorf("the app lived for %s; want at most 10s", end.Sub(began))
+	}
+	return nil
 }

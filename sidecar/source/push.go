@@ -40,6 +40,8 @@ type PushConfig struct {
 	Unsaved func()
 	// Gone is told of pods and service accounts that have been deleted. Nil: nobody is.
 	Gone func([]departed.Entry)
+	// Leaving is told that the pod is being deleted, perhaps more than once. Default: nobody is.
+	Leaving func()
 	// Checked is told of key sets that have been looked at anew. Default: nobody.
 	Checked Checked
 	// MaxStaleness is how old the rules in force may be; 0: any age. Stale is told when they are older, and when they are not any
@@ -88,6 +90,9 @@ func NewPush(c PushConfig) *Push {
 	}
 	if c.Revoke == nil {
 		c.Revoke = func(*revoked.Set) {}
+	}
+	if c.Leaving == nil {
+		c.Leaving = func() {}
 	}
 	if c.Unsaved == nil {
 		c.Unsaved = func() {}
@@ -212,6 +217,10 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 			if v == p.currentVersion() {
 				p.contact.newest()
 			}
+			continue
+		}
+		if m.GetLeaving() {
+			p.c.Leaving()
 			continue
 		}
 		if k := m.GetKeysChecked(); k != nil {

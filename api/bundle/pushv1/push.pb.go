@@ -628,7 +628,7 @@ func (x *ForeignPort) GetProtocol() string {
 	return ""
 }
 
-// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked, current or revocations alone.
+// ServerMessage is what the controller says: a bundle, gone, or both; or keys_checked, current, revocations or leaving alone.
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hex SHA-256 of bundle.
@@ -645,7 +645,9 @@ type ServerMessage struct {
 	Revocations *Revocations `protobuf:"bytes,5,opt,name=revocations,proto3" json:"revocations,omitempty"`
 	// The version that the sidecar came with, where it is the newest: nothing is to be sent, and the sidecar knows that it is up to
 	// date. For sidecars that say in Hello.features that they understand it; version and bundle are empty then.
-	Current       string `protobuf:"bytes,6,opt,name=current,proto3" json:"current,omitempty"`
+	Current string `protobuf:"bytes,6,opt,name=current,proto3" json:"current,omitempty"`
+	// The sidecar's pod is being deleted. Alone in its message, and for sidecars that say in Hello.features that they understand it.
+	Leaving       bool `protobuf:"varint,7,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,6 +722,13 @@ func (x *ServerMessage) GetCurrent() string {
 		return x.Current
 	}
 	return ""
+}
+
+func (x *ServerMessage) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
 }
 
 // Revocations lead from one set of revocations to another, in one message or several that follow each other. Entries are as
@@ -1168,14 +1177,15 @@ const file_push_proto_rawDesc = "" +
 	"\x04port\x18\x01 \x01(\rR\x04port\"=\n" +
 	"\vForeignPort\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\xf8\x01\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\"\x92\x02\n" +
 	"\rServerMessage\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\x12\x12\n" +
 	"\x04gone\x18\x03 \x01(\fR\x04gone\x12C\n" +
 	"\fkeys_checked\x18\x04 \x01(\v2 .bearerguard.push.v1.KeysCheckedR\vkeysChecked\x12B\n" +
 	"\vrevocations\x18\x05 \x01(\v2 .bearerguard.push.v1.RevocationsR\vrevocations\x12\x18\n" +
-	"\acurrent\x18\x06 \x01(\tR\acurrent\"\x7f\n" +
+	"\acurrent\x18\x06 \x01(\tR\acurrent\x12\x18\n" +
+	"\aleaving\x18\a \x01(\bR\aleaving\"\x7f\n" +
 	"\vRevocations\x12\x12\n" +
 	"\x04base\x18\x01 \x01(\fR\x04base\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\fR\aversion\x12\x14\n" +
