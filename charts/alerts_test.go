@@ -73,8 +73,8 @@ func TestAlertsAreOfMetricsThatThereAreAndExplained(t *testing.T) {
 			}
 		}
 	}
-	if alerts != 5 {
-		t.Errorf("%d alerts, want 5", alerts)
+	if alerts != 6 {
+		t.Errorf("%d alerts, want 6", alerts)
 	}
 }
 

@@ -47,7 +47,7 @@ type AuthPolicyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted, ResolvedRefs, Programmed, Guarded and Ready.
+	// Conditions are Accepted, ResolvedRefs, Programmed, Guarded, Saved and Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -13,7 +13,10 @@ const (
 	// ConditionGuarded: every selected pod carries a sidecar, and none can be reached past it. True reasons: Guarded. False reasons:
 	// Unguarded, Bypassable. Unknown reasons: NoWorkload.
 	ConditionGuarded = "Guarded"
-	// ConditionReady: the four above are True, but that a policy which selects no pod is ready too, with reason NoWorkload. If
+	// ConditionSaved: every sidecar has on disk what it uses, for a restart while the controller is away. False reasons: NotSaved. It
+	// has no part in Ready.
+	ConditionSaved = "Saved"
+	// ConditionReady: Accepted, ResolvedRefs, Programmed and Guarded are True, but that a policy which selects no pod is ready too, with reason NoWorkload. If
 	// it is not True, its status and reason are those of the first that is not.
 	ConditionReady = "Ready"
 )
@@ -46,6 +49,10 @@ const (
 	ReasonUnguarded = "Unguarded"
 	// ReasonBypassable: a port of the app, behind the sidecar, is open to others than the sidecar; the message names pod and port.
 	ReasonBypassable = "Bypassable"
+	// ReasonSaved: no sidecar says that it could not save what it uses.
+	ReasonSaved = "Saved"
+	// ReasonNotSaved: a sidecar could not save what it uses; the message names the first of them.
+	ReasonNotSaved = "NotSaved"
 	// ReasonReady: Accepted, ResolvedRefs, Programmed and Guarded are True.
 	ReasonReady = "Ready"
 )

@@ -39,7 +39,7 @@ func podOf(w compile.Workload, c push.Sidecar, p compile.PolicyRef) status.Pod {
 	heard := c.UID != ""
 	out := status.Pod{
 		Name: w.Name, Created: w.Created, Bare: !heard && !w.Injected,
-		Open: c.Open, Foreign: c.Foreign,
+		Open: c.Open, Foreign: c.Foreign, Unsaved: c.Unsaved,
 		Heard: heard, Lost: c.Lost, Moved: c.Moved, Current: c.Acked.Has(p),
 	}
 	if c.Rejected.Has(p) {

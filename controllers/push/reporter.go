@@ -130,7 +130,7 @@ func changes(old, now map[string]Sidecar) []*reportv1.Change {
 		m.Sidecars = append(m.Sidecars, &reportv1.Sidecar{
 			Namespace: c.Namespace, Pod: c.Pod, Uid: uid,
 			Acked: versionOf(c.Acked), Rejected: versionOf(c.Rejected), Reason: c.Reason,
-			Open: c.Open, Foreign: c.Foreign,
+			Open: c.Open, Foreign: c.Foreign, Unsaved: c.Unsaved,
 			Revocations: given(c.Revocations.Acked), RefusedRevocations: given(c.Revocations.Rejected), RefusedRevocationsReason: c.Revocations.Reason,
 			Lacks: strings.FieldsFunc(c.Lacking, func(r rune) bool { return r == '\n' }),
 		})

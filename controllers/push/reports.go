@@ -132,7 +132,7 @@ func (in *incoming) take(m *reportv1.Change) {
 		r.sidecars[c.GetNamespace()][c.GetUid()] = Sidecar{
 			Namespace: c.GetNamespace(), Pod: c.GetPod(), UID: c.GetUid(),
 			Acked: in.versions[c.GetAcked()], Rejected: in.versions[c.GetRejected()], Reason: c.GetReason(),
-			Open: c.GetOpen(), Foreign: c.GetForeign(),
+			Open: c.GetOpen(), Foreign: c.GetForeign(), Unsaved: c.GetUnsaved(),
 			Lacking: strings.Join(c.GetLacks(), "\n"),
 			Revocations: Revocations{
 				Acked: reportedVersion(c.GetRevocations()), Rejected: reportedVersion(c.GetRefusedRevocations()), Reason: c.GetRefusedRevocationsReason(),

@@ -286,7 +286,7 @@ func snapshotWithKeySet() compile.Snapshot {
 	}
 }
 
-// What a sidecar says of its pod's ports gets to the leader, bounded and printable.
+// What a sidecar says of its pod's ports and of its copy on disk gets to the leader, bounded and printable.
 func TestReplicasReportPorts(t *testing.T) {
 	t.Parallel()
 	cert := newCertificate(t)
@@ -315,9 +315,11 @@ func TestReplicasReportPorts(t *testing.T) {
 	leader.until(t, "fewer ports", func(m map[string]push.Sidecar) bool {
 		return m["uid-a"].Open == "18080" && m["uid-a"].Foreign == "8443 TLS"
 	})
+	tell(&pushv1.State{Unsaved: true})
+	leader.until(t, "that it could not save", func(m map[string]push.Sidecar) bool { return m["uid-a"].Unsaved && m["uid-a"].Open == "" })
 	tell(&pushv1.State{})
 	leader.until(t, "none", func(m map[string]push.Sidecar) bool {
-		return m["uid-a"].UID != "" && m["uid-a"].Open == "" && m["uid-a"].Foreign == ""
+		return m["uid-a"].UID != "" && !m["uid-a"].Unsaved && m["uid-a"].Open == "" && m["uid-a"].Foreign == ""
 	})
 }
 

@@ -27,6 +27,8 @@ type Sidecar struct {
 	// Open has the ports at which its pod can be reached past it, such as "18080, 19090"; Foreign those on which another protocol
 	// than HTTP is spoken, such as "8443 TLS". Both are short.
 	Open, Foreign string
+	// Unsaved says that it could not save what it uses for a restart.
+	Unsaved bool
 }
 
 // Lacks reports whether the sidecar has no keys of a key set that it is to have.
@@ -90,7 +92,7 @@ func (p *pod) state() Sidecar {
 		Namespace: p.namespace, Pod: p.name, UID: p.uid,
 		Acked: p.stream.acked, Rejected: p.stream.rejected, Reason: p.stream.reason,
 		Revocations: p.stream.revocations,
-		Lacking:     p.stream.lacking, Open: p.stream.open, Foreign: p.stream.foreign,
+		Lacking:     p.stream.lacking, Open: p.stream.open, Foreign: p.stream.foreign, Unsaved: p.stream.unsaved,
 	}
 }
 

@@ -16,13 +16,13 @@ const (
 	maxName    = 32  // bytes of a protocol's name
 )
 
-// told takes in what a sidecar says of itself: the key sets of its pod's bundle that it has no keys of, and ports.
+// told takes in what a sidecar says of itself: the key sets of its pod's bundle that it has no keys of, ports, and whether it could save what it uses.
 func (s *Server) told(p *pod, c *stream, m *pushv1.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lacking, open, foreign := p.lacking(m), openPorts(m), foreignPorts(m)
-	if lacking != c.lacking || open != c.open || foreign != c.foreign {
-		c.lacking, c.open, c.foreign = lacking, open, foreign
+	if lacking != c.lacking || open != c.open || foreign != c.foreign || m.GetUnsaved() != c.unsaved {
+		c.lacking, c.open, c.foreign, c.unsaved = lacking, open, foreign, m.GetUnsaved()
 		s.changed(p.namespace)
 	}
 }

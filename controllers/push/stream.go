@@ -55,6 +55,7 @@ type stream struct {
 	lacking     string                         // as Sidecar.Lacking
 	open        string                         // as Sidecar.Open
 	foreign     string                         // as Sidecar.Foreign
+	unsaved     bool                           // as Sidecar.Unsaved
 	asked       map[string]time.Time           // key sets, of the pod's bundles, that the sidecar wants looked at, and since when
 	answers     map[string]*pushv1.KeysChecked // to be sent, by key set
 }

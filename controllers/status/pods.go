@@ -35,6 +35,8 @@ type Pod struct {
 	// Open are ports at which the pod can be reached past its sidecar, Foreign those on which another protocol than HTTP is spoken;
 	// empty: none.
 	Open, Foreign string
+	// Unsaved says that the sidecar could not save what it uses for a restart.
+	Unsaved bool
 	// Current says that this generation is in use.
 	Current bool
 	// Rejected is why the sidecar refused this generation or, if Current, something after it; empty if it did not.
@@ -104,6 +106,8 @@ type Tally struct {
 	passed  int                   // pods that can be reached past their sidecars
 	open    Pod                   // the first of them
 	foreign Pod                   // the first on a port of which another protocol is spoken
+	unsaved int                   // sidecars that could not save what they use
+	loses   []string              // the names of the first of them
 	next    time.Time             // when a count changes by time alone; zero: never
 }
 
@@ -118,6 +122,11 @@ func Count(pods []Pod, now, elected time.Time) Tally {
 			t.names[s] = append(t.names[s], p.Name)
 		}
 		t.ports(p)
+		if p.Unsaved && !p.Bare {
+			if t.unsaved++; t.unsaved <= maxNames {
+				t.loses = append(t.loses, p.Name)
+			}
+		}
 		if s == rejecting && t.refused.Name == "" {
 			t.refused = p
 		}

@@ -78,6 +78,7 @@ func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
 		{v1alpha1.ConditionProgrammed, programmed(in, pods)},
 		{v1alpha1.ConditionGuarded, guarded(pods)},
 	}
+	condition{v1alpha1.ConditionSaved, saved(pods)}.set(&out.Conditions, in.Generation, in.Now) // no part of Ready: the guard holds
 	for _, c := range append(parts, condition{v1alpha1.ConditionReady, ready(parts, pods)}) {
 		c.set(&out.Conditions, in.Generation, in.Now)
 	}
@@ -177,6 +178,16 @@ func guarded(t Tally) outcome {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonBypassable, m + more(t.passed-1, "pod", "is", "are")}
 	}
 	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total) + foreign(t)}
+}
+
+// saved says whether sidecars could save what they use.
+func saved(t Tally) outcome {
+	if t.unsaved > 0 {
+		m := of(t.unsaved, t.carrying(), "sidecar", "could", "could") + " not save what is in use, so that a restart while the controller is away would " +
+			"begin with something older, or without rules: " + list(t.loses, t.unsaved)
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotSaved, m}
+	}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonSaved, "no sidecar says that it could not save what it uses for a restart"}
 }
 
 // foreign tells of a port on which another protocol than HTTP is spoken.

@@ -31,6 +31,34 @@ func line(s v1alpha1.AuthPolicyStatus) string {
 	return strings.Join(out, " ")
 }
 
+func TestSaved(t *testing.T) {
+	t.Parallel()
+	lossy := func(name string) status.Pod { return status.Pod{Name: name, Heard: true, Current: true, Unsaved: true} }
+	tests := map[string]struct {
+		pods []status.Pod
+		want string
+	}{
+		"nobody complains":              {[]status.Pod{current}, "True Saved no sidecar says that it could not save what it uses for a restart"},
+		"there is nobody":               {nil, "True Saved no sidecar says that it could not save what it uses for a restart"},
+		"a pod without a sidecar":       {[]status.Pod{{Name: "e", Bare: true, Unsaved: true}}, "True Saved no sidecar says that it could not save what it uses for a restart"},
+		"one of two could not":          {[]status.Pod{current, lossy("x")}, "False NotSaved 1 of 2 sidecars could not save what is in use, so that a restart while the controller is away would begin with something older, or without rules: x"},
+		"more than are named could not": {[]status.Pod{lossy("p"), lossy("q"), lossy("r"), lossy("s")}, "False NotSaved 4 of 4 sidecars could not save what is in use, so that a restart while the controller is away would begin with something older, or without rules: p, q, r and 1 more"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := status.Compute(status.Input{Now: start, Elected: start.Add(-time.Hour), Pods: tt.pods})
+			c := meta.FindStatusCondition(s.Conditions, "Saved")
+			if got := string(c.Status) + " " + c.Reason + " " + c.Message; got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if r := meta.FindStatusCondition(s.Conditions, "Ready"); c.Status == "False" && r.Status != "True" {
+				t.Errorf("Ready is %s, want True: the guard holds", r.Status)
+			}
+		})
+	}
+}
+
 // counts are those of a status: total current rejecting disconnected missing.
 func counts(s v1alpha1.AuthPolicyStatus) string {
 	c := s.Sidecars

@@ -110,7 +110,11 @@ func (w *world) stateVolume(ctx context.Context, spoil func(dir string) error) e
 			return err
 		}
 	}
-	return w.editBites(ctx, 15*time.Second)
+	if err := w.editBites(ctx, 15*time.Second); err != nil {
+		return err
+	}
+	w.told(w.says(ctx, "authpolicy/orders", "Saved", "False/NotSaved", 10*time.Second))
+	return nil
 }
 
 // cutOff drops all that a pod sends but answers to what it was asked, and revokes a token meanwhile.

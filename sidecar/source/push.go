@@ -73,6 +73,8 @@ type Push struct {
 	version string        // guarded by mu; of the bundle in force, survives reconnects
 	state   pushv1.State  // guarded by mu: what the sidecar is
 	told    *pushv1.State // guarded by mu: what this stream has been told of that
+
+	rulesLost, revocationsLost bool // guarded by mu: what is in force could not be saved
 }
 
 // The waits between connections: the first, doubled each time up to the longest, each with jitter of half its length.
@@ -334,8 +336,8 @@ func (p *Push) apply(encoded []byte, version string) error {
 	}
 	err = p.c.LastGood.Save(encoded, bundle.Version(encoded))
 	p.saved.Store(err == nil)
+	p.savedRules(err == nil)
 	if err != nil {
-		p.c.Unsaved()
 		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -556,6 +557,39 @@ func TestPushKnowsHowNewItsRulesAre(t *testing.T) {
 	}
 	stopServer()
 	eventually(t, func() bool { return !p.Freshness().Connected }, s.text)
+}
+
+// A sidecar says so while it cannot save its rules, and when it can again.
+func TestPushTellsThatRulesAreNotSaved(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t, "push.test")
+	c, at, _ := serve(t, "127.0.0.1:0", cert)
+	f, s := files{t.TempDir()}, newSink()
+	f.ca(t, ca)
+	f.token(t, "token")
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file, where the folder should be
+		t.Fatal(err)
+	}
+	follow(t, at, f, s, source.LastGood{Dir: dir})
+	stream := c.accept(t)
+	stream.hears(t)
+	give := func(name string, unsaved bool) {
+		t.Helper()
+		data, version := encoded(t, name)
+		stream.says(t, data, version)
+		if m := stream.hearsAny(t); m.GetAck() == nil {
+			t.Fatalf("got %v, want an ACK: the rules are in force all the same", m)
+		}
+		if m := stream.hearsAny(t).GetState(); m.GetUnsaved() != unsaved {
+			t.Fatalf("state %v, want unsaved %v", m, unsaved)
+		}
+	}
+	give("orders", true)
+	if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	give("other", false)
 }
 
 func TestPushTellsOfPorts(t *testing.T) {

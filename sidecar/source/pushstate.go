@@ -68,6 +68,22 @@ func (p *Push) SetPorts(open []uint16, foreign []ForeignPort) {
 	p.stir()
 }
 
+// savedRules and savedRevocations note whether what is in force has been saved. The controller hears of it after the answer to what
+// was saved.
+func (p *Push) savedRules(ok bool) { p.noteSaved(&p.rulesLost, ok) }
+
+func (p *Push) savedRevocations(ok bool) { p.noteSaved(&p.revocationsLost, ok) }
+
+func (p *Push) noteSaved(lost *bool, ok bool) {
+	if !ok {
+		p.c.Unsaved()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*lost = !ok
+	p.state.Unsaved = p.rulesLost || p.revocationsLost
+}
+
 func (p *Push) stir() {
 	select {
 	case p.stirred <- struct{}{}:

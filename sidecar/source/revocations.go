@@ -83,8 +83,9 @@ func (p *Push) revoke(m *pushv1.Revocations) *pushv1.ClientMessage {
 	p.revocations.set = set
 	p.c.Revoke(set)
 	p.c.Log.Info("revocations in force", "version", set.Version().String(), "entries", set.Len())
-	if err := p.c.LastGood.SaveRevocations(set); err != nil {
-		p.c.Unsaved()
+	err = p.c.LastGood.SaveRevocations(set)
+	p.savedRevocations(err == nil)
+	if err != nil {
 		p.c.Log.Error(err, "a restart will not know these revocations until the controller answers")
 	}
 	v := set.Version()

@@ -409,7 +409,9 @@ type State struct {
 	// Ports on which the pod can be reached past the sidecar.
 	OpenPorts []*OpenPort `protobuf:"bytes,2,rep,name=open_ports,json=openPorts,proto3" json:"open_ports,omitempty"`
 	// Ports that the app listens on and clients speak another protocol than HTTP on.
-	ForeignPorts  []*ForeignPort `protobuf:"bytes,3,rep,name=foreign_ports,json=foreignPorts,proto3" json:"foreign_ports,omitempty"`
+	ForeignPorts []*ForeignPort `protobuf:"bytes,3,rep,name=foreign_ports,json=foreignPorts,proto3" json:"foreign_ports,omitempty"`
+	// What is in force could not be saved, so that a restart would begin with something older, or without rules.
+	Unsaved       bool `protobuf:"varint,4,opt,name=unsaved,proto3" json:"unsaved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -463,6 +465,13 @@ func (x *State) GetForeignPorts() []*ForeignPort {
 		return x.ForeignPorts
 	}
 	return nil
+}
+
+func (x *State) GetUnsaved() bool {
+	if x != nil {
+		return x.Unsaved
+	}
+	return false
 }
 
 // HeldKeySet is a key set in use.
@@ -1162,12 +1171,13 @@ const file_push_proto_rawDesc = "" +
 	"\n" +
 	"UnknownKey\x12\x17\n" +
 	"\akey_set\x18\x01 \x01(\tR\x06keySet\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\bR\x06answer\"\xc8\x01\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\"\xe2\x01\n" +
 	"\x05State\x12:\n" +
 	"\bkey_sets\x18\x01 \x03(\v2\x1f.bearerguard.push.v1.HeldKeySetR\akeySets\x12<\n" +
 	"\n" +
 	"open_ports\x18\x02 \x03(\v2\x1d.bearerguard.push.v1.OpenPortR\topenPorts\x12E\n" +
-	"\rforeign_ports\x18\x03 \x03(\v2 .bearerguard.push.v1.ForeignPortR\fforeignPorts\"J\n" +
+	"\rforeign_ports\x18\x03 \x03(\v2 .bearerguard.push.v1.ForeignPortR\fforeignPorts\x12\x18\n" +
+	"\aunsaved\x18\x04 \x01(\bR\aunsaved\"J\n" +
 	"\n" +
 	"HeldKeySet\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +

@@ -288,8 +288,10 @@ type Sidecar struct {
 	RefusedRevocations []byte `protobuf:"bytes,11,opt,name=refused_revocations,json=refusedRevocations,proto3" json:"refused_revocations,omitempty"`
 	// Why they were refused.
 	RefusedRevocationsReason string `protobuf:"bytes,12,opt,name=refused_revocations_reason,json=refusedRevocationsReason,proto3" json:"refused_revocations_reason,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// It could not save what it uses.
+	Unsaved       bool `protobuf:"varint,13,opt,name=unsaved,proto3" json:"unsaved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sidecar) Reset() {
@@ -406,6 +408,13 @@ func (x *Sidecar) GetRefusedRevocationsReason() string {
 	return ""
 }
 
+func (x *Sidecar) GetUnsaved() bool {
+	if x != nil {
+		return x.Unsaved
+	}
+	return false
+}
+
 // Gone names a pod.
 type Gone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -520,7 +529,7 @@ const file_report_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x03R\n" +
-	"generation\"\xea\x02\n" +
+	"generation\"\x84\x03\n" +
 	"\aSidecar\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x10\n" +
@@ -534,7 +543,8 @@ const file_report_proto_rawDesc = "" +
 	"\vrevocations\x18\n" +
 	" \x01(\fR\vrevocations\x12/\n" +
 	"\x13refused_revocations\x18\v \x01(\fR\x12refusedRevocations\x12<\n" +
-	"\x1arefused_revocations_reason\x18\f \x01(\tR\x18refusedRevocationsReason\"6\n" +
+	"\x1arefused_revocations_reason\x18\f \x01(\tR\x18refusedRevocationsReason\x12\x18\n" +
+	"\aunsaved\x18\r \x01(\bR\aunsaved\"6\n" +
 	"\x04Gone\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\"\x06\n" +
