@@ -12,7 +12,6 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
-	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -26,14 +25,14 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if x.watch.Slow() {
 		reason = decision.RequestTimeout
 	}
-	if o := f.proxy.observer; o != nil {
+	if o := x.proxy.observer; o != nil {
 		info := x.info
 		o.Request(&telemetry.Record{
-			Time: f.proxy.now(), Reason: reason, Cause: decision.Because(cause(reason, err)), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
+			Time: x.proxy.now(), RequestID: x.id, Reason: reason, Cause: decision.Because(cause(reason, err)), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
 			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		})
 	}
-	f.proxy.refuse(w, r, refuse.Cause{Reason: reason, CORS: x.verdict.CORS.Set})
+	x.refuse(w, r, reason)
 }
 
 // failure maps an error of forwarding to a reason. Answered says that the app had sent something.

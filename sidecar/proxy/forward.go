@@ -18,6 +18,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // forwarder sends requests to apps in HTTP/2.
@@ -28,9 +29,12 @@ type forwarder struct {
 	tls     *http.Transport // https upstreams; ALPN decides
 }
 
-// exchange is what is known of a request while it is forwarded.
+// exchange is one request that goes to the app in HTTP/2, or that nobody else settles.
 type exchange struct {
+	proxy    *Proxy
 	info     *connInfo
+	id       string
+	start    time.Time
 	verdict  *gate.Verdict
 	body     io.Closer // the request's, as the client sends it
 	watch    *relay.Watched
@@ -93,13 +97,14 @@ func (f *forwarder) close() {
 }
 
 // forward sends the request on and the answer back.
-func (f *forwarder) forward(w *relay.Watched, r *http.Request, info *connInfo, v *gate.Verdict) {
+func (f *forwarder) forward(w *relay.Watched, r *http.Request, x *exchange) {
+	v := x.verdict
 	r.Header.Del("Upgrade") // HTTP/2 has none (RFC 9113 section 8.2.2)
 	r.Header.Del("Http2-Settings")
 	if most := f.proxy.mostBody(v); most > 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
-	x := &exchange{info: info, verdict: v, watch: w, body: r.Body}
+	x.watch, x.body = w, r.Body
 	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 	if !v.Until.IsZero() {
 		var cancel context.CancelFunc
@@ -121,7 +126,7 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL = targetURL(x.info.Upstream, v.Target, v.Host)
 	pr.Out.Host = v.Host
 	for name := range pr.Out.Header {
-		if kind := head.KindOf(name); v.Edit.Remove(name) || kind == head.Proxy || kind == head.RequestID && name != requestID {
+		if kind := head.KindOf(name); v.Edit.Remove(name) || kind == head.Proxy || kind == head.RequestID {
 			delete(pr.Out.Header, name)
 		}
 	}
@@ -133,9 +138,7 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	}
 	f.setForwarded(pr, x.info)
 	pr.Out.Header["Via"] = append(pr.Out.Header["Via"], "2.0 bearerguard") // RFC 9110 section 7.6.3
-	if id := pr.Out.Header[requestID]; len(id) != 1 || !relay.SaneID(id[0]) {
-		pr.Out.Header[requestID] = []string{relay.NewID()}
-	}
+	pr.Out.Header[requestid.Header] = []string{x.id}
 	for i := range v.Edit.Set.Len() {
 		s := v.Edit.Set.At(i)
 		pr.Out.Header[s.Name] = []string{s.Value}
@@ -174,8 +177,6 @@ func (b *answerBody) Close() error {
 	_ = b.request.Close()
 	return b.ReadCloser.Close()
 }
-
-const requestID = "X-Request-Id"
 
 // trailersOnly makes an answer of gRPC's trailers-only form one of headers and trailers, which says the same. ReverseProxy
 // flushes headers as soon as it has them, and then the stream would end without trailers: an error to gRPC's clients.

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -23,9 +24,9 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer calls.Add(-1)
 	switch {
 	case calls.Add(1) > int64(c.proxy.limits.HTTP2Requests):
-		c.proxy.overloaded(w, r, &c.info)
+		c.meet(r).decline(w, r, gate.Verdict{Reason: decision.Overloaded})
 	case c.info.Upstream == nil:
-		c.proxy.refuse(w, r, refuse.Cause{Reason: decision.InternalError})
+		c.meet(r).decline(w, r, gate.Verdict{Reason: decision.InternalError, Cause: decision.Because("nobody knows where the app is")})
 	case c.proxy.overHTTP2(r):
 		c.forward(w, r)
 	default:
@@ -33,36 +34,42 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// overloaded refuses a request that is one too many.
-func (p *Proxy) overloaded(w http.ResponseWriter, r *http.Request, info *connInfo) {
-	v := gate.Verdict{Reason: decision.Overloaded}
-	p.observe(r, info, &v, p.now(), "")
-	p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
+// meet takes in a request.
+func (c *http2Conn) meet(r *http.Request) *exchange {
+	return &exchange{proxy: c.proxy, info: &c.info, id: requestid.Of(r.Header[requestid.Header]), start: c.proxy.now()}
+}
+
+// decline refuses a request that the gate is not asked about.
+func (x *exchange) decline(w http.ResponseWriter, r *http.Request, v gate.Verdict) {
+	v.CORS = x.proxy.gate.CORS(r.Header)
+	x.verdict = &v
+	x.observe(r)
+	x.refuse(w, r, v.Reason)
 }
 
 // forward settles a request that goes to the app in HTTP/2, if it does.
 func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
-	p, start := c.proxy, c.proxy.now()
+	x := c.meet(r)
 	defer func() {
 		if r.Context().Err() != nil {
-			c.givenUp(start)
+			c.givenUp(x.start)
 		}
 	}()
-	if err := p.read(r); err != nil {
-		v := gate.Verdict{Reason: relay.ReasonOf(err)}
-		p.observe(r, &c.info, &v, start, relay.CauseOf(v.Reason, err))
-		p.refuse(w, r, refuse.Cause{Reason: v.Reason, CORS: p.gate.CORS(r.Header).Set})
+	if err := c.proxy.read(r); err != nil {
+		reason := relay.ReasonOf(err)
+		x.decline(w, r, gate.Verdict{Reason: reason, Cause: because(relay.CauseOf(reason, err))})
 		return
 	}
 	v := c.judge(r)
-	p.observe(r, &c.info, &v, start, "")
+	x.verdict = &v
+	x.observe(r)
 	if !v.Forward {
-		p.refuse(w, r, refuse.Cause{Reason: v.Reason, Scopes: v.Scopes, CORS: v.CORS.Set})
+		x.refuse(w, r, v.Reason)
 		return
 	}
 	watch := c.client.Watch(w, r, !streams(r))
 	defer watch.Done()
-	p.forwarder.forward(watch, r, &c.info, &v)
+	c.proxy.forwarder.forward(watch, r, x)
 }
 
 // overHTTP2 reports whether a request of an HTTP/2 client goes to the app in HTTP/2 as well. gRPC and Connect need what
@@ -149,27 +156,33 @@ func (c *http2Conn) givenUp(at time.Time) {
 }
 
 // refuse answers in place of the app.
-func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, c refuse.Cause) {
+func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, reason decision.Reason) {
+	c := refuse.Cause{Reason: reason, Scopes: x.verdict.Scopes, RequestID: x.id, CORS: x.verdict.CORS.Set}
 	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
 }
 
-func (p *Proxy) observe(r *http.Request, info *connInfo, v *gate.Verdict, start time.Time, cause string) {
+// observe tells the observer of a request's fate.
+func (x *exchange) observe(r *http.Request) {
+	p, v, info := x.proxy, x.verdict, x.info
 	if p.observer == nil {
 		return
 	}
 	rec := telemetry.Record{
-		Time: start, Own: p.now().Sub(start),
+		Time: x.start, Own: p.now().Sub(x.start), RequestID: x.id,
 		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule,
 		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}
-	if cause != "" {
-		rec.Cause = decision.Because(cause)
-	}
-	for _, a := range v.Audit {
-		rec.Audit = append(rec.Audit, telemetry.Audit(a))
-	}
+	rec.Audit = v.Audit
 	p.observer.Request(&rec)
+}
+
+// because is a cause of a text; nil without one.
+func because(text string) decision.Cause {
+	if text == "" {
+		return nil
+	}
+	return decision.Because(text)
 }
 
 // stdLog gives net/http a place for its messages, which are about connections and come from clients' mistakes.

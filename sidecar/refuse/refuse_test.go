@@ -1,6 +1,7 @@
 package refuse
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // forwards are the reasons that are not refusals.
@@ -99,6 +101,24 @@ func TestRender(t *testing.T) {
 				{"Content-Type", "application/grpc"}, {"Grpc-Status", "16"}, {"Grpc-Message", "a token is required"}, {"Www-Authenticate", "Bearer"},
 			}},
 		},
+		"the request's id is in the document and in a header": {
+			cause: Cause{Reason: decision.NoToken, RequestID: "a-1"},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"X-Request-Id", "a-1"}, {"Www-Authenticate", "Bearer"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken","requestId":"a-1"}` + "\n")},
+		},
+		"an id that would break the document is not told": {
+			cause: Cause{Reason: decision.NoPolicy, RequestID: `a","b":"`},
+			want: Response{Status: 403, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoPolicy","title":"Forbidden","status":403,"detail":"no policy applies to this workload","reason":"NoPolicy"}` + "\n")},
+		},
+		"gRPC tells the request's id in a header": {
+			cause: Cause{Reason: decision.DeniedByRule, RequestID: "a-1"}, form: GRPC,
+			want: Response{Status: 200, Header: []Field{
+				{"Content-Type", "application/grpc"}, {"Grpc-Status", "7"}, {"Grpc-Message", "a rule denies the request"}, {"X-Request-Id", "a-1"},
+			}},
+		},
 		"gRPC that no rule allows is 7": {
 			cause: Cause{Reason: decision.DeniedByRule}, form: GRPC,
 			want: Response{Status: 200, Header: []Field{
@@ -155,4 +175,37 @@ func TestWrite(t *testing.T) {
 	if rec.Code != 400 || p.Status != 400 || p.Reason != "BadPath" {
 		t.Errorf("wrote status %d, problem %+v", rec.Code, p)
 	}
+}
+
+// FuzzRequestID holds that no id breaks a document, and that those which requests have come out as they went in.
+func FuzzRequestID(f *testing.F) {
+	for _, id := range []string{"", "a", "0b9d1f0a-6c1e", "q83v+/==", `a","status":200,"x":"`, `\`, "\xff", "a\r\nSet-Cookie: b", "</script>", strings.Repeat("a", 300)} {
+		f.Add(id, string(decision.NoToken))
+	}
+	f.Fuzz(func(t *testing.T, id, reason string) {
+		r := Render(Cause{Reason: decision.Reason(reason), RequestID: id}, HTTP)
+		if r.Status == http.StatusNoContent {
+			return
+		}
+		var got struct {
+			problem
+			RequestID *string `json:"requestId"`
+		}
+		d := json.NewDecoder(bytes.NewReader(r.Body))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&got); err != nil {
+			t.Fatalf("%q: %v", r.Body, err)
+		}
+		if want := Table(decision.Reason(reason)); got.Status != want.Status || got.Detail != want.Description || !bytes.HasSuffix(r.Body, []byte("\"}\n")) {
+			t.Errorf("the document of %s with %q is %q", reason, id, r.Body)
+		}
+		told := got.RequestID != nil
+		if told && *got.RequestID != id || !told && requestid.Sane(id) {
+			t.Errorf("the id of %q is not told as it is: %q", id, r.Body)
+		}
+		at := slices.IndexFunc(r.Header, func(f Field) bool { return f.Name == requestid.Header })
+		if told != (at >= 0) || told && r.Header[at].Value != id {
+			t.Errorf("the header says %v, the document %q", r.Header, r.Body)
+		}
+	})
 }

@@ -39,6 +39,8 @@ type Cause struct {
 	Reason decision.Reason
 	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
 	Scopes []string
+	// RequestID is the id that the log has of the request; empty: none is told. One that is no plain text is left out.
+	RequestID string
 	// CORS are fields that let a page of another origin read the answer; none if it may not.
 	CORS []Field
 }
@@ -57,7 +59,7 @@ type Response struct {
 	Status int
 	// Header is in a fixed order and has no Content-Length.
 	Header []Field
-	// Body is shared: it must not be changed.
+	// Body may be shared: it must not be changed.
 	Body []byte
 }
 
@@ -67,7 +69,7 @@ func Render(c Cause, f Form) Response {
 		return Response{Status: http.StatusNoContent, Header: c.CORS}
 	}
 	r := Table(c.Reason)
-	out := Response{Status: r.Status, Header: make([]Field, 0, 5+len(c.CORS))}
+	out := Response{Status: r.Status, Header: make([]Field, 0, 6+len(c.CORS))}
 	if f == GRPC {
 		out.Status = http.StatusOK
 		out.add("Content-Type", "application/grpc")
@@ -76,7 +78,10 @@ func Render(c Cause, f Form) Response {
 	} else {
 		out.add("Content-Type", "application/problem+json")
 		out.add("Cache-Control", "no-store")
-		out.Body = bodies[known(c.Reason)]
+		out.Body = body(known(c.Reason), c.RequestID)
+	}
+	if plain(c.RequestID) {
+		out.add("X-Request-Id", c.RequestID)
 	}
 	if r.Challenge {
 		out.add("Www-Authenticate", challenge(r, c.Scopes))
@@ -154,7 +159,30 @@ func known(reason decision.Reason) decision.Reason {
 // bodies holds the problem document of each reason. It is read only.
 var bodies = problems()
 
-// problem is a problem document of RFC 9457 section 3.
+// body is the problem document of a reason with the request's id in it.
+func body(reason decision.Reason, requestID string) []byte {
+	const member, end = `,"requestId":"`, "\"}\n"
+	shared := bodies[reason]
+	if !plain(requestID) {
+		return shared
+	}
+	open := shared[:len(shared)-len("}\n")]
+	b := make([]byte, 0, len(open)+len(member)+len(requestID)+len(end))
+	return append(append(append(append(b, open...), member...), requestID...), end...)
+}
+
+// plain reports whether a text needs no escapes in JSON, nor in a header field. What chooses ids sees to that too; here it
+// keeps a document and a head from ever being broken.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < '!' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// problem is a problem document of RFC 9457 section 3. Each answer's has the member requestId besides.
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // NewLogger returns a logger that writes one line an event. Format is "json" or "text", level "error", "info" or
@@ -112,12 +113,13 @@ func (d *DecisionLog) budget(r *Record) *limited {
 }
 
 func (d *DecisionLog) write(r *Record, suppressed uint64) {
-	kv := make([]any, 0, 38)
+	kv := make([]any, 0, 40)
 	add := func(key, value string) {
 		if value != "" {
 			kv = append(kv, key, value)
 		}
 	}
+	add("requestID", printable.Text(r.RequestID, requestid.Max))
 	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
 	add("cause", causeText(r.Cause))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // perReason is how many refusals are kept for each reason, so that many of one kind do not push out the others.
@@ -17,6 +18,8 @@ const perReason = 8
 type Refused struct {
 	// Time is when the request arrived.
 	Time time.Time `json:"time"`
+	// RequestID is the one that the client was told.
+	RequestID string `json:"requestID,omitempty"`
 	// Reason and Cause say why it was refused; Cause is empty where the reason says it all.
 	Reason decision.Reason `json:"reason"`
 	Cause  string          `json:"cause,omitempty"`
@@ -75,7 +78,7 @@ func shown(s string, most int) string { return strings.Clone(printable.Text(s, m
 // keep keeps a refusal to be shown.
 func (d *DecisionLog) keep(r *Record) {
 	out := Refused{
-		Time: r.Time, Reason: r.Reason, Cause: causeText(r.Cause), Policy: r.Policy, Rule: r.Rule,
+		Time: r.Time, RequestID: shown(r.RequestID, requestid.Max), Reason: r.Reason, Cause: causeText(r.Cause), Policy: r.Policy, Rule: r.Rule,
 		Method: shown(r.Method, 32), Host: shown(r.Host, 255), Path: shown(r.Path, 512), KeyID: shown(r.KeyID, 128),
 	}
 	if r.Remote.IsValid() {

@@ -12,6 +12,8 @@ type Record struct {
 	// Time is when the request arrived, Own the time that the sidecar itself took to settle it.
 	Time time.Time
 	Own  time.Duration
+	// RequestID is the id that the client, or the app, has of the request.
+	RequestID string
 	// Forwarded says that the request went to the app.
 	Forwarded bool
 	Reason    decision.Reason

@@ -178,13 +178,13 @@ func lines(t *testing.T, o LogOptions, records ...*Record) []map[string]any {
 func TestDecisionLogLine(t *testing.T) {
 	t.Parallel()
 	got := lines(t, LogOptions{}, &Record{
-		Time: at(0), Own: 12 * time.Microsecond, Reason: decision.NoRule, Policy: "shop/orders", Method: "GET",
+		Time: at(0), Own: 12 * time.Microsecond, RequestID: "a-1\n", Reason: decision.NoRule, Policy: "shop/orders", Method: "GET",
 		Host: "orders", Path: "/a\nlevel=INFO\x1b[31m\u202e\xff", Port: 8080, Remote: netip.MustParseAddr("10.0.0.1"),
 		Issuer: "https://login.example.com", KeyID: "k\r\n1", Subject: "alice",
 		Audit: []Audit{{Policy: "shop/trial", Rule: "r", Allowed: true, Reason: decision.Allowed}},
 	})
 	want := []map[string]any{{
-		"level": "INFO", "msg": "request decided", "decision": "deny", "reason": "NoRule",
+		"level": "INFO", "msg": "request decided", "requestID": `a-1\n`, "decision": "deny", "reason": "NoRule",
 		"policy": "shop/orders", "method": "GET", "host": "orders", "path": `/a\nlevel=INFO\x1b[31m\u202e\xff`,
 		"port": 8080.0, "remote": "10.0.0.1", "issuer": "https://login.example.com", "keyID": `k\r\n1`, "ownMicros": 12.0,
 		"x-bearerguard-audit": []any{map[string]any{"policy": "shop/trial", "rule": "r", "decision": "allow", "reason": "Allowed"}},
@@ -227,7 +227,8 @@ func TestRecentRefusalsAreBoundedForEachReason(t *testing.T) {
 		t.Errorf("before any refusal: %v", got)
 	}
 	path := []byte("/the/first")
-	d.Request(&Record{Time: at(0), Reason: decision.NoRule, Path: unsafe.String(&path[0], len(path)), Cause: secretive{}})
+	first := unsafe.String(&path[0], len(path))
+	d.Request(&Record{Time: at(0), Reason: decision.NoRule, RequestID: first, Path: first, Cause: secretive{}})
 	copy(path, "overwritten")
 	for i := range 100 {
 		d.Request(&Record{Time: at(1 + i), Reason: decision.Expired, Path: strconv.Itoa(i)})
@@ -240,7 +241,7 @@ func TestRecentRefusalsAreBoundedForEachReason(t *testing.T) {
 	if got[0].Path != "99" || got[7].Path != "92" {
 		t.Errorf("the newest are %q to %q, want 99 to 92", got[0].Path, got[7].Path)
 	}
-	want := Refused{Time: at(0), Reason: decision.NoRule, Path: "/the/first", Cause: `sub is a number,\nnot a string`}
+	want := Refused{Time: at(0), RequestID: "/the/first", Reason: decision.NoRule, Path: "/the/first", Cause: `sub is a number,\nnot a string`}
 	if diff := cmp.Diff(want, got[8]); diff != "" {
 		t.Error(diff)
 	}

@@ -130,3 +130,21 @@ func BenchmarkRelay(b *testing.B) {
 		ask(b, c, request, buf)
 	}
 }
+
+// BenchmarkRefusal is a request that is refused for want of a token, which anybody can send.
+func BenchmarkRefusal(b *testing.B) {
+	c, request := guarded(b)
+	buf := make([]byte, 4096)
+	ask(b, c, request, buf)
+	request = []byte("GET /orders/7 HTTP/1.1\r\nHost: orders.shop\r\nUser-Agent: test/1.0\r\nAccept: */*\r\n\r\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		n, err := c.Read(buf)
+		if err != nil || !bytes.HasPrefix(buf, []byte("HTTP/1.1 401")) || buf[n-1] != '\n' {
+			b.Fatalf("%v %q", err, buf[:n])
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -23,6 +24,7 @@ type exchange struct {
 	body   body
 
 	copying copying // the answer's body
+	id      requestid.ID
 	record  telemetry.Record
 	request gate.Request
 
@@ -93,6 +95,7 @@ func (x *exchange) run(n int) (again bool) {
 	x.headBytes = n
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"
+	x.chooseID()
 	v := x.judge()
 	if v.Forward && !x.body.bound(v.MaxBody, c.relay.Limits.Body) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
@@ -144,7 +147,7 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 		return
 	}
 	x.record = telemetry.Record{
-		Time: x.start, Own: r.Now().Sub(x.start),
+		Time: x.start, Own: r.Now().Sub(x.start), RequestID: x.id.Text(),
 		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
 		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
 		Port: x.c.info.Port, Remote: x.c.info.Remote,

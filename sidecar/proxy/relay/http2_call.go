@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // call is a request of an HTTP/2 client, and its answer. One goroutine serves it, and another one sends its body on.
@@ -66,6 +68,7 @@ func (c *call) serve() bool {
 func (c *call) settle() bool {
 	x, relay := c.x, c.h.relay
 	x.start = relay.Now()
+	x.id.ChooseOf(c.r.Header[requestid.Header])
 	parts := head.Parts{Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: c.r.Header, Length: c.r.ContentLength}
 	err := head.Assemble(&parts, relay.Limits.Head, &x.req)
 	if l := relay.Limits.Target; l > 0 && len(parts.Target) > l {
@@ -112,7 +115,8 @@ func (c *call) judge() gate.Verdict {
 func (c *call) refuse(reason decision.Reason, scopes []string) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
-	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, CORS: c.x.cors.Set}, form).Write(c.w)
+	id := strings.Clone(c.x.id.Text()) // the server's compression of fields may keep it
+	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, RequestID: id, CORS: c.x.cors.Set}, form).Write(c.w)
 	return true
 }
 

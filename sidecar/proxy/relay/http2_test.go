@@ -62,3 +62,25 @@ func BenchmarkHTTP2(b *testing.B) {
 		call()
 	}
 }
+
+// BenchmarkHTTP2Refusal is BenchmarkRefusal for a request that came in HTTP/2.
+func BenchmarkHTTP2Refusal(b *testing.B) {
+	r, token := guarding(b)
+	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(b), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
+	b.Cleanup(h.Close)
+	request := &http.Request{
+		Method: "GET", RequestURI: "/orders/7", Host: "orders.shop", ProtoMajor: 2, Body: http.NoBody,
+		Header: http.Header{"User-Agent": {"test/1.0"}, "Accept": {"*/*"}},
+	}
+	s := &sink{header: http.Header{}}
+	let := request.Clone(b.Context())
+	let.Header.Set("Authorization", "Bearer "+token)
+	h.Serve(s, let)
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(s.header)
+		if h.Serve(s, request); s.status != 401 {
+			b.Fatalf("got %d", s.status)
+		}
+	}
+}

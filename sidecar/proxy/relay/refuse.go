@@ -20,6 +20,9 @@ func (x *exchange) reject(err error) (again bool) {
 	} else {
 		cause = CauseOf(reason, err)
 	}
+	if x.id.None() {
+		x.id.Make() // whatever the head says: nobody knows what it means
+	}
 	if x.start.IsZero() {
 		x.start = x.c.relay.Now()
 	}
@@ -31,7 +34,7 @@ func (x *exchange) reject(err error) (again bool) {
 
 // refuse answers in place of the app. It reports whether the connection can go on.
 func (x *exchange) refuse(reason decision.Reason, scopes []string, then after) (again bool) {
-	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, CORS: x.cors.Set}, refuse.HTTP)
+	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, RequestID: x.id.Text(), CORS: x.cors.Set}, refuse.HTTP)
 	if x.c.relay.draining.Load() {
 		then = closeAfter
 	}

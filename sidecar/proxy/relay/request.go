@@ -1,14 +1,13 @@
 package relay
 
 import (
-	"encoding/hex"
-	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
 // peer is what is said of a client to the app: X-Forwarded-* and Forwarded (RFC 7239). What the client says of that
@@ -159,7 +158,7 @@ func (x *exchange) writeHops(b []byte) []byte {
 func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	p := &x.c.peer
 	b = append(b, x.via()...)
-	b = x.writeRequestID(b)
+	b = appendField(b, requestid.Header, x.id.Text())
 	if p.trusted {
 		return x.addForwarded(b, host)
 	}
@@ -262,50 +261,19 @@ func AppendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// maxRequestID bounds a request id that is passed on, in bytes.
-const maxRequestID = 128
-
-// writeRequestID passes on the client's request id if it is one value of visible ASCII, and else makes one.
-func (x *exchange) writeRequestID(b []byte) []byte {
-	var id []byte
-	n := 0
+// chooseID makes the client's request id this request's if it is one value and sane, and else makes one.
+func (x *exchange) chooseID() {
+	given, n := "", 0
 	for i := range x.req.Fields {
-		if f := &x.req.Fields[i]; f.Kind == head.RequestID {
-			id = f.Value
+		if f := &x.req.Fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
+			given = text(f.Value)
 			n++
 		}
 	}
-	if n == 1 && SaneID(text(id)) {
-		return appendField(b, "X-Request-Id", id)
+	if n != 1 {
+		given = ""
 	}
-	b = append(b, "X-Request-Id: "...)
-	return append(appendID(b), "\r\n"...)
-}
-
-// NewID returns a new request id: 32 hexadecimal digits.
-func NewID() string { return string(appendID(nil)) }
-
-func appendID(b []byte) []byte {
-	var raw [16]byte
-	for i, v := range [2]uint64{rand.Uint64(), rand.Uint64()} { //nolint:gosec // an id to find a request by is no secret
-		for j := range 8 {
-			raw[8*i+j] = byte(v >> (8 * j))
-		}
-	}
-	return hex.AppendEncode(b, raw[:])
-}
-
-// SaneID reports whether a client's request id is passed on: it is visible ASCII and not overly long.
-func SaneID(id string) bool {
-	if id == "" || len(id) > maxRequestID {
-		return false
-	}
-	for i := range len(id) {
-		if id[i] <= ' ' || id[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
+	x.id.Choose(given)
 }
 
 func appendField[N, V []byte | string](b []byte, name N, value V) []byte {
