@@ -77,6 +77,9 @@ func TestWrongValuesAreRefused(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
 		`replicas=0`:                          "/replicas",
+		`revision="Blue"`:                     "/revision",
+		`revision="7"`:                        "/revision",
+		`shared={"create":"yes"}`:             "/shared/create",
 		`replica=1`:                           "'replica' not allowed",
 		`logLevel="loud"`:                     "/logLevel",
 		`sidecar={"cpus":"1"}`:                "'cpus' not allowed",
@@ -181,9 +184,11 @@ func TestTheAPIServerTakesTheChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, manifest := range map[string]func() (string, error){
-		"by default":           func() (string, error) { return render(t) },
-		"with every value set": func() (string, error) { return render(t, full...) },
-		"with cert-manager":    func() (string, error) { return render(t, `certManager={"enabled":true}`) },
+		"by default":                            func() (string, error) { return render(t) },
+		"with every value set":                  func() (string, error) { return render(t, full...) },
+		"with cert-manager":                     func() (string, error) { return render(t, `certManager={"enabled":true}`) },
+		"with a revision":                       func() (string, error) { return render(t, append(full, `revision="blue"`)...) },
+		"with a revision, alone in the cluster": func() (string, error) { return render(t, `revision="blue"`, `shared={"create":true}`) },
 		"with an issuer of theirs": func() (string, error) {
 			return render(t, `certManager={"enabled":true,"issuerRef":{"name":"corp","kind":"ClusterIssuer"}}`)
 		},

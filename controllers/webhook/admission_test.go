@@ -93,6 +93,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("policies", c.policies)
 	t.Run("namespaces", c.namespaces)
 	t.Run("enforced namespaces", c.enforced)
+	t.Run("a revision that nobody has installed", c.ofNobody)
 	t.Run("without webhook configurations", c.withoutConfigurations)
 	t.Run("workloads without webhook configurations", c.workloadsWithoutConfigurations)
 	t.Run("enforced namespaces without webhook configurations", c.enforcedWithoutConfigurations)

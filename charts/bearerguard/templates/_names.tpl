@@ -29,6 +29,47 @@ app.kubernetes.io/component: controller
 - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, kube-public, kube-node-lease, {{ .Release.Namespace }}]}
 {{- end }}
 
+{{- /* Names of the whole cluster: those of a release with a revision end with it. Called with (list . "name"). */ -}}
+{{- define "bearerguard.name" -}}
+{{- $revision := (index . 0).Values.revision }}
+{{- index . 1 }}{{ if $revision }}-{{ $revision }}{{ end }}
+{{- end }}
+
+{{- /* Whether this release makes what a cluster has once for all of them. */ -}}
+{{- define "bearerguard.shared" -}}
+{{- if kindIs "bool" .Values.shared.create }}{{ if .Values.shared.create }}true{{ end }}{{ else if not .Values.revision }}true{{ end }}
+{{- end }}
+
+{{- /* The namespaces of this release among those of the cluster: one label with one value, so that no two releases have the same. */ -}}
+{{- define "bearerguard.ownNamespaces" -}}
+{{- with .Values.revision -}}
+- {key: bearerguard.dev/revision, operator: In, values: [{{ . | quote }}]}
+{{- else -}}
+- {key: bearerguard.dev/revision, operator: DoesNotExist}
+{{- end }}
+{{- end }}
+
+{{- /* The same as a flag. */ -}}
+{{- define "bearerguard.ownSelector" -}}
+{{ if .Values.revision }}bearerguard.dev/revision={{ .Values.revision }}{{ else }}!bearerguard.dev/revision{{ end }}
+{{- end }}
+
+{{- /* In CEL: whether a namespace is of another release, or of one that nobody has installed. */ -}}
+{{- define "bearerguard.isElsewhere" -}}
+{{- with .Values.revision -}}
+namespaceObject.metadata.?labels[?'bearerguard.dev/revision'].orValue('') != '{{ . }}'
+{{- else -}}
+'bearerguard.dev/revision' in namespaceObject.metadata.?labels.orValue({})
+{{- end }}
+{{- end }}
+
+{{- /* In CEL: who injects pods of a namespace. */ -}}
+{{- define "bearerguard.injector" -}}
+('bearerguard.dev/revision' in namespaceObject.metadata.?labels.orValue({}) ?
+      'the release of revision ' + namespaceObject.metadata.labels['bearerguard.dev/revision'] + ', which the label bearerguard.dev/revision of the namespace names' :
+      '{{ if .Values.revision }}the release without a revision{{ else }}the webhook of the controller in namespace {{ .Release.Namespace }}{{ end }}')
+{{- end }}
+
 {{- define "bearerguard.webhookClient" -}}
 service: {name: bearerguard-webhook, namespace: {{ .namespace }}, port: 443, path: {{ .path }}}
 {{- end }}

@@ -5,7 +5,7 @@
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration
 metadata:
-  name: bearerguard
+  name: {{ include "bearerguard.name" (list . "bearerguard") }}
   labels: {{- include "bearerguard.labels" . | nindent 4 }}
   {{- if .Values.certManager.enabled }}
   annotations: {cert-manager.io/inject-ca-from: {{ $ns }}/bearerguard}
@@ -22,7 +22,9 @@ webhooks:
   rules:
   - {apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE], scope: Namespaced}
   namespaceSelector:
-    matchExpressions: {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    matchExpressions:
+    {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    {{- include "bearerguard.ownNamespaces" . | nindent 4 }}
   matchConditions:
   - name: pod-has-annotation
     expression: >-
@@ -46,6 +48,7 @@ webhooks:
   namespaceSelector:
     matchExpressions:
     {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    {{- include "bearerguard.ownNamespaces" . | nindent 4 }}
     - {key: bearerguard.dev/inject, operator: Exists}
     - {key: bearerguard.dev/inject, operator: NotIn, values: [disabled]}
   matchConditions:
@@ -71,7 +74,9 @@ webhooks:
   # The template of a Job cannot change.
   - {apiGroups: [batch], apiVersions: [v1], resources: [jobs], operations: [CREATE], scope: Namespaced}
   namespaceSelector:
-    matchExpressions: {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    matchExpressions:
+    {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    {{- include "bearerguard.ownNamespaces" . | nindent 4 }}
   matchConditions:
   - name: workload-has-annotation
     expression: >-
@@ -100,7 +105,7 @@ webhooks:
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata:
-  name: bearerguard
+  name: {{ include "bearerguard.name" (list . "bearerguard") }}
   labels: {{- include "bearerguard.labels" . | nindent 4 }}
   {{- if .Values.certManager.enabled }}
   annotations: {cert-manager.io/inject-ca-from: {{ $ns }}/bearerguard}
@@ -115,6 +120,8 @@ webhooks:
   timeoutSeconds: {{ $.Values.webhooks.timeoutSeconds }}
   rules:
   - {apiGroups: [bearerguard.dev], apiVersions: [v1alpha1], resources: [{{ . }}], operations: [CREATE, UPDATE], scope: Namespaced}
+  namespaceSelector:
+    matchExpressions: {{- include "bearerguard.ownNamespaces" $ | nindent 4 }}
   matchConditions:
   - {name: object-is-not-going, expression: "!has(object.metadata.deletionTimestamp)"}
 {{- end }}
@@ -130,6 +137,7 @@ webhooks:
   namespaceSelector:
     matchExpressions:
     {{- include "bearerguard.enforcedNamespaces" . | nindent 4 }}
+    {{- include "bearerguard.ownNamespaces" . | nindent 4 }}
   matchConditions:
   - name: pod-is-not-exempt
     expression: {{ printf "!(%s)" (include "bearerguard.exempt" .) | quote }}
@@ -145,7 +153,9 @@ webhooks:
   rules:
   - {apiGroups: [""], apiVersions: [v1], resources: [namespaces], operations: [CREATE, UPDATE], scope: Cluster}
   namespaceSelector:
-    matchExpressions: {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    matchExpressions:
+    {{- include "bearerguard.guardedNamespaces" . | nindent 4 }}
+    {{- include "bearerguard.ownNamespaces" . | nindent 4 }}
   matchConditions:
   - name: namespace-speaks-of-it
     expression: >-
