@@ -56,8 +56,8 @@ e2e: ## Install into a real one-node cluster and use it as a user would (root).
 	hack/e2e/run.sh
 
 .PHONY: drill
-drill: ## Do to a one-node cluster what goes wrong in clusters, under traffic (root, half an hour; QUICK=1, ONLY=regexp, LIST=1).
-	@if [ -n '$(LIST)' ]; then go run ./hack/drill --list; else hack/drill/run.sh $(if $(QUICK),--quick) --only '$(ONLY)'; fi
+drill: ## Do to a one-node cluster what goes wrong in clusters, under traffic (root, half an hour; QUICK=1, AGAIN=1, ONLY=regexp, LIST=1).
+	@if [ -n '$(LIST)' ]; then go run ./hack/drill --list; else hack/drill/run.sh $(if $(QUICK),--quick) $(if $(AGAIN),--again) --only '$(ONLY)'; fi
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for FUZZTIME (20s).

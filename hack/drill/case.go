@@ -87,27 +87,38 @@ func (c *drillCase) line(r result) string {
 	return s
 }
 
-// drill runs the cases, and returns an error if one was not as wanted.
-func (w *world) drill(ctx context.Context, cases []drillCase) error {
+// drill runs the cases, and returns an error if one was not as wanted. With again, a case that was not is run once more, since a
+// machine that others use as well may have been too slow for it; but never one that wrongly allowed a request.
+func (w *world) drill(ctx context.Context, cases []drillCase, again bool) error {
 	failed := 0
 	for i := range cases {
 		c := &cases[i]
+		r := w.timed(ctx, c)
+		if again && c.verdict(r) != "" && r.tally.allowed == 0 {
+			fmt.Println("     it is run once more")
+			r = w.timed(ctx, c)
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		start := time.Now()
-		r := w.one(ctx, c)
-		r.took = time.Since(start)
 		if c.verdict(r) != "" {
 			failed++
 		}
-		fmt.Println(c.line(r))
 	}
 	fmt.Printf("%d cases, %d not as wanted\n", len(cases), failed)
 	if failed > 0 {
 		return errors.New("not every case was as wanted")
 	}
 	return nil
+}
+
+// timed runs a case and prints its line.
+func (w *world) timed(ctx context.Context, c *drillCase) result {
+	start := time.Now()
+	r := w.one(ctx, c)
+	r.took = time.Since(start)
+	fmt.Println(c.line(r))
+	return r
 }
 
 // one runs a case from a healthy state.

@@ -27,6 +27,7 @@ func main() {
 func run() error {
 	only := flag.String("only", "", "run the cases whose name fits this `regexp`")
 	quick := flag.Bool("quick", false, "run the quick half of the cases, with shorter waits")
+	again := flag.Bool("again", false, "run a case that was not as wanted once more, unless it wrongly allowed a request")
 	list := flag.Bool("list", false, "list the cases as a table, and run none")
 	flag.Parse()
 	if *list {
@@ -44,7 +45,7 @@ func run() error {
 		return err
 	}
 	defer w.close()
-	return w.drill(ctx, selected(cases(), pattern, *quick))
+	return w.drill(ctx, selected(cases(), pattern, *quick), *again)
 }
 
 func selected(all []drillCase, pattern *regexp.Regexp, quick bool) (out []drillCase) {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Starts the one-node cluster, loads the images, and drills: see main.go. KEEP=1 leaves the cluster for a look.
-# run.sh [--only REGEXP] [--quick]
+# run.sh [--only REGEXP] [--quick] [--again]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 hack/cluster/up.sh
