@@ -73,7 +73,8 @@ func run(ctx context.Context, c config) error {
 	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
 		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
-		Company: neighbours.Warnings, Room: revocations.Check, Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("webhook"),
+		Company: neighbours.Warnings, Budget: neighbours.Room, Room: revocations.Check, Scheme: mgr.GetScheme(), Metrics: metrics.Registry,
+		Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
 		return err

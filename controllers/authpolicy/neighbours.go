@@ -23,9 +23,10 @@ const (
 // Neighbours tells, at admission, how a policy gets on with the others of its namespace and with the pods there. The zero
 // value is what Options take; it knows nobody before Setup. It is safe for concurrent use.
 type Neighbours struct {
-	mu     sync.Mutex
-	reader client.Reader                      // guarded by mu
-	known  map[string]map[types.UID]neighbour // by namespace, guarded by mu
+	mu       sync.Mutex
+	reader   client.Reader                      // guarded by mu
+	known    map[string]map[types.UID]neighbour // by namespace, guarded by mu
+	expected map[string]map[string]expected     // by namespace and name, guarded by mu
 }
 
 // neighbour is a policy as it was read at a generation.
@@ -36,24 +37,38 @@ type neighbour struct {
 
 // Warnings returns sentences for the user about p in its namespace; none if the cache does not answer in time.
 func (n *Neighbours) Warnings(ctx context.Context, namespace string, p compile.Neighbour) []string {
-	n.mu.Lock()
-	reader := n.reader
-	n.mu.Unlock()
-	if reader == nil {
+	here, ok := n.list(ctx, namespace)
+	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, warningWait)
-	defer cancel()
-	var policies policyObjects
 	pods := podMetadataList()
-	if reader.List(ctx, &policies, client.InNamespace(namespace)) != nil || reader.List(ctx, pods, client.InNamespace(namespace)) != nil {
+	if !n.ask(ctx, pods, namespace) {
 		return nil
 	}
 	labels := make([]map[string]string, 0, len(pods.Items))
 	for i := range pods.Items {
 		labels = append(labels, pods.Items[i].Labels)
 	}
-	return compile.Company(p, n.read(namespace, policies.Items), labels)
+	return compile.Company(p, here, labels)
+}
+
+// list returns the policies of a namespace; ok is false if the cache does not answer in time.
+func (n *Neighbours) list(ctx context.Context, namespace string) (all []compile.Neighbour, ok bool) {
+	var policies policyObjects
+	if !n.ask(ctx, &policies, namespace) {
+		return nil, false
+	}
+	return n.read(namespace, policies.Items), true
+}
+
+// ask lists objects of a namespace from the cache, and reports whether it answered in time.
+func (n *Neighbours) ask(ctx context.Context, into client.ObjectList, namespace string) bool {
+	n.mu.Lock()
+	reader := n.reader
+	n.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, warningWait)
+	defer cancel()
+	return reader != nil && reader.List(ctx, into, client.InNamespace(namespace)) == nil
 }
 
 // read returns the policies of a namespace. One that was read before is not decoded again.
@@ -85,7 +100,14 @@ func briefly(o *policyObject) compile.Neighbour {
 	var spec struct {
 		Selector policy.Selector   `json:"selector"`
 		Issuers  []json.RawMessage `json:"issuers"`
+		Rules    []json.RawMessage `json:"rules"`
 	}
 	_ = json.Unmarshal(o.Spec, &spec)
-	return compile.Neighbour{Name: o.Name, Created: o.CreationTimestamp.Time, Selector: spec.Selector, Issuers: len(spec.Issuers)}
+	issuers := policy.Spec{Issuers: make([]policy.Issuer, len(spec.Issuers))}
+	for i := range spec.Issuers {
+		_ = json.Unmarshal(spec.Issuers[i], &issuers.Issuers[i])
+	}
+	cost := compile.CostOf(o.Namespace, issuers)
+	cost.Rules = len(spec.Rules)
+	return compile.Neighbour{Name: o.Name, Created: o.CreationTimestamp.Time, Selector: spec.Selector, Issuers: len(spec.Issuers), Cost: cost}
 }

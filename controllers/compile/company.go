@@ -18,6 +18,7 @@ type Neighbour struct {
 	Created  time.Time // zero: it is not there yet
 	Selector policy.Selector
 	Issuers  int // how many it has
+	Cost     Cost
 }
 
 // Bounds of Company, which somebody waits for.

@@ -29,7 +29,7 @@ const (
 	EnforcedPodsPath     = "/validate-pods"
 )
 
-// Config is what the webhooks need. All fields are required, except Company and Log.
+// Config is what the webhooks need. All fields are required, except Company, Budget, Room and Log.
 type Config struct {
 	// Inject is how pods are injected; its Namespace is set for each request.
 	Inject inject.Config
@@ -41,6 +41,8 @@ type Config struct {
 	KeyAllowHTTP bool
 	// Company returns warnings about a policy among the others of its namespace and the pods there. nil: there are none.
 	Company func(ctx context.Context, namespace string, p compile.Neighbour) []string
+	// Budget returns an error if a policy has no room in its namespace. nil: it always has.
+	Budget func(context.Context, compile.Newcomer) error
 	// Room returns an error if the entries of a TokenRevocation, which is there or not, have no room in its namespace. nil: there always is.
 	Room func(ctx context.Context, namespace, name string, entries revoked.List, now time.Time) error
 	// Scheme knows the built-in types and api/v1alpha1.
@@ -69,9 +71,13 @@ func Register(s Server, c Config) error {
 		return err
 	}
 	decoder := admission.NewDecoder(c.Scheme)
-	places := make(chan struct{}, largeReviews)
+	// Policies wait for each other, so they have places of their own.
+	others, ofPolicies := make(chan struct{}, largeReviews-largePolicies), make(chan struct{}, largePolicies)
 	pods := &podHandler{cfg: c, decoder: decoder}
-	policies := &policyHandler{decoder: decoder, checker: decision.NewChecker(policyMemory), allowHTTP: c.KeyAllowHTTP, company: c.Company}
+	policies := &policyHandler{
+		decoder: decoder, checker: decision.NewChecker(policyMemory), allowHTTP: c.KeyAllowHTTP, company: c.Company, budget: c.Budget,
+		turns: newTurns(policyReviews()),
+	}
 	for path, h := range map[string]handler{
 		PodsPath:             pods.handle,
 		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
@@ -80,6 +86,10 @@ func Register(s Server, c Config) error {
 		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
 		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 	} {
+		places := others
+		if path == AuthPoliciesPath {
+			places = ofPolicies
+		}
 		s.Register(path, bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)}))
 	}
 	return nil

@@ -10,6 +10,8 @@ const (
 	smallReview = 256 << 10
 	// largeReviews is how many larger ones are served at a time. Anybody who reaches the port can send them, 7 MiB each.
 	largeReviews = 16
+	// largePolicies is how many of them are of policies.
+	largePolicies = 4
 	// largeTime is how long the body of a large one may take.
 	largeTime = 5 * time.Second
 )

@@ -3,14 +3,17 @@ package webhook_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,6 +22,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/inject"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
 )
 
@@ -285,4 +289,77 @@ func TestSelectorsAreThoseOfKubernetes(t *testing.T) {
 			}
 		}
 	}
+}
+
+const smallSpec = `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}], rules: [{name: r, allow: {authenticated: true}}]}`
+
+func TestAPolicyBeyondTheBudgetIsRefused(t *testing.T) {
+	t.Parallel()
+	var got compile.Newcomer
+	h := serveWith(t, func(c *webhook.Config) {
+		c.Budget = func(_ context.Context, p compile.Newcomer) error {
+			got = p
+			return errors.New("with this one the namespace has 5001 policies")
+		}
+	})
+	dry := policyRequest(t, smallSpec)
+	dry.DryRun = new(true)
+	grown := policyRequest(t, strings.Replace(smallSpec, "rules: [", "rules: [{name: s, deny: {}}, ", 1))
+	grown.Operation, grown.OldObject = admissionv1.Update, policyRequest(t, smallSpec).Object
+	for name, tc := range map[string]struct {
+		req        admissionv1.AdmissionRequest
+		rules, was int
+	}{
+		"a new one":              {policyRequest(t, smallSpec), 1, 0},
+		"one that will not come": {dry, 1, 0},
+		"one that was there":     {grown, 2, 1},
+	} {
+		resp := h.review(t, webhook.AuthPoliciesPath, tc.req)
+		if want := "with this one the namespace has 5001 policies"; resp.Allowed || resp.Result.Message != want {
+			t.Errorf("%s: allowed %v, %q", name, resp.Allowed, resp.Result.Message)
+		}
+		was := 0
+		if got.Was != nil {
+			was = got.Was().Rules
+		}
+		want := compile.Newcomer{Namespace: "shop", Name: "orders", DryRun: name == "one that will not come",
+			Cost: compile.Cost{Rules: tc.rules, Sources: []string{"discovery: issuer:https://a.test"}}}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(compile.Newcomer{}, "Was")); diff != "" || was != tc.was {
+			t.Errorf("%s: took %d rules before; (-want +got):\n%s", name, was, diff)
+		}
+	}
+}
+
+// However many policies of a namespace wait, and however long they take: pods are answered, and other namespaces.
+func TestPodsDoNotWaitForPolicies(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan string, 9), make(chan struct{})
+	h := serveWith(t, func(c *webhook.Config) {
+		c.Company = func(_ context.Context, namespace string, _ compile.Neighbour) []string {
+			entered <- namespace
+			if namespace == "shop" {
+				<-release
+			}
+			return nil
+		}
+	}, inject.Namespace{Name: "shop"})
+	var waiting sync.WaitGroup
+	for range 5 {
+		waiting.Go(func() { h.review(t, webhook.AuthPoliciesPath, policyRequest(t, smallSpec)) })
+	}
+	<-entered
+	pod := admissionv1.AdmissionRequest{Kind: kind("", "v1", "Pod"), Namespace: "shop", Object: runtime.RawExtension{Raw: toJSON(t, podOf("shop", nil, asked))}}
+	if resp := h.review(t, webhook.PodsPath, pod); !resp.Allowed {
+		t.Errorf("the pod is refused: %v", resp.Result)
+	}
+	other := policyRequest(t, smallSpec)
+	other.Namespace = "billing"
+	if resp := h.review(t, webhook.AuthPoliciesPath, other); !resp.Allowed {
+		t.Errorf("the policy of another namespace is refused: %v", resp.Result)
+	}
+	if got := <-entered; got != "billing" || len(entered) != 0 {
+		t.Errorf("%s came next, with %d more: the namespace has one turn at a time", got, len(entered))
+	}
+	close(release)
+	waiting.Wait()
 }

@@ -2,10 +2,12 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -32,9 +34,20 @@ type policyHandler struct {
 	checker   *decision.Checker
 	allowHTTP bool
 	company   func(context.Context, string, compile.Neighbour) []string
+	budget    func(context.Context, compile.Newcomer) error
+	turns     *turns
 }
 
 func (h *policyHandler) handle(ctx context.Context, req admission.Request) answer {
+	done, err := h.turns.take(ctx, req.Namespace)
+	if err != nil {
+		return failed(http.StatusTooManyRequests, "wait for a turn", err)
+	}
+	defer done()
+	return h.review(ctx, req)
+}
+
+func (h *policyHandler) review(ctx context.Context, req admission.Request) answer {
 	if req.Operation == admissionv1.Update && sameSpec(req.Object.Raw, req.OldObject.Raw) {
 		return allowed("Unchanged", nil)
 	}
@@ -52,6 +65,9 @@ func (h *policyHandler) handle(ctx context.Context, req admission.Request) answe
 	if err := checkPolicy(h.checker, req.Namespace, p); err != nil {
 		return refused(err)
 	}
+	if err := h.room(ctx, req, p); err != nil {
+		return refused(err)
+	}
 	warnings = append(warnings, h.warnings(p)...)
 	if h.company != nil {
 		warnings = append(warnings, h.company(ctx, req.Namespace, compile.Neighbour{
@@ -59,6 +75,28 @@ func (h *policyHandler) handle(ctx context.Context, req admission.Request) answe
 		})...)
 	}
 	return allowed("", warnings)
+}
+
+// room returns an error if the namespace has no room for p.
+func (h *policyHandler) room(ctx context.Context, req admission.Request, p v1alpha1.AuthPolicy) error {
+	if h.budget == nil {
+		return nil
+	}
+	n := compile.Newcomer{
+		Namespace: req.Namespace, Name: cmp.Or(p.Name, req.Name, string(req.UID)), Cost: compile.CostOf(req.Namespace, p.Spec.Spec),
+		DryRun: req.DryRun != nil && *req.DryRun,
+	}
+	if req.Operation == admissionv1.Update {
+		n.Was = func() *compile.Cost {
+			var old v1alpha1.AuthPolicy
+			if h.decoder.DecodeRaw(req.OldObject, &old) != nil {
+				return nil
+			}
+			was := compile.CostOf(req.Namespace, old.Spec.Spec)
+			return &was
+		}
+	}
+	return h.budget(ctx, n)
 }
 
 // sameSpec reports whether the specs of two objects are written alike, as the API server writes what is alike.
