@@ -216,7 +216,11 @@ func (w *world) build(ctx context.Context) error {
 }
 
 func (w *world) install(ctx context.Context, more ...string) error {
-	args := append([]string{"upgrade", "--install", "bearerguard", "charts/bearerguard", "-n", system, "--create-namespace",
+	return w.installAs(ctx, "bearerguard", system, more...)
+}
+
+func (w *world) installAs(ctx context.Context, release, namespace string, more ...string) error {
+	args := append([]string{"upgrade", "--install", release, "charts/bearerguard", "-n", namespace, "--create-namespace",
 		"--wait", "--timeout", "100s", "--set", "image.repository=bearerguard.local/bearerguard", "--set", "image.tag=dev"}, more...)
 	_, err := command(ctx, "", "helm", args...)
 	return err
