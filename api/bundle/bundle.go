@@ -53,5 +53,9 @@ const FeatureRevocations Features = 1 << 3
 // FeatureLeaving is that of a sidecar which takes ServerMessage.leaving. No bundle needs it.
 const FeatureLeaving Features = 1 << 4
 
+// WaitTrailer is the gRPC trailer in which the controller says, when it ends a stream, how many milliseconds the sidecar is to wait before
+// it connects again. Without it the sidecar waits as it would for a controller that is lost.
+const WaitTrailer = "bearerguard-wait-ms"
+
 // KnownFeatures are the bits that this build understands.
 const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations | FeatureLeaving

@@ -79,6 +79,8 @@ func (r *Reporter) report(ctx context.Context, address string, changed <-chan st
 	if err := rpc.Send(&reportv1.Change{Replica: r.Replica}); err != nil {
 		return closed(rpc, err)
 	}
+	r.Server.setLed(true)
+	defer r.Server.setLed(false)
 	look := time.NewTicker(leaderPoll)
 	defer look.Stop()
 	told, said := map[string]Sidecar{}, map[string]string{}

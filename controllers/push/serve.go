@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/controllers/push/reportv1"
@@ -51,7 +49,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 	conf = conf.Clone()
 	conf.ClientAuth = tls.RequestClientCert // replicas present one, sidecars none; checked where it matters
 	g := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(conf)),
+		grpc.Creds(newHandshakes(conf, newTurns(handshakesAtATime))),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
 		// A buffer for reading would hold 32 KiB a sidecar that has hardly anything to say; TLS has one as large as it needs.
@@ -62,7 +60,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 		// Sidecars say little. gRPC would measure the connection with a ping, and its answer, at each message to find a better window.
 		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxConcurrentStreams(16),
-		grpc.ConnectionTimeout(10*time.Second),
+		grpc.ConnectionTimeout(longestHandshake),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: hangs, Timeout: unanswered}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
@@ -83,16 +81,4 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 	}
 	<-stopped
 	return nil
-}
-
-func (s *Server) endAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, pods := range s.namespaces {
-		for _, p := range pods {
-			if p.stream != nil {
-				p.stream.end(status.Error(codes.Unavailable, "this replica of the controller is stopping"))
-			}
-		}
-	}
 }

@@ -76,6 +76,7 @@ type Server struct {
 	namespaces map[string]map[string]*pod // guarded by mu; by namespace and pod UID
 	revoked    map[string]*revocations    // guarded by mu; by namespace
 	replicas   map[string]*replica        // guarded by mu; by replica name
+	led        bool                       // guarded by mu: this replica reports to another, which leads
 	telling    bool                       // guarded by mu: streams are about to be told of what is gone
 	watch      chan struct{}              // guarded by mu; signalled when a local sidecar changed; nil: nobody watches
 }
@@ -102,7 +103,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("push: Reviewer is missing; without it nobody could be told from anybody")
 	}
 	return &Server{
-		config: c.withDefaults(), turns: newTurns(), namespaces: map[string]map[string]*pod{}, revoked: map[string]*revocations{},
+		config: c.withDefaults(), turns: newTurns(turnsAtATime), namespaces: map[string]map[string]*pod{}, revoked: map[string]*revocations{},
 		replicas: map[string]*replica{},
 	}, nil
 }

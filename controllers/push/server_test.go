@@ -78,6 +78,7 @@ type replica struct {
 	known   atomic.Pointer[func([]*x509.Certificate) error] // nil: nobody is
 	changed chan string
 	unknown chan string
+	stop    func()
 }
 
 // knows is the replica's Peers.Known.
@@ -113,6 +114,7 @@ func startReplica(t *testing.T, cert tls.Certificate, change func(*push.Config))
 	}
 	r.address = lis.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
 	done := make(chan error, 1)
 	go func() { done <- r.Serve(ctx, lis, r.conf, r.peers) }()
 	t.Cleanup(func() {

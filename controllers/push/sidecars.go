@@ -117,3 +117,10 @@ func (s *Server) watchLocal(c chan struct{}) {
 	defer s.mu.Unlock()
 	s.watch = c
 }
+
+// setLed notes whether this replica reports to another.
+func (s *Server) setLed(led bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.led = led
+}

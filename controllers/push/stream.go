@@ -197,7 +197,7 @@ func (s *Server) close(p *pod, c *stream) {
 // serve receives what the sidecar says until the stream ends.
 func (s *Server) serve(p *pod, c *stream, id Identity) error {
 	age := time.AfterFunc(s.age(id), func() {
-		c.end(status.Error(codes.Unavailable, "the stream has lasted long enough; connect again with a fresh token"))
+		c.endFor(0, status.Error(codes.Unavailable, "the stream has lasted long enough; connect again with a fresh token"))
 	})
 	defer age.Stop()
 	arrival := time.AfterFunc(s.config.Arrival, func() {

@@ -14,23 +14,24 @@ const (
 	longestTurn = 20 * time.Millisecond
 )
 
-// turns bounds how many streams send at a time, and gives namespaces turns in rotation, so that an edit for few sidecars
-// does not wait behind one for thousands. It is safe for concurrent use.
+// turns bounds how many are served at a time, and gives groups of them turns in rotation: for streams that send, namespaces, so that an
+// edit for few sidecars does not wait behind one for thousands. It is safe for concurrent use.
 type turns struct {
 	mu       sync.Mutex
 	free     int                           // guarded by mu
-	waiting  map[string][]func(end func()) // guarded by mu; by namespace, never empty
+	waiting  map[string][]func(end func()) // guarded by mu; by group, never empty
 	rotation []string                      // guarded by mu; the keys of waiting
 }
 
-func newTurns() *turns {
-	return &turns{free: turnsAtATime * runtime.GOMAXPROCS(0), waiting: map[string][]func(end func()){}}
+// newTurns returns turns for so many at a time on each processor.
+func newTurns(atATime int) *turns {
+	return &turns{free: atATime * runtime.GOMAXPROCS(0), waiting: map[string][]func(end func()){}}
 }
 
-// take calls do in a goroutine of its own when it is the turn of a stream of namespace, at once or later; until then there is no
+// take calls do in a goroutine of its own when it is the turn of one of group, at once or later; until then there is no
 // goroutine. The turn lasts until do or somebody else calls end, which may be called again; without that it ends by itself soon. take
 // does not block.
-func (t *turns) take(namespace string, do func(end func())) {
+func (t *turns) take(group string, do func(end func())) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.free > 0 {
@@ -38,10 +39,10 @@ func (t *turns) take(namespace string, do func(end func())) {
 		t.begin(do)
 		return
 	}
-	if len(t.waiting[namespace]) == 0 {
-		t.rotation = append(t.rotation, namespace)
+	if len(t.waiting[group]) == 0 {
+		t.rotation = append(t.rotation, group)
 	}
-	t.waiting[namespace] = append(t.waiting[namespace], do)
+	t.waiting[group] = append(t.waiting[group], do)
 }
 
 // begin begins a turn.
@@ -59,15 +60,15 @@ func (t *turns) next() {
 		t.free++
 		return
 	}
-	namespace := t.rotation[0]
+	group := t.rotation[0]
 	t.rotation = t.rotation[1:]
-	line := t.waiting[namespace]
+	line := t.waiting[group]
 	t.begin(line[0])
 	line[0] = nil
 	if len(line) == 1 {
-		delete(t.waiting, namespace)
+		delete(t.waiting, group)
 		return
 	}
-	t.waiting[namespace] = line[1:]
-	t.rotation = append(t.rotation, namespace)
+	t.waiting[group] = line[1:]
+	t.rotation = append(t.rotation, group)
 }

@@ -10,7 +10,7 @@ import (
 func TestAnEditForFewDoesNotWaitBehindOneForThousands(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newTurns(turnsAtATime)
 		size := turns.free
 		var order []string
 		got := make(chan string)
@@ -46,7 +46,7 @@ func TestAnEditForFewDoesNotWaitBehindOneForThousands(t *testing.T) {
 func TestATurnEndsOnceAndIsNotLostWithItsStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newTurns(turnsAtATime)
 		size := turns.free
 		turns.free = 1
 		ends := make(chan func(), 1)

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
@@ -68,6 +68,7 @@ type Push struct {
 	stirred chan struct{} // size 1: there may be news of the sidecar to tell
 
 	revocations revocations // touched by Run only, too
+	pace        pace        // and this
 
 	mu      sync.Mutex
 	version string        // guarded by mu; of the bundle in force, survives reconnects
@@ -77,13 +78,8 @@ type Push struct {
 	rulesLost, revocationsLost bool // guarded by mu: what is in force could not be saved
 }
 
-// The waits between connections: the first, doubled each time up to the longest, each with jitter of half its length.
-const (
-	firstWait   = 200 * time.Millisecond
-	longestWait = 15 * time.Second
-	// goodStream is how long a stream has to live to be a good one although nothing was to be said.
-	goodStream = time.Minute
-)
+// goodStream is how long a stream has to live to be a good one although nothing was to be said.
+const goodStream = time.Minute
 
 // NewPush returns a client that is not connected yet.
 func NewPush(c PushConfig) *Push {
@@ -124,7 +120,6 @@ func (p *Push) Run(ctx context.Context) error {
 	p.restoreRevocations()
 	p.restore()
 	defer p.contact.end()
-	wait := firstWait
 	for ctx.Err() == nil {
 		began := time.Now()
 		received, err := p.connect(ctx)
@@ -133,15 +128,15 @@ func (p *Push) Run(ctx context.Context) error {
 		}
 		// A stream that carried something, or lived long, was a good one: begin patient waiting anew only then.
 		if received || time.Since(began) > goodStream {
-			wait = firstWait
+			p.pace.good()
 		}
+		wait := p.pace.next(p.currentVersion() != "")
 		p.contact.lost(cause(err))
-		p.c.Log.Info("push stream ended; going on with the rules in force", "cause", cause(err), "retryAfter", wait.String())
+		p.c.Log.Info("push stream ended; going on with the rules in force", "cause", cause(err), "retryAfter", wait.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // jitter
+		case <-time.After(wait):
 		}
-		wait = min(2*wait, longestWait)
 	}
 	return nil //nolint:nilerr // a stream that ends because ctx is done is no failure
 }
@@ -178,7 +173,9 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 		grpc.WithPerRPCCredentials(tokenFile(p.c.TokenFile)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bundle.MaxSize+4<<20)),
 		grpc.WithContextDialer(dial),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectWait}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: hangs, Timeout: unanswered}),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window), grpc.WithReadBufferSize(0),
 		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
 	)
 	if err != nil {
@@ -210,6 +207,7 @@ func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_Str
 	for {
 		m, err := stream.Recv()
 		if err != nil {
+			p.pace.hear(stream.Trailer())
 			return received, err
 		}
 		received = true

@@ -22,9 +22,18 @@ const (
 	hangs      = 30 * time.Second
 )
 
+const (
+	// dialWait is how long the kernel may take to connect, and connectWait how long all may take until the controller speaks HTTP/2: one
+	// to which thousands come at once makes them wait for their turns, and who gives up and comes again makes it worse.
+	dialWait    = 10 * time.Second
+	connectWait = 45 * time.Second
+	// window is how much the controller may send that has not been read yet, in bytes. That it stands fast saves a ping at each message.
+	window = 1 << 20
+)
+
 // dial connects to the controller.
 func dial(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: between, Count: 2}}
+	d := net.Dialer{Timeout: dialWait, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: between, Count: 2}}
 	return d.DialContext(ctx, "tcp", address)
 }
 

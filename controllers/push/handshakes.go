@@ -1,0 +1,96 @@
+package push
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+)
+
+const (
+	// handshakesAtATime is how many TLS handshakes for each processor are computed at a time. When thousands of sidecars come at once, each
+	// handshake is then over soon after it has begun, in the order in which they came, instead of all of them at the end and too late.
+	handshakesAtATime = 4
+	// handshakeStep is how long a caller may take for what is its part: to send its first message, to answer ours, and to begin HTTP/2.
+	// What it waits for its turn does not count.
+	handshakeStep = 10 * time.Second
+	// longestHandshake bounds all of it.
+	longestHandshake = 2 * time.Minute
+)
+
+// handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
+// from one address does not hold up those from others, and last until our part is sent, so that who does not answer holds up nobody.
+type handshakes struct {
+	credentials.TransportCredentials
+}
+
+var _ credentials.TransportCredentials = handshakes{}
+
+// newHandshakes returns credentials with the certificates of conf.
+func newHandshakes(conf *tls.Config, turns *turns) handshakes {
+	conf = conf.Clone()
+	conf.SessionTicketsDisabled = true // sidecars keep no sessions
+	next := conf.GetConfigForClient
+	conf.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if g, ok := hello.Conn.(*greeting); ok {
+			g.wait(turns)
+		}
+		if next == nil {
+			return nil, nil //nolint:nilnil // conf holds
+		}
+		return next(hello)
+	}
+	return handshakes{credentials.NewTLS(conf)}
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if err := conn.SetDeadline(time.Now().Add(handshakeStep)); err != nil {
+		return nil, nil, err
+	}
+	g := &greeting{Conn: conn}
+	defer g.done()
+	out, info, err := h.TransportCredentials.ServerHandshake(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, info, conn.SetDeadline(time.Now().Add(handshakeStep)) // gRPC takes it away once HTTP/2 has begun
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h handshakes) Clone() credentials.TransportCredentials {
+	return handshakes{h.TransportCredentials.Clone()}
+}
+
+// greeting is a connection that may have its turn to shake hands.
+type greeting struct {
+	net.Conn
+	end func() // nil: it has none
+}
+
+// wait waits for the connection's turn. It is called once the client's first message is here.
+func (g *greeting) wait(turns *turns) {
+	address := g.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	begun := make(chan func(), 1)
+	turns.take(address, func(end func()) { begun <- end })
+	g.end = <-begun
+	_ = g.SetDeadline(time.Now().Add(handshakeStep)) // a broken connection says so when it is used
+}
+
+// Write ends the turn: our part has been computed.
+func (g *greeting) Write(b []byte) (int, error) {
+	n, err := g.Conn.Write(b)
+	g.done()
+	return n, err
+}
+
+func (g *greeting) done() {
+	if g.end != nil {
+		g.end()
+		g.end = nil
+	}
+}

@@ -1,0 +1,142 @@
+package push
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// half is a client's connection on which the answer to the first message is read and no other message is sent.
+type half struct {
+	net.Conn
+	spoken bool
+}
+
+func (h *half) Write(b []byte) (int, error) {
+	if h.spoken {
+		return 0, io.ErrClosedPipe
+	}
+	h.spoken = true
+	return h.Conn.Write(b)
+}
+
+// shake begins a handshake on the server, and returns the client's end and where the outcome comes.
+func shake(h handshakes) (client net.Conn, outcome <-chan error) {
+	client, server := net.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := h.ServerHandshake(server)
+		if err != nil {
+			_ = server.Close()
+		}
+		done <- err
+	}()
+	return client, done
+}
+
+func TestHandshakes(t *testing.T) {
+	t.Parallel()
+	cert := selfSigned(t)
+	dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
+	cases := map[string]struct {
+		client func(conn net.Conn)
+		turn   time.Duration // until there is one
+		ok     bool
+		after  time.Duration
+	}{
+		"a client that speaks": {
+			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, ok: true,
+		},
+		"a client that waits long for its turn": {
+			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, turn: time.Minute, ok: true, after: time.Minute,
+		},
+		"a client that says nothing": {
+			client: func(net.Conn) {}, after: handshakeStep,
+		},
+		"a client that does not answer": {
+			client: func(c net.Conn) { _ = tls.Client(&half{Conn: c}, dial).Handshake() },
+			turn:   time.Minute, after: time.Minute + handshakeStep,
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns(1)
+				free := turns.free
+				turns.free = 0
+				began := time.Now()
+				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns))
+				go c.client(client)
+				time.Sleep(c.turn)
+				for range free {
+					turns.next()
+				}
+				if err := <-outcome; (err == nil) != c.ok {
+					t.Errorf("handshake: %v", err)
+				}
+				if d := time.Since(began); d != c.after {
+					t.Errorf("it was over after %s, want %s", d, c.after)
+				}
+				_ = client.Close()
+			})
+		})
+	}
+}
+
+// TestHalfHandshakesHoldUpNobody has one turn at a time, and many clients that do not answer.
+func TestHalfHandshakesHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	cert := selfSigned(t)
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(1)
+		turns.free = 1
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns)
+		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
+		var halves []net.Conn
+		began := time.Now()
+		for range 100 {
+			client, _ := shake(h)
+			halves = append(halves, client)
+			reads := make(chan struct{})
+			go func() { // says its first message, takes the answer, and leaves it at that
+				defer close(reads)
+				_ = tls.Client(&half{Conn: client}, dial).Handshake()
+			}()
+			<-reads
+		}
+		client, outcome := shake(h)
+		go func() { _ = tls.Client(client, dial).Handshake() }()
+		if err := <-outcome; err != nil {
+			t.Errorf("handshake after a hundred halves: %v", err)
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it was held up for %s", d)
+		}
+		for _, c := range append(halves, client) {
+			_ = c.Close()
+		}
+	})
+}
