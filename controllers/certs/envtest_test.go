@@ -42,6 +42,7 @@ const namespace = "bearerguard-system"
 type cluster struct {
 	admin  client.Client
 	config *rest.Config // acts as the controller's service account
+	all    *rest.Config // may do everything
 	scheme *runtime.Scheme
 	errors atomic.Int32 // how many lines tell of one
 }
@@ -72,7 +73,7 @@ func startCluster(t *testing.T) *cluster {
 			t.Error(err)
 		}
 	})
-	c := &cluster{scheme: runtime.NewScheme(), config: rest.CopyConfig(admin)}
+	c := &cluster{scheme: runtime.NewScheme(), config: rest.CopyConfig(admin), all: admin}
 	c.config.Impersonate = rest.ImpersonationConfig{
 		UserName: "system:serviceaccount:" + namespace + ":bearerguard-controller",
 		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
 
+	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/registration"
 )
 
@@ -159,6 +160,45 @@ func TestManifestsThatAreWrongAreRefused(t *testing.T) {
 		}
 		if err := registration.Setup(nil, registration.Config{File: file, Namespace: namespace}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A release with a revision looks for its own configurations, by the names of its manifest, and for its own role.
+func TestARevisionKeepsItsOwnConfigurations(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "webhooks.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "  name: bearerguard\n", "  name: bearerguard-blue\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	of, err := cell.New("blue", "bearerguard.dev/revision=blue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := role()
+	own := role()
+	own.Name = "bearerguard-controller-blue"
+	for what, tc := range map[string]struct {
+		role *rbacv1.ClusterRole
+		want bool
+	}{"with its role": {own, true}, "with another's": {others, false}} {
+		api := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(deployment(), tc.role).Build()
+		look := registration.NewLook(registration.Config{File: file, Namespace: namespace, Cell: of}, api)
+		for range 20 {
+			if err := look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var m admissionv1.MutatingWebhookConfiguration
+		if got := api.Get(t.Context(), client.ObjectKey{Name: "bearerguard-blue"}, &m) == nil; got != tc.want {
+			t.Errorf("%s: made again %v, want %v", what, got, tc.want)
+		}
+		if api.Get(t.Context(), name, &m) == nil {
+			t.Errorf("%s: the configuration of the default release was made", what)
 		}
 	}
 }
