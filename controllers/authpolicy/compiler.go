@@ -24,12 +24,14 @@ const (
 
 // compiler compiles a namespace and hands the bundles to the push server. It runs on every replica.
 type compiler struct {
-	reader client.Reader
-	keys   *keys.Resolver
-	push   *push.Server
-	status *Trigger
-	revoke *revoker
-	cell   *Members
+	reader  client.Reader
+	keys    *keys.Resolver
+	push    *push.Server
+	status  *Trigger
+	revoke  *revoker
+	cell    *Members
+	metrics *Metrics
+	now     clock
 
 	mu     sync.Mutex
 	spaces map[string]*space // guarded by mu; the map, not what is in it
@@ -37,7 +39,11 @@ type compiler struct {
 
 // space is what is remembered of a namespace. The controller never works on one namespace twice at a time.
 type space struct {
-	verdicts verdicts
+	policies decoded
+	memory   compile.Memory
+	wanted   uint64    // the revision of the policies whose keys have been asked for
+	deadline time.Time // until when keys are waited for; zero: they are not
+	pace     pace
 
 	mu     sync.Mutex
 	result *compile.Result // guarded by mu; the newest
@@ -45,22 +51,30 @@ type space struct {
 
 var _ reconcile.TypedReconciler[string] = (*compiler)(nil)
 
-// Reconcile compiles one namespace.
+// Reconcile compiles one namespace, unless that has to rest or to wait for its keys.
 func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
+	began := c.now()
+	if s := c.known(namespace); s != nil && s.pace.rest(began) > 0 {
+		return reconcile.Result{RequeueAfter: s.pace.rest(began)}, nil
+	}
 	if stays, err := c.stays(ctx, namespace); !stays {
 		return reconcile.Result{}, err
 	}
-	snapshot, err := gather(ctx, c.reader, namespace)
+	s := c.space(namespace)
+	defer func() { s.pace.worked(began, c.now()) }()
+	snapshot, err := gather(ctx, c.reader, namespace, s.policies)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	s := c.space(namespace)
-	c.resolve(ctx, s, &snapshot)
-	s.verdicts.begin()
-	snapshot.Check = s.verdicts.check
-	result, err := compile.Compile(snapshot)
+	if wait := c.resolve(s, &snapshot); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	result, err := s.memory.Compile(snapshot)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if result.Anew {
+		c.metrics.compiles.Inc()
 	}
 	if _, err := c.revoke.revoke(ctx, namespace); err != nil { // first: without revocations no sidecar may judge by the bundles
 		return reconcile.Result{}, err
@@ -75,24 +89,43 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 	return reconcile.Result{}, nil
 }
 
-// resolve adds the keys that there are.
-func (c *compiler) resolve(ctx context.Context, s *space, snapshot *compile.Snapshot) {
-	var sources []keys.Source
-	for _, p := range snapshot.Policies {
-		sources = append(sources, keys.SourcesOf(p.Namespace, p.Spec)...)
+// resolve adds the keys that there are, or returns how long to wait for more: the namespace is looked at again then, and when a
+// source has been read.
+func (c *compiler) resolve(s *space, snapshot *compile.Snapshot) (wait time.Duration) {
+	if revision := s.memory.Admit(*snapshot); revision != s.wanted {
+		var sources []keys.Source
+		for _, p := range s.memory.Wanted() {
+			sources = append(sources, keys.SourcesOf(p.Namespace, p.Spec)...)
+		}
+		c.keys.Want(snapshot.Namespace, sources)
+		s.wanted = revision
 	}
-	c.keys.Want(snapshot.Namespace, sources)
-	patience := settleLater
-	if s.load() == nil {
-		patience = settleFirst
+	if wait := c.patience(s, snapshot.Namespace); wait > 0 {
+		return wait
 	}
-	c.keys.Settle(ctx, snapshot.Namespace, patience)
+	s.deadline = time.Time{}
 	snapshot.Keys = map[string]bundle.KeySet{}
 	for id, state := range c.keys.States(snapshot.Namespace) {
 		if state.Keys > 0 {
 			snapshot.Keys[id] = state.Set
 		}
 	}
+	return 0
+}
+
+// patience is how long a namespace is still to wait for its keys.
+func (c *compiler) patience(s *space, namespace string) time.Duration {
+	if c.keys.Settled(namespace) {
+		return 0
+	}
+	now := c.now()
+	if s.deadline.IsZero() {
+		s.deadline = now.Add(settleLater)
+		if s.load() == nil {
+			s.deadline = now.Add(settleFirst)
+		}
+	}
+	return max(0, s.deadline.Sub(now))
 }
 
 func targets(s compile.Snapshot, r compile.Result) map[string]push.Target {
@@ -108,7 +141,7 @@ func (c *compiler) space(namespace string) *space {
 	defer c.mu.Unlock()
 	s := c.spaces[namespace]
 	if s == nil {
-		s = &space{}
+		s = &space{policies: decoded{}}
 		c.spaces[namespace] = s
 	}
 	return s

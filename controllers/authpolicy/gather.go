@@ -14,31 +14,30 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
-// gather reads from the cache what a namespace holds. Keys and Check are the caller's to add.
-func gather(ctx context.Context, reader client.Reader, namespace string) (compile.Snapshot, error) {
+// gather reads from the cache what a namespace holds, and remembers policies in known. Keys are the caller's to add.
+func gather(ctx context.Context, reader client.Reader, namespace string, known decoded) (compile.Snapshot, error) {
 	s := compile.Snapshot{Namespace: namespace}
 	var policies policyObjects
 	if err := reader.List(ctx, &policies, client.InNamespace(namespace)); err != nil {
 		return s, fmt.Errorf("list policies: %w", err)
 	}
-	for i := range policies.Items {
-		s.Policies = append(s.Policies, decodePolicy(&policies.Items[i]))
-	}
+	s.Policies = known.read(policies.Items)
 	pods := podMetadataList()
 	if err := reader.List(ctx, pods, client.InNamespace(namespace)); err != nil {
 		return s, fmt.Errorf("list pods: %w", err)
 	}
+	s.Workloads = make([]compile.Workload, len(pods.Items))
 	for i := range pods.Items {
 		p := &pods.Items[i]
-		s.Workloads = append(s.Workloads, compile.Workload{
+		s.Workloads[i] = compile.Workload{
 			Name: p.Name, UID: string(p.UID), Labels: p.Labels, Created: p.CreationTimestamp.Time, Injected: injected(p),
-		})
+		}
 	}
 	return s, nil
 }
 
-func decodePolicy(o *policyObject) compile.Policy {
-	p := compile.Policy{
+func decodePolicy(o *policyObject) *compile.Policy {
+	p := &compile.Policy{
 		Name: o.Name, UID: string(o.UID), Namespace: o.Namespace, Generation: o.Generation, Created: o.CreationTimestamp.Time,
 	}
 	var spec v1alpha1.AuthPolicySpec

@@ -23,7 +23,7 @@ func input(o compile.Outcome, states map[string]keys.State, sidecars map[string]
 		i.Without = without(o, issuer, sidecars)
 		in.Issuers = append(in.Issuers, i)
 	}
-	for _, w := range o.Selected {
+	for w := range o.Pods() {
 		c, heard := sidecars[w.UID]
 		if connected := heard && c.Lost.IsZero(); !connected && leaving(w) {
 			continue
@@ -77,7 +77,7 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 func without(o compile.Outcome, issuer policy.Issuer, sidecars map[string]push.Sidecar) []string {
 	var out []string
 	verification, decryption := bundle.SourceID(o.Policy.Namespace, issuer), bundle.DecryptionID(o.Policy.Namespace, issuer)
-	for _, w := range o.Selected {
+	for w := range o.Pods() {
 		c := sidecars[w.UID]
 		if c.Lost.IsZero() && (c.Lacks(verification) || c.Lacks(decryption)) {
 			out = append(out, w.Name)
@@ -98,7 +98,7 @@ func failure(s keys.State) string {
 }
 
 // noteOf tells of rules that said nothing of whom they allow.
-func noteOf(p compile.Policy) string {
+func noteOf(p *compile.Policy) string {
 	var notes []string
 	for _, i := range p.Vague {
 		notes = append(notes, policy.VagueRule(i))

@@ -50,8 +50,9 @@ func TestPodsWithoutKeys(t *testing.T) {
 	t.Parallel()
 	issuer := policy.Issuer{Name: "corp", Keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "corp", Key: "k"}}}
 	const id = "secret:shop/corp/k as:Keys"
-	o := compile.Outcome{Policy: compile.Policy{Namespace: "shop"}, Selected: []compile.Workload{
-		{Name: "d", UID: "d"}, {Name: "c", UID: "c"}, {Name: "b", UID: "b"}, {Name: "a", UID: "a"}, {Name: "e", UID: "e"},
+	o := compile.Outcome{Policy: &compile.Policy{Namespace: "shop"}, Selected: []*compile.Group{
+		{Workloads: []compile.Workload{{Name: "d", UID: "d"}, {Name: "c", UID: "c"}, {Name: "b", UID: "b"}}},
+		{Workloads: []compile.Workload{{Name: "a", UID: "a"}, {Name: "e", UID: "e"}}},
 	}}
 	got := without(o, issuer, map[string]push.Sidecar{
 		"a": {Lacking: "other\n" + id}, "b": {Lacking: "other"}, "c": {Lacking: id}, "d": {Lacking: id, Lost: time.Now()},

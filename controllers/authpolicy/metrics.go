@@ -8,8 +8,10 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
-// Metrics tell what the statuses of policies tell, on the replica that writes them. They are made of statuses when they are read.
+// Metrics tell what the statuses of policies tell, on the replica that writes them, and how often something was compiled. The former
+// are made of statuses when they are read.
 type Metrics struct {
+	compiles                         prometheus.Counter
 	unguarded, disconnected, problem *prometheus.Desc
 
 	mu     sync.Mutex
@@ -24,6 +26,9 @@ func NewMetrics() *Metrics {
 		return prometheus.NewDesc("bearerguard_"+name, help, append([]string{"namespace", "policy"}, labels...), nil)
 	}
 	return &Metrics{
+		compiles: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bearerguard_compiles_total", Help: "Compilations of namespaces in which a policy, a key set or the labels of a pod were new.",
+		}),
 		unguarded:    desc("unguarded_pods", "Live pods that a policy selects and that run without a sidecar."),
 		disconnected: desc("disconnected_sidecars", "Sidecars of pods that a policy selects which are out of touch with the controller."),
 		problem:      desc("policy_problem", "Conditions of a policy that are not as they should be; the value is 1.", "condition", "reason"),
@@ -44,6 +49,7 @@ func (m *Metrics) set(namespace string, statuses map[string]v1alpha1.AuthPolicyS
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(c chan<- *prometheus.Desc) {
+	m.compiles.Describe(c)
 	c <- m.unguarded
 	c <- m.disconnected
 	c <- m.problem
@@ -51,6 +57,7 @@ func (m *Metrics) Describe(c chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(c chan<- prometheus.Metric) {
+	m.compiles.Collect(c)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for namespace, statuses := range m.spaces {

@@ -30,7 +30,11 @@ func TestMetricsTellWhatStatusesTell(t *testing.T) {
 		},
 	})
 	m.set("gone", nil)
+	m.compiles.Inc()
 	const want = `
+# HELP bearerguard_compiles_total Compilations of namespaces in which a policy, a key set or the labels of a pod were new.
+# TYPE bearerguard_compiles_total counter
+bearerguard_compiles_total 1
 # HELP bearerguard_disconnected_sidecars Sidecars of pods that a policy selects which are out of touch with the controller.
 # TYPE bearerguard_disconnected_sidecars gauge
 bearerguard_disconnected_sidecars{namespace="shop",policy="fine"} 0

@@ -70,9 +70,13 @@ func Setup(mgr manager.Manager, o Options) error {
 	if o.Members == nil {
 		o.Members = &Members{}
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
+	}
 	r := &revoker{reader: objects, push: o.Push, status: o.Triggers.Sidecars, now: time.Now, cell: o.Members}
 	c := &compiler{
-		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, revoke: r, spaces: map[string]*space{}, cell: o.Members,
+		reader: objects, keys: o.Keys, push: o.Push, status: o.Triggers.Sidecars, revoke: r, metrics: o.Metrics, now: time.Now,
+		spaces: map[string]*space{}, cell: o.Members,
 	}
 	r.lacks = func(namespace string) {
 		if c.known(namespace) == nil || len(r.space(namespace).load()) == 0 {
@@ -88,9 +92,6 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	if err := addCompiler(mgr, objects, c, o.Triggers.Keys, o.Members); err != nil {
 		return err
-	}
-	if o.Metrics == nil {
-		o.Metrics = NewMetrics()
 	}
 	var since atomic.Pointer[time.Time]
 	w := &writer{

@@ -88,3 +88,40 @@ func TestTheYoungestBeyondTheBudgetAllowNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysAreWantedForWhatThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	s := compile.Snapshot{Namespace: "shop", Check: func([]compile.Policy) error { return nil }}
+	for i := range 60 {
+		p := good(fmt.Sprintf("p%02d", i), "orders")
+		p.Created = start.Add(time.Duration(i) * time.Second)
+		for n := range 10 {
+			p.Spec.Issuers = append(p.Spec.Issuers, policy.Issuer{Keys: policy.KeySource{JWKSURL: fmt.Sprintf("https://idp.example/%d/%d", i/2*2, n)}})
+		}
+		s.Policies = append(s.Policies, p)
+	}
+	var m compile.Memory
+	revision := m.Admit(s)
+	if n := len(m.Wanted()); n != 30 {
+		t.Errorf("keys of %d policies are wanted, want 30, which name all there are", n)
+	}
+	if m.Admit(s) != revision {
+		t.Error("the same policies are another revision")
+	}
+	for i, p := range s.Policies {
+		for n := range p.Spec.Issuers {
+			p.Spec.Issuers[n].Keys.JWKSURL += fmt.Sprint("/own", i)
+		}
+	}
+	m = compile.Memory{}
+	m.Admit(s)
+	sources := map[string]bool{}
+	for _, p := range m.Wanted() {
+		for _, id := range compile.CostOf("shop", p.Spec).Sources {
+			sources[id] = true
+		}
+	}
+	if len(sources) != compile.MaxKeySources {
+		t.Errorf("%d sources are wanted", len(sources))
+	}
+}

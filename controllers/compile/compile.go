@@ -2,7 +2,6 @@ package compile
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -13,135 +12,112 @@ import (
 
 // Compile makes the bundles of a namespace. It fails only if a bundle cannot be encoded, which no input should cause.
 func Compile(s Snapshot) (Result, error) {
-	if s.Check == nil {
-		s.Check = Check
+	return new(Memory).Compile(s)
+}
+
+// Compile makes the bundles of a namespace, those alone that are not what they were. After an error nothing is remembered.
+func (m *Memory) Compile(s Snapshot) (Result, error) {
+	m.Admit(s)
+	m.rekey(s.Keys)
+	m.run++
+	c := compiler{
+		Memory: m, namespace: s.Namespace, room: m.room.withDefaults(),
+		problems: make([]error, len(m.members.byAge)), selected: make([][]*Group, len(m.members.byAge)),
 	}
-	c := compiler{Snapshot: s, groups: map[string]*Bundle{}}
-	c.admit()
 	result := Result{Bundles: make(map[string]*Bundle, len(s.Workloads))}
 	result.Workloads = slices.SortedFunc(slices.Values(s.Workloads), byName) // so that it is always the same that find no room
 	for _, w := range result.Workloads {
 		b, err := c.bundleFor(w)
 		if err != nil {
-			return Result{}, err
+			*m = Memory{room: m.room, members: members{revision: m.members.revision}}
+			return Result{}, fmt.Errorf("encode bundle of namespace %s: %w", s.Namespace, err)
 		}
 		result.Bundles[w.UID] = b
 	}
-	for _, p := range c.policies {
-		result.Outcomes = append(result.Outcomes, *p.outcome)
-	}
-	slices.SortFunc(result.Outcomes, func(a, b Outcome) int { return cmp.Compare(a.Policy.Name, b.Policy.Name) })
+	result.Outcomes = c.outcomes()
+	result.Anew, m.anew = m.anew, false
+	m.tidy()
 	return result, nil
 }
 
-// compiler holds one run of Compile.
+// compiler is one run.
 type compiler struct {
-	Snapshot
-	policies []admitted         // oldest first
-	groups   map[string]*Bundle // by the set of selected policies, a byte for each policy
-	bytes    int                // of all bundles in groups
+	*Memory
+	namespace string
+	room      room
+	bytes     int        // of all bundles that are given
+	problems  []error    // of policies among others, by the place of their member
+	selected  [][]*Group // by the place of a member
 }
 
-// admitted is a policy, or its stand-in, that takes part.
-type admitted struct {
-	Policy
-	outcome *Outcome
-	size    int // of the encoded spec, in bytes
-}
-
-// admit checks each policy by itself, and whether the namespace has room for it beside older ones.
-func (c *compiler) admit() {
-	var b budget
-	for _, p := range slices.SortedFunc(slices.Values(c.Policies), byAge) {
-		a := admitted{Policy: p, outcome: &Outcome{Policy: p}}
-		cost := CostOf(c.Namespace, p.Spec)
-		if a.outcome.Problem = b.over(cost); a.outcome.Problem == nil {
-			b.take(cost)
-			a.outcome.Problem = c.problem(p)
-		}
-		if a.outcome.Problem != nil {
-			a.Policy = c.standIn(p)
-		}
-		if spec, err := json.Marshal(a.Spec); err == nil { // if not, encoding it fails too, and says so
-			a.size = len(spec)
-		}
-		c.policies = append(c.policies, a)
-	}
-}
-
-func (c *compiler) problem(p Policy) error {
-	if p.Unreadable != nil {
-		return p.Unreadable
-	}
-	if err := p.Selector.Validate("spec.selector"); err != nil {
-		return err
-	}
-	return c.Check([]Policy{p})
-}
-
-// bundleFor returns the bundle of a workload, made once for each set of policies.
+// bundleFor returns the bundle of a workload.
 func (c *compiler) bundleFor(w Workload) (*Bundle, error) {
-	mask := make([]byte, len(c.policies))
-	var selected []admitted
-	for i, p := range c.policies {
-		if p.selects(w) {
-			mask[i] = 1
-			selected = append(selected, p)
-			p.outcome.Selected = append(p.outcome.Selected, w)
+	g, isNew := c.groups.find(w.Labels, &c.members, &c.sets)
+	c.anew = c.anew || isNew
+	if g.run != c.run {
+		g.run, g.pods = c.run, &Group{}
+		for _, m := range g.set.members {
+			c.selected[m.place] = append(c.selected[m.place], g.pods)
 		}
 	}
-	if b := c.groups[string(mask)]; b != nil {
-		return b, nil
-	}
-	b, err := c.fitting(selected)
-	if err != nil {
-		return nil, fmt.Errorf("encode bundle of namespace %s: %w", c.Namespace, err)
-	}
-	c.bytes += len(b.Encoded)
-	c.groups[string(mask)] = b
-	return b, nil
-}
-
-// selects is true for a policy whose selector could not be read: whom it guards cannot be known, so it guards everybody.
-func (a admitted) selects(w Workload) bool {
-	return !a.Selector.Decidable() || a.Selector.Matches(w.Labels)
-}
-
-// together returns the policies, with stand-ins for those that do not fit with the ones before them. Policies that compile
-// each by itself compile together unless they have too many issuers, so issuers are counted and nothing is compiled: there
-// may be thousands of policies, and as many sets of them as pods.
-func (c *compiler) together(selected []admitted) []Policy {
-	all := make([]Policy, len(selected))
-	issuers := 0
-	for i, p := range selected {
-		if n := issuers + len(p.Spec.Issuers); n > decision.MaxIssuers {
-			all[i] = c.standIn(p.Policy)
-			p.outcome.crowded(n)
-			continue
+	g.pods.Workloads = append(g.pods.Workloads, w)
+	if s := g.set; s.run != c.run {
+		b, err := c.fitting(s)
+		if err != nil {
+			return nil, err
 		}
-		all[i], issuers = p.Policy, issuers+len(p.Spec.Issuers)
+		s.run, s.given = c.run, b
+		c.bytes += len(b.Encoded)
+	}
+	return g.set.given, nil
+}
+
+// note says that something is wrong with a policy among others, unless something else is already.
+func (c *compiler) note(m *member, problem error) {
+	if c.problems[m.place] == nil {
+		c.problems[m.place] = problem
+	}
+}
+
+func (c *compiler) outcomes() []Outcome {
+	var out []Outcome
+	for _, m := range c.members.byName {
+		out = append(out, Outcome{
+			Policy: m.policy, Problem: cmp.Or(m.problem(), c.problems[m.place]), Selected: c.selected[m.place],
+		})
+	}
+	return out
+}
+
+// together returns the policies of a set, with stand-ins for those that have no place.
+func (c *compiler) together(s *set) []Policy {
+	all := make([]Policy, len(s.members))
+	for i, m := range s.members {
+		all[i] = m.used
+		if slices.ContainsFunc(s.crowded, func(x crowded) bool { return x.member == m }) {
+			all[i] = m.standIn(c.members.check)
+		}
 	}
 	return all
 }
 
-// crowded says that a policy makes it n issuers for a pod, unless something else is wrong with it already.
-func (o *Outcome) crowded(n int) {
-	if o.Problem == nil {
-		o.Problem = fmt.Errorf("does not compile together with older policies that select the same pods: spec.issuers: "+
-			"they have %d issuers together; want at most %d", n, decision.MaxIssuers)
-	}
+// tooManyIssuers says that a policy makes it n issuers for a pod.
+func tooManyIssuers(n int) error {
+	return fmt.Errorf("does not compile together with older policies that select the same pods: spec.issuers: "+
+		"they have %d issuers together; want at most %d", n, decision.MaxIssuers)
 }
 
 func (c *compiler) encode(policies []Policy) (*Bundle, error) {
+	c.anew = true
 	objects := make([]bundle.Object, len(policies))
 	refs := make([]PolicyRef, len(policies))
 	for i, p := range policies {
 		objects[i] = bundle.Object{
-			Namespace: c.Namespace, Name: p.Name, Generation: p.Generation, Selector: p.Selector, Spec: p.Spec,
+			Namespace: c.namespace, Name: p.Name, Generation: p.Generation, Selector: p.Selector, Spec: p.Spec,
 		}
 		refs[i] = p.ref()
 	}
-	assembled := bundle.Assemble(objects, c.Keys)
+	assembled := bundle.Assemble(objects, c.keys)
 	named := map[string]bool{}
 	for _, p := range assembled.Policies {
 		for i := range p.Keys {

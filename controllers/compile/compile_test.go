@@ -19,8 +19,8 @@ import (
 var start = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // good is a policy that allows one path.
-func good(name, app string) compile.Policy {
-	return compile.Policy{
+func good(name, app string) *compile.Policy {
+	return &compile.Policy{
 		Namespace: "shop", Name: name, UID: "uid-" + name, Generation: 1, Created: start,
 		Selector: policy.Selector{MatchLabels: map[string]string{"app": app}},
 		Spec:     policy.Spec{Rules: []policy.Rule{{Name: "open", Allow: &policy.Allow{Anonymous: true}}}},
@@ -77,7 +77,7 @@ func problem(t *testing.T, r compile.Result, name string) string {
 func TestPodsWithTheSamePoliciesShareTheBytes(t *testing.T) {
 	t.Parallel()
 	r := mustCompile(t, compile.Snapshot{
-		Policies:  []compile.Policy{good("a", "orders"), good("b", "billing")},
+		Policies:  []*compile.Policy{good("a", "orders"), good("b", "billing")},
 		Workloads: []compile.Workload{pod("o1", "orders"), pod("o2", "orders"), pod("b1", "billing"), pod("n1", "none")},
 	})
 	if r.Bundles["uid-o1"] != r.Bundles["uid-o2"] {
@@ -94,7 +94,7 @@ func TestPodsWithTheSamePoliciesShareTheBytes(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if got := len(r.Outcomes[0].Selected); got != 2 {
+	if got := len(slices.Collect(r.Outcomes[0].Pods())); got != 2 {
 		t.Errorf("policy a selects %d pods, want 2", got)
 	}
 }
@@ -141,7 +141,7 @@ func TestManyPoliciesAreCheckedOnceEach(t *testing.T) {
 func TestTheOrderOfInputsDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	s := compile.Snapshot{
-		Policies:  []compile.Policy{good("a", "orders"), good("b", "orders"), good("c", "orders")},
+		Policies:  []*compile.Policy{good("a", "orders"), good("b", "orders"), good("c", "orders")},
 		Workloads: []compile.Workload{pod("o1", "orders"), pod("o2", "orders")},
 	}
 	first := mustCompile(t, s)
@@ -154,15 +154,15 @@ func TestTheOrderOfInputsDoesNotMatter(t *testing.T) {
 
 func TestAPolicyThatDoesNotCompile(t *testing.T) {
 	t.Parallel()
-	bad := func(change func(*compile.Policy)) compile.Policy {
+	bad := func(change func(*compile.Policy)) *compile.Policy {
 		p := good("bad", "orders")
 		p.Spec.Rules[0].Match = []policy.Match{{Paths: []string{"no slash"}}}
-		change(&p)
+		change(p)
 		return p
 	}
 	deny := policy.Rule{Name: "never", Deny: &policy.Conditions{When: "nonsense("}}
 	cases := map[string]struct {
-		policy compile.Policy
+		policy *compile.Policy
 		want   decision.Reason // of a request that another policy allows
 	}{
 		"has allow rules only: the other policy's rules go on": {bad(func(*compile.Policy) {}), decision.Allowed},
@@ -197,7 +197,7 @@ func TestAPolicyThatDoesNotCompile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := mustCompile(t, compile.Snapshot{
-				Policies: []compile.Policy{c.policy, good("good", "orders")}, Workloads: []compile.Workload{pod("o", "orders")},
+				Policies: []*compile.Policy{c.policy, good("good", "orders")}, Workloads: []compile.Workload{pod("o", "orders")},
 			})
 			if problem(t, r, "bad") == "" || problem(t, r, "good") != "" {
 				t.Errorf("problems: bad %q, good %q; want one of bad alone", problem(t, r, "bad"), problem(t, r, "good"))
@@ -215,7 +215,7 @@ func TestAStandInKeepsIdentityHeadersFromBeingForged(t *testing.T) {
 	p := good("bad", "orders")
 	p.Spec.Rules[0].Match = []policy.Match{{Paths: []string{"no slash"}}}
 	p.Spec.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: "sub"}}}
-	r := mustCompile(t, compile.Snapshot{Policies: []compile.Policy{p}, Workloads: []compile.Workload{pod("o", "orders")}})
+	r := mustCompile(t, compile.Snapshot{Policies: []*compile.Policy{p}, Workloads: []compile.Workload{pod("o", "orders")}})
 	got := decode(t, r.Bundles["uid-o"]).Policies[0].Spec.Forward
 	if d := cmp.Diff(p.Spec.Forward, got); d != "" {
 		t.Error(d)
@@ -224,7 +224,7 @@ func TestAStandInKeepsIdentityHeadersFromBeingForged(t *testing.T) {
 
 func TestTheOldestPoliciesGoFirstWhereAllDoNotFit(t *testing.T) {
 	t.Parallel()
-	many := func(name string, age time.Duration, n int) compile.Policy {
+	many := func(name string, age time.Duration, n int) *compile.Policy {
 		p := good(name, "orders")
 		p.Created = start.Add(-age)
 		for i := range n {
@@ -251,7 +251,7 @@ func TestTheOldestPoliciesGoFirstWhereAllDoNotFit(t *testing.T) {
 
 func TestAPodIsGivenTheKeysOfItsOwnPoliciesOnly(t *testing.T) {
 	t.Parallel()
-	with := func(name, app string) compile.Policy {
+	with := func(name, app string) *compile.Policy {
 		p := good(name, app)
 		p.Spec.Issuers = []policy.Issuer{{
 			Name: "i", Issuer: "https://idp.example", AnyAudience: true,
@@ -260,7 +260,7 @@ func TestAPodIsGivenTheKeysOfItsOwnPoliciesOnly(t *testing.T) {
 		return p
 	}
 	r := mustCompile(t, compile.Snapshot{
-		Policies:  []compile.Policy{with("a", "orders"), with("b", "billing")},
+		Policies:  []*compile.Policy{with("a", "orders"), with("b", "billing")},
 		Workloads: []compile.Workload{pod("o", "orders")},
 		Keys: map[string]bundle.KeySet{
 			"secret:shop/a/k as:Keys": {JWKS: []byte(`{"keys":[]}`)}, "secret:shop/b/k as:Keys": {JWKS: []byte(`{"keys":[]}`)},

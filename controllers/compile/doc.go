@@ -1,6 +1,10 @@
 // Package compile turns what a namespace holds into what its sidecars are given: policies, revocations, resolved keys and
-// the pods' labels in, one bundle for each set of selected policies and one outcome for each policy out. It is pure, and
-// it always starts from the whole snapshot, so that no order of events can lead to another result.
+// the pods' labels in, one bundle for each set of selected policies and one outcome for each policy out. It is pure, and the
+// whole snapshot alone decides, so that no order of events can lead to another result.
+//
+// A Memory spares what was done before: policies are checked once each; pods are grouped by those of their labels that a selector
+// mentions, and each group looks for its policies once; a bundle is made again if one of its policies or key sets is another. A
+// test holds it to a plain compiler that does all of that anew, pod by pod.
 //
 // # A policy that does not compile
 //

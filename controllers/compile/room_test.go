@@ -11,7 +11,7 @@ import (
 )
 
 // bulky is a policy of 4 MiB that selects the pods with a label.
-func bulky(name, label string) compile.Policy {
+func bulky(name, label string) *compile.Policy {
 	p := good(name, "")
 	p.Selector = policy.Selector{}
 	if label != "" {

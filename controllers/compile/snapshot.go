@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -13,12 +14,12 @@ import (
 // Snapshot is all that the bundles of one namespace are made from.
 type Snapshot struct {
 	Namespace string
-	Policies  []Policy
-	// Keys are the key sets resolved so far, by their ids in api/bundle.
+	// Policies are known by where they lie, and never changed: one that has not changed is to come as it did the last time.
+	Policies []*Policy
+	// Keys are the key sets resolved so far, by their ids in api/bundle. The map is not to be changed any more.
 	Keys      map[string]bundle.KeySet
 	Workloads []Workload
-	// Check says whether policies compile together. Default: Check of this package. A caller that compiles often gives
-	// one that remembers; it must be a pure function of its argument.
+	// Check says whether a policy compiles; it must be a pure function of its argument. Default: Check of this package.
 	Check func([]Policy) error
 }
 
@@ -88,15 +89,35 @@ type Result struct {
 	Outcomes []Outcome
 	// Workloads are the live pods, sorted by name.
 	Workloads []Workload
+	// Anew says that something was new: a policy, a key set, labels of a pod. Else every pod has been given a bundle that was known.
+	Anew bool
+}
+
+// Group is live pods that all policies select alike.
+type Group struct {
+	Workloads []Workload // sorted by name
 }
 
 // Outcome is what has become of one policy.
 type Outcome struct {
-	Policy Policy
+	Policy *Policy
 	// Problem says why the policy was replaced by a stand-in; nil if it is in force as written.
 	Problem error
 	// Selected are the live pods that the policy selects.
-	Selected []Workload
+	Selected []*Group
+}
+
+// Pods are the live pods that the policy selects, in no order.
+func (o Outcome) Pods() iter.Seq[Workload] {
+	return func(yield func(Workload) bool) {
+		for _, g := range o.Selected {
+			for _, w := range g.Workloads {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Ref names the generation that the outcome is about.
@@ -117,6 +138,6 @@ func Check(policies []Policy) error {
 }
 
 // byAge orders policies for conflicts: the oldest first, then by name.
-func byAge(a, b Policy) int {
+func byAge(a, b *Policy) int {
 	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
 }

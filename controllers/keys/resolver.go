@@ -79,7 +79,7 @@ type entry struct {
 	namespaces map[string]bool
 	from       *fetch.Source // where it is fetched; nil: it is not, or not yet
 	state      State
-	settled    chan struct{} // closed at the first outcome
+	settled    bool // there has been an outcome
 }
 
 // State is what is known of a source.
@@ -144,7 +144,7 @@ func (r *Resolver) Want(namespace string, sources []Source) {
 		ids = append(ids, s.ID)
 		e := r.entries[s.ID]
 		if e == nil {
-			e = &entry{source: s, namespaces: map[string]bool{}, settled: make(chan struct{})}
+			e = &entry{source: s, namespaces: map[string]bool{}}
 			r.entries[s.ID] = e
 			r.begin(e)
 		}
@@ -207,25 +207,16 @@ func (r *Resolver) poll() {
 	}
 }
 
-// Settle waits until each source that a namespace wants has been tried once, for at most d.
-func (r *Resolver) Settle(ctx context.Context, namespace string, d time.Duration) {
+// Settled reports whether each source that a namespace wants has been tried once. Options.Changed is called when one is.
+func (r *Resolver) Settled(namespace string) bool {
 	r.mu.Lock()
-	var waits []chan struct{}
+	defer r.mu.Unlock()
 	for _, id := range r.wanted[namespace] {
-		waits = append(waits, r.entries[id].settled)
-	}
-	r.mu.Unlock()
-	enough := time.NewTimer(d)
-	defer enough.Stop()
-	for _, w := range waits {
-		select {
-		case <-w:
-		case <-enough.C:
-			return
-		case <-ctx.Done():
-			return
+		if !r.entries[id].settled {
+			return false
 		}
 	}
+	return true
 }
 
 // States returns what is known of the sources that a namespace wants, by id.

@@ -32,13 +32,8 @@ func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	if err != nil && e.from == nil { // fetches are counted one by one
 		r.options.Metrics.failed(e.source.kind())
 	}
-	first := false
-	select {
-	case <-e.settled:
-	default:
-		first = true
-		close(e.settled)
-	}
+	first := !e.settled
+	e.settled = true
 	if !first && text(old.Err) == text(err) && bytes.Equal(old.Set.JWKS, e.state.Set.JWKS) {
 		return
 	}

@@ -275,7 +275,7 @@ func (r *replica) connectMute(t *testing.T, token string, dial ...grpc.DialOptio
 func snapshotWithKeySet() compile.Snapshot {
 	return compile.Snapshot{
 		Namespace: "shop",
-		Policies: []compile.Policy{{
+		Policies: []*compile.Policy{{
 			Namespace: "shop", Name: "orders", UID: "uid-orders", Generation: 1,
 			Spec: policy.Spec{Issuers: []policy.Issuer{{
 				Name: "idp", Issuer: "https://idp.example", AnyAudience: true,
