@@ -20,7 +20,8 @@
 // leader and tells it of its sidecars: first of all, then of each change. It finds the leader's address in the leader
 // election Lease, whose holder identity carries it. No object is written for it, so that a push to thousands of sidecars
 // costs the API server nothing, and nothing stale is left behind by a replica that died: what it reported is dropped a
-// few seconds after its stream ends. Both ends prove that they are replicas with TLS alone: the peer must present, and so
+// few seconds after its stream ends. A leader that has far more sidecars than the others ends some of their streams, so that they
+// spread again after a rollout. Both ends prove that they are replicas with TLS alone: the peer must present, and so
 // hold the private key of, the very certificate that this replica serves with, which lies in a Secret that only the
 // controller reads.
 package push

@@ -64,13 +64,15 @@ func (in *incoming) begin() {
 	s := in.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	since := time.Now()
 	if old := s.replicas[in.name]; old != nil {
+		since = old.since
 		if old.over != nil {
 			old.over.Stop()
 		}
 		s.dropped(old, time.Now())
 	}
-	s.replicas[in.name] = &replica{from: in, sidecars: map[string]map[string]Sidecar{}}
+	s.replicas[in.name] = &replica{from: in, since: since, sidecars: map[string]map[string]Sidecar{}}
 }
 
 // end forgets the replica after a while, unless it has come back.

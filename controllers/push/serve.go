@@ -66,6 +66,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 	)
 	pushv1.RegisterPushServer(g, s)
 	reportv1.RegisterReportsServer(g, &reports{server: s, known: func(i credentials.TLSInfo) error { return peers.check(i.State) }})
+	go s.spread(ctx)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

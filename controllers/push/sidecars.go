@@ -44,6 +44,7 @@ func (c Sidecar) Lacks(keySet string) bool {
 // replica is what another replica reports. Its fields are guarded by Server.mu.
 type replica struct {
 	from     *incoming // the newest stream
+	since    time.Time // when the first began
 	sidecars map[string]map[string]Sidecar
 	failing  map[string]string // why key sources cannot be read there, by key set
 	over     *time.Timer       // forgets the replica after its stream has ended

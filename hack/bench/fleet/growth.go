@@ -165,7 +165,8 @@ func manyRevocations(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.wait(question{What: whatRevocations, Least: objects * each}); err != nil {
+	// All objects are admitted and counted before: on a busy machine that takes minutes.
+	if _, err := f.wait(question{What: whatRevocations, Least: objects * each, Timeout: 10 * time.Minute}); err != nil {
 		return err
 	}
 	<-time.After(3 * time.Second)
