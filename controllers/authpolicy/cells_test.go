@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -139,7 +140,9 @@ func TestPodsStayWithTheirReleaseUntilTheyAreRestarted(t *testing.T) {
 
 	a.relabel(t, ns, "blue")
 	until(t, a, p, "the other release writes that a pod is not with it", func(p *v1alpha1.AuthPolicy) bool {
-		return has(p, "Programmed", "Unknown", "Disconnected") || has(p, "Programmed", "False", "Pending")
+		c := meta.FindStatusCondition(p.Status.Conditions, "Programmed")
+		return has(p, "Programmed", "Unknown", "Disconnected") && strings.HasSuffix(c.Message,
+			"; injected by another release of the controller, which serves them until they are restarted: old")
 	})
 	p.Spec.Rules[0].Allow.Scopes = []string{"orders.read"}
 	a.update(t, p)

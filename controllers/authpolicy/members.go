@@ -18,6 +18,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/status"
 )
 
 // membersWait is how long a sidecar waits for the cache to be filled.
@@ -104,6 +105,26 @@ func (m *Members) standing(ctx context.Context, namespace string) (standing, err
 // injected reports whether this release injected a pod.
 func (m *Members) injected(p *metav1.PartialObjectMetadata) bool {
 	return injected(p) && m.Cell.Injected(p.Annotations[v1alpha1.AnnotationInjected])
+}
+
+// elsewhere returns what says of a pod of a namespace whether another release injected it.
+func (m *Members) elsewhere(ctx context.Context, namespace string) func(pod string) bool {
+	if m.Cell.All() {
+		return func(string) bool { return false }
+	}
+	return func(name string) bool {
+		pod := podMetadata()
+		return m.cached().Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, pod) == nil && injected(pod) && !m.injected(pod)
+	}
+}
+
+// mark notes which of the pods whose sidecars are out of touch are with another release.
+func (s *scene) mark(pods []status.Pod) {
+	for i := range pods {
+		if p := &pods[i]; !p.Heard && !p.Bare {
+			p.Elsewhere = s.elsewhere(p.Name)
+		}
+	}
 }
 
 // labels returns those of a namespace, and whether it is there.

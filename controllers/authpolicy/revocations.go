@@ -38,6 +38,7 @@ func carriersOf(s *scene) *carriers {
 		c.acked, c.rejected, c.reasons = append(c.acked, acked), append(c.rejected, rejected), append(c.reasons, x.Revocations.Reason)
 		c.steps = append(c.steps, acked, rejected)
 	}
+	s.mark(c.pods)
 	slices.Sort(c.steps)
 	c.steps = slices.Compact(c.steps)
 	return c

@@ -61,6 +61,7 @@ type scene struct {
 	revoked   *revokedSpace
 	sidecars  map[string]push.Sidecar
 	leaving   func(compile.Workload) bool
+	elsewhere func(pod string) bool // whether another release injected it
 	now       time.Time
 	elected   time.Time
 	again     time.Time // when to look again
@@ -89,7 +90,7 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	}
 	s := &scene{
 		namespace: namespace, result: known.load(), revoked: w.compiler.revoke.space(namespace), sidecars: w.push.Sidecars(namespace),
-		leaving: w.leaving(ctx, namespace), now: w.now(), elected: w.elected(),
+		leaving: w.leaving(ctx, namespace), elsewhere: w.compiler.cell.elsewhere(ctx, namespace), now: w.now(), elected: w.elected(),
 	}
 	s.again = s.now.Add(refresh)
 	here := map[types.UID]bool{}
@@ -123,6 +124,7 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 			continue // it has changed, and is compiled again
 		}
 		in := input(outcome, states, s.sidecars, s.leaving)
+		s.mark(in.Pods)
 		in.Now, in.Elected, in.Previous = s.now, s.elected, previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
 		next, changes := status.Compute(in)
 		s.by(changes)

@@ -32,6 +32,8 @@ type Pod struct {
 	Lost time.Time
 	// Moved says that it was lost because its replica went away, and is on its way to another.
 	Moved bool
+	// Elsewhere says that another release of the controller injected the pod, and serves it as long as it lives.
+	Elsewhere bool
 	// Open are ports at which the pod can be reached past its sidecar, Foreign those on which another protocol than HTTP is spoken;
 	// empty: none.
 	Open, Foreign string
@@ -60,6 +62,8 @@ func (p Pod) state(now, elected time.Time) (state, time.Time) {
 	switch {
 	case p.Bare:
 		return bare, time.Time{}
+	case p.Elsewhere && !p.Heard:
+		return disconnected, time.Time{}
 	case p.Heard && p.Lost.IsZero():
 		return p.said(), time.Time{}
 	case p.Heard:
@@ -108,6 +112,8 @@ type Tally struct {
 	foreign Pod                   // the first on a port of which another protocol is spoken
 	unsaved int                   // sidecars that could not save what they use
 	loses   []string              // the names of the first of them
+	away    int                   // pods that are out of touch here and that another release injected
+	others  []string              // the names of the first of them
 	next    time.Time             // when a count changes by time alone; zero: never
 }
 
@@ -125,6 +131,11 @@ func Count(pods []Pod, now, elected time.Time) Tally {
 		if p.Unsaved && !p.Bare {
 			if t.unsaved++; t.unsaved <= maxNames {
 				t.loses = append(t.loses, p.Name)
+			}
+		}
+		if s == disconnected && p.Elsewhere {
+			if t.away++; t.away <= maxNames {
+				t.others = append(t.others, p.Name)
 			}
 		}
 		if s == rejecting && t.refused.Name == "" {

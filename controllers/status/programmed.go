@@ -33,7 +33,7 @@ func (r reach) programmed() outcome {
 	case t.counts[disconnected] > 0:
 		m := of(t.counts[disconnected], t.carrying(), "sidecar", "is", "are") +
 			" out of touch with the controller, so it is not known what is enforced there: " + t.list(disconnected)
-		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonDisconnected, m + behind(t)}
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonDisconnected, m + elsewhere(t) + behind(t)}
 	case t.counts[unheard] > 0:
 		return r.settling()
 	case t.total == 0:
@@ -56,7 +56,15 @@ func apart(t Tally) string {
 	if t.counts[disconnected] == 0 {
 		return ""
 	}
-	return "; out of touch with the controller: " + t.list(disconnected)
+	return "; out of touch with the controller: " + t.list(disconnected) + elsewhere(t)
+}
+
+// elsewhere tells of sidecars that are out of touch since the namespace has come from another release.
+func elsewhere(t Tally) string {
+	if t.away == 0 {
+		return ""
+	}
+	return "; injected by another release of the controller, which serves them until they are restarted: " + list(t.others, t.away)
 }
 
 // behind tells of a sidecar that uses this generation and has refused what came after it, such as other keys or revocations.

@@ -103,6 +103,8 @@ func TestConditions(t *testing.T) {
 		}}
 	}
 	pods := func(p ...status.Pod) status.Input { return status.Input{Pods: p} }
+	elsewhere := created(time.Second)
+	elsewhere.Elsewhere = true
 	const away = "1 of 2 sidecars is out of touch with the controller, so it is not known what is enforced there: "
 	cases := map[string]struct {
 		in     status.Input
@@ -195,6 +197,10 @@ func TestConditions(t *testing.T) {
 		"a pod whose sidecar never comes up": {
 			pods(current, created(time.Hour)), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
 			"2 1 0 1 0 1/2", away + "d",
+		},
+		"one is with another release until it is restarted, however new it is": {
+			pods(current, elsewhere), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
+			"2 1 0 1 0 1/2", away + elsewhere.Name + "; injected by another release of the controller, which serves them until they are restarted: " + elsewhere.Name,
 		},
 		"every sidecar crash-loops": {
 			pods(unheard, unheard, unheard), fine + "Programmed=Unknown/Disconnected Guarded=True/Guarded Ready=Unknown/Disconnected",
