@@ -65,7 +65,7 @@ func sideBySide(ctx context.Context, w *world) error {
 	if err := w.runPodIn(ctx, azure, "orders", "", `"args":["serve",":8080"]`, ""); err != nil {
 		return err
 	}
-	if err := w.marked(ctx, azure, "@blue"); err != nil {
+	if err := w.marked(ctx, azure, "blue"); err != nil {
 		return err
 	}
 	if _, err := w.kubectl(ctx, "-n", azure, "wait", "--for=condition=Ready", "pod/orders", "authpolicy/orders", "--timeout=90s"); err != nil {
@@ -77,7 +77,7 @@ func sideBySide(ctx context.Context, w *world) error {
 	if err := w.scale(ctx, 0); err != nil {
 		return err
 	}
-	if err := w.azureDenies(ctx, "alone"); err != nil {
+	if err := w.azureDenies(ctx); err != nil {
 		return fmt.Errorf("with the default release away: %w", err)
 	}
 	if err := w.scale(ctx, 2); err != nil {
@@ -92,7 +92,7 @@ func sideBySide(ctx context.Context, w *world) error {
 	if code := w.askAzure(ctx, "/orders"); code != 200 {
 		return fmt.Errorf("a sidecar whose release was uninstalled answers %d to a valid token, want 200", code)
 	}
-	return w.azureStillDenies(ctx, "alone")
+	return w.azureStillDenies(ctx)
 }
 
 // goAndComeBack moves the app's namespace, under load, to the other release and back.
@@ -118,7 +118,7 @@ func goAndComeBack(ctx context.Context, w *world) error {
 	if err := w.restartApp(ctx); err != nil {
 		return err
 	}
-	if err := w.marked(ctx, shop, "@blue"); err != nil {
+	if err := w.marked(ctx, shop, "blue"); err != nil {
 		return err
 	}
 	w.told(w.says(ctx, "authpolicy/orders", "Ready", "True/", 30*time.Second))
@@ -132,6 +132,9 @@ func goAndComeBack(ctx context.Context, w *world) error {
 		return err
 	}
 	if err := w.restartApp(ctx); err != nil {
+		return err
+	}
+	if err := w.marked(ctx, shop, ""); err != nil {
 		return err
 	}
 	w.told(w.says(ctx, "authpolicy/orders", "Ready", "True/", 30*time.Second))
@@ -157,30 +160,33 @@ func (w *world) restartApp(ctx context.Context) error {
 	return w.noneBare(ctx)
 }
 
-// marked waits until the marks of all pods of the app in a namespace end with the revision of their release.
-func (w *world) marked(ctx context.Context, namespace, end string) error {
+// marked waits until the marks of all pods of the app in a namespace say the revision of their release; "": none.
+func (w *world) marked(ctx context.Context, namespace, want string) error {
 	marks := ""
 	ok := eventually(ctx, 60*time.Second, func() bool {
 		marks, _ = w.kubectl(ctx, "-n", namespace, "get", "pods", "-l", "app=orders", "-o", `jsonpath={.items[*].metadata.annotations.bearerguard\.dev/injected}`)
-		return marks != "" && !slices.ContainsFunc(strings.Fields(marks), func(m string) bool { return !strings.HasSuffix(m, end) })
+		return marks != "" && !slices.ContainsFunc(strings.Fields(marks), func(m string) bool {
+			_, is, _ := strings.Cut(m, "@")
+			return is != want
+		})
 	})
 	if !ok {
-		return fmt.Errorf("pods of namespace %s are marked %q; want all to end with %s", namespace, marks, end)
+		return fmt.Errorf("pods of namespace %s are marked %q; want all to be of revision %q", namespace, marks, want)
 	}
 	return nil
 }
 
 // azureDenies denies a path in the namespace of the second release, and waits until its sidecar does.
-func (w *world) azureDenies(ctx context.Context, name string) error {
-	if err := w.apply(ctx, inAzure(denyPolicy(name))); err != nil {
+func (w *world) azureDenies(ctx context.Context) error {
+	if err := w.apply(ctx, inAzure(denyPolicy("alone"))); err != nil {
 		return err
 	}
-	return w.azureStillDenies(ctx, name)
+	return w.azureStillDenies(ctx)
 }
 
-func (w *world) azureStillDenies(ctx context.Context, name string) error {
+func (w *world) azureStillDenies(ctx context.Context) error {
 	code := 0
-	if !eventually(ctx, 10*time.Second, func() bool { code = w.askAzure(ctx, "/"+name); return code == 403 }) {
+	if !eventually(ctx, 10*time.Second, func() bool { code = w.askAzure(ctx, "/alone"); return code == 403 }) {
 		return fmt.Errorf("the sidecar answers %d to what an edit denies, want 403", code)
 	}
 	return nil
