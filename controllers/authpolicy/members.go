@@ -83,11 +83,11 @@ func (m *Members) owns(ctx context.Context, namespace string) (bool, error) {
 
 // standing says what a namespace is to this release.
 func (m *Members) standing(ctx context.Context, namespace string) (standing, error) {
-	owned, err := m.owns(ctx, namespace)
+	ours, err := m.owns(ctx, namespace)
 	if err != nil {
 		return foreign, err
 	}
-	if owned {
+	if ours {
 		return member, nil
 	}
 	pods := podMetadataList()
@@ -171,15 +171,23 @@ func (m *Members) sources(objects cache.Cache) []source.TypedSource[string] {
 // concerned passes pods that this release has injected and those of its own namespaces: the others of the cluster come and go without
 // it.
 func (m *Members) concerned() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
-	return predicate.NewTypedPredicateFuncs(func(p *metav1.PartialObjectMetadata) bool {
-		if m.Cell.All() || m.injected(p) {
-			return true
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), membersWait)
-		defer cancel()
-		owned, err := m.owns(ctx, p.Namespace)
-		return owned || err != nil
-	})
+	return predicate.NewTypedPredicateFuncs(func(p *metav1.PartialObjectMetadata) bool { return m.injected(p) || m.mayOwn(p.Namespace) })
+}
+
+// owned passes objects of this release's own namespaces.
+func owned[T client.Object](m *Members) predicate.TypedPredicate[T] {
+	return predicate.NewTypedPredicateFuncs(func(o T) bool { return m.mayOwn(o.GetNamespace()) })
+}
+
+// mayOwn reports whether a namespace is this release's as far as it is known.
+func (m *Members) mayOwn(namespace string) bool {
+	if m.Cell.All() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), membersWait)
+	defer cancel()
+	ours, err := m.owns(ctx, namespace)
+	return ours || err != nil
 }
 
 // stays forgets a namespace that is not served any more. It reports whether it is.

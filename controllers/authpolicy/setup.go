@@ -166,9 +166,9 @@ func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedRecon
 		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()))...)
 }
 
-func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconciler[string], sidecars *Trigger, elected func()) error {
+func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Trigger, elected func()) error {
 	c, err := controller.NewTyped("status", mgr, controller.TypedOptions[string]{
-		Reconciler: r, MaxConcurrentReconciles: workers,
+		Reconciler: w, MaxConcurrentReconciles: workers,
 	})
 	if err != nil {
 		return err
@@ -179,8 +179,8 @@ func addWriter(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReconc
 			return sidecars.start(ctx, q)
 		}),
 		// Every namespace once when this replica becomes the leader, and whenever somebody else writes a status.
-		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject]()),
-		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject]()),
+		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), owned[*policyObject](w.compiler.cell)),
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), owned[*revocationObject](w.compiler.cell)),
 	)
 }
 
