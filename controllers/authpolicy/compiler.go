@@ -37,13 +37,15 @@ type compiler struct {
 	spaces map[string]*space // guarded by mu; the map, not what is in it
 }
 
-// space is what is remembered of a namespace. The controller never works on one namespace twice at a time.
+// space is what is remembered of a namespace. Neither controller works on one namespace twice at a time.
 type space struct {
 	policies decoded
 	memory   compile.Memory
 	wanted   uint64    // the revision of the policies whose keys have been asked for
 	deadline time.Time // until when keys are waited for; zero: they are not
 	pace     pace
+	looks    looks // the writer's alone
+	writes   pace  // the writer's alone
 
 	mu     sync.Mutex
 	result *compile.Result // guarded by mu; the newest
@@ -141,7 +143,7 @@ func (c *compiler) space(namespace string) *space {
 	defer c.mu.Unlock()
 	s := c.spaces[namespace]
 	if s == nil {
-		s = &space{policies: decoded{}}
+		s = &space{policies: decoded{}, looks: looks{}}
 		c.spaces[namespace] = s
 	}
 	return s

@@ -75,6 +75,9 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 
 // without names the selected pods whose connected sidecars have no keys of an issuer, to verify or to decrypt.
 func without(o compile.Outcome, issuer policy.Issuer, sidecars map[string]push.Sidecar) []string {
+	if len(o.Selected) == 0 {
+		return nil
+	}
 	var out []string
 	verification, decryption := bundle.SourceID(o.Policy.Namespace, issuer), bundle.DecryptionID(o.Policy.Namespace, issuer)
 	for w := range o.Pods() {

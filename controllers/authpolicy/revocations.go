@@ -81,7 +81,7 @@ func (w *writer) revocations(ctx context.Context, s *scene, here map[types.UID]b
 	}
 	due := w.dueRevocations(s, objects)
 	for _, d := range due[:min(len(due), maxWrites)] {
-		if done, err := w.apply(ctx, d.object, "TokenRevocation", &d.next); err != nil {
+		if done, err := w.apply(ctx, s, d.object, "TokenRevocation", &d.next); err != nil {
 			return err
 		} else if done {
 			w.events.revocation(d.object, d.previous, d.next)

@@ -64,7 +64,9 @@ type scene struct {
 	elsewhere func(pod string) bool // whether another release injected it
 	now       time.Time
 	elected   time.Time
-	again     time.Time // when to look again
+	looks     looks
+	again     time.Time     // when to look again
+	waited    time.Duration // for the API server
 }
 
 // by makes the next look happen by a time; zero: no matter.
@@ -76,9 +78,12 @@ func (s *scene) by(t time.Time) {
 
 var _ reconcile.TypedReconciler[string] = (*writer)(nil)
 
-// Reconcile writes those statuses of a namespace that are not what they should be.
+// Reconcile writes those statuses of a namespace that are not what they should be, unless that has to rest.
 func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
 	known := w.compiler.known(namespace)
+	if known != nil && known.writes.rest(w.now()) > 0 {
+		return reconcile.Result{RequeueAfter: known.writes.rest(w.now())}, nil
+	}
 	ours, err := w.compiler.cell.owns(ctx, namespace)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -91,7 +96,9 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	s := &scene{
 		namespace: namespace, result: known.load(), revoked: w.compiler.revoke.space(namespace), sidecars: w.push.Sidecars(namespace),
 		leaving: w.leaving(ctx, namespace), elsewhere: w.compiler.cell.elsewhere(ctx, namespace), now: w.now(), elected: w.elected(),
+		looks: known.looks,
 	}
+	defer func() { known.writes.worked(s.now.Add(s.waited), w.now()) }()
 	s.again = s.now.Add(refresh)
 	here := map[types.UID]bool{}
 	if err := w.policies(ctx, s, here); err != nil {
@@ -110,14 +117,14 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 	if err := w.reader.List(ctx, &policies, client.InNamespace(s.namespace)); err != nil {
 		return fmt.Errorf("list policies: %w", err)
 	}
-	objects := map[compile.PolicyRef]*policyObject{}
+	objects := make(map[compile.PolicyRef]*policyObject, len(policies.Items))
 	for i := range policies.Items {
 		o := &policies.Items[i]
 		objects[compile.PolicyRef{Name: o.Name, UID: string(o.UID), Generation: o.Generation}] = o
 		here[o.UID] = true
 	}
 	states := elsewhere(w.keys.States(s.namespace), w.push.Failing())
-	statuses := map[string]v1alpha1.AuthPolicyStatus{}
+	statuses := make(map[string]v1alpha1.AuthPolicyStatus, len(policies.Items))
 	for _, outcome := range s.result.Outcomes {
 		o := objects[outcome.Ref()]
 		if o == nil {
@@ -125,27 +132,46 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 		}
 		in := input(outcome, states, s.sidecars, s.leaving)
 		s.mark(in.Pods)
-		in.Now, in.Elected, in.Previous = s.now, s.elected, previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
-		next, changes := status.Compute(in)
-		s.by(changes)
-		statuses[o.Name] = next
-		if !status.Changed(in.Previous, next) {
-			continue
-		}
-		if done, err := w.apply(ctx, o, "AuthPolicy", &next); err != nil {
+		in.Now, in.Elected = s.now, s.elected
+		if err := w.policy(ctx, s, o, in); err != nil {
 			return err
-		} else if done {
-			w.events.policy(o, in.Previous, next)
 		}
+		statuses[o.Name] = s.looks[o.UID].status
+		s.by(s.looks[o.UID].changes)
 	}
+	s.looks.retain(here)
 	w.metrics.set(s.namespace, statuses)
 	return nil
+}
+
+// policy writes the status of a policy, if it is made of something else than the last time and is another one.
+func (w *writer) policy(ctx context.Context, s *scene, o *policyObject, in status.Input) error {
+	sum := sumOf(o, &in)
+	if s.looks[o.UID].holds(sum, s.now) {
+		return nil
+	}
+	in.Previous = previous[v1alpha1.AuthPolicyStatus](w, o.UID, o.Status)
+	next, changes := status.Compute(in)
+	s.looks[o.UID] = look{sum: sum, at: s.now, changes: changes, status: next}
+	if !status.Changed(in.Previous, next) {
+		return nil
+	}
+	done, err := w.apply(ctx, s, o, "AuthPolicy", &next)
+	if err == nil && done {
+		w.events.policy(o, in.Previous, next)
+		return nil
+	}
+	failed := s.looks[o.UID]
+	failed.at = time.Time{} // to be looked at again
+	s.looks[o.UID] = failed
+	return err
 }
 
 // leaving says of pods whose sidecar is out of touch whether they are being deleted, or are gone: their sidecar ends before
 // they do, and nothing is to be waited for. A change of that alone is no reason to compile, so it is looked up.
 func (w *writer) leaving(ctx context.Context, namespace string) func(compile.Workload) bool {
-	return func(x compile.Workload) bool {
+	known := map[string]bool{} // many policies may select a pod
+	look := func(x compile.Workload) bool {
 		pod := podMetadata()
 		err := w.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: x.Name}, pod)
 		if err != nil {
@@ -153,10 +179,18 @@ func (w *writer) leaving(ctx context.Context, namespace string) func(compile.Wor
 		}
 		return string(pod.UID) != x.UID || pod.DeletionTimestamp != nil
 	}
+	return func(x compile.Workload) bool {
+		leaves, ok := known[x.UID]
+		if !ok {
+			leaves = look(x)
+			known[x.UID] = leaves
+		}
+		return leaves
+	}
 }
 
 // apply writes one status. It reports false if the object is gone.
-func (w *writer) apply(ctx context.Context, o client.Object, kind string, next any) (bool, error) {
+func (w *writer) apply(ctx context.Context, s *scene, o client.Object, kind string, next any) (bool, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(next)
 	if err != nil {
 		return false, fmt.Errorf("encode status of %s %s/%s: %w", kind, o.GetNamespace(), o.GetName(), err)
@@ -173,7 +207,9 @@ func (w *writer) apply(ctx context.Context, o client.Object, kind string, next a
 	// The answer is metadata alone: a revocation has thousands of entries.
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}
 	answer.SetGroupVersionKind(u.GroupVersionKind())
+	began := w.now()
 	err = w.client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(fieldOwner), client.ForceOwnership)
+	s.waited += w.now().Sub(began)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil // deleted, or made anew; whichever, it is not this object any more

@@ -63,7 +63,11 @@ type PolicyRef struct {
 
 // Has reports whether the bundle holds this very generation of a policy. A nil Ref holds nothing.
 func (r *Ref) Has(p PolicyRef) bool {
-	return r != nil && slices.Contains(r.Policies, p)
+	if r == nil {
+		return false
+	}
+	i, ok := slices.BinarySearchFunc(r.Policies, p, func(a, b PolicyRef) int { return cmp.Compare(a.Name, b.Name) })
+	return ok && r.Policies[i] == p
 }
 
 // Bundle is an encoded bundle, shared by all workloads that get the same.
