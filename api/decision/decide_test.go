@@ -2,6 +2,7 @@ package decision_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,7 @@ func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 	if diff := cmp.Diff(d, e.Decision); diff != "" {
 		t.Errorf("Explain decides otherwise (-Decide +Explain):\n%s", diff)
 	}
+	checkNearest(t, p, r, s, e)
 	var allows, denies bool
 	var bodies []int64
 	for _, rule := range e.Rules {
@@ -49,6 +51,36 @@ func checkExplain(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 	}
 	if denies != (d.Reason == decision.DeniedByRule) && d.Reason != decision.BadPath && d.Reason != decision.InternalError {
 		t.Errorf("reason %s with fitting deny rules: %v", d.Reason, denies)
+	}
+}
+
+// checkNearest fails unless the rule that came nearest is one that the report bears out.
+func checkNearest(t testing.TB, p *decision.Program, r *decision.Request, s *decision.Subject, e decision.Explanation) {
+	t.Helper()
+	n := e.Nearest
+	if diff := cmp.Diff(n, p.Nearest(r, s)); diff != "" {
+		t.Errorf("Nearest differs (-Explain +Nearest):\n%s", diff)
+	}
+	d := e.Decision
+	due := p.Enforcing() && (d.Reason == decision.NoRule || d.Reason == decision.NoToken || d.Reason == decision.InsufficientScope)
+	if due != (n != nil) {
+		t.Fatalf("%s has the nearest rule %+v", d.Reason, n)
+	}
+	if n == nil || n.Rule == "" {
+		return
+	}
+	i := slices.IndexFunc(e.Rules, func(rule decision.RuleReport) bool { return rule.Policy == n.Policy && rule.Rule == n.Rule })
+	if i < 0 || e.Rules[i].Fits || e.Rules[i].Audit || e.Rules[i].Effect != "Allow" {
+		t.Fatalf("the rule nearest to a refusal with %s is %+v", d.Reason, n)
+	}
+	if d.Reason == decision.InsufficientScope && (d.Policy != n.Policy || d.Rule != n.Rule || !strings.HasSuffix(n.Failed, ".allow.scopes")) {
+		t.Errorf("rule %s lacks scopes, %s of %s is nearest", d.Rule, n.Failed, n.Rule)
+	}
+	failed := slices.ContainsFunc(e.Rules[i].Conditions, func(c decision.ConditionReport) bool {
+		return c.Field == n.Failed && c.Problem == n.Problem && !c.Holds
+	})
+	if !failed && !slices.Contains(e.Rules[i].Mismatches, n.Failed) {
+		t.Errorf("%s of rule %s is not among what failed: %+v", n.Failed, n.Rule, e.Rules[i])
 	}
 }
 

@@ -5,8 +5,10 @@ import "fmt"
 // Explanation is a Decision and what every rule of every policy had to do with it. It is meant to be shown, as JSON
 // too. It holds no claim values.
 type Explanation struct {
-	Decision Decision     `json:"decision"`
-	Rules    []RuleReport `json:"rules"`
+	Decision Decision `json:"decision"`
+	// Nearest is what Program.Nearest returns.
+	Nearest *Nearest     `json:"nearest,omitempty"`
+	Rules   []RuleReport `json:"rules"`
 }
 
 // RuleReport says what one rule had to do with a decision.
@@ -73,6 +75,9 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 	if !s.of(p) || e.Decision.Reason == BadPath {
 		return e
 	}
+	if p.enforce {
+		e.Nearest = p.nearest(r, s, rec, e.Decision.Reason)
+	}
 	for _, rule := range p.rules {
 		if rule != nil {
 			e.Rules = append(e.Rules, rule.report(r, s, rec))
@@ -91,15 +96,27 @@ func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
 		out.Effect = "Deny"
 	}
 	if !out.Matches {
-		for i, e := range r.entries {
-			out.Mismatches = append(out.Mismatches, fmt.Sprintf("%s.match[%d].%s", r.path, i, e.mismatch(request)))
+		for i := range r.entries {
+			out.Mismatches = append(out.Mismatches, r.mismatch(i, request))
 		}
 	}
-	r.settle(s.token(r.group), &out.Conditions)
+	out.Conditions = r.conditionReports(s, rec)
+	return out
+}
+
+// conditionReports says how each condition of the rule turned out.
+func (r *rule) conditionReports(s *Subject, rec *recorder) []ConditionReport {
+	var out []ConditionReport
+	r.settle(s.token(r.group), &out)
 	if w := rec.when[r.number]; w != nil {
-		out.Conditions = append(out.Conditions, newConditionReport(r.conditions()+".when", w.Holds, w.Problem))
+		out = append(out, newConditionReport(r.conditions()+".when", w.Holds, w.Problem))
 	}
 	return out
+}
+
+// mismatch returns the field path of the first field of an entry that does not fit.
+func (r *rule) mismatch(entry int, request *Request) string {
+	return fmt.Sprintf("%s.match[%d].%s", r.path, entry, r.entries[entry].mismatch(request))
 }
 
 // mismatch returns the first field of the entry that does not fit.

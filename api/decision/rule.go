@@ -72,7 +72,7 @@ type verdict struct {
 // settle evaluates the conditions that look at the token alone. With a report, it evaluates all of them and adds each
 // to it; without, it stops where the outcome is clear.
 func (r *rule) settle(t token, report *[]ConditionReport) verdict {
-	s := settlement{rule: r, token: r.seen(t), report: report, holds: true}
+	s := settlement{rule: r, token: r.seen(t), foreign: t.verified != 0, report: report, holds: true}
 	s.checkIssuers()
 	if r.subjects != nil {
 		s.check(".subjects", s.present() && r.hasSubject(s.token), "sub is none of these")
@@ -98,10 +98,11 @@ func (r *rule) settle(t token, report *[]ConditionReport) verdict {
 
 // settlement is a rule's conditions while they are evaluated.
 type settlement struct {
-	rule   *rule
-	token  token
-	report *[]ConditionReport // nil: nobody asks
-	holds  bool               // all conditions so far
+	rule    *rule
+	token   token
+	report  *[]ConditionReport // nil: nobody asks
+	foreign bool               // there is a token, whether or not the rule sees it
+	holds   bool               // all conditions so far
 }
 
 func (s *settlement) present() bool { return s.token.verified != 0 }
@@ -112,7 +113,11 @@ func (s *settlement) clear() bool { return !s.holds && s.report == nil }
 func (s *settlement) check(field string, holds bool, problem string) {
 	s.holds = s.holds && holds
 	if s.report != nil {
-		if !s.present() && field != ".when" {
+		switch {
+		case s.present() || field == ".when":
+		case s.foreign:
+			problem = "the rule's policy has no issuer that the token is of"
+		default:
 			problem = "no token that the rule may look at"
 		}
 		*s.report = append(*s.report, newConditionReport(s.rule.conditions()+field, holds, problem))
@@ -129,7 +134,7 @@ func (s *settlement) checkClaim(i int) {
 	c := &s.rule.claims[i]
 	field, problem := "", ""
 	if s.report != nil {
-		field, problem = fmt.Sprintf(".claims[%d]", i), "the claim does not satisfy "+c.op.String()
+		field, problem = fmt.Sprintf(".claims[%d]", i), "the claim "+c.path.String()+" does not satisfy "+c.op.String()
 	}
 	s.check(field, s.present() && c.holds(s.token.claims), problem)
 }

@@ -239,7 +239,7 @@ rules:
 			{Field: "spec.rules[1].allow.when", Problem: "the expression is false"}}},
 		{Policy: "shop/a", Rule: "read", Effect: "Allow", Matches: true, Conditions: []decision.ConditionReport{
 			{Field: "spec.rules[0].allow.issuers", Holds: true},
-			{Field: "spec.rules[0].allow.claims[0]", Problem: "the claim does not satisfy anyOf"},
+			{Field: "spec.rules[0].allow.claims[0]", Problem: "the claim roles does not satisfy anyOf"},
 			{Field: "spec.rules[0].allow.scopes", Problem: "the token lacks scopes"}}},
 	}
 	if diff := cmp.Diff(want, e.Rules); diff != "" {

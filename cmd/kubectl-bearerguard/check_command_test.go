@@ -111,7 +111,8 @@ func TestCheckExplainsInWords(t *testing.T) {
 		t.Fatalf("error is %v, want a refusal", err)
 	}
 	for _, want := range []string{
-		"REFUSED  403 NoRule",
+		"REFUSED  403 NoRule\n",
+		"  nearest: rule read of shop/orders\n  failed: spec.rules[1].allow.claims[0]: the claim realm_access.roles does not satisfy anyOf\n",
 		"issuer corp of shop/orders takes the token",
 		"allow rule read of shop/orders matches, but its conditions do not hold",
 		"+ spec.rules[1].allow.scopes holds",
@@ -145,7 +146,7 @@ func TestCheckTellsTheCause(t *testing.T) {
 		}},
 		"sub a number":          {with("--claim", "sub=42"), []string{"REFUSED  401 BadClaim", "because: sub is a number, not a string: it is 42"}},
 		"an expired token":      {with("--issued-at", "-1h", "--expires-in", "-3m"), []string{"REFUSED  401 Expired", "because: exp was 3m"}},
-		"another audience":      {with("--claim", "aud=pay"), []string{"REFUSED  401 WrongAudience", `because: aud has none of the audiences: the token has "pay"; want "orders"`}},
+		"another audience":      {with("--claim", "aud=pay"), []string{"REFUSED  401 WrongAudience, by shop/orders\n", "  issuer entry: corp of shop/orders, audiences orders\n", `because: aud has none of the audiences: the token has "pay"; want "orders"`}},
 		"a key in the header":   {with("--header", "jwk={}"), []string{"REFUSED  401 HeaderNotAllowed", "because: the header has jwk"}},
 		"padding":               {header + "=." + rest, []string{"REFUSED  401 Malformed", "because: the header has padding (=)"}},
 		"a token that is cut":   {header, []string{"REFUSED  401 Malformed", "because: the token has one part"}},

@@ -11,6 +11,7 @@ import (
 // finding is what verification found out about one token.
 type finding struct {
 	refusal  decision.Refusal // zero: verified
+	issuer   int              // bit of the issuer that the refusal is from, plus one; 0: it is from none
 	keyID    string           // of the header, unless verified
 	unknown  []string         // ids of key sources whose keys do not verify the token, and others could
 	verified token.Verified
@@ -55,12 +56,12 @@ func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time
 			continue
 		}
 		if !found.Takers.Has(i) {
-			f.further(decision.Refusal{Reason: decision.WrongLocation, Cause: sd.locator.Elsewhere(found, i, is.name)})
+			f.further(decision.Refusal{Reason: decision.WrongLocation, Cause: sd.locator.Elsewhere(found, i, is.name)}, is.bit)
 			continue
 		}
 		v, no := is.verifier.Verify(t, now)
 		if no.Refused() {
-			f.further(no)
+			f.further(no, is.bit)
 			if is.source != "" && is.verifier.WantsOtherKeys(t, no.Reason) {
 				f.unknown = append(f.unknown, is.source)
 			}
@@ -113,9 +114,9 @@ func earlier(a, b time.Time) time.Time {
 
 // further keeps the refusal that came later in the course of a verification. Of a token that got as far as lacking
 // keys, nothing better can be said than that they are missing.
-func (f *finding) further(no decision.Refusal) {
+func (f *finding) further(no decision.Refusal, issuer int) {
 	if progress(no.Reason) > progress(f.refusal.Reason) || no.Reason == f.refusal.Reason && f.refusal.Cause == nil {
-		f.refusal = no
+		f.refusal, f.issuer = no, issuer+1
 	}
 }
 

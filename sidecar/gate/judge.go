@@ -30,13 +30,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		return
 	}
 	dr := g.requests.Get().(*decision.Request)
-	*dr = decision.Request{
-		Method: r.Method, Host: sh.host, Path: sh.path.Match, Readings: sh.path.Readings, RawQuery: sh.query,
-		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: r.Time, ClientCert: r.ClientCert,
-	}
-	if dr.Header == nil {
-		dr.Header = noHeader{}
-	}
+	*dr = newRequest(r, &sh, r.Time)
 	if dr.Now.IsZero() {
 		dr.Now = g.opts.Now()
 	}
@@ -49,6 +43,18 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	}
 	*dr = decision.Request{} // nothing of a request is kept
 	g.requests.Put(dr)
+}
+
+// newRequest is a well-formed request as rules look at it.
+func newRequest(r *Request, sh *shape, now time.Time) decision.Request {
+	out := decision.Request{
+		Method: r.Method, Host: sh.host, Path: sh.path.Match, Readings: sh.path.Readings, RawQuery: sh.query,
+		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: now, ClientCert: r.ClientCert,
+	}
+	if out.Header == nil {
+		out.Header = noHeader{}
+	}
+	return out
 }
 
 // enforceOn decides a well-formed request.
@@ -65,6 +71,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
+		v.judged = judged{s, r.Now, b.refuser()}
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
@@ -78,6 +85,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	v.Audit = s.audits(r, g, d.Audit)
 	if !d.Allowed {
+		v.judged = judged{under: s, at: r.Now}
 		return
 	}
 	v.MaxBody = d.MaxBody

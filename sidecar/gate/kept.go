@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"math/bits"
 	"strings"
 	"sync"
 	"time"
@@ -75,6 +76,18 @@ func (b *bearer) tell(v *Verdict) {
 		return
 	}
 	v.KeyID, v.Issuer, v.Subject = b.common.keyID, b.common.issuer, b.texts.at(0)
+}
+
+// refuser is the issuer that does not take the token, or took it before it was taken back: its bit, plus one; 0 if it is
+// not one.
+func (b *bearer) refuser() int {
+	switch {
+	case b == nil:
+		return 0
+	case b.refused != nil:
+		return b.refused.issuer
+	}
+	return bits.Len64(uint64(b.subject.Verified() & -b.subject.Verified()))
 }
 
 // end returns when it stops to be good; zero: never.

@@ -79,7 +79,8 @@ type Verdict struct {
 	// token; empty without one. They are for the log: Subject only where that is allowed.
 	Issuer, Subject, KeyID string
 
-	lack *lack // what other keys could change about the refusal; nil: nothing
+	lack   *lack // what other keys could change about the refusal; nil: nothing
+	judged judged
 }
 
 // Field is a header field with one value.

@@ -35,6 +35,7 @@ type exchange struct {
 	info     *connInfo
 	id       string
 	start    time.Time
+	request  gate.Request // what the gate was asked
 	verdict  *gate.Verdict
 	body     io.Closer // the request's, as the client sends it
 	watch    *relay.Watched

@@ -60,7 +60,7 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 		x.decline(w, r, gate.Verdict{Reason: reason, Cause: because(relay.CauseOf(reason, err))})
 		return
 	}
-	v := c.judge(r)
+	v := c.judge(r, x)
 	x.verdict = &v
 	x.observe(r)
 	if !v.Forward {
@@ -114,9 +114,9 @@ func (p *Proxy) read(r *http.Request) error {
 }
 
 // judge asks the gate.
-func (c *http2Conn) judge(r *http.Request) gate.Verdict {
+func (c *http2Conn) judge(r *http.Request, x *exchange) gate.Verdict {
 	p, info := c.proxy, &c.info
-	v := p.gate.JudgeWaiting(r.Context(), &gate.Request{
+	x.request = gate.Request{
 		Method: r.Method,
 		Target: r.RequestURI,
 		Host:   r.Host,
@@ -126,7 +126,8 @@ func (c *http2Conn) judge(r *http.Request) gate.Verdict {
 
 		ClientCert: info.ClientCert,
 		Places:     c.client.Waiting(),
-	})
+	}
+	v := p.gate.JudgeWaiting(r.Context(), &x.request)
 	if most := p.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
 		v = gate.Verdict{Reason: decision.BodyTooLarge, CORS: v.CORS, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
 	}
@@ -174,6 +175,10 @@ func (x *exchange) observe(r *http.Request) {
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}
 	rec.Audit = v.Audit
+	if !v.Forward {
+		why := v.Why(&x.request)
+		rec.Why = &why
+	}
 	p.observer.Request(&rec)
 }
 

@@ -47,6 +47,12 @@ func TestNothingOfATokenIsShown(t *testing.T) {
 	}
 	spec := orders()
 	spec.Issuers[0].From = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}, {Query: "access_token"}}
+	spec.Rules = append(spec.Rules, policy.Rule{
+		Name: "users", Match: []policy.Match{{Paths: []string{"/users/{id}"}}},
+		Allow: &policy.Allow{Conditions: policy.Conditions{Subjects: []string{"root"}, Claims: []policy.ClaimCondition{{Claim: "secret", AnyOf: []string{"no"}}}, When: "claims.secret == path.id"}},
+	}, policy.Rule{
+		Name: "scoped", Match: []policy.Match{{Paths: []string{"/scoped"}}}, Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"a"}}},
+	})
 	g := protect(t, "http://127.0.0.1:1", func(c *Config) {
 		c.Log = log
 		c.Observer = logging{telemetry.NewDecisionLog(log, telemetry.LogOptions{AllowEvery: 1, PerReason: 1000})}
@@ -67,6 +73,8 @@ func TestNothingOfATokenIsShown(t *testing.T) {
 		for _, r := range []*http.Request{
 			request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+tok),
 			request(t, "GET", "http://"+g.addr+"/orders/1?access_token="+tok, nil),
+			request(t, "GET", "http://"+g.addr+"/users/1", nil, "Authorization", "Bearer "+tok),
+			request(t, "GET", "http://"+g.addr+"/scoped", nil, "Authorization", "Bearer "+tok),
 			request(t, "GET", "http://"+g.addr+"/orders/1?access_token="+tok, nil, "Authorization", "Bearer "+tok),
 		} {
 			res, body := ask(t, c, r)
@@ -82,7 +90,9 @@ func TestNothingOfATokenIsShown(t *testing.T) {
 			return
 		}
 	}
-	if !strings.Contains(out.String(), `"reason":"Expired"`) {
-		t.Errorf("nothing was logged:\n%s", out)
+	for _, want := range []string{`"reason":"Expired"`, `"failed":"spec.rules[3].allow.subjects: sub is none of these"`, `"failed":"spec.rules[4].allow.scopes: `} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s was logged:\n%s", want, out)
+		}
 	}
 }

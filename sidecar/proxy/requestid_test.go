@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -18,7 +19,7 @@ type decided struct {
 	log *lockedBuffer
 }
 
-func logDecisions(t *testing.T, upstream string, change func(*Config)) *decided {
+func logDecisions(t *testing.T, upstream string, change func(*Config), policies ...bundle.Object) *decided {
 	t.Helper()
 	d := &decided{log: &lockedBuffer{}}
 	l, err := telemetry.NewLogger(d.log, "json", "info")
@@ -30,7 +31,7 @@ func logDecisions(t *testing.T, upstream string, change func(*Config)) *decided 
 		if change != nil {
 			change(c)
 		}
-	})
+	}, policies...)
 	return d
 }
 

@@ -86,17 +86,18 @@ func (d *DecisionLog) Request(r *Record) {
 		if n := d.opts.AllowEvery; n == 0 || (d.allowed.Add(1)-1)%n != 0 {
 			return
 		}
-		d.write(r, 0)
+		d.write(r, &decision.Details{Policy: r.Policy}, 0)
 		return
 	}
 	if !l.limiter.AllowN(r.Time, 1) {
 		l.suppressed.Add(1)
 		return
 	}
+	details := r.details()
 	if !r.Forwarded {
-		d.keep(r)
+		d.keep(r, &details)
 	}
-	d.write(r, l.suppressed.Swap(0))
+	d.write(r, &details, l.suppressed.Swap(0))
 }
 
 // budget returns the rate that the record falls under, or nil if it is to be sampled.
@@ -112,8 +113,8 @@ func (d *DecisionLog) budget(r *Record) *limited {
 	return nil
 }
 
-func (d *DecisionLog) write(r *Record, suppressed uint64) {
-	kv := make([]any, 0, 40)
+func (d *DecisionLog) write(r *Record, details *decision.Details, suppressed uint64) {
+	kv := make([]any, 0, 52)
 	add := func(key, value string) {
 		if value != "" {
 			kv = append(kv, key, value)
@@ -123,8 +124,15 @@ func (d *DecisionLog) write(r *Record, suppressed uint64) {
 	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
 	add("cause", causeText(r.Cause))
-	add("policy", r.Policy)
+	add("policy", details.Policy)
 	add("rule", r.Rule)
+	add("issuerEntry", details.IssuerEntry)
+	if len(details.Audiences) > 0 {
+		kv = append(kv, "audiences", details.Audiences)
+	}
+	add("nearestPolicy", details.NearestPolicy)
+	add("nearestRule", details.NearestRule)
+	add("failed", details.Failed)
 	add("method", printable.Text(r.Method, 32))
 	add("host", printable.Text(r.Host, 255))
 	add("path", printable.Text(r.Path, 512))

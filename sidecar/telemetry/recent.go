@@ -23,9 +23,11 @@ type Refused struct {
 	// Reason and Cause say why it was refused; Cause is empty where the reason says it all.
 	Reason decision.Reason `json:"reason"`
 	Cause  string          `json:"cause,omitempty"`
-	// Policy is "namespace/name" and Rule the name of the rule that decided; empty if none did.
+	// Policy is "namespace/name" and Rule the name of the rule that decided; Rule is empty if none did. Of a token that was
+	// not taken, Policy is the one that IssuerEntry is in.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
+	decision.Details
 	// Method, Host and Path are as in the log.
 	Method string `json:"method,omitempty"`
 	Host   string `json:"host,omitempty"`
@@ -76,9 +78,9 @@ func (d *DecisionLog) Recent() []Refused { return d.recent.list() }
 func shown(s string, most int) string { return strings.Clone(printable.Text(s, most)) }
 
 // keep keeps a refusal to be shown.
-func (d *DecisionLog) keep(r *Record) {
+func (d *DecisionLog) keep(r *Record, details *decision.Details) {
 	out := Refused{
-		Time: r.Time, RequestID: shown(r.RequestID, requestid.Max), Reason: r.Reason, Cause: causeText(r.Cause), Policy: r.Policy, Rule: r.Rule,
+		Time: r.Time, RequestID: shown(r.RequestID, requestid.Max), Reason: r.Reason, Cause: causeText(r.Cause), Policy: details.Policy, Rule: r.Rule, Details: *details,
 		Method: shown(r.Method, 32), Host: shown(r.Host, 255), Path: shown(r.Path, 512), KeyID: shown(r.KeyID, 128),
 	}
 	if r.Remote.IsValid() {

@@ -2,9 +2,11 @@ package telemetry
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/printable"
 )
 
 // Record is what is known of one request when its fate is settled. What takes a Record keeps nothing of it.
@@ -20,6 +22,8 @@ type Record struct {
 	// Cause is what exactly led to a refusal, or what went wrong with the app or with the form of a message; nil where the
 	// Reason says it all.
 	Cause decision.Cause
+	// Why finds out more about a refusal, which is asked only if somebody is to read it; nil: nothing more is known.
+	Why interface{ Details() decision.Details }
 	// Policy is "namespace/name" and Rule the name of the rule that decided; empty if none did.
 	Policy, Rule string
 	// Audit has the verdicts of Audit policies.
@@ -35,6 +39,32 @@ type Record struct {
 
 // Audit is the verdict of one Audit policy, as the gate has it.
 type Audit = decision.AuditResult
+
+// details are what more is told of a refusal, fit to be shown. Policy is the record's, if it has one.
+func (r *Record) details() decision.Details {
+	var d decision.Details
+	if r.Why != nil && r.refused() {
+		d = r.Why.Details()
+	}
+	if r.Policy != "" {
+		d.Policy = r.Policy
+	}
+	d.Audiences, d.Failed = audiences(d.Audiences), printable.Text(d.Failed, 512)
+	return d
+}
+
+// audiences are those of a policy that are told: the first few, since there may be many.
+func audiences(all []string) []string {
+	const most = 8
+	var out []string
+	for i, a := range all {
+		if i == most {
+			return append(out, "and "+strconv.Itoa(len(all)-i)+" more")
+		}
+		out = append(out, printable.Text(a, 255))
+	}
+	return out
+}
 
 // refused reports whether the client was told no: a preflight that the sidecar answers is neither forwarded nor refused.
 func (r *Record) refused() bool { return !r.Forwarded && r.Reason != decision.Preflight }

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -213,6 +214,90 @@ func TestTheCauseIsLoggedWithoutValues(t *testing.T) {
 	}
 	if cause, has := got[1]["cause"]; has {
 		t.Errorf("cause is %q where there is none", cause)
+	}
+}
+
+// why counts how often it is asked.
+type why struct {
+	asked   int
+	details decision.Details
+}
+
+func (w *why) Details() decision.Details { w.asked++; return w.details }
+
+func TestTheLogNamesWhatARefusalHangsOn(t *testing.T) {
+	t.Parallel()
+	const scopes = "spec.rules[0].allow.scopes: the token lacks scopes"
+	many := decision.Details{Policy: "shop/orders", IssuerEntry: "corp"}
+	for i := range 10 {
+		many.Audiences = append(many.Audiences, "a"+strconv.Itoa(i)+"\n")
+	}
+	tests := map[string]struct {
+		give *Record
+		want map[string]any
+	}{
+		"a token that an issuer does not take": {
+			&Record{Reason: decision.WrongAudience, Why: &why{details: decision.Details{Policy: "shop/orders", IssuerEntry: "corp", Audiences: []string{"orders"}}}},
+			map[string]any{"policy": "shop/orders", "issuerEntry": "corp", "audiences": []any{"orders"}},
+		},
+		"many audiences": {
+			&Record{Reason: decision.Expired, Why: &why{details: many}},
+			map[string]any{"policy": "shop/orders", "issuerEntry": "corp", "audiences": []any{`a0\n`, `a1\n`, `a2\n`, `a3\n`, `a4\n`, `a5\n`, `a6\n`, `a7\n`, "and 2 more"}},
+		},
+		"a rule that came near": {
+			&Record{Reason: decision.NoRule, Why: &why{details: decision.Details{NearestPolicy: "shop/orders", NearestRule: "read", Failed: scopes}}},
+			map[string]any{"nearestPolicy": "shop/orders", "nearestRule": "read", "failed": scopes},
+		},
+		"a rule that decided": {
+			&Record{Reason: decision.InsufficientScope, Policy: "shop/orders", Rule: "read", Why: &why{details: decision.Details{Failed: scopes}}},
+			map[string]any{"policy": "shop/orders", "rule": "read", "failed": scopes},
+		},
+		"no rule that is near": {
+			&Record{Reason: decision.NoRule, Why: &why{details: decision.Details{Failed: "no rule is for the path"}}},
+			map[string]any{"failed": "no rule is for the path"},
+		},
+		"nothing more": {&Record{Reason: decision.BadPath}, map[string]any{}},
+	}
+	for name, tt := range tests {
+		got := lines(t, LogOptions{}, tt.give)[0]
+		for _, key := range []string{"level", "msg", "decision", "reason", "ownMicros"} {
+			delete(got, key)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: the log: %s", name, diff)
+		}
+		d := NewDecisionLog(logr.Discard(), LogOptions{})
+		d.Request(tt.give)
+		text, err := json.Marshal(d.Recent()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown map[string]any
+		if err := json.Unmarshal(text, &shown); err != nil {
+			t.Fatal(err)
+		}
+		delete(shown, "time")
+		delete(shown, "reason")
+		if diff := cmp.Diff(tt.want, shown); diff != "" {
+			t.Errorf("%s: what is kept: %s", name, diff)
+		}
+	}
+}
+
+// To find out more takes much longer than to refuse, so nobody is to have it done a million times.
+func TestOnlyWhatIsLoggedIsLookedInto(t *testing.T) {
+	t.Parallel()
+	w := &why{}
+	var records []*Record
+	for range 1000 {
+		records = append(records,
+			&Record{Time: at(0), Reason: decision.NoRule, Why: w},
+			&Record{Time: at(0), Reason: decision.Allowed, Forwarded: true, Why: w},
+			&Record{Time: at(0), Reason: decision.AuditOnly, Forwarded: true, Why: w, Audit: []Audit{{Reason: decision.Expired}}})
+	}
+	lines(t, LogOptions{PerReason: 5, AllowEvery: 1}, records...)
+	if w.asked != 10 {
+		t.Errorf("%d of 1000 refusals were looked into, want the burst of 10", w.asked)
 	}
 }
 

@@ -60,6 +60,12 @@ func (s stranger) Detail() string {
 	return "the token says iss " + show(s.iss) + ", which no issuer of the policies has" + s.wanted()
 }
 
+// Nearest returns the issuer whose name differs least from the token's; false if none is near.
+func (s stranger) Nearest() (Named, bool) {
+	n, how := s.nearest()
+	return n, s.has && how != ""
+}
+
 func (s stranger) wanted() string {
 	names := make([]string, 0, len(s.issuers))
 	for _, n := range s.issuers {

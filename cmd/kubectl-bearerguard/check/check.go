@@ -50,9 +50,11 @@ type Report struct {
 	// Status and Detail are what the client of a refused request gets.
 	Status int    `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
-	// Policy and Rule decided; empty where none did.
+	// Policy and Rule decided; Rule is empty where none did. Of a token that was not taken, Policy has the issuer.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
+	// Details are as in the decision log.
+	decision.Details
 	// Answer is what the sidecar's answer, or the app's, says of CORS; empty where that is left to the app.
 	Answer []string `json:"answer,omitempty"`
 	// TokenIgnored says that nobody looked at the token, since the rule has ignoreToken.
@@ -130,10 +132,15 @@ func Run(in Input) (Report, error) {
 	g := gate.New(gate.Options{Now: now})
 	g.Revoke(set.Revoked())
 	g.Swap(snapshot)
-	verdict := g.Judge(&gate.Request{
+	request := gate.Request{
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
-	})
+	}
+	verdict := g.Judge(&request)
 	report := newReport(verdict)
+	why := verdict.Why(&request)
+	if report.Details = why.Details(); report.Policy == "" {
+		report.Policy = report.Details.Policy
+	}
 	report.Notes = append(append(notes, overruled(set.Policies, program)...), set.Skipped...)
 	report.Warnings = set.Warnings()
 	if report.Allowed {

@@ -27,6 +27,7 @@ func (r Report) Text(w io.Writer) {
 		if r.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", r.Cause)
 		}
+		r.details(w)
 		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
 	}
 	for _, h := range r.Answer {
@@ -53,6 +54,23 @@ func (r Report) Text(w io.Writer) {
 		if a.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", a.Cause)
 		}
+	}
+}
+
+// details writes what the decision log has, too.
+func (r Report) details(w io.Writer) {
+	if r.IssuerEntry != "" {
+		fmt.Fprintf(w, "  issuer entry: %s of %s", r.IssuerEntry, r.Policy)
+		if len(r.Audiences) > 0 {
+			fmt.Fprintf(w, ", audiences %s", strings.Join(r.Audiences, ", "))
+		}
+		fmt.Fprintln(w)
+	}
+	if r.NearestRule != "" {
+		fmt.Fprintf(w, "  nearest: rule %s of %s\n", r.NearestRule, r.NearestPolicy)
+	}
+	if r.Failed != "" {
+		fmt.Fprintf(w, "  failed: %s\n", r.Failed)
 	}
 }
 

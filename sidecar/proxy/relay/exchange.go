@@ -27,6 +27,7 @@ type exchange struct {
 	id      requestid.ID
 	record  telemetry.Record
 	request gate.Request
+	why     gate.Why // of a refusal
 
 	headBytes int    // of the request
 	isHead    bool   // the method is HEAD
@@ -155,6 +156,10 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 	}
 	if cause != "" {
 		x.record.Cause = decision.Because(cause)
+	}
+	if !v.Forward {
+		x.why = v.Why(&x.request)
+		x.record.Why = &x.why
 	}
 	r.Observe(&x.record)
 }

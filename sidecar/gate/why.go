@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"math/bits"
+	"net/http"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// judged is how a refusal came about. It is zero for what is forwarded, so that no long stream keeps a snapshot.
+type judged struct {
+	under  *Snapshot
+	at     time.Time
+	issuer int // bit of the issuer that does not take the token, plus one; 0: it is not one
+}
+
+// Why finds out more about a refusal than a Verdict says, when somebody is to read it: that takes much longer than to
+// refuse. The zero Why knows nothing.
+type Why struct {
+	judged
+
+	request      *Request
+	reason       decision.Reason
+	cause        decision.Cause
+	policy, rule string // that decided
+}
+
+// Why returns what finds out more about the verdict on a request. It is of use as long as the request is.
+func (v *Verdict) Why(r *Request) Why {
+	if v.judged.under == nil {
+		return Why{}
+	}
+	return Why{v.judged, r, v.Reason, v.Cause, v.Policy, v.Rule}
+}
+
+// Details judges the request again, step by step, under the snapshot that refused it. A panic on the way is as if nothing could be
+// found out.
+func (w *Why) Details() (d decision.Details) {
+	if w.under == nil {
+		return decision.Details{}
+	}
+	defer func() {
+		if recover() != nil {
+			d = decision.Details{}
+		}
+	}()
+	near := w.nearest()
+	if near != nil {
+		d.Failed = near.String()
+		if near.Policy != w.policy || near.Rule != w.rule {
+			d.NearestPolicy, d.NearestRule = near.Policy, near.Rule
+		}
+	}
+	if refuse.Table(w.reason).Status != http.StatusUnauthorized && w.issuer == 0 {
+		return d
+	}
+	if is := w.entry(near); is != nil {
+		d.Policy, d.IssuerEntry, d.Audiences = is.Policy, is.Spec.Name, is.Spec.Audiences
+	} else {
+		d.Policy = d.NearestPolicy
+	}
+	return d
+}
+
+// entry returns the issuer that does not take the token, or that a token is wanted of; nil if there is not one that can be
+// named.
+func (w *Why) entry(near *decision.Nearest) *decision.Issuer {
+	all := w.under.program.Issuers()
+	if w.issuer > 0 {
+		return &all[w.issuer-1]
+	}
+	if near != nil {
+		if bits.OnesCount64(uint64(near.Issuers)) != 1 {
+			return nil
+		}
+		return &all[bits.TrailingZeros64(uint64(near.Issuers))]
+	}
+	if own := w.under.enforce.issuers; len(own) == 1 {
+		return &all[own[0].bit]
+	}
+	if c, ok := w.cause.(interface{ Nearest() (token.Named, bool) }); ok {
+		if named, ok := c.Nearest(); ok {
+			for i := range all {
+				if all[i].Policy == named.Policy && all[i].Spec.Name == named.Name {
+					return &all[i]
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// nearest returns the rule that came nearest to letting the request in; nil if no rule was asked, or one denies.
+func (w *Why) nearest() *decision.Nearest {
+	switch w.reason {
+	case decision.NoRule, decision.NoToken, decision.InsufficientScope:
+	default:
+		return nil
+	}
+	var sh shape
+	if sh.read(w.request, w.under.program.PathOptions()).Refused() {
+		return nil
+	}
+	r := newRequest(w.request, &sh, w.at)
+	if w.reason == decision.NoToken {
+		return w.under.program.Nearest(&r, nil)
+	}
+	sd := &w.under.enforce
+	found, no := sd.locator.Find(locate(&r))
+	if no.Refused() || !found.OK {
+		return nil
+	}
+	f := w.under.verify(sd, found.Raw, found, w.at) // what is cached of a token has no claims
+	if f.refusal.Refused() {
+		return nil
+	}
+	return w.under.program.Nearest(&r, w.under.program.Bind(f.verified.Claims, f.by))
+}
