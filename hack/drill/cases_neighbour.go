@@ -17,7 +17,7 @@ func neighbourCases() []drillCase {
 	return []drillCase{
 		{
 			name: "a neighbour namespace at its limits",
-			what: "500 policies of many rules and 50,000 revocations, all edited without a pause; " +
+			what: "20,000 rules in 312 policies, and 50,000 revocations; what is more is refused; all are edited without a pause; " +
 				"an edit elsewhere takes at most twice as long as before, or 100 ms",
 			run:     neighbour,
 			restore: func(ctx context.Context, w *world) error { return w.noNamespace(ctx, greedy) },
@@ -83,10 +83,13 @@ func (w *world) medianEdit(ctx context.Context) (time.Duration, error) {
 }
 
 func (w *world) fillNeighbour(ctx context.Context) error {
-	for i := range 500 {
+	for i := range 20_000 / rulesEach {
 		if err := w.put(ctx, authPolicies, manyRules(i, 0)); err != nil {
 			return err
 		}
+	}
+	if err := w.put(ctx, authPolicies, manyRules(20_000/rulesEach, 0)); err == nil || !strings.Contains(err.Error(), "want at most 20000") {
+		return fmt.Errorf("more than 20,000 rules in a namespace: %w, want it refused", errors.Join(err, errors.New("taken")))
 	}
 	for o := range 5 {
 		var b strings.Builder
@@ -101,11 +104,14 @@ func (w *world) fillNeighbour(ctx context.Context) error {
 	return nil
 }
 
-// manyRules is a policy of the greedy namespace with 64 rules; another turn makes it another.
+// rulesEach is how many rules each policy of the greedy namespace has.
+const rulesEach = 64
+
+// manyRules is a policy of the greedy namespace; another turn makes it another.
 func manyRules(i, turn int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: bearerguard.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: p-%d, namespace: %s}\nspec:\n  selector: {matchLabels: {app: none}}\n  rules:\n", i, greedy)
-	for r := range 64 {
+	for r := range rulesEach {
 		fmt.Fprintf(&b, "  - {name: r%d, match: [{paths: [\"/p%d/r%d/turn%d/{id}\", \"/p%d/r%d/**\"]}], allow: {anonymous: true}}\n", r, i, r, turn, i, r)
 	}
 	return b.String()
