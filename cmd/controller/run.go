@@ -26,7 +26,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/bearerguard/bearerguard/api/memlimit"
 	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
@@ -42,9 +41,7 @@ func run(ctx context.Context, c config) error {
 	log := newLogger(c)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log.WithName("client-go")) // in the same format, with the same time
-	if limit := memlimit.Set(); limit > 0 {
-		log.V(1).Info("memory limit found", "bytes", limit)
-	}
+	setMemory(log)
 	kube, err := ctrl.GetConfig()
 	if err != nil {
 		return err
