@@ -128,16 +128,7 @@ func Count(pods []Pod, now, elected time.Time) Tally {
 			t.names[s] = append(t.names[s], p.Name)
 		}
 		t.ports(p)
-		if p.Unsaved && !p.Bare {
-			if t.unsaved++; t.unsaved <= maxNames {
-				t.loses = append(t.loses, p.Name)
-			}
-		}
-		if s == disconnected && p.Elsewhere {
-			if t.away++; t.away <= maxNames {
-				t.others = append(t.others, p.Name)
-			}
-		}
+		t.asides(p, s)
 		if s == rejecting && t.refused.Name == "" {
 			t.refused = p
 		}
@@ -149,6 +140,20 @@ func Count(pods []Pod, now, elected time.Time) Tally {
 		}
 	}
 	return t
+}
+
+// asides counts what is said of a pod beside its state.
+func (t *Tally) asides(p Pod, s state) {
+	if p.Unsaved && !p.Bare {
+		if t.unsaved++; t.unsaved <= maxNames {
+			t.loses = append(t.loses, p.Name)
+		}
+	}
+	if s == disconnected && p.Elsewhere {
+		if t.away++; t.away <= maxNames {
+			t.others = append(t.others, p.Name)
+		}
+	}
 }
 
 // ports counts what is said of a pod's ports.
