@@ -2,6 +2,7 @@ package push
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -15,8 +16,8 @@ const (
 	// handshakeStep is how long a caller may take for what is its part: to send its first message, to answer ours, and to begin HTTP/2.
 	// What it waits for its turn does not count.
 	handshakeStep = 10 * time.Second
-	// longestHandshake bounds all of it.
-	longestHandshake = 2 * time.Minute
+	// longestLine bounds what it waits. Sidecars do not wait as long.
+	longestLine = time.Minute
 )
 
 // handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
@@ -27,14 +28,16 @@ type handshakes struct {
 
 var _ credentials.TransportCredentials = handshakes{}
 
+var errLine = errors.New("the line is too long")
+
 // newHandshakes returns credentials with the certificates of conf.
 func newHandshakes(conf *tls.Config, turns *turns) handshakes {
 	conf = conf.Clone()
 	conf.SessionTicketsDisabled = true // sidecars keep no sessions
 	next := conf.GetConfigForClient
 	conf.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if g, ok := hello.Conn.(*greeting); ok {
-			g.wait(turns)
+		if g, ok := hello.Conn.(*greeting); ok && !g.wait(turns) {
+			return nil, errLine
 		}
 		if next == nil {
 			return nil, nil //nolint:nilnil // conf holds
@@ -69,16 +72,23 @@ type greeting struct {
 	end func() // nil: it has none
 }
 
-// wait waits for the connection's turn. It is called once the client's first message is here.
-func (g *greeting) wait(turns *turns) {
+// wait waits for the connection's turn. It is called once the client's first message is here. false: it took too long.
+func (g *greeting) wait(turns *turns) bool {
 	address := g.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		address = host
 	}
 	begun := make(chan func(), 1)
 	turns.take(address, func(end func()) { begun <- end })
-	g.end = <-begun
-	_ = g.SetDeadline(time.Now().Add(handshakeStep)) // a broken connection says so when it is used
+	late := time.NewTimer(longestLine)
+	defer late.Stop()
+	select {
+	case g.end = <-begun:
+		return g.SetDeadline(time.Now().Add(handshakeStep)) == nil
+	case <-late.C:
+		go func() { (<-begun)() }() // its turn will come all the same, and goes to the next
+		return false
+	}
 }
 
 // Write ends the turn: our part has been computed.

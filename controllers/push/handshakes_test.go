@@ -70,14 +70,17 @@ func TestHandshakes(t *testing.T) {
 			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, ok: true,
 		},
 		"a client that waits long for its turn": {
-			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, turn: time.Minute, ok: true, after: time.Minute,
+			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, turn: longestLine - time.Second, ok: true, after: longestLine - time.Second,
 		},
 		"a client that says nothing": {
 			client: func(net.Conn) {}, after: handshakeStep,
 		},
 		"a client that does not answer": {
 			client: func(c net.Conn) { _ = tls.Client(&half{Conn: c}, dial).Handshake() },
-			turn:   time.Minute, after: time.Minute + handshakeStep,
+			turn:   time.Second, after: time.Second + handshakeStep,
+		},
+		"a client that would wait too long": {
+			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, turn: 2 * longestLine, after: longestLine,
 		},
 	}
 	for name, c := range cases {
@@ -90,10 +93,11 @@ func TestHandshakes(t *testing.T) {
 				began := time.Now()
 				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns))
 				go c.client(client)
-				time.Sleep(c.turn)
-				for range free {
-					turns.next()
-				}
+				time.AfterFunc(c.turn, func() {
+					for range free {
+						turns.next()
+					}
+				})
 				if err := <-outcome; (err == nil) != c.ok {
 					t.Errorf("handshake: %v", err)
 				}
@@ -101,6 +105,11 @@ func TestHandshakes(t *testing.T) {
 					t.Errorf("it was over after %s, want %s", d, c.after)
 				}
 				_ = client.Close()
+				time.Sleep(c.turn + longestTurn)
+				synctest.Wait()
+				if turns.free != free {
+					t.Errorf("%d of %d turns are free afterwards", turns.free, free)
+				}
 			})
 		})
 	}

@@ -60,7 +60,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 		// Sidecars say little. gRPC would measure the connection with a ping, and its answer, at each message to find a better window.
 		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.MaxConcurrentStreams(16),
-		grpc.ConnectionTimeout(longestHandshake),
+		grpc.ConnectionTimeout(handshakeStep),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: hangs, Timeout: unanswered}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
