@@ -37,7 +37,10 @@ func TestRefusalsAreShownWithTheirCause(t *testing.T) {
 	}
 	_, text := fetch(t, p.admin+"/debug/refusals", "")
 	var got struct {
-		Refusals []struct{ Reason, Cause, Method, Path string }
+		Refusals []struct {
+			Reason, Cause, Method, Path, RequestID, Policy, IssuerEntry, Failed string
+			Audiences                                                           []string
+		}
 	}
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
@@ -52,6 +55,12 @@ func TestRefusalsAreShownWithTheirCause(t *testing.T) {
 		}
 		if quoted, _ := json.Marshal(tt.cause); !strings.Contains(p.log.String(), `"cause":`+string(quoted)) {
 			t.Errorf("%s: the log lacks the cause %s", name, quoted)
+		}
+	}
+	for _, r := range got.Refusals {
+		named := r.Policy == "default/orders" && r.IssuerEntry == "corp" && len(r.Audiences) == 1 && r.Audiences[0] == "orders"
+		if !named || (r.Failed != "") != (r.Reason == "NoToken") || !strings.Contains(p.log.String(), `"requestID":"`+r.RequestID+`"`) || r.RequestID == "" {
+			t.Errorf("%+v is to name the policy's issuer, and the request as the log does", r)
 		}
 	}
 	for name, shown := range map[string]string{"the log": p.log.String(), "/debug/refusals": text} {

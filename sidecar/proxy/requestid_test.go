@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -169,5 +170,17 @@ func TestTheIDThatTheAppGetsIsInTheLog(t *testing.T) {
 				t.Errorf("%s: the app gets %q, of which the log has %v", way, ids, lines)
 			}
 		}
+	}
+}
+
+// A connection of which nobody knows where it goes is a mistake of ours, which must not go unseen.
+func TestARequestThatGoesNowhereIsInTheLog(t *testing.T) {
+	t.Parallel()
+	g := logDecisions(t, "http://127.0.0.1:1", nil)
+	w := httptest.NewRecorder()
+	(&http2Conn{proxy: g.Proxy}).ServeHTTP(w, request(t, "GET", "http://a/docs/a", nil))
+	lines := g.lines(t, told(t, w.Result(), w.Body.String())) //nolint:bodyclose // of a recorder
+	if w.Code != http.StatusInternalServerError || len(lines) != 1 || lines[0]["reason"] != "InternalError" {
+		t.Errorf("answered %d, of which the log has %v", w.Code, lines)
 	}
 }

@@ -63,24 +63,43 @@ func BenchmarkHTTP2(b *testing.B) {
 	}
 }
 
-// BenchmarkHTTP2Refusal is BenchmarkRefusal for a request that came in HTTP/2.
-func BenchmarkHTTP2Refusal(b *testing.B) {
-	r, token := guarding(b)
-	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(b), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
-	b.Cleanup(h.Close)
+// refusing returns a function that has one request refused that came in HTTP/2 without a token.
+func refusing(t testing.TB) func() {
+	t.Helper()
+	r, token := guarding(t)
+	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
+	t.Cleanup(h.Close)
 	request := &http.Request{
 		Method: "GET", RequestURI: "/orders/7", Host: "orders.shop", ProtoMajor: 2, Body: http.NoBody,
 		Header: http.Header{"User-Agent": {"test/1.0"}, "Accept": {"*/*"}},
 	}
 	s := &sink{header: http.Header{}}
-	let := request.Clone(b.Context())
+	let := request.Clone(t.Context())
 	let.Header.Set("Authorization", "Bearer "+token)
 	h.Serve(s, let)
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
 		clear(s.header)
 		if h.Serve(s, request); s.status != 401 {
-			b.Fatalf("got %d", s.status)
+			t.Fatalf("got %d", s.status)
 		}
+	}
+}
+
+// Anybody can have requests refused: they cost a list of fields and a value for each, the document and the request's id.
+func TestRefusalsInHTTP2AllocateLittle(t *testing.T) { //nolint:paralleltest // counts all allocations of the process
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	if n := testing.AllocsPerRun(2000, refusing(t)); n > 8 {
+		t.Errorf("%v allocations a refusal", n)
+	}
+}
+
+// BenchmarkHTTP2Refusal is BenchmarkRefusal for a request that came in HTTP/2.
+func BenchmarkHTTP2Refusal(b *testing.B) {
+	refuse := refusing(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		refuse()
 	}
 }
