@@ -55,7 +55,7 @@ func TestARequestFromPolicyToApp(t *testing.T) {
 	expect(t, "a token without", get(t, url+"/orders", key.token(t, nil)), "403")
 	expect(t, "another key's token", get(t, url+"/orders", newKey(t).token(t, nil)), "401")
 
-	eventually(t, "the status says so", func() string { return conditions(t, policy) }, "Accepted=True Guarded=True Programmed=True Ready=True ResolvedRefs=True 1/1")
+	eventually(t, "the status says so", func() string { return conditions(t, policy) }, "Accepted=True Guarded=True Programmed=True Ready=True ResolvedRefs=True Saved=True 1/1")
 
 	edit(t, policy, func() { policy.Spec.Rules[1].Allow.Scopes = []string{"orders.admin"} })
 	eventually(t, "an edit changes answers", func() string { return get(t, url+"/orders", token) }, "403")
