@@ -38,6 +38,12 @@ type AuthPolicySpec struct {
 	// +optional
 	Selector policy.Selector `json:"selector,omitempty"`
 
+	// NetworkPolicy has the controller make NetworkPolicies that let others in to the sidecar's own ports alone, for selected pods
+	// in capture mode "ports", where an app may listen for more than its sidecar. They work where the cluster's network enforces
+	// NetworkPolicies, and are made by installations that allow it (rbac.networkPolicies of the chart), in Enforce mode.
+	// +optional
+	NetworkPolicy bool `json:"networkPolicy,omitempty"`
+
 	policy.Spec `json:",inline"`
 }
 

@@ -46,5 +46,9 @@ const LabelEnforce = Prefix + "enforce"
 // namespace is the default release's.
 const LabelRevision = Prefix + "revision"
 
+// LabelServes has the ports that the sidecar of a pod in capture mode "ports" listens on, in ascending order and with dots between them:
+// "8080.9090". Set by the webhook; no such pod with more ports than fit into a label has it, and no other.
+const LabelServes = Prefix + "serves"
+
 // LabelInjected is "true" on pods that carry a sidecar; set by the webhook.
 const LabelInjected = AnnotationInjected

@@ -29,6 +29,7 @@ type config struct {
 	certs                 certs.Mode
 	certDir               string
 	configurations        string
+	networkPolicies       bool
 	inject                inject.Config
 	fetch                 fetch.Options
 	logLevel, logFormat   string
@@ -57,6 +58,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
 	fs.StringVar(&f.conf.configurations, "webhook-configurations", "", "manifest of the webhook configurations, which are made again when they are gone; empty: they are not")
+	fs.BoolVar(&f.conf.networkPolicies, "network-policies", false, "make NetworkPolicies for policies with networkPolicy: true; takes the right to change NetworkPolicies")
 	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
 	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")

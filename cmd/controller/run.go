@@ -177,6 +177,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
 		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Members: members,
+		NetworkPolicies: c.networkPolicies,
 	})
 }
 

@@ -298,7 +298,9 @@ func startMember(t *testing.T, a *api, cert tls.Certificate, leader string, memb
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := authpolicy.Options{Keys: resolver, Push: r.server, Triggers: triggers, Live: live, Metrics: r.metrics, Members: members}
+	o := authpolicy.Options{
+		Keys: resolver, Push: r.server, Triggers: triggers, Live: live, Metrics: r.metrics, Members: members, NetworkPolicies: true,
+	}
 	if err := authpolicy.Setup(mgr, o); err != nil {
 		t.Fatal(err)
 	}

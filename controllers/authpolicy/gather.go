@@ -47,7 +47,7 @@ func decodePolicy(o *policyObject) *compile.Policy {
 		return p
 	}
 	p.Vague = spec.Clarify()
-	p.Selector, p.Spec = spec.Selector, spec.Spec
+	p.Selector, p.NetworkPolicy, p.Spec = spec.Selector, spec.NetworkPolicy, spec.Spec
 	return p
 }
 

@@ -50,7 +50,7 @@ func sumOf(o *policyObject, in *status.Input) uint64 {
 			_, _ = h.WriteString(s) // never fails
 		}
 	}
-	text(string(o.UID), o.ResourceVersion, in.Note)
+	text(string(o.UID), o.ResourceVersion, in.Note, in.Unfenced)
 	if in.Problem != nil {
 		text(in.Problem.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -83,5 +84,7 @@ func scheme() *runtime.Scheme {
 	s.AddKnownTypeWithName(gv.WithKind("TokenRevocation"), &revocationObject{})
 	s.AddKnownTypeWithName(gv.WithKind("TokenRevocationList"), &revocationObjects{})
 	metav1.AddToGroupVersion(s, gv)
+	s.AddKnownTypes(networkingv1.SchemeGroupVersion, &networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{})
+	metav1.AddToGroupVersion(s, networkingv1.SchemeGroupVersion)
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -53,6 +54,8 @@ type Options struct {
 	Live *Live
 	// Members say which namespaces are served. Default: all.
 	Members *Members
+	// NetworkPolicies lets NetworkPolicies be made for policies that ask for them; the client of the manager must have the right to it.
+	NetworkPolicies bool
 }
 
 // Setup adds both controllers, and the cache that they read from, to a manager.
@@ -97,7 +100,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	w := &writer{
 		reader: objects, client: mgr.GetClient(), compiler: c, keys: o.Keys, push: o.Push, now: time.Now,
 		metrics: o.Metrics, events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[types.UID]written{},
-		elected: func() time.Time { return *since.Load() },
+		elected: func() time.Time { return *since.Load() }, isolates: o.NetworkPolicies,
 	}
 	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {
 		now := time.Now()
@@ -173,7 +176,7 @@ func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Tr
 	if err != nil {
 		return err
 	}
-	return watch(c,
+	sources := []source.TypedSource[string]{
 		source.TypedFunc[string](func(ctx context.Context, q workqueue.TypedRateLimitingInterface[string]) error {
 			elected()
 			return sidecars.start(ctx, q)
@@ -181,7 +184,12 @@ func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Tr
 		// Every namespace once when this replica becomes the leader, and whenever somebody else writes a status.
 		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), owned[*policyObject](w.compiler.cell)),
 		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), owned[*revocationObject](w.compiler.cell)),
-	)
+	}
+	if w.isolates {
+		sources = append(sources, source.TypedKind(objects, &networkingv1.NetworkPolicy{}, toNamespace[*networkingv1.NetworkPolicy](),
+			owned[*networkingv1.NetworkPolicy](w.compiler.cell)))
+	}
+	return watch(c, sources...)
 }
 
 func watch(c controller.TypedController[string], sources ...source.TypedSource[string]) error {

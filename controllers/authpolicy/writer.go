@@ -42,6 +42,7 @@ type writer struct {
 	metrics  *Metrics
 	elected  func() time.Time // since when this replica leads
 	now      clock
+	isolates bool // NetworkPolicies may be made
 
 	mu      sync.Mutex
 	written map[types.UID]written // guarded by mu
@@ -123,6 +124,10 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 		objects[compile.PolicyRef{Name: o.Name, UID: string(o.UID), Generation: o.Generation}] = o
 		here[o.UID] = true
 	}
+	fences, err := w.fence(ctx, s)
+	if err != nil {
+		return err
+	}
 	states := elsewhere(w.keys.States(s.namespace), w.push.Failing())
 	statuses := make(map[string]v1alpha1.AuthPolicyStatus, len(policies.Items))
 	for _, outcome := range s.result.Outcomes {
@@ -132,6 +137,7 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 		}
 		in := input(outcome, states, s.sidecars, s.leaving)
 		s.mark(in.Pods)
+		fences.fill(&in, outcome)
 		in.Now, in.Elected = s.now, s.elected
 		if err := w.policy(ctx, s, o, in); err != nil {
 			return err

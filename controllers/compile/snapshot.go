@@ -31,6 +31,8 @@ type Policy struct {
 	Created    time.Time
 	Selector   policy.Selector
 	Spec       policy.Spec
+	// NetworkPolicy says that NetworkPolicies are asked for.
+	NetworkPolicy bool
 	// Unreadable says why the object could not be decoded. Selector and Spec are then what could be.
 	Unreadable error
 	// Vague are the indexes of rules that said nothing of whom they allow and count as authenticated: true, since they

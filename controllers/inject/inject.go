@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
@@ -134,7 +136,7 @@ func (s *settings) inject(pod *corev1.Pod, cfg Config) (Result, error) {
 	out.Spec.InitContainers = append(added, out.Spec.InitContainers...)
 	out.Spec.Volumes = append(out.Spec.Volumes, s.volumes(cfg.caConfigMap())...)
 	out.Spec.ImagePullSecrets = addSecrets(out.Spec.ImagePullSecrets, cfg.ImagePullSecrets)
-	mark(out, cfg.Version)
+	s.mark(out, cfg.Version)
 	warnings = append(warnings, s.flagWarnings()...)
 	warnings = append(warnings, s.portWarnings(out)...)
 	warnings = append(warnings, processWarnings(out, cfg)...)
@@ -166,8 +168,8 @@ func addSecrets(list []corev1.LocalObjectReference, names []string) []corev1.Loc
 	return list
 }
 
-// mark sets the annotation and the label of an injected pod.
-func mark(pod *corev1.Pod, version string) {
+// mark sets the annotation and the labels of an injected pod.
+func (s *settings) mark(pod *corev1.Pod, version string) {
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}
 	}
@@ -176,4 +178,25 @@ func mark(pod *corev1.Pod, version string) {
 		pod.Labels = map[string]string{}
 	}
 	pod.Labels[v1alpha1.LabelInjected] = "true"
+	delete(pod.Labels, v1alpha1.LabelServes)
+	if serves := s.serves(); serves != "" {
+		pod.Labels[v1alpha1.LabelServes] = serves
+	}
+}
+
+// serves is v1alpha1.LabelServes; "" if the pod is to have none.
+func (s *settings) serves() string {
+	if s.capture != Ports {
+		return ""
+	}
+	var ports []int32
+	for _, p := range s.ports {
+		ports = append(ports, p.Listen)
+	}
+	slices.Sort(ports)
+	label := strings.ReplaceAll(strings.Trim(fmt.Sprint(ports), "[]"), " ", ".")
+	if len(label) > validation.LabelValueMaxLength {
+		return ""
+	}
+	return label
 }

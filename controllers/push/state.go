@@ -9,10 +9,12 @@ import (
 	"github.com/bearerguard/bearerguard/api/printable"
 )
 
-// Bounds of what is remembered of a sidecar's word of itself.
+// MaxPorts is how many ports Sidecar.Open and Sidecar.Foreign name at most.
+const MaxPorts = 8
+
+// Bounds of what else is remembered of a sidecar's word of itself.
 const (
 	maxLacking = 128 // key sets; a pod has at most 64 issuers
-	maxPorts   = 8   // of each kind
 	maxName    = 32  // bytes of a protocol's name
 )
 
@@ -42,7 +44,7 @@ func (p *pod) lacking(m *pushv1.State) string {
 func openPorts(m *pushv1.State) string {
 	var out []string
 	for _, o := range m.GetOpenPorts() {
-		if len(out) < maxPorts && o.GetPort() < 1<<16 {
+		if len(out) < MaxPorts && o.GetPort() < 1<<16 {
 			out = append(out, strconv.FormatUint(uint64(o.GetPort()), 10))
 		}
 	}
@@ -52,7 +54,7 @@ func openPorts(m *pushv1.State) string {
 func foreignPorts(m *pushv1.State) string {
 	var out []string
 	for _, f := range m.GetForeignPorts() {
-		if len(out) < maxPorts && f.GetPort() < 1<<16 {
+		if len(out) < MaxPorts && f.GetPort() < 1<<16 {
 			out = append(out, strconv.FormatUint(uint64(f.GetPort()), 10)+" "+printable.Text(f.GetProtocol(), maxName))
 		}
 	}

@@ -37,6 +37,9 @@ type Pod struct {
 	// Open are ports at which the pod can be reached past its sidecar, Foreign those on which another protocol than HTTP is spoken;
 	// empty: none.
 	Open, Foreign string
+	// Closed says that NetworkPolicies let nobody in to Open; else Opener is one that does, if any selects the pod.
+	Closed bool
+	Opener string
 	// Unsaved says that the sidecar could not save what it uses for a restart.
 	Unsaved bool
 	// Current says that this generation is in use.
@@ -109,6 +112,7 @@ type Tally struct {
 	behind  Pod                   // the first that is current and has refused something newer
 	passed  int                   // pods that can be reached past their sidecars
 	open    Pod                   // the first of them
+	closed  int                   // pods that NetworkPolicies keep from being reached so
 	foreign Pod                   // the first on a port of which another protocol is spoken
 	unsaved int                   // sidecars that could not save what they use
 	loses   []string              // the names of the first of them
@@ -158,7 +162,11 @@ func (t *Tally) asides(p Pod, s state) {
 
 // ports counts what is said of a pod's ports.
 func (t *Tally) ports(p Pod) {
-	if p.Open != "" {
+	switch {
+	case p.Open == "":
+	case p.Closed:
+		t.closed++
+	default:
 		if t.passed++; t.passed == 1 {
 			t.open = p
 		}

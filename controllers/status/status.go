@@ -26,6 +26,8 @@ type Input struct {
 	Issuers []Issuer
 	// Pods are the live pods that the policy selects, sorted by name.
 	Pods []Pod
+	// Unfenced says why NetworkPolicies that the policy asks for are not there; empty: they are, or it asks for none.
+	Unfenced string
 	// Elected is since when this controller leads: sidecars of older pods may be connected for a while and not be known to it.
 	Elected time.Time
 	// Previous is the status as it stands.
@@ -76,7 +78,7 @@ func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
 		{v1alpha1.ConditionAccepted, accepted(in.Problem, "policy").but(in.Note)},
 		{v1alpha1.ConditionResolvedRefs, resolved(in)},
 		{v1alpha1.ConditionProgrammed, programmed(in, pods)},
-		{v1alpha1.ConditionGuarded, guarded(pods)},
+		{v1alpha1.ConditionGuarded, guarded(pods, in.Unfenced)},
 	}
 	condition{v1alpha1.ConditionSaved, saved(pods)}.set(&out.Conditions, in.Generation, in.Now) // no part of Ready: the guard holds
 	for _, c := range append(parts, condition{v1alpha1.ConditionReady, ready(parts, pods)}) {
@@ -164,7 +166,7 @@ func programmed(in Input, pods Tally) outcome {
 
 // guarded says whether every selected pod carries a sidecar. Of none nothing can be said: that would be True of any selector
 // with a mistake in it.
-func guarded(t Tally) outcome {
+func guarded(t Tally, unfenced string) outcome {
 	switch {
 	case t.total == 0:
 		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, "the selector matches no live pod"}
@@ -175,9 +177,32 @@ func guarded(t Tally) outcome {
 	if t.passed > 0 {
 		m := of(t.passed, t.total, "selected pod", "is", "are") + " open to others past the sidecar; have the app listen on 127.0.0.1 alone, or close the port by a " +
 			"NetworkPolicy: pod " + t.open.Name + ", port " + t.open.Open
-		return outcome{metav1.ConditionFalse, v1alpha1.ReasonBypassable, m + more(t.passed-1, "pod", "is", "are")}
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonBypassable, m + more(t.passed-1, "pod", "is", "are") + opened(t.open) + fence(unfenced)}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total) + foreign(t)}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonGuarded, all(t.total, "selected pod") + carries(t.total) + fenced(t) + fence(unfenced) + foreign(t)}
+}
+
+// opened names the NetworkPolicy that lets others in past the sidecar.
+func opened(p Pod) string {
+	if p.Opener == "" {
+		return ""
+	}
+	return "; NetworkPolicy " + p.Opener + " lets others in there"
+}
+
+// fenced tells of pods that only the cluster's network closes.
+func fenced(t Tally) string {
+	if t.closed == 0 {
+		return ""
+	}
+	return "; the ports past the sidecar of " + of(t.closed, t.total, "pod", "are", "are") + " closed by NetworkPolicies, if the cluster's network enforces them"
+}
+
+func fence(unfenced string) string {
+	if unfenced == "" {
+		return ""
+	}
+	return "; networkPolicy: " + unfenced
 }
 
 // saved says whether sidecars could save what they use.

@@ -146,6 +146,23 @@ func TestConditions(t *testing.T) {
 			fine + "Programmed=True/Programmed Guarded=False/Bypassable Ready=False/Bypassable", "3 3 0 0 0 3/3",
 			"2 of 3 selected pods are open to others past the sidecar; have the app listen on 127.0.0.1 alone, or close the port by a NetworkPolicy: pod f, port 18080 (1 more pod is)",
 		},
+		"pods could be reached past their sidecars, and NetworkPolicies close that": {
+			pods(current, status.Pod{Name: "f", Heard: true, Current: true, Open: "18080", Closed: true}),
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "2 2 0 0 0 2/2",
+			"all 2 selected pods carry a sidecar; the ports past the sidecar of 1 of 2 pods are closed by NetworkPolicies, if the cluster's network enforces them",
+		},
+		"a NetworkPolicy opens the port of one": {
+			status.Input{Unfenced: "none is made", Pods: []status.Pod{
+				{Name: "f", Heard: true, Current: true, Open: "18080", Closed: true}, {Name: "g", Heard: true, Current: true, Open: "18080", Opener: "all"},
+			}},
+			fine + "Programmed=True/Programmed Guarded=False/Bypassable Ready=False/Bypassable", "2 2 0 0 0 2/2",
+			"pod g, port 18080; NetworkPolicy all lets others in there; networkPolicy: none is made",
+		},
+		"no NetworkPolicy is there, and none is needed now": {
+			status.Input{Unfenced: "none is made", Pods: []status.Pod{current}},
+			fine + "Programmed=True/Programmed Guarded=True/Guarded Ready=True/Ready", "1 1 0 0 0 1/1",
+			"the only selected pod carries a sidecar; networkPolicy: none is made",
+		},
 		"one runs bare and another can be reached": {
 			pods(bare, status.Pod{Name: "f", Heard: true, Current: true, Open: "18080"}),
 			fine + "Programmed=True/Programmed Guarded=False/Unguarded Ready=False/Unguarded", "2 1 0 0 1 1/2",

@@ -73,6 +73,8 @@ func rules() []rule {
 			why: "a pure core: snapshot in, bundles out"},
 		{from: "controllers/status", not: []string{"sigs.k8s.io/controller-runtime/pkg/client", "k8s.io/client-go/..."},
 			why: "a pure core: outcome in, conditions out"},
+		{from: "controllers/isolate", not: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/..."},
+			why: "a pure core: policies in, NetworkPolicies out"},
 		{from: "controllers/inject", not: []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/client-go/..."},
 			why: "a pure core: pod in, pod out"},
 		{from: "sidecar/refuse", not: []string{module + "/..."}, except: []string{module + "/sidecar/refuse", module + "/api/decision/...", module + "/api/policy"},

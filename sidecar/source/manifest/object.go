@@ -41,6 +41,8 @@ type authPolicy struct {
 
 type policySpec struct {
 	Selector policy.Selector `json:"selector"`
+	// NetworkPolicy is for the controller of a cluster.
+	NetworkPolicy bool `json:"networkPolicy"`
 	policy.Spec
 }
 

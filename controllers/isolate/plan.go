@@ -1,0 +1,200 @@
+package isolate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/inject"
+)
+
+// Plan is what is to be done about the NetworkPolicies of a namespace.
+type Plan struct {
+	Create, Update, Delete []*networkingv1.NetworkPolicy
+	// Troubles say, by the name of the policy, why it has not what it asks for.
+	Troubles map[string]string
+}
+
+// For plans for the policies of a namespace, among the NetworkPolicies that are there. Objects of have are not changed.
+func For(outcomes []compile.Outcome, have []*networkingv1.NetworkPolicy) Plan {
+	p := planner{there: sort(outcomes, have), have: map[string]*networkingv1.NetworkPolicy{}, plan: Plan{Troubles: map[string]string{}}}
+	for _, n := range have {
+		p.have[n.Name] = n
+	}
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Policy.Unreadable == nil { // else whether it asks is not known: what is there stays
+			p.policy(o)
+		}
+	}
+	return p.plan
+}
+
+// Asks reports whether a policy asks for NetworkPolicies. One in Audit mode changes nothing but the log, so it does not.
+func Asks(p *compile.Policy) bool {
+	return p.NetworkPolicy && p.Spec.Mode != policy.Audit
+}
+
+type planner struct {
+	there there
+	have  map[string]*networkingv1.NetworkPolicy // by name
+	plan  Plan
+}
+
+func (p *planner) policy(o *compile.Outcome) {
+	wanted := map[string]bool{}
+	sets := setsOf(o)
+	for _, set := range sets {
+		if pod, name, ok := p.isolated(set.pods); ok {
+			p.trouble(o, fmt.Sprintf("none is made for ports %s, since it would open what NetworkPolicy %s closes on pod %s", set.label, name, pod))
+			continue
+		}
+		n := made(o.Policy, set)
+		wanted[n.Name] = true
+		p.keep(o, n)
+	}
+	if Asks(o.Policy) && len(sets) == 0 { // pods may come back, and must not be open then
+		return
+	}
+	for _, n := range p.there.own[o.Policy.UID] {
+		if !wanted[n.Name] {
+			p.plan.Delete = append(p.plan.Delete, n)
+		}
+	}
+}
+
+// keep plans for one NetworkPolicy to be as it should.
+func (p *planner) keep(o *compile.Outcome, n *networkingv1.NetworkPolicy) {
+	have := p.have[n.Name]
+	switch {
+	case have == nil:
+		p.plan.Create = append(p.plan.Create, n)
+	case !ownedBy(have, o.Policy.UID):
+		p.trouble(o, fmt.Sprintf("NetworkPolicy %s is somebody else's: it stays as it is, and none is made", n.Name))
+	case !equality.Semantic.DeepEqual(have.Spec, n.Spec):
+		changed := have.DeepCopy()
+		changed.Spec = n.Spec
+		p.plan.Update = append(p.plan.Update, changed)
+	}
+}
+
+// trouble keeps the first of a policy.
+func (p *planner) trouble(o *compile.Outcome, text string) {
+	if p.plan.Troubles[o.Policy.Name] == "" {
+		p.plan.Troubles[o.Policy.Name] = text
+	}
+}
+
+// isolated returns the first of pods that another's NetworkPolicy isolates, and that.
+func (p *planner) isolated(pods []compile.Workload) (pod, name string, ok bool) {
+	for _, w := range pods {
+		for _, x := range p.there.others {
+			if x.selects(w.Labels) {
+				return w.Name, x.name, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// set is the pods of a policy whose sidecars listen on the same ports.
+type set struct {
+	label string
+	ports []int32
+	pods  []compile.Workload
+}
+
+// setsOf returns the sets of a policy's pods, sorted; none if it does not ask.
+func setsOf(o *compile.Outcome) (out []set) {
+	if !Asks(o.Policy) || !o.Policy.Selector.Decidable() {
+		return nil
+	}
+	for w := range o.Pods() {
+		label := w.Labels[v1alpha1.LabelServes]
+		ports, ok := Ports(label)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(out, func(s set) bool { return s.label == label })
+		if i < 0 {
+			i, out = len(out), append(out, set{label: label, ports: ports})
+		}
+		out[i].pods = append(out[i].pods, w)
+	}
+	slices.SortFunc(out, func(a, b set) int { return strings.Compare(a.label, b.label) })
+	for _, s := range out {
+		slices.SortFunc(s.pods, func(a, b compile.Workload) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return out
+}
+
+// made is the NetworkPolicy for a set.
+func made(p *compile.Policy, s set) *networkingv1.NetworkPolicy {
+	n := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+		Namespace: p.Namespace, Name: nameOf(p.Name, s.label),
+		Labels: map[string]string{"app.kubernetes.io/managed-by": "bearerguard"},
+		OwnerReferences: []metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "AuthPolicy", Name: p.Name, UID: types.UID(p.UID), Controller: new(true),
+		}},
+	}}
+	n.Spec.PodSelector = selectorOf(p.Selector, s.label)
+	n.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
+	var open []networkingv1.NetworkPolicyPort
+	for _, port := range append(slices.Clone(s.ports), inject.AdminPort) {
+		open = append(open, networkingv1.NetworkPolicyPort{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(port))})
+	}
+	n.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{Ports: open}}
+	return n
+}
+
+// selectorOf is a policy's selector for pods of one set.
+func selectorOf(s policy.Selector, label string) metav1.LabelSelector {
+	out := metav1.LabelSelector{MatchLabels: map[string]string{}}
+	maps.Copy(out.MatchLabels, s.MatchLabels)
+	if was, ok := out.MatchLabels[v1alpha1.LabelServes]; ok { // both must hold
+		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: v1alpha1.LabelServes, Operator: metav1.LabelSelectorOpIn, Values: []string{was},
+		})
+	}
+	out.MatchLabels[v1alpha1.LabelServes] = label
+	for _, e := range s.MatchExpressions {
+		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: e.Key, Operator: metav1.LabelSelectorOperator(e.Operator), Values: e.Values,
+		})
+	}
+	return out
+}
+
+// nameOf is policy-ports; a name that would be too long ends with a hash.
+func nameOf(name, label string) string {
+	const most = 253
+	out := name + "-" + label
+	if len(out) <= most {
+		return out
+	}
+	sum := sha256.Sum256([]byte(out))
+	return strings.TrimRight(out[:most-17], "-.") + "-" + hex.EncodeToString(sum[:8])
+}
+
+func ownedBy(n *networkingv1.NetworkPolicy, uid string) bool { return ownerOf(n) == uid }
+
+// ownerOf is the UID of the AuthPolicy that a NetworkPolicy was made for; "": none.
+func ownerOf(n *networkingv1.NetworkPolicy) string {
+	owner := metav1.GetControllerOfNoCopy(n)
+	if owner == nil || owner.Kind != "AuthPolicy" || owner.APIVersion != v1alpha1.GroupVersion.String() {
+		return ""
+	}
+	return string(owner.UID)
+}
