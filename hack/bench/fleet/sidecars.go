@@ -51,6 +51,9 @@ const (
 	whatRevocations = "#revocations"
 )
 
+// startsEach is how many sidecars start a second at most.
+const startsEach = 2000
+
 // simulated is a sidecar: its push client, and when it got what it has.
 type simulated struct {
 	namespace string
@@ -119,8 +122,14 @@ func runSidecars(file string) error {
 	all := make([]*simulated, len(c.Members))
 	for i, m := range c.Members {
 		all[i] = &simulated{namespace: m.Namespace, have: map[string]int64{}, when: map[string]time.Time{}}
-		go all[i].run(ctx, c, m, log)
 	}
+	// All of them at the same instant would be one process that does not answer for as long as it takes to begin.
+	go func() {
+		for i, m := range c.Members {
+			go all[i].run(ctx, c, m, log)
+			<-time.After(time.Second / startsEach)
+		}
+	}()
 	in, out := bufio.NewScanner(os.Stdin), json.NewEncoder(os.Stdout)
 	for in.Scan() {
 		var q question
