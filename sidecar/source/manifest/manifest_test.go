@@ -54,6 +54,16 @@ stringData: {other: plain}
 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "corp"}, "data": {"a": "1"}, "binaryData": {"b": "Mg=="}}
 `
 
+// What the controller of a cluster does with a policy is no matter here, and no mistake.
+func TestNetworkPolicyIsTakenAndMeansNothing(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(shop, "  selector:", "  networkPolicy: true\n  selector:", 1)
+	got, err := Parse([]File{{Name: "shop.yaml", Data: []byte(text)}}, "default")
+	if err != nil || len(got.Policies) != 1 || len(got.Policies[0].Spec.Rules) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	got, err := Parse([]File{{Name: "shop.yaml", Data: []byte(shop)}}, "default")
