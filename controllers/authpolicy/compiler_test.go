@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
 func TestWhoWorksRests(t *testing.T) {
@@ -150,4 +154,36 @@ func TestAnEmptyNamespaceIsForgotten(t *testing.T) {
 	if len(c.spaces) > 0 {
 		t.Error("it is remembered")
 	}
+}
+
+func TestPodsThatComeTogetherCountOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
+		defer q.ShutDown()
+		h := toNamespaceLater[*metav1.PartialObjectMetadata]()
+		pod := podMetadata()
+		pod.Namespace = "shop"
+		for range 50 {
+			h.Create(t.Context(), event.TypedCreateEvent[*metav1.PartialObjectMetadata]{Object: pod}, q)
+			h.Delete(t.Context(), event.TypedDeleteEvent[*metav1.PartialObjectMetadata]{Object: pod}, q)
+			time.Sleep(time.Millisecond) // of the bubble's clock
+		}
+		h.Update(t.Context(), event.TypedUpdateEvent[*metav1.PartialObjectMetadata]{ObjectOld: pod, ObjectNew: pod}, q)
+		if q.Len() > 0 {
+			t.Error("the namespace is looked at before the pause is over")
+		}
+		time.Sleep(ackPause)
+		synctest.Wait()
+		if q.Len() != 1 {
+			t.Errorf("%d looks are due, want 1", q.Len())
+		}
+		q.Get()
+		q.Done("shop")
+		time.Sleep(ackPause)
+		synctest.Wait()
+		if q.Len() > 0 {
+			t.Error("the namespace is looked at twice")
+		}
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,5 +186,22 @@ func BenchmarkStatusesOfFiveThousand(b *testing.B) {
 		turn++
 		s.policies[0].ResourceVersion = fmt.Sprint(turn)
 		writeOnce(b, w)
+	}
+}
+
+// What a status is made of is hashed by sumOf, field by field: one more field has to be added there, and then here.
+func TestNoFieldIsLeftOutOfTheSum(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[reflect.Type]string{
+		reflect.TypeFor[status.Input]():  "Generation Now Problem Note Issuers Pods Unfenced Elected Previous",
+		reflect.TypeFor[status.Issuer](): "Name Keys Fetched Failure Note Without",
+	} {
+		var got []string
+		for f := range of.Fields() {
+			got = append(got, f.Name)
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s has the fields %s, want %s", of, got, want)
+		}
 	}
 }

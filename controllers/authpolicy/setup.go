@@ -26,7 +26,8 @@ import (
 
 const workers = 4
 
-// ackPause gathers acknowledgements before status is looked at.
+// ackPause gathers acknowledgements before status is looked at, and pods that come and go before their namespace is: a pod takes
+// longer than that to start.
 const ackPause = 100 * time.Millisecond
 
 // Triggers are how keys and sidecars make themselves heard. Give Keys.Add to the Resolver and Sidecars.Add to the Server
@@ -147,7 +148,7 @@ func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReco
 		// It waits for the revocations to be there. What happens to them later is the revoker's.
 		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), predicate.NewTypedPredicateFuncs(
 			func(*revocationObject) bool { return false })),
-		source.TypedKind(objects, podMetadata(), toNamespace[*metav1.PartialObjectMetadata](), members.concerned(),
+		source.TypedKind(objects, podMetadata(), toNamespaceLater[*metav1.PartialObjectMetadata](), members.concerned(),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
 					return moved(e.ObjectOld, e.ObjectNew)
@@ -182,11 +183,11 @@ func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Tr
 			return sidecars.start(ctx, q)
 		}),
 		// Every namespace once when this replica becomes the leader, and whenever somebody else writes a status.
-		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), owned[*policyObject](w.compiler.cell)),
-		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), owned[*revocationObject](w.compiler.cell)),
+		source.TypedKind(objects, &policyObject{}, toNamespaceLater[*policyObject](), owned[*policyObject](w.compiler.cell)),
+		source.TypedKind(objects, &revocationObject{}, toNamespaceLater[*revocationObject](), owned[*revocationObject](w.compiler.cell)),
 	}
 	if w.isolates {
-		sources = append(sources, source.TypedKind(objects, &networkingv1.NetworkPolicy{}, toNamespace[*networkingv1.NetworkPolicy](),
+		sources = append(sources, source.TypedKind(objects, &networkingv1.NetworkPolicy{}, toNamespaceLater[*networkingv1.NetworkPolicy](),
 			owned[*networkingv1.NetworkPolicy](w.compiler.cell)))
 	}
 	return watch(c, sources...)
@@ -206,6 +207,22 @@ func toNamespace[T client.Object]() handler.TypedEventHandler[T, string] {
 	return handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, o T) []string {
 		return []string{o.GetNamespace()}
 	})
+}
+
+// toNamespaceLater does the same for what comes in numbers and is not urgent: what comes within a pause comes as one.
+func toNamespaceLater[T client.Object]() handler.TypedEventHandler[T, string] {
+	later := func(o T, q workqueue.TypedRateLimitingInterface[string]) { q.AddAfter(o.GetNamespace(), ackPause) }
+	return handler.TypedFuncs[T, string]{
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[T], q workqueue.TypedRateLimitingInterface[string]) {
+			later(e.Object, q)
+		},
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[T], q workqueue.TypedRateLimitingInterface[string]) {
+			later(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[T], q workqueue.TypedRateLimitingInterface[string]) {
+			later(e.Object, q)
+		},
+	}
 }
 
 // respecified passes updates that change an object's spec.
