@@ -90,7 +90,26 @@ type expressionError struct {
 	problem, want string
 }
 
-// compile checks an expression in which path has the captures. They are sorted. A panic of the CEL library is an error
+// check parses an expression and checks its types.
+func (x *expressions) check(env *cel.Env, text string, captures []string) (*cel.Ast, *expressionError) {
+	parsed, issues := env.Parse(text)
+	if issues.Err() != nil {
+		return nil, describeIssues(issues, captures)
+	}
+	if x.checker != nil {
+		x.checker.rememberHints(text, hintsOf(parsed)) // before Check changes the tree
+	}
+	checked, issues := env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, describeIssues(issues, captures)
+	}
+	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
+		return nil, &expressionError{fmt.Sprintf("has type %s", t), "type bool"}
+	}
+	return checked, nil
+}
+
+// compile makes of an expression in which path has the captures, which are sorted, what can be evaluated. A panic of the CEL library is an error
 // like any other: an odd policy must not bring the control plane down.
 func (x *expressions) compile(text string, captures []string) (out *expression, problem *expressionError) {
 	defer func() {
@@ -105,19 +124,9 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if err != nil {
 		return nil, &expressionError{err.Error(), ""}
 	}
-	parsed, issues := env.Parse(text)
-	if issues.Err() != nil {
-		return nil, describeIssues(issues, captures)
-	}
-	if x.checker != nil {
-		x.checker.rememberHints(text, hintsOf(parsed)) // before Check changes the tree
-	}
-	checked, issues := env.Check(parsed)
-	if issues.Err() != nil {
-		return nil, describeIssues(issues, captures)
-	}
-	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, &expressionError{fmt.Sprintf("has type %s", t), "type bool"}
+	checked, problem := x.check(env, text, captures)
+	if problem != nil {
+		return nil, problem
 	}
 	reads, problem := inspect(checked.NativeRep())
 	if problem != nil {

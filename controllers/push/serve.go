@@ -54,7 +54,6 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 		grpc.MaxHeaderListSize(maxHeaders),
 		// A buffer for reading would hold 32 KiB a sidecar that has hardly anything to say; TLS has one as large as it needs.
 		grpc.ReadBufferSize(0),
-		grpc.SharedWriteBuffer(true),
 		// Headers come once on a connection, so a table of them would only keep them, and the token with them, in memory.
 		grpc.HeaderTableSize(0),
 		// Sidecars say little. gRPC would measure the connection with a ping, and its answer, at each message to find a better window.
