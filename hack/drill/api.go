@@ -20,6 +20,7 @@ import (
 
 // Resources of the API server that are written faster than kubectl can.
 var (
+	configMaps       = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	authPolicies     = schema.GroupVersionResource{Group: "bearerguard.dev", Version: "v1alpha1", Resource: "authpolicies"}
 	tokenRevocations = schema.GroupVersionResource{Group: "bearerguard.dev", Version: "v1alpha1", Resource: "tokenrevocations"}
 )
