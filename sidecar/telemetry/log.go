@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
@@ -50,6 +51,7 @@ type DecisionLog struct {
 	refusals map[decision.Reason]*limited // one for every reason, read only
 	audits   map[decision.Reason]*limited
 	recent   recent
+	looks    looks
 }
 
 // limited is the budget of one reason.
@@ -66,6 +68,7 @@ func NewDecisionLog(l logr.Logger, o LogOptions) *DecisionLog {
 	d := &DecisionLog{
 		log: l, opts: o,
 		refusals: map[decision.Reason]*limited{}, audits: map[decision.Reason]*limited{},
+		looks: looks{now: time.Now},
 	}
 	for _, reason := range decision.Reasons() {
 		d.refusals[reason] = newLimited(o.PerReason)
@@ -93,7 +96,7 @@ func (d *DecisionLog) Request(r *Record) {
 		l.suppressed.Add(1)
 		return
 	}
-	details := r.details()
+	details := d.looks.into(r)
 	if !r.Forwarded {
 		d.keep(r, &details)
 	}

@@ -301,6 +301,50 @@ func TestOnlyWhatIsLoggedIsLookedInto(t *testing.T) {
 	}
 }
 
+// slow is a look that takes a while.
+type slow struct {
+	clock *time.Time
+	takes time.Duration
+	asked int
+}
+
+func (s *slow) Details() decision.Details {
+	s.asked++
+	*s.clock = s.clock.Add(s.takes)
+	return decision.Details{NearestRule: "nearest"}
+}
+
+func TestDearLooksIntoRefusalsRest(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		takes time.Duration
+		want  int // looks, of 1000 refusals, one each millisecond
+	}{
+		"cheap looks do not rest":                {500 * time.Microsecond, 1000},
+		"dear ones take a twentieth of the time": {10 * time.Millisecond, 5},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := at(0)
+			w := &slow{clock: &clock, takes: tt.takes}
+			l := looks{now: func() time.Time { return clock }}
+			for i := range 1000 {
+				if due := at(0).Add(time.Duration(i) * time.Millisecond); due.After(clock) {
+					clock = due
+				}
+				d := l.into(&Record{Reason: decision.NoRule, Policy: "shop/orders", Why: w})
+				if d.Policy != "shop/orders" {
+					t.Fatalf("details %+v, want the policy of the record in any case", d)
+				}
+			}
+			if w.asked != tt.want {
+				t.Errorf("%d looks, want %d", w.asked, tt.want)
+			}
+		})
+	}
+}
+
 func TestRecentRefusalsAreBoundedForEachReason(t *testing.T) {
 	t.Parallel()
 	l, err := NewLogger(io.Discard, "json", "error")
