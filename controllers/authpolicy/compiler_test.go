@@ -21,7 +21,7 @@ func TestWhoWorksRests(t *testing.T) {
 		t.Errorf("one that has not worked rests for %s", r)
 	}
 	for worked, want := range map[time.Duration]time.Duration{
-		time.Millisecond: 3 * time.Millisecond, time.Second: 3 * time.Second, time.Minute: maxRest,
+		time.Millisecond: 3 * time.Millisecond, time.Second: 3 * time.Second, 20 * time.Second: time.Minute, time.Minute: time.Minute,
 	} {
 		ended := began.Add(worked)
 		p.worked(began, ended)

@@ -6,8 +6,8 @@ const (
 	// idle is how many times as long as it has worked a namespace rests, so that one that changes all the time has a quarter of a
 	// processor.
 	idle = 3
-	// maxRest is how long it rests at most.
-	maxRest = 5 * time.Second
+	// maxRest is how long it rests at most: one that takes longer than 20 s has more than that quarter.
+	maxRest = time.Minute
 )
 
 // pace keeps a namespace from taking the processor from others. One that has rested is served at once. It is not safe for
