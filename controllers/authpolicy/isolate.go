@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/isolate"
 	"github.com/bearerguard/bearerguard/controllers/push"
@@ -28,7 +27,7 @@ const (
 	fenceRetry = 30 * time.Second
 
 	notAllowed = "this installation makes no NetworkPolicies: rbac.networkPolicies of the chart is false"
-	unmarked   = "none is made for pods that an older release injected, or whose sidecars serve more ports than fit into a label"
+	unmarked   = "none is made for pods that an older release injected, that lost their marks, or whose sidecars serve more ports than fit into a label"
 )
 
 // fences are what NetworkPolicies of a namespace close.
@@ -99,17 +98,18 @@ func (f fences) fill(in *status.Input, o compile.Outcome) {
 	if !slices.ContainsFunc(in.Pods, func(p status.Pod) bool { return p.Open != "" }) {
 		return
 	}
-	labels := map[string]map[string]string{}
+	pods := map[string]compile.Workload{}
 	for w := range o.Pods() {
-		labels[w.Name] = w.Labels
+		pods[w.Name] = w
 	}
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		if p.Open == "" {
 			continue
 		}
-		p.Closed, p.Opener = f.Closes(labels[p.Name], openPorts(p.Open))
-		if !p.Closed && p.Opener == "" && labels[p.Name][v1alpha1.LabelServes] == "" && in.Unfenced == "" {
+		w := pods[p.Name]
+		p.Closed, p.Opener = f.Closes(w.Labels, openPorts(p.Open))
+		if _, marked := isolate.Serves(w); !marked && !p.Closed && p.Opener == "" && in.Unfenced == "" {
 			in.Unfenced = unmarked
 		}
 	}

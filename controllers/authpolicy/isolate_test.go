@@ -20,7 +20,7 @@ import (
 func askingOutcome(labels map[string]string) compile.Outcome {
 	return compile.Outcome{
 		Policy:   &compile.Policy{Name: "orders", UID: "u", Namespace: "shop", NetworkPolicy: true},
-		Selected: []*compile.Group{{Workloads: []compile.Workload{{Name: "a", UID: "a", Labels: labels}}}},
+		Selected: []*compile.Group{{Workloads: []compile.Workload{{Name: "a", UID: "a", Injected: true, Labels: labels}}}},
 	}
 }
 
@@ -28,6 +28,8 @@ func TestWhyAPortIsNotClosed(t *testing.T) {
 	t.Parallel()
 	quiet := askingOutcome(nil)
 	quiet.Policy.NetworkPolicy = false
+	unmarkedPod := askingOutcome(map[string]string{"bearerguard.dev/serves": "8080"})
+	unmarkedPod.Selected[0].Workloads[0].Injected = false
 	for name, tc := range map[string]struct {
 		outcome compile.Outcome
 		none    string
@@ -35,6 +37,7 @@ func TestWhyAPortIsNotClosed(t *testing.T) {
 	}{
 		"the installation makes none": {askingOutcome(nil), notAllowed, notAllowed},
 		"the pod has no mark":         {askingOutcome(nil), "", unmarked},
+		"its marks were taken off":    {unmarkedPod, "", unmarked},
 		"it is being made":            {askingOutcome(map[string]string{"bearerguard.dev/serves": "8080"}), "", ""},
 		"the policy does not ask":     {quiet, notAllowed, ""},
 	} {

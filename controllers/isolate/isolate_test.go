@@ -32,7 +32,7 @@ func asking(pods ...compile.Workload) compile.Outcome {
 }
 
 func pod(name, ports string) compile.Workload {
-	w := compile.Workload{Name: name, UID: name, Labels: map[string]string{"app": "orders"}}
+	w := compile.Workload{Name: name, UID: name, Injected: true, Labels: map[string]string{"app": "orders"}}
 	if ports != "" {
 		w.Labels[serves] = ports
 	}
@@ -126,6 +126,51 @@ func TestWhatIsMade(t *testing.T) {
 		},
 	} {
 		if diff := cmp.Diff(tc.want, outline(isolate.For(tc.outcomes, tc.have))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Who may create or label one pod does not open the others of its ports past their sidecar.
+func TestOnePodTakesTheFenceOffNoOther(t *testing.T) {
+	t.Parallel()
+	planted, bare := pod("b", "8080"), pod("c", "8080")
+	planted.Labels["planted"], bare.Labels["planted"], bare.Injected = "yes", "yes", false
+	others := networkPolicy(t, "x", "podSelector: {matchLabels: {planted: 'yes'}}")
+	own := isolate.For([]compile.Outcome{asking(pod("a", "8080"))}, nil).Create[0]
+	const told = "orders: the one for ports 8080 opens these on pod b as well, which NetworkPolicy x closes; have that one select all pods of these ports or none"
+	for name, tc := range map[string]struct {
+		pods []compile.Workload
+		have []*networkingv1.NetworkPolicy
+		want []string
+	}{
+		"it stays where others isolate a part, and that is told": {
+			pods: []compile.Workload{planted, pod("a", "8080")}, have: []*networkingv1.NetworkPolicy{own, others}, want: []string{told},
+		},
+		"it is made where others isolate a part": {
+			pods: []compile.Workload{pod("a", "8080"), planted}, have: []*networkingv1.NetworkPolicy{others}, want: []string{"create orders-8080", told},
+		},
+		"what leaves pods open is told first": {
+			pods: []compile.Workload{pod("a", "8080"), planted, {Name: "d", Injected: true, Labels: map[string]string{"planted": "yes", serves: "9090"}}},
+			have: []*networkingv1.NetworkPolicy{own, others},
+			want: []string{"orders: none is made for ports 9090, since it would open what NetworkPolicy x closes on pod d"},
+		},
+		"a pod without a sidecar does not count": {
+			pods: []compile.Workload{pod("a", "8080"), bare}, have: []*networkingv1.NetworkPolicy{own, others},
+		},
+		"nor does one that comes first": {
+			pods: []compile.Workload{bare, pod("a", "8080")}, have: []*networkingv1.NetworkPolicy{own, others},
+		},
+		"pods without a sidecar have none": {pods: []compile.Workload{bare}},
+		"nor do they take away what is there": {
+			pods: []compile.Workload{bare}, have: []*networkingv1.NetworkPolicy{own, others},
+		},
+		"it goes where others isolate all": {
+			pods: []compile.Workload{planted, bare}, have: []*networkingv1.NetworkPolicy{own, others},
+			want: []string{"delete orders-8080", "orders: none is made for ports 8080, since it would open what NetworkPolicy x closes on pod b"},
+		},
+	} {
+		if diff := cmp.Diff(tc.want, outline(isolate.For([]compile.Outcome{asking(tc.pods...)}, tc.have))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

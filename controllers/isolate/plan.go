@@ -24,19 +24,27 @@ import (
 // Plan is what is to be done about the NetworkPolicies of a namespace.
 type Plan struct {
 	Create, Update, Delete []*networkingv1.NetworkPolicy
-	// Troubles say, by the name of the policy, why it has not what it asks for.
+	// Troubles say, by the name of the policy, why it has not what it asks for, or what that does besides.
 	Troubles map[string]string
 }
 
 // For plans for the policies of a namespace, among the NetworkPolicies that are there. Objects of have are not changed.
 func For(outcomes []compile.Outcome, have []*networkingv1.NetworkPolicy) Plan {
-	p := planner{there: sort(outcomes, have), have: map[string]*networkingv1.NetworkPolicy{}, plan: Plan{Troubles: map[string]string{}}}
+	p := planner{
+		there: sort(outcomes, have), have: map[string]*networkingv1.NetworkPolicy{}, plan: Plan{Troubles: map[string]string{}},
+		isolators: map[string]string{}, remarks: map[string]string{},
+	}
 	for _, n := range have {
 		p.have[n.Name] = n
 	}
 	for i := range outcomes {
 		if o := &outcomes[i]; o.Policy.Unreadable == nil { // else whether it asks is not known: what is there stays
 			p.policy(o)
+		}
+	}
+	for name, text := range p.remarks {
+		if p.plan.Troubles[name] == "" {
+			p.plan.Troubles[name] = text
 		}
 	}
 	return p.plan
@@ -51,15 +59,22 @@ type planner struct {
 	there there
 	have  map[string]*networkingv1.NetworkPolicy // by name
 	plan  Plan
+
+	isolators map[string]string // by the name of a pod: another's NetworkPolicy that isolates it; "": none
+	remarks   map[string]string // by policy: the first trouble that leaves no pod open
 }
 
 func (p *planner) policy(o *compile.Outcome) {
 	wanted := map[string]bool{}
-	sets := setsOf(o)
+	sets := p.setsOf(o)
 	for _, set := range sets {
-		if pod, name, ok := p.isolated(set.pods); ok {
-			p.trouble(o, fmt.Sprintf("none is made for ports %s, since it would open what NetworkPolicy %s closes on pod %s", set.label, name, pod))
+		switch {
+		case set.apart == 0:
+		case set.apart == set.pods:
+			p.trouble(o, fmt.Sprintf("none is made for ports %s, since it would open what NetworkPolicy %s closes on pod %s", set.label, set.other, set.pod))
 			continue
+		default:
+			p.remark(o, set)
 		}
 		n := made(o.Policy, set)
 		wanted[n.Name] = true
@@ -97,47 +112,13 @@ func (p *planner) trouble(o *compile.Outcome, text string) {
 	}
 }
 
-// isolated returns the first of pods that another's NetworkPolicy isolates, and that.
-func (p *planner) isolated(pods []compile.Workload) (pod, name string, ok bool) {
-	for _, w := range pods {
-		for _, x := range p.there.others {
-			if x.selects(w.Labels) {
-				return w.Name, x.name, true
-			}
-		}
+// remark tells of a set of which others isolate a part. It has its NetworkPolicy all the same: whoever may label one pod would else open all
+// others past their sidecar, and what is opened on the part are ports where a sidecar asks for a token.
+func (p *planner) remark(o *compile.Outcome, s set) {
+	if p.remarks[o.Policy.Name] == "" {
+		p.remarks[o.Policy.Name] = fmt.Sprintf("the one for ports %s opens these on pod %s as well, which NetworkPolicy %s closes; have that one select all pods of "+
+			"these ports or none", s.label, s.pod, s.other)
 	}
-	return "", "", false
-}
-
-// set is the pods of a policy whose sidecars listen on the same ports.
-type set struct {
-	label string
-	ports []int32
-	pods  []compile.Workload
-}
-
-// setsOf returns the sets of a policy's pods, sorted; none if it does not ask.
-func setsOf(o *compile.Outcome) (out []set) {
-	if !Asks(o.Policy) || !o.Policy.Selector.Decidable() {
-		return nil
-	}
-	for w := range o.Pods() {
-		label := w.Labels[v1alpha1.LabelServes]
-		ports, ok := Ports(label)
-		if !ok {
-			continue
-		}
-		i := slices.IndexFunc(out, func(s set) bool { return s.label == label })
-		if i < 0 {
-			i, out = len(out), append(out, set{label: label, ports: ports})
-		}
-		out[i].pods = append(out[i].pods, w)
-	}
-	slices.SortFunc(out, func(a, b set) int { return strings.Compare(a.label, b.label) })
-	for _, s := range out {
-		slices.SortFunc(s.pods, func(a, b compile.Workload) int { return strings.Compare(a.Name, b.Name) })
-	}
-	return out
 }
 
 // made is the NetworkPolicy for a set.
