@@ -18,17 +18,26 @@ const (
 	handshakeStep = 10 * time.Second
 	// longestLine bounds what it waits. Sidecars do not wait as long.
 	longestLine = time.Minute
+	// maxHello bounds what a caller may send until we answer, in bytes: crypto/tls keeps it, and what it says, up to 15 times over while the
+	// caller waits. A sidecar sends some 1,540.
+	maxHello = 3 << 10
 )
 
 // handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
 // from one address does not hold up those from others, and last until our part is sent, so that who does not answer holds up nobody.
+// Those for whom there is no place are closed at once.
 type handshakes struct {
 	credentials.TransportCredentials
+	places *places
 }
 
 var _ credentials.TransportCredentials = handshakes{}
 
-var errLine = errors.New("the line is too long")
+var (
+	errPlaces = errors.New("too many shake hands")
+	errLine   = errors.New("the line is too long")
+	errHello  = errors.New("the first message is too long")
+)
 
 // newHandshakes returns credentials with the certificates of conf.
 func newHandshakes(conf *tls.Config, turns *turns) handshakes {
@@ -44,15 +53,23 @@ func newHandshakes(conf *tls.Config, turns *turns) handshakes {
 		}
 		return next(hello)
 	}
-	return handshakes{credentials.NewTLS(conf)}
+	return handshakes{credentials.NewTLS(conf), newPlaces(maxPlaces)}
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	address := conn.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	if !h.places.take(address) {
+		return nil, nil, errPlaces
+	}
+	defer h.places.leave(address)
 	if err := conn.SetDeadline(time.Now().Add(handshakeStep)); err != nil {
 		return nil, nil, err
 	}
-	g := &greeting{Conn: conn}
+	g := &greeting{Conn: conn, address: address, room: maxHello}
 	defer g.done()
 	out, info, err := h.TransportCredentials.ServerHandshake(g)
 	if err != nil {
@@ -63,23 +80,23 @@ func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 
 // Clone implements credentials.TransportCredentials.
 func (h handshakes) Clone() credentials.TransportCredentials {
-	return handshakes{h.TransportCredentials.Clone()}
+	h.TransportCredentials = h.TransportCredentials.Clone()
+	return h
 }
 
 // greeting is a connection that may have its turn to shake hands.
 type greeting struct {
 	net.Conn
-	end func() // nil: it has none
+	address  string
+	room     int    // bytes that it may still send until it is answered
+	end      func() // nil: it has none
+	answered bool
 }
 
 // wait waits for the connection's turn. It is called once the client's first message is here. false: it took too long.
 func (g *greeting) wait(turns *turns) bool {
-	address := g.RemoteAddr().String()
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
-	}
 	begun := make(chan func(), 1)
-	turns.take(address, func(end func()) { begun <- end })
+	turns.take(g.address, func(end func()) { begun <- end })
 	late := time.NewTimer(longestLine)
 	defer late.Stop()
 	select {
@@ -91,10 +108,25 @@ func (g *greeting) wait(turns *turns) bool {
 	}
 }
 
+// Read bounds what is read until we answer.
+func (g *greeting) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	if g.answered {
+		return n, err
+	}
+	if g.room -= n; g.room < 0 {
+		return 0, errHello
+	}
+	return n, err
+}
+
 // Write ends the turn: our part has been computed.
 func (g *greeting) Write(b []byte) (int, error) {
 	n, err := g.Conn.Write(b)
-	g.done()
+	if !g.answered {
+		g.answered = true
+		g.done()
+	}
 	return n, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -79,6 +80,9 @@ func TestHandshakes(t *testing.T) {
 			client: func(c net.Conn) { _ = tls.Client(&half{Conn: c}, dial).Handshake() },
 			turn:   time.Second, after: time.Second + handshakeStep,
 		},
+		"a client whose first message is too long": {
+			client: func(c net.Conn) { _, _ = c.Write(append([]byte{22, 3, 1, 64, 0}, make([]byte, 16<<10)...)) },
+		},
 		"a client that would wait too long": {
 			client: func(c net.Conn) { _ = tls.Client(c, dial).Handshake() }, turn: 2 * longestLine, after: longestLine,
 		},
@@ -147,5 +151,39 @@ func TestHalfHandshakesHoldUpNobody(t *testing.T) {
 		for _, c := range append(halves, client) {
 			_ = c.Close()
 		}
+	})
+}
+
+// TestWhoFindsNoPlaceIsClosedAtOnce has one connection that waits for its turn, and room for one of its address.
+func TestWhoFindsNoPlaceIsClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	cert := selfSigned(t)
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(1)
+		turns.free = 0
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns)
+		h.places = newPlaces(2)
+		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
+		began := time.Now()
+		first, waits := shake(h)
+		go func() { _ = tls.Client(first, dial).Handshake() }()
+		synctest.Wait()
+		_, refused := shake(h)
+		if err := <-refused; !errors.Is(err, errPlaces) {
+			t.Errorf("the second of an address: %v; want %v", err, errPlaces)
+		}
+		turns.next()
+		if err := <-waits; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+		third, outcome := shake(h.Clone().(handshakes))
+		go func() { _ = tls.Client(third, dial).Handshake() }()
+		if err := <-outcome; err != nil {
+			t.Errorf("one that comes when the first has its connection: %v", err)
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("it took %s", d)
+		}
+		_, _ = first.Close(), third.Close()
 	})
 }
