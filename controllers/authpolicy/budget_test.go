@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -74,70 +71,37 @@ func TestANamespaceHasRoomForItsBudget(t *testing.T) {
 	}
 }
 
-// A burst is let in before the cache shows any of it.
-func TestABurstDoesNotPassTheBudget(t *testing.T) {
+// Anybody who reaches the webhook can have policies of any namespace reviewed.
+func TestForgedReviewsUseUpNobodysBudget(t *testing.T) {
 	t.Parallel()
 	n := Neighbours{reader: &listed{policies: []policyObject{spending("old", 100)}}}
-	var let atomic.Int32
-	var all sync.WaitGroup
+	for i := range 2 * compile.MaxRules / 250 {
+		_ = n.Room(t.Context(), newcomer(fmt.Sprint("forged", i), 250)) // none of them ever comes
+	}
+	_ = n.Room(t.Context(), edit("old", 100, compile.MaxRules))
+	if err := n.Room(t.Context(), newcomer("new", 250)); err != nil {
+		t.Errorf("a policy is refused for others that never came: %v", err)
+	}
+}
+
+// A burst is let in before the cache shows any of it.
+func TestABurstIsHeldByTheCompiler(t *testing.T) {
+	t.Parallel()
+	n := Neighbours{reader: &listed{}}
+	s := compile.Snapshot{Namespace: "shop", Check: func([]compile.Policy) error { return nil }}
 	for i := range 120 {
-		all.Go(func() {
-			if n.Room(t.Context(), newcomer(fmt.Sprint("p", i), 200)) == nil {
-				let.Add(1)
-			}
-		})
+		name := fmt.Sprintf("p%03d", i)
+		p := &compile.Policy{Namespace: "shop", Name: name, UID: name}
+		p.Spec.Issuers = []policy.Issuer{{Keys: policy.KeySource{JWKSURL: "https://idp.test/" + name}}}
+		p.Spec.Rules = make([]policy.Rule, 200)
+		if err := n.Room(t.Context(), compile.Newcomer{Namespace: "shop", Name: name, Cost: compile.CostOf("shop", p.Spec)}); err != nil {
+			t.Fatal(err)
+		}
+		s.Policies = append(s.Policies, p)
 	}
-	all.Wait()
-	if got := let.Load(); got != 99 {
-		t.Errorf("%d policies of 200 rules were let in beside 100 rules, want 99", got)
+	var m compile.Memory
+	m.Admit(s)
+	if got := 200 * len(m.Wanted()); got != compile.MaxRules {
+		t.Errorf("the compiler takes %d rules of a burst, want %d", got, compile.MaxRules)
 	}
-}
-
-func TestWhatWasLetInCountsForAWhile(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cache := &listed{}
-		n := Neighbours{reader: cache}
-		room := func(p compile.Newcomer) bool { return n.Room(t.Context(), p) == nil }
-		dry := newcomer("dry", compile.MaxRules)
-		dry.DryRun = true
-		if !room(dry) || !room(newcomer("a", compile.MaxRules)) {
-			t.Fatal("a dry run takes room")
-		}
-		if room(newcomer("b", 1)) {
-			t.Error("what was let in does not count")
-		}
-		cache.policies = []policyObject{spending("a", 10)} // as it was before it grew
-		if room(newcomer("b", 1)) {
-			t.Error("what was let in does not count while the cache shows what it was")
-		}
-		if !room(edit("a", compile.MaxRules, 10)) {
-			t.Error("it cannot become smaller")
-		}
-		if !room(newcomer("b", compile.MaxRules-10)) {
-			t.Error("what it does not take any more counts")
-		}
-		time.Sleep(expectedFor + time.Second)
-		if !room(newcomer("c", compile.MaxRules-10)) {
-			t.Error("what never came counts for ever")
-		}
-	})
-}
-
-func TestNamespacesThatExpectNothingAreForgotten(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := Neighbours{reader: &listed{}}
-		for i := range 4 * expectedNamespaces {
-			p := newcomer("a", 1)
-			p.Namespace = fmt.Sprint(i)
-			if err := n.Room(t.Context(), p); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-		}
-		if got := len(n.expected); got > expectedNamespaces {
-			t.Errorf("%d namespaces are remembered", got)
-		}
-	})
 }

@@ -23,10 +23,9 @@ const (
 // Neighbours tells, at admission, how a policy gets on with the others of its namespace and with the pods there. The zero
 // value is what Options take; it knows nobody before Setup. It is safe for concurrent use.
 type Neighbours struct {
-	mu       sync.Mutex
-	reader   client.Reader                      // guarded by mu
-	known    map[string]map[types.UID]neighbour // by namespace, guarded by mu
-	expected map[string]map[string]expected     // by namespace and name, guarded by mu
+	mu     sync.Mutex
+	reader client.Reader                      // guarded by mu
+	known  map[string]map[types.UID]neighbour // by namespace, guarded by mu
 }
 
 // neighbour is a policy as it was read at a generation.

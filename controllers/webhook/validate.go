@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,10 +81,7 @@ func (h *policyHandler) room(ctx context.Context, req admission.Request, p v1alp
 	if h.budget == nil {
 		return nil
 	}
-	n := compile.Newcomer{
-		Namespace: req.Namespace, Name: cmp.Or(p.Name, req.Name, string(req.UID)), Cost: compile.CostOf(req.Namespace, p.Spec.Spec),
-		DryRun: req.DryRun != nil && *req.DryRun,
-	}
+	n := compile.Newcomer{Namespace: req.Namespace, Name: p.Name, Cost: compile.CostOf(req.Namespace, p.Spec.Spec)}
 	if req.Operation == admissionv1.Update {
 		n.Was = func() *compile.Cost {
 			var old v1alpha1.AuthPolicy
