@@ -92,6 +92,7 @@ func TestWhatIsMade(t *testing.T) {
 		"none before there is a pod":                     {outcomes: []compile.Outcome{asking()}},
 		"none for pods in redirect mode, or bare ones":   {outcomes: []compile.Outcome{asking(pod("a", ""))}},
 		"none for a label that injection does not write": {outcomes: []compile.Outcome{asking(pod("a", "x"), pod("b", "70000"), pod("c", "0"))}},
+		"nor for one in another order, or with zeros":    {outcomes: []compile.Outcome{asking(pod("a", "08080"), pod("b", "9090.8080"), pod("c", "80.80"), pod("d", "80."))}},
 		"none for a policy that does not ask":            {outcomes: []compile.Outcome{quiet}},
 		"none in Audit mode":                             {outcomes: []compile.Outcome{audit}},
 		"one for a policy that does not compile":         {outcomes: []compile.Outcome{invalid}, want: []string{"create orders-8080"}},

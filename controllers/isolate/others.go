@@ -126,14 +126,15 @@ func covers(p *networkingv1.NetworkPolicyPort, port int32) bool {
 	return p.Port.IntVal == port
 }
 
-// Ports reads the ports of v1alpha1.LabelServes, such as "8080.9090".
+// Ports reads the ports of v1alpha1.LabelServes, such as "8080.9090". It reads but what injection writes: one set of ports has one label.
 func Ports(label string) (ports []int32, ok bool) {
 	for text := range strings.SplitSeq(label, ".") {
 		n, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || n == 0 {
+		port := int32(n) //nolint:gosec // 16 bits
+		if err != nil || text[0] == '0' || len(ports) > 0 && port <= ports[len(ports)-1] {
 			return nil, false
 		}
-		ports = append(ports, int32(n)) //nolint:gosec // 16 bits
+		ports = append(ports, port)
 	}
 	return ports, true
 }

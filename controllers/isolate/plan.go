@@ -1,6 +1,7 @@
 package isolate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -21,6 +22,10 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
+// Most is how many NetworkPolicies a namespace has at most of ours: policies times sets of ports have no bound of their own, and whoever may
+// label pods makes sets.
+const Most = 100
+
 // Plan is what is to be done about the NetworkPolicies of a namespace.
 type Plan struct {
 	Create, Update, Delete []*networkingv1.NetworkPolicy
@@ -28,7 +33,8 @@ type Plan struct {
 	Troubles map[string]string
 }
 
-// For plans for the policies of a namespace, among the NetworkPolicies that are there. Objects of have are not changed.
+// For plans for the policies of a namespace, among the NetworkPolicies that are there. Of those that are missing the oldest policies' are made,
+// up to Most with those that stay: what is there and wanted stays however many there are. Objects of have are not changed.
 func For(outcomes []compile.Outcome, have []*networkingv1.NetworkPolicy) Plan {
 	p := planner{
 		there: sort(outcomes, have), have: map[string]*networkingv1.NetworkPolicy{}, plan: Plan{Troubles: map[string]string{}},
@@ -37,17 +43,30 @@ func For(outcomes []compile.Outcome, have []*networkingv1.NetworkPolicy) Plan {
 	for _, n := range have {
 		p.have[n.Name] = n
 	}
-	for i := range outcomes {
-		if o := &outcomes[i]; o.Policy.Unreadable == nil { // else whether it asks is not known: what is there stays
+	for _, o := range byAge(outcomes) {
+		if o.Policy.Unreadable == nil { // else whether it asks is not known: what is there stays
 			p.policy(o)
 		}
 	}
+	p.create()
 	for name, text := range p.remarks {
 		if p.plan.Troubles[name] == "" {
 			p.plan.Troubles[name] = text
 		}
 	}
 	return p.plan
+}
+
+// byAge returns the outcomes of the oldest policies first, then by name.
+func byAge(outcomes []compile.Outcome) []*compile.Outcome {
+	out := make([]*compile.Outcome, len(outcomes))
+	for i := range outcomes {
+		out[i] = &outcomes[i]
+	}
+	slices.SortFunc(out, func(a, b *compile.Outcome) int {
+		return cmp.Or(a.Policy.Created.Compare(b.Policy.Created), cmp.Compare(a.Policy.Name, b.Policy.Name))
+	})
+	return out
 }
 
 // Asks reports whether a policy asks for NetworkPolicies. One in Audit mode changes nothing but the log, so it does not.
@@ -60,8 +79,15 @@ type planner struct {
 	have  map[string]*networkingv1.NetworkPolicy // by name
 	plan  Plan
 
+	missing   []missing         // in the order in which they are made; Most at most
 	isolators map[string]string // by the name of a pod: another's NetworkPolicy that isolates it; "": none
 	remarks   map[string]string // by policy: the first trouble that leaves no pod open
+}
+
+// missing is a set whose NetworkPolicy is not there.
+type missing struct {
+	of *compile.Outcome
+	set
 }
 
 func (p *planner) policy(o *compile.Outcome) {
@@ -76,9 +102,9 @@ func (p *planner) policy(o *compile.Outcome) {
 		default:
 			p.remark(o, set)
 		}
-		n := made(o.Policy, set)
-		wanted[n.Name] = true
-		p.keep(o, n)
+		name := nameOf(o.Policy.Name, set.label)
+		wanted[name] = true
+		p.keep(o, set, name)
 	}
 	if Asks(o.Policy) && len(sets) == 0 { // pods may come back, and must not be open then
 		return
@@ -90,19 +116,46 @@ func (p *planner) policy(o *compile.Outcome) {
 	}
 }
 
-// keep plans for one NetworkPolicy to be as it should.
-func (p *planner) keep(o *compile.Outcome, n *networkingv1.NetworkPolicy) {
-	have := p.have[n.Name]
+// keep plans for the NetworkPolicy of a set to be as it should.
+func (p *planner) keep(o *compile.Outcome, s set, name string) {
+	have := p.have[name]
 	switch {
+	case have == nil && len(p.missing) < Most:
+		p.missing = append(p.missing, missing{o, s})
 	case have == nil:
-		p.plan.Create = append(p.plan.Create, n)
+		p.full(o, s)
 	case !ownedBy(have, o.Policy.UID):
-		p.trouble(o, fmt.Sprintf("NetworkPolicy %s is somebody else's: it stays as it is, and none is made", n.Name))
-	case !equality.Semantic.DeepEqual(have.Spec, n.Spec):
-		changed := have.DeepCopy()
-		changed.Spec = n.Spec
-		p.plan.Update = append(p.plan.Update, changed)
+		p.trouble(o, fmt.Sprintf("NetworkPolicy %s is somebody else's: it stays as it is, and none is made", name))
+	default:
+		if n := made(o.Policy, s); !equality.Semantic.DeepEqual(have.Spec, n.Spec) {
+			changed := have.DeepCopy()
+			changed.Spec = n.Spec
+			p.plan.Update = append(p.plan.Update, changed)
+		}
 	}
+}
+
+// create plans for what is missing, as far as there is room beside what stays.
+func (p *planner) create() {
+	room := Most + len(p.plan.Delete)
+	for _, own := range p.there.own {
+		room -= len(own)
+	}
+	for i, m := range p.missing {
+		if i < room {
+			p.plan.Create = append(p.plan.Create, made(m.of.Policy, m.set))
+		} else {
+			p.full(m.of, m.set)
+		}
+	}
+}
+
+// full tells that there is no room for the NetworkPolicy of a set.
+func (p *planner) full(o *compile.Outcome, s set) {
+	if p.plan.Troubles[o.Policy.Name] != "" { // there may be many
+		return
+	}
+	p.trouble(o, fmt.Sprintf("none is made for ports %s, since the namespace has %d, the most that it may have", s.label, Most))
 }
 
 // trouble keeps the first of a policy.
