@@ -18,9 +18,12 @@ const (
 	handshakeStep = 10 * time.Second
 	// longestLine bounds what it waits. Sidecars do not wait as long.
 	longestLine = time.Minute
-	// maxHello bounds what a caller may send until we answer, in bytes: crypto/tls keeps it, and what it says, up to 15 times over while the
+	// maxHello bounds what a caller may send until we answer, in bytes: crypto/tls keeps it, and what it says, up to 13 times over while the
 	// caller waits. A sidecar sends some 1,540.
 	maxHello = 3 << 10
+	// leastAnswer is shorter than what we send once we have computed, a certificate in it, and longer than what asks for another first
+	// message (HelloRetryRequest, RFC 8446 section 4.1.4), in bytes.
+	leastAnswer = 400
 )
 
 // handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
@@ -28,6 +31,7 @@ const (
 // Those for whom there is no place are closed at once.
 type handshakes struct {
 	credentials.TransportCredentials
+	turns  *turns
 	places *places
 }
 
@@ -45,7 +49,7 @@ func newHandshakes(conf *tls.Config, turns *turns) handshakes {
 	conf.SessionTicketsDisabled = true // sidecars keep no sessions
 	next := conf.GetConfigForClient
 	conf.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if g, ok := hello.Conn.(*greeting); ok && !g.wait(turns) {
+		if g, ok := hello.Conn.(*greeting); ok && !g.wait() {
 			return nil, errLine
 		}
 		if next == nil {
@@ -53,7 +57,7 @@ func newHandshakes(conf *tls.Config, turns *turns) handshakes {
 		}
 		return next(hello)
 	}
-	return handshakes{credentials.NewTLS(conf), newPlaces(maxPlaces)}
+	return handshakes{credentials.NewTLS(conf), turns, newPlaces(maxPlaces)}
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -66,16 +70,16 @@ func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 		return nil, nil, errPlaces
 	}
 	defer h.places.leave(address)
-	if err := conn.SetDeadline(time.Now().Add(handshakeStep)); err != nil {
+	g := &greeting{Conn: conn, turns: h.turns, address: address, room: maxHello, patience: longestLine}
+	defer g.answer()
+	if err := g.step(); err != nil {
 		return nil, nil, err
 	}
-	g := &greeting{Conn: conn, address: address, room: maxHello}
-	defer g.done()
 	out, info, err := h.TransportCredentials.ServerHandshake(g)
 	if err != nil {
 		return nil, nil, err
 	}
-	return out, info, conn.SetDeadline(time.Now().Add(handshakeStep)) // gRPC takes it away once HTTP/2 has begun
+	return out, info, g.step() // gRPC takes it away once HTTP/2 has begun
 }
 
 // Clone implements credentials.TransportCredentials.
@@ -84,50 +88,82 @@ func (h handshakes) Clone() credentials.TransportCredentials {
 	return h
 }
 
-// greeting is a connection that may have its turn to shake hands.
+// greeting is a connection that may have its turn to shake hands. One goroutine uses it until it is answered; then it is as safe as Conn.
 type greeting struct {
 	net.Conn
+	turns    *turns
 	address  string
-	room     int    // bytes that it may still send until it is answered
-	end      func() // nil: it has none
+	end      func()        // nil: it has no turn
+	until    time.Time     // its deadline
+	patience time.Duration // how long it may still wait in line
+	room     int           // bytes that it may still send
+	again    bool          // it was asked for another first message
 	answered bool
 }
 
+// step begins one of the caller's steps.
+func (g *greeting) step() error {
+	g.until = time.Now().Add(handshakeStep)
+	return g.SetDeadline(g.until)
+}
+
 // wait waits for the connection's turn. It is called once the client's first message is here. false: it took too long.
-func (g *greeting) wait(turns *turns) bool {
+func (g *greeting) wait() bool {
+	began := time.Now()
 	begun := make(chan func(), 1)
-	turns.take(g.address, func(end func()) { begun <- end })
-	late := time.NewTimer(longestLine)
+	g.turns.take(g.address, func(end func()) { begun <- end })
+	late := time.NewTimer(g.patience)
 	defer late.Stop()
 	select {
 	case g.end = <-begun:
-		return g.SetDeadline(time.Now().Add(handshakeStep)) == nil
+		waited := time.Since(began)
+		g.patience -= waited
+		g.until = g.until.Add(waited)
+		return g.SetDeadline(g.until) == nil
 	case <-late.C:
 		go func() { (<-begun)() }() // its turn will come all the same, and goes to the next
 		return false
 	}
 }
 
-// Read bounds what is read until we answer.
+// Read ends the turn, since nothing is computed meanwhile. What comes after we asked for another first message waits for a turn again.
 func (g *greeting) Read(b []byte) (int, error) {
-	n, err := g.Conn.Read(b)
 	if g.answered {
-		return n, err
+		return g.Conn.Read(b)
 	}
+	g.done()
+	n, err := g.Conn.Read(b)
 	if g.room -= n; g.room < 0 {
 		return 0, errHello
+	}
+	if g.again && n > 0 && !g.wait() {
+		return 0, errLine
 	}
 	return n, err
 }
 
-// Write ends the turn: our part has been computed.
+// Write ends the turn: our part has been computed, unless it asks for another first message.
 func (g *greeting) Write(b []byte) (int, error) {
-	n, err := g.Conn.Write(b)
-	if !g.answered {
-		g.answered = true
-		g.done()
+	if g.answered {
+		return g.Conn.Write(b)
 	}
+	if err := g.step(); err != nil {
+		return 0, err
+	}
+	n, err := g.Conn.Write(b)
+	if len(b) >= leastAnswer {
+		g.answer()
+		return n, err
+	}
+	g.done()
+	g.again, g.room = true, maxHello
 	return n, err
+}
+
+// answer notes that our part is sent.
+func (g *greeting) answer() {
+	g.done()
+	g.answered = true
 }
 
 func (g *greeting) done() {

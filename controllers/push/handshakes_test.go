@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,4 +187,85 @@ func TestWhoFindsNoPlaceIsClosedAtOnce(t *testing.T) {
 		}
 		_, _ = first.Close(), third.Close()
 	})
+}
+
+// asked is a client's connection that calls before once, when the client was asked for another first message and is about to send it. It
+// sends that in pieces of piece bytes.
+type asked struct {
+	net.Conn
+	spoken bool
+	before func()
+	piece  int
+}
+
+func (a *asked) Write(b []byte) (int, error) {
+	if !a.spoken {
+		a.spoken = true
+		return a.Conn.Write(b)
+	}
+	if a.before != nil {
+		a.before()
+		a.before = nil
+	}
+	for piece := range slices.Chunk(b, a.piece) {
+		if n, err := a.Conn.Write(piece); err != nil {
+			return n, err
+		}
+	}
+	return len(b), nil
+}
+
+// TestAnotherFirstMessageWaitsForATurnToo has clients that offer no share of a key that the server takes at once (RFC 8446 section
+// 4.1.4), and lets others have all turns once the server has asked for another message.
+func TestAnotherFirstMessageWaitsForATurnToo(t *testing.T) {
+	t.Parallel()
+	conf := &tls.Config{
+		Certificates: []tls.Certificate{selfSigned(t)}, MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.CurveP256},
+	}
+	dial := &tls.Config{
+		InsecureSkipVerify: true, NextProtos: []string{"h2"}, //nolint:gosec // of the test's own server
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256},
+	}
+	cases := map[string]struct {
+		turn  time.Duration // until there is one
+		piece int
+		ok    bool
+	}{
+		"in one piece":              {turn: time.Second, piece: 1 << 10, ok: true},
+		"byte by byte":              {turn: time.Second, piece: 1, ok: true},
+		"when the line is long":     {turn: longestLine - time.Second, piece: 1 << 10, ok: true},
+		"when the line is too long": {turn: longestLine + time.Second, piece: 1 << 10},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				turns := newTurns(1)
+				turns.free = 1
+				client, outcome := shake(newHandshakes(conf, turns))
+				began, retried := time.Now(), false
+				go func() {
+					_ = tls.Client(&asked{Conn: client, piece: c.piece, before: func() {
+						_, _ = io.ReadFull(client, make([]byte, 6)) // a change of cipher specs, which says nothing; a pipe keeps none
+						synctest.Wait()                             // the server's turn is over
+						retried = turns.free == 1
+						turns.free = 0
+						time.AfterFunc(c.turn, turns.next)
+					}}, dial).Handshake()
+				}()
+				if err := <-outcome; (err == nil) != c.ok {
+					t.Errorf("handshake: %v", err)
+				}
+				if d := time.Since(began); d != min(c.turn, longestLine) {
+					t.Errorf("it was over after %s, want %s", d, min(c.turn, longestLine))
+				}
+				_ = client.Close()
+				time.Sleep(c.turn + longestTurn)
+				synctest.Wait()
+				if !retried || turns.free != 1 {
+					t.Errorf("asked for another message, with the turn free: %t; %d of 1 turns are free afterwards", retried, turns.free)
+				}
+			})
+		})
+	}
 }
