@@ -45,7 +45,7 @@ type compiler struct {
 	*Memory
 	namespace string
 	room      room
-	bytes     int        // of all bundles that are given
+	bytes     int        // of all bundles that are given, but for the refusal
 	problems  []error    // of policies among others, by the place of their member
 	selected  [][]*Group // by the place of a member
 }
@@ -67,7 +67,6 @@ func (c *compiler) bundleFor(w Workload) (*Bundle, error) {
 			return nil, err
 		}
 		s.run, s.given = c.run, b
-		c.bytes += len(b.Encoded)
 	}
 	return g.set.given, nil
 }

@@ -20,4 +20,8 @@
 // first and then by name; the one that does not fit any more gets a stand-in. So do all policies of a pod whose bundle is
 // larger than a sidecar takes, or for which the bundles of the namespace leave no room in the controller's memory; and so do
 // the youngest of a namespace that has more policies, rules or sources of keys than MaxPolicies, MaxRules, MaxKeySources.
+//
+// Stand-ins keep the identity headers, so they can be too large as well. All pods of the namespace for which that is so share one
+// small bundle, with a single policy that refuses every request. It says Enforce whatever the policies say: it does not remove their
+// identity headers, so nothing may pass. Its Ref names no policy, since none of this namespace is in it.
 package compile

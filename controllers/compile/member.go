@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // members are the policies of a namespace as they take part in it.
@@ -28,6 +30,7 @@ type member struct {
 	fault     error   // what is wrong with the policy by itself
 	over      error   // why the namespace has no room for it
 	instead   *Policy // the stand-in of what is used; nil: not made yet
+	light     int     // of the encoded spec of the stand-in, in bytes
 	place     int     // in members.byAge
 }
 
@@ -101,10 +104,17 @@ func (m *members) use(p *Policy, c Cost, over error) *member {
 	if x.problem() != nil {
 		x.used = standIn(*p, m.check)
 	}
-	if spec, err := json.Marshal(x.used.Spec); err == nil { // if not, encoding it fails too, and says so
-		x.size = len(spec)
-	}
+	x.size = sizeOf(x.used.Spec)
 	return x
+}
+
+// sizeOf is the length of an encoded spec. If it cannot be encoded it is 0, and to encode its bundle fails and says so.
+func sizeOf(s policy.Spec) int {
+	spec, err := json.Marshal(s)
+	if err != nil {
+		return 0
+	}
+	return len(spec)
 }
 
 func (m *members) problem(p *Policy) error {
@@ -123,7 +133,7 @@ func (x *member) problem() error { return cmp.Or(x.over, x.fault) }
 func (x *member) standIn(check func([]Policy) error) Policy {
 	if x.instead == nil {
 		p := standIn(x.used, check)
-		x.instead = &p
+		x.instead, x.light = &p, sizeOf(p.Spec)
 	}
 	return *x.instead
 }

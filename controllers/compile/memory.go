@@ -15,8 +15,9 @@ type Memory struct {
 	sets    sets
 	keys    map[string]bundle.KeySet
 	room    room
-	run     uint64 // numbers calls of Compile
-	anew    bool   // something was made since the last Result
+	refusal *Bundle // where there is no room; nil: not made yet
+	run     uint64  // numbers calls of Compile
+	anew    bool    // something was made since the last Result
 }
 
 // Admit takes in the policies of a snapshot, which Compile does as well, and returns a number that changes when they do.

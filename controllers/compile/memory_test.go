@@ -21,6 +21,7 @@ type world struct {
 	*rand.Rand
 	crowd    int // how many policies there may be
 	issuers  int // how many a policy may have
+	headers  int // how many a policy may forward
 	policies []*Policy
 	pods     []Workload
 	keys     map[string]bundle.KeySet
@@ -81,6 +82,12 @@ func (w *world) spec() (s policy.Spec) {
 	if w.IntN(5) == 0 {
 		s.Forward = &policy.Forward{Headers: []policy.IdentityHeader{{Name: "X-User", Claim: w.pick("sub", "a..b")}}}
 	}
+	if w.headers > 0 && w.IntN(2) == 0 {
+		s.Forward = &policy.Forward{}
+		for i := range 1 + w.IntN(w.headers) {
+			s.Forward.Headers = append(s.Forward.Headers, policy.IdentityHeader{Name: fmt.Sprint("X-", i), Claim: "sub"})
+		}
+	}
 	return s
 }
 
@@ -140,22 +147,28 @@ func (w *world) step() string {
 func TestWhatIsRememberedChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		crowd, issuers int
-		room           room
+		crowd, issuers, headers int
+		room                    room
+		refuses                 bool // some pods are refused all
 	}{
-		"few policies":                           {8, 2, room{}},
-		"more issuers than a pod may have":       {20, 16, room{}},
-		"more sources than a namespace may have": {70, 16, room{}},
-		"no room for all bundles":                {12, 2, room{one: 2500, all: 7000}},
-		"no room, too many issuers":              {20, 16, room{one: 20_000, all: 60_000}},
+		"few policies":                           {crowd: 8, issuers: 2},
+		"more issuers than a pod may have":       {crowd: 20, issuers: 16},
+		"more sources than a namespace may have": {crowd: 70, issuers: 16},
+		"no room for all bundles":                {crowd: 12, issuers: 2, room: room{one: 2500, all: 7000}},
+		"no room, too many issuers":              {crowd: 20, issuers: 16, room: room{one: 20_000, all: 60_000}},
+		"no room for all stand-ins":              {crowd: 12, issuers: 2, headers: 40, room: room{one: 4500, all: 12_000}, refuses: true},
+		"no room for one policy's stand-in":      {crowd: 4, issuers: 2, headers: 100, room: room{one: 2000, all: 7000}, refuses: true},
 	} {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
 				t.Parallel()
-				w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), crowd: tc.crowd, issuers: tc.issuers, keys: map[string]bundle.KeySet{}} //nolint:gosec // to be repeated
+				w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), crowd: tc.crowd, issuers: tc.issuers, headers: tc.headers, keys: map[string]bundle.KeySet{}} //nolint:gosec // to be repeated
 				m := &Memory{room: tc.room}
 				for range 400 {
 					compare(t, w, m, w.step())
+				}
+				if tc.refuses && m.refusal == nil {
+					t.Error("there was room all the time")
 				}
 			})
 		}

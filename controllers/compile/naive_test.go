@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // naive compiles a namespace from nothing, pod by pod and policy by policy, as plainly as can be: what Memory is measured by.
@@ -87,7 +88,9 @@ func (n *naive) bundleFor(w Workload) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.bytes += len(b.Encoded)
+	if len(b.Ref.Policies) > 0 || len(selected) == 0 {
+		n.bytes += len(b.Encoded)
+	}
 	n.groups[string(mask)] = b
 	return b, nil
 }
@@ -112,7 +115,15 @@ func (n *naive) fitting(selected []naivePolicy) (*Bundle, error) {
 			"all pods of the namespace are given %d; use smaller policies, or fewer that select only some of the pods",
 			n.room.one, n.room.all))
 	}
-	return c.encode(instead)
+	if b, err := c.encode(instead); err != nil || fits(len(b.Encoded)) {
+		return b, err
+	}
+	deny := policy.Rule{Name: "policy-is-invalid", Deny: &policy.Conditions{}}
+	b, err := c.encode([]Policy{{Name: "policies-too-large-together", Spec: policy.Spec{Mode: policy.Enforce, Rules: []policy.Rule{deny}}}})
+	if err == nil {
+		b.Ref.Policies = nil
+	}
+	return b, err
 }
 
 func (n *naive) together(selected []naivePolicy) []Policy {

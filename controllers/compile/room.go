@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // maxBytes bounds the bundles of one namespace together, in bytes. A bundle is held once for each set of policies that any
@@ -18,41 +19,63 @@ func (r room) withDefaults() room {
 	return room{one: cmp.Or(r.one, bundle.MaxSize), all: cmp.Or(r.all, maxBytes)}
 }
 
-// fitting returns the bundle of a set of policies or, if there is no room for it, one of stand-ins for all of them. A bundle that
-// there is no room for is not kept, but for its size.
+// fitting returns the bundle of a set of policies or, if there is no room for it, one of stand-ins for all of them or, if there is
+// none for that either, the one that refuses everything.
 func (c *compiler) fitting(s *set) (*Bundle, error) {
-	if c.fits(s.size) {
+	if c.fits(s.whole.least) {
 		for _, x := range s.crowded {
 			c.note(x.member, tooManyIssuers(x.issuers))
 		}
-		if s.bundle == nil && (s.length == 0 || c.fits(s.length)) {
-			b, err := c.encode(c.together(s))
-			if err != nil {
-				return nil, err
-			}
-			s.bundle, s.length = b, len(b.Encoded)
-		}
-		if c.fits(s.length) {
-			s.instead = nil
-			return s.bundle, nil
-		}
 	}
-	s.bundle = nil
-	instead := make([]Policy, len(s.members))
-	for i, m := range s.members {
-		instead[i] = m.standIn(c.members.check)
-		c.note(m, fmt.Errorf("is too large together with others: what one pod is given may have %d bytes, and what "+
-			"all pods of the namespace are given %d; use smaller policies, or fewer that select only some of the pods",
-			c.room.one, c.room.all))
+	if b, err := c.within(&s.whole, func() []Policy { return c.together(s) }); b != nil || err != nil {
+		s.instead.bundle = nil
+		return b, err
 	}
-	if s.instead == nil {
-		b, err := c.encode(instead)
+	tooLarge := c.room.tooLarge()
+	for _, m := range s.members {
+		c.note(m, tooLarge)
+	}
+	s.weighStandIns(c.members.check)
+	if b, err := c.within(&s.instead, func() []Policy { return s.standIns(c.members.check) }); b != nil || err != nil {
+		return b, err
+	}
+	return c.refusingAll()
+}
+
+// within returns the bundle of some policies, and takes the room for it. Nil: there is none, and the bundle is not kept, but for its
+// size.
+func (c *compiler) within(k *kept, policies func() []Policy) (*Bundle, error) {
+	if k.bundle == nil && c.fits(max(k.least, k.length)) {
+		b, err := c.encode(policies())
 		if err != nil {
 			return nil, err
 		}
-		s.instead = b
+		k.bundle, k.length = b, len(b.Encoded)
 	}
-	return s.instead, nil
+	if k.bundle == nil || !c.fits(max(k.least, k.length)) {
+		k.bundle = nil
+		return nil, nil
+	}
+	c.bytes += k.length
+	return k.bundle, nil
+}
+
+// refusingAll returns the bundle that all share for which there is no room. It is small, and takes none.
+func (c *compiler) refusingAll() (*Bundle, error) {
+	if c.refusal == nil {
+		b, err := c.encode([]Policy{{Name: tooLargeTogether, Spec: policy.Spec{Mode: policy.Enforce, Rules: rules(true)}}})
+		if err != nil {
+			return nil, err
+		}
+		b.Ref.Policies = nil // none of the namespace's
+		c.refusal = b
+	}
+	return c.refusal, nil
+}
+
+func (r room) tooLarge() error {
+	return fmt.Errorf("is too large together with others: what one pod is given may have %d bytes, and what "+
+		"all pods of the namespace are given %d; use smaller policies, or fewer that select only some of the pods", r.one, r.all)
 }
 
 func (c *compiler) fits(size int) bool {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
@@ -82,4 +83,71 @@ func TestABundleThatNoSidecarTakes(t *testing.T) {
 	if n := len(r.Bundles["uid-w"].Encoded); n > 1<<20 {
 		t.Errorf("the bundle has %d bytes; a sidecar takes %d", n, bundle.MaxSize)
 	}
+}
+
+// Stand-ins keep the identity headers of their policies, so they can be large as well.
+func TestStandInsTakeNoMoreThanThereIs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		policies, pods int
+		claim          string
+		whole          int // how many of the pods are given the policies as written
+	}{
+		"policies of 16 MiB, and pods with labels of their own": {policies: 1500, pods: 14, claim: strings.Repeat("c", 256), whole: 8},
+		"policies that are larger than a bundle may be":         {policies: 1500, pods: 3, claim: "['" + strings.Repeat("<", 252) + "']"}, // JSON escapes it
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := compile.Snapshot{Policies: forwarding(tc.policies, tc.claim)}
+			for i := range tc.pods {
+				app := fmt.Sprintf("a%02d", i)
+				own := good(app, app)
+				own.Spec.Mode = policy.Audit
+				s.Policies = append(s.Policies, own)
+				s.Workloads = append(s.Workloads, pod(app, app))
+			}
+			r := mustCompile(t, s)
+			total, refusing := 0, r.Bundles[s.Workloads[tc.pods-1].UID]
+			distinct := map[*compile.Bundle]bool{}
+			for _, b := range r.Bundles {
+				if !distinct[b] {
+					distinct[b] = true
+					total += len(b.Encoded)
+				}
+			}
+			if total > 2*bundle.MaxSize+len(refusing.Encoded) || len(refusing.Encoded) > 1<<10 {
+				t.Errorf("the bundles have %d bytes, the last %d", total, len(refusing.Encoded))
+			}
+			if len(distinct) != tc.whole+1 || len(refusing.Ref.Policies) > 0 {
+				t.Errorf("there are %d bundles, and the last one names policies: %v", len(distinct), refusing.Ref.Policies)
+			}
+			got := program(t, refusing).Decide(&decision.Request{Method: "GET", Host: "h", Path: "/x", Now: start}, nil)
+			if got.Reason != decision.DeniedByRule {
+				t.Errorf("a pod for which there is no room answers %s", got.Reason)
+			}
+			for i, w := range s.Workloads {
+				if is := r.Bundles[w.UID] == refusing; is != (i >= tc.whole) {
+					t.Errorf("pod %s is refused all: %t", w.Name, is)
+				}
+				if got := problem(t, r, w.Name); strings.Contains(got, "too large") != (i >= tc.whole) {
+					t.Errorf("policy %s has the problem %q", w.Name, got)
+				}
+			}
+		})
+	}
+}
+
+// forwarding are valid policies of 11 KB that select all pods; of 50 KB if JSON escapes the claim.
+func forwarding(n int, claim string) []*compile.Policy {
+	f := &policy.Forward{}
+	for i := range 32 {
+		f.Headers = append(f.Headers, policy.IdentityHeader{Name: fmt.Sprintf("X-%02d-%s", i, strings.Repeat("n", 58)), Claim: claim})
+	}
+	out := make([]*compile.Policy, n)
+	for i := range out {
+		out[i] = good(fmt.Sprintf("p%04d", i), "")
+		out[i].Selector = policy.Selector{}
+		out[i].Spec.Forward = f
+	}
+	return out
 }

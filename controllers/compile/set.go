@@ -17,13 +17,18 @@ type sets struct {
 // set is the policies that some pods are selected by.
 type set struct {
 	members []*member // oldest first
-	size    int       // of the encoded specs, in bytes
 	crowded []crowded
-	length  int     // of the bundle of the members, in bytes, with the keys that there are; 0: not known
-	bundle  *Bundle // of the members; nil: not made, or no room for it
-	instead *Bundle // of stand-ins for all; nil: not made, or not needed
-	given   *Bundle // that of both which the pods are given in the run
+	whole   kept    // of the members
+	instead kept    // of stand-ins for all
+	given   *Bundle // what the pods are given in the run
 	run     uint64  // in which it was needed last
+}
+
+// kept is a bundle, or how large it is.
+type kept struct {
+	least  int     // of the encoded specs, in bytes; 0: not known
+	length int     // of the bundle, in bytes, with the keys that there are; 0: not known
+	bundle *Bundle // nil: not made, not needed, or no room for it
 }
 
 // crowded is a policy that has no place in a set, since it makes it too many issuers for a pod.
@@ -61,7 +66,7 @@ func newSet(members []*member) *set {
 	x := &set{members: members}
 	issuers := 0
 	for _, m := range members {
-		x.size += m.size
+		x.whole.least += m.size
 		if n := issuers + len(m.used.Spec.Issuers); n > decision.MaxIssuers {
 			x.crowded = append(x.crowded, crowded{m, n})
 			continue
@@ -71,12 +76,32 @@ func newSet(members []*member) *set {
 	return x
 }
 
-// rekey forgets the bundles that name one of some key sets.
+// weighStandIns says how large the stand-ins for all members are at least, which spares to make a bundle that there is no room for.
+func (x *set) weighStandIns(check func([]Policy) error) {
+	if x.instead.least > 0 {
+		return
+	}
+	for _, m := range x.members {
+		m.standIn(check)
+		x.instead.least += m.light
+	}
+}
+
+// standIns returns one for each member.
+func (x *set) standIns(check func([]Policy) error) []Policy {
+	all := make([]Policy, len(x.members))
+	for i, m := range x.members {
+		all[i] = m.standIn(check)
+	}
+	return all
+}
+
+// rekey forgets the bundles that name one of some key sets. Those of stand-ins name none.
 func (s *sets) rekey(keySets []string) {
 	for _, same := range s.known {
 		for _, x := range same {
-			if x.bundle == nil || slices.ContainsFunc(keySets, x.bundle.Names) {
-				x.bundle, x.length = nil, 0
+			if x.whole.bundle == nil || slices.ContainsFunc(keySets, x.whole.bundle.Names) {
+				x.whole.bundle, x.whole.length = nil, 0
 			}
 		}
 	}

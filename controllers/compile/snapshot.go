@@ -53,7 +53,7 @@ type Workload struct {
 type Ref struct {
 	// Version is the hash of the encoded bundle.
 	Version string
-	// Policies are those in the bundle, sorted by name.
+	// Policies are those in the bundle, or with a stand-in in it, sorted by name.
 	Policies []PolicyRef
 }
 

@@ -7,6 +7,9 @@ import (
 // refuseAll is the name of the rule of a stand-in that refuses everything; it shows in logs and metrics.
 const refuseAll = "policy-is-invalid"
 
+// tooLargeTogether is the name of the only policy where there is no room for one stand-in for each; it shows where refuseAll does.
+const tooLargeTogether = "policies-too-large-together"
+
 // standIn replaces a policy that does not compile by one that does and that is never laxer. See the package's doc.
 func standIn(p Policy, check func([]Policy) error) Policy {
 	refuses := p.Unreadable != nil || hasDeny(p.Spec)
