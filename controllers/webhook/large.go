@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -31,6 +32,13 @@ func bounded(places chan struct{}, next http.Handler) http.Handler {
 		}
 		// A server that cannot do this has timeouts of its own.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(withLarge(r.Context())))
 	})
 }
+
+type largeKey struct{}
+
+func withLarge(ctx context.Context) context.Context { return context.WithValue(ctx, largeKey{}, true) }
+
+// isLarge reports whether ctx is that of a request that holds a place of the large ones.
+func isLarge(ctx context.Context) bool { return ctx.Value(largeKey{}) != nil }

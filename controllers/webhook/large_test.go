@@ -16,7 +16,11 @@ func TestLargeRequestsAreNotHeldAllAtOnce(t *testing.T) {
 	var served atomic.Int32
 	entered, release := make(chan struct{}, 40), make(chan struct{})
 	h := bounded(make(chan struct{}, largeReviews), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.ContentLength < 0 || r.ContentLength > smallReview {
+		large := r.ContentLength < 0 || r.ContentLength > smallReview
+		if isLarge(r.Context()) != large {
+			t.Errorf("one of %d bytes is taken for large: %v", r.ContentLength, !large)
+		}
+		if large {
 			served.Add(1)
 			entered <- struct{}{}
 			<-release
