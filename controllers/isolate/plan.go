@@ -94,9 +94,9 @@ func (p *planner) policy(o *compile.Outcome) {
 	wanted := map[string]bool{}
 	sets := p.setsOf(o)
 	for _, set := range sets {
-		switch {
-		case set.apart == 0:
-		case set.apart == set.pods:
+		switch set.apart {
+		case 0:
+		case set.pods:
 			p.trouble(o, fmt.Sprintf("none is made for ports %s, since it would open what NetworkPolicy %s closes on pod %s", set.label, set.other, set.pod))
 			continue
 		default:
