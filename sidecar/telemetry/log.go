@@ -68,7 +68,7 @@ func NewDecisionLog(l logr.Logger, o LogOptions) *DecisionLog {
 	d := &DecisionLog{
 		log: l, opts: o,
 		refusals: map[decision.Reason]*limited{}, audits: map[decision.Reason]*limited{},
-		looks: looks{now: time.Now},
+		looks: newLooks(time.Now),
 	}
 	for _, reason := range decision.Reasons() {
 		d.refusals[reason] = newLimited(o.PerReason)

@@ -1,35 +1,38 @@
 package telemetry
 
 import (
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 )
 
+// What finding out more about refusals may take of a processor's time: a twentieth, and half a second at once. Anybody can cause
+// refusals, and with very many rules a look is dear.
 const (
-	// cheap is how long a look into a refusal may take without a rest after it. The rules of most pods take much less.
-	cheap = time.Millisecond
-	// restful is how many times as long as a dear look took no other begins: anybody can cause refusals.
-	restful = 20
+	looksEach  = 50 * time.Millisecond // a second
+	looksBurst = 500 * time.Millisecond
 )
 
-// looks bounds the time that goes into finding out more about refusals to a twentieth of a processor, where a look is dear. It is
-// safe for concurrent use.
+// looks bounds the time that goes into finding out more about refusals. It is safe for concurrent use.
 type looks struct {
-	after atomic.Int64 // when the next may begin, in nanoseconds since 1970
+	spent *rate.Limiter // of microseconds
 	now   func() time.Time
 }
 
-// into returns what more is told of a refusal; what the record itself has, where it is too early to look.
+func newLooks(now func() time.Time) looks {
+	return looks{rate.NewLimiter(rate.Limit(looksEach.Microseconds()), int(looksBurst.Microseconds())), now}
+}
+
+// into returns what more is told of a refusal; what the record itself has, where no time is left for a look.
 func (l *looks) into(r *Record) decision.Details {
 	began := l.now()
-	if began.UnixNano() < l.after.Load() {
+	if l.spent.TokensAt(began) <= 0 {
 		return decision.Details{Policy: r.Policy}
 	}
 	d := r.details()
-	if ended := l.now(); ended.Sub(began) > cheap {
-		l.after.Store(ended.Add(restful * ended.Sub(began)).UnixNano())
-	}
+	ended := l.now()
+	l.spent.ReserveN(ended, int(min(ended.Sub(began), looksBurst).Microseconds()))
 	return d
 }

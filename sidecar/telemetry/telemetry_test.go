@@ -314,22 +314,23 @@ func (s *slow) Details() decision.Details {
 	return decision.Details{NearestRule: "nearest"}
 }
 
-func TestDearLooksIntoRefusalsRest(t *testing.T) {
+func TestDearLooksIntoRefusalsHaveABudget(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		takes time.Duration
-		want  int // looks, of 1000 refusals, one each millisecond
+		want  int // looks, of 10,000 refusals, one each millisecond
 	}{
-		"cheap looks do not rest":                {500 * time.Microsecond, 1000},
-		"dear ones take a twentieth of the time": {10 * time.Millisecond, 5},
+		"cheap looks are always made": {49 * time.Microsecond, 10_000},
+		// Half a second at once, and a twentieth of ten seconds.
+		"dear ones take a twentieth of the time": {10 * time.Millisecond, 100},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clock := at(0)
 			w := &slow{clock: &clock, takes: tt.takes}
-			l := looks{now: func() time.Time { return clock }}
-			for i := range 1000 {
+			l := newLooks(func() time.Time { return clock })
+			for i := range 10_000 {
 				if due := at(0).Add(time.Duration(i) * time.Millisecond); due.After(clock) {
 					clock = due
 				}
