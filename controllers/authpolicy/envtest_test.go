@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -136,9 +137,18 @@ func (a *api) create(t *testing.T, o client.Object) {
 	}
 }
 
+// update writes an object as it is here, whatever somebody else, such as who writes its status, has made of it meanwhile.
 func (a *api) update(t *testing.T, o client.Object) {
 	t.Helper()
-	if err := a.client.Update(t.Context(), o); err != nil {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		now := o.DeepCopyObject().(client.Object)
+		if err := a.client.Get(t.Context(), client.ObjectKeyFromObject(o), now); err != nil {
+			return err
+		}
+		o.SetResourceVersion(now.GetResourceVersion())
+		return a.client.Update(t.Context(), o)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
