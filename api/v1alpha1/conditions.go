@@ -16,8 +16,8 @@ const (
 	// ConditionSaved: every sidecar has on disk what it uses, for a restart while the controller is away. False reasons: NotSaved. It
 	// has no part in Ready.
 	ConditionSaved = "Saved"
-	// ConditionReady: Accepted, ResolvedRefs, Programmed and Guarded are True, but that a policy which selects no pod is ready too, with reason NoWorkload. If
-	// it is not True, its status and reason are those of the first that is not.
+	// ConditionReady: Accepted, ResolvedRefs, Programmed and Guarded are True, but that a policy which selects no pod is ready too,
+	// with reason NoWorkload. If it is not True, its status and reason are those of the first that is not.
 	ConditionReady = "Ready"
 )
 

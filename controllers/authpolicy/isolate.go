@@ -56,8 +56,10 @@ func (w *writer) fence(ctx context.Context, s *scene) (fences, error) {
 	return fences{Fence: isolate.NewFence(s.result.Outcomes, have), troubles: plan.Troubles}, nil
 }
 
-// carryOut writes what is planned.
+// carryOut writes what is planned. The time that it waits for the API server is not the namespace's work.
 func (w *writer) carryOut(ctx context.Context, s *scene, plan isolate.Plan) {
+	began := w.now()
+	defer func() { s.waited += w.now().Sub(began) }()
 	for _, n := range plan.Create {
 		w.settle(s, plan, n, w.client.Create(ctx, n))
 	}

@@ -35,13 +35,13 @@ func (p *planner) setsOf(o *compile.Outcome) []set {
 	var out []set
 	at := map[string]int{} // by label
 	for w := range o.Pods() {
+		ports, ok := Serves(w)
+		if !ok {
+			continue
+		}
 		label := w.Labels[v1alpha1.LabelServes]
 		i, seen := at[label]
-		if !seen || !w.Injected {
-			ports, ok := Serves(w)
-			if !ok {
-				continue
-			}
+		if !seen {
 			i, out = len(out), append(out, set{label: label, ports: ports})
 			at[label] = i
 		}
