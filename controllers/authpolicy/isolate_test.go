@@ -91,7 +91,7 @@ func TestANetworkPolicyThatCannotBeWritten(t *testing.T) {
 		s := &scene{namespace: "shop", now: now, again: now.Add(time.Hour), result: &compile.Result{
 			Outcomes: []compile.Outcome{askingOutcome(map[string]string{"bearerguard.dev/serves": "8080"})},
 		}}
-		w := &writer{reader: noNetworkPolicies{}, client: refusing{err: tc.err}, isolates: true}
+		w := &writer{reader: noNetworkPolicies{}, client: refusing{err: tc.err}, isolates: true, now: time.Now}
 		f, err := w.fence(t.Context(), s)
 		if err != nil || f.troubles["orders"] != tc.want || s.again.Sub(now) != tc.again {
 			t.Errorf("%s: %v, %q, again in %s", name, err, f.troubles["orders"], s.again.Sub(now))
