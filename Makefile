@@ -40,11 +40,15 @@ demo: ## Show a standalone sidecar refuse and forward requests (KEEP=1 leaves it
 test: ## Run every test but those that need a node; builds a real API server the first time.
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \
 	KUBEBUILDER_ASSETS=$$assets go test ./...
-	$(MAKE) --no-print-directory conformance
+	$(MAKE) --no-print-directory conformance interop
 
 .PHONY: conformance
 conformance: ## Run h2spec, gRPC's interoperability tests and other people's clients and servers against the proxy.
 	go test -C hack/conformance ./...
+
+.PHONY: interop
+interop: ## Run the tests with other people's identity providers and clients (those of npm need node).
+	go test -C hack/interop ./...
 
 .PHONY: test-race
 test-race: ## The same with the race detector (needs a C compiler; RACE='./sidecar/...' names packages).

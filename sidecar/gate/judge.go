@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -79,7 +80,10 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	if d.Reason == decision.NoToken {
 		v.Cause = s.enforce.locator.Missing(locate(r))
 	}
-	v.Reason, v.Policy, v.Rule, v.Scopes = d.Reason, d.Policy, d.Rule, d.Scopes
+	v.Reason, v.Policy, v.Rule = d.Reason, d.Policy, d.Rule
+	if !d.Allowed {
+		v.Challenge = challenge(&d)
+	}
 	if subject == nil {
 		d.Audit = nil
 	}
@@ -113,6 +117,14 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	return f, b, s.revoked(b, r.Now, g), nil
+}
+
+// challenge is what the client is told beyond the reason of a refusal.
+func challenge(d *decision.Decision) *refuse.Challenge {
+	if len(d.Scopes) == 0 {
+		return nil
+	}
+	return &refuse.Challenge{Scopes: d.Scopes}
 }
 
 // locate is what a token is looked for in.

@@ -76,7 +76,7 @@ func TestVerdictsFromTheCache(t *testing.T) {
 
 // plain is a verdict in values that can be compared.
 func plain(v gate.Verdict) []any {
-	return []any{v.Forward, v.Reason, v.Policy, v.Rule, v.Scopes, v.Host, v.Target, v.Issuer, v.Subject, v.KeyID, v.Until, fieldsOf(v)}
+	return []any{v.Forward, v.Reason, v.Policy, v.Rule, v.Challenge, v.Host, v.Target, v.Issuer, v.Subject, v.KeyID, v.Until, fieldsOf(v)}
 }
 
 // A token that is cached is asked about each time: entries end, and the clock goes on.

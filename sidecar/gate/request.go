@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/fold"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
 // Request is what is judged. Nothing of it is changed or kept: its strings and what Header returns may lie in memory
@@ -55,8 +56,8 @@ type Verdict struct {
 	Policy, Rule string
 	// TokenIgnored says that a rule with ignoreToken let the request in, whatever its token.
 	TokenIgnored bool
-	// Scopes are the scopes that the token lacks, for a refusal with InsufficientScope.
-	Scopes []string
+	// Challenge is what a refusal's challenge says beyond the reason; nil: nothing.
+	Challenge *refuse.Challenge
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 

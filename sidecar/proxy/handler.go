@@ -158,7 +158,7 @@ func (c *http2Conn) givenUp(at time.Time) {
 
 // refuse answers in place of the app.
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, reason decision.Reason) {
-	c := refuse.Cause{Reason: reason, Scopes: x.verdict.Scopes, RequestID: x.id, CORS: x.verdict.CORS.Set}
+	c := refuse.Cause{Reason: reason, Challenge: x.verdict.Challenge, RequestID: x.id, CORS: x.verdict.CORS.Set}
 	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
 }
 

@@ -83,7 +83,7 @@ func TestRender(t *testing.T) {
 			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/Expired","title":"Invalid token","status":401,"detail":"the token has expired","reason":"Expired"}` + "\n")},
 		},
 		"missing scopes are named, broken ones left out": {
-			cause: Cause{Reason: decision.InsufficientScope, Scopes: []string{"orders.read", "a\"b", "c d", "orders.write"}},
+			cause: Cause{Reason: decision.InsufficientScope, Challenge: &Challenge{Scopes: []string{"orders.read", "a\"b", "c d", "orders.write"}}},
 			want: Response{Status: 403, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer error="insufficient_scope", error_description="the token lacks a scope that the request needs", scope="orders.read orders.write"`},

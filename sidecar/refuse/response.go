@@ -37,12 +37,26 @@ func FormOf(protoMajor int, contentType string) Form {
 type Cause struct {
 	// Reason picks the line of the table.
 	Reason decision.Reason
-	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
-	Scopes []string
+	// Challenge is what the challenge says beyond the reason; nil: nothing.
+	Challenge *Challenge
 	// RequestID is the id that the log has of the request; empty: none is told. One that is no plain text is left out.
 	RequestID string
 	// CORS are fields that let a page of another origin read the answer; none if it may not.
 	CORS []Field
+}
+
+// Challenge is what a WWW-Authenticate header says beyond the reason. It is immutable.
+type Challenge struct {
+	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
+	Scopes []string
+}
+
+// scopes returns the scopes of a challenge; nil has none.
+func (c *Challenge) scopes() []string {
+	if c == nil {
+		return nil
+	}
+	return c.Scopes
 }
 
 // Field is one header field.
@@ -84,7 +98,7 @@ func Render(c Cause, f Form) Response {
 		out.add("X-Request-Id", c.RequestID)
 	}
 	if r.Challenge {
-		out.add("Www-Authenticate", challenge(r, c.Scopes))
+		out.add("Www-Authenticate", challenge(r, c.Challenge.scopes()))
 	}
 	if r.Allow != "" {
 		out.add("Allow", r.Allow)

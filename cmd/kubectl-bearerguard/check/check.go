@@ -208,7 +208,10 @@ func compile(set *manifest.Set) (*decision.Program, error) {
 func newReport(v gate.Verdict) Report {
 	r := Report{
 		Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, TokenIgnored: v.TokenIgnored,
-		Scopes: v.Scopes, Cause: detail(v.Cause),
+		Cause: detail(v.Cause),
+	}
+	if v.Challenge != nil {
+		r.Scopes = v.Challenge.Scopes
 	}
 	for _, a := range v.Audit {
 		r.Audit = append(r.Audit, AuditReport{a, detail(a.Cause)})

@@ -89,7 +89,7 @@ func (c *call) settle() bool {
 	x.observe(&v, "")
 	x.cors = v.CORS
 	if !v.Forward {
-		c.refuse(v.Reason, v.Scopes)
+		c.refuse(v.Reason, v.Challenge)
 		return false
 	}
 	x.names, x.safe = v.Edit, safe(c.r.Method)
@@ -112,11 +112,11 @@ func (c *call) judge() gate.Verdict {
 }
 
 // refuse answers in place of the app. It returns true.
-func (c *call) refuse(reason decision.Reason, scopes []string) bool {
+func (c *call) refuse(reason decision.Reason, challenge *refuse.Challenge) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
 	id := strings.Clone(c.x.id.Text()) // the server's compression of fields may keep it
-	refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, RequestID: id, CORS: c.x.cors.Set}, form).Write(c.w)
+	refuse.Render(refuse.Cause{Reason: reason, Challenge: challenge, RequestID: id, CORS: c.x.cors.Set}, form).Write(c.w)
 	return true
 }
 

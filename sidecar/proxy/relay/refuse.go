@@ -33,8 +33,8 @@ func (x *exchange) reject(err error) (again bool) {
 }
 
 // refuse answers in place of the app. It reports whether the connection can go on.
-func (x *exchange) refuse(reason decision.Reason, scopes []string, then after) (again bool) {
-	r := refuse.Render(refuse.Cause{Reason: reason, Scopes: scopes, RequestID: x.id.Text(), CORS: x.cors.Set}, refuse.HTTP)
+func (x *exchange) refuse(reason decision.Reason, challenge *refuse.Challenge, then after) (again bool) {
+	r := refuse.Render(refuse.Cause{Reason: reason, Challenge: challenge, RequestID: x.id.Text(), CORS: x.cors.Set}, refuse.HTTP)
 	if x.c.relay.draining.Load() {
 		then = closeAfter
 	}
