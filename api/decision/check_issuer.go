@@ -14,15 +14,17 @@ import (
 const MaxClockSkew = 5 * time.Minute
 
 // checkIssuer checks one entry of spec.issuers.
-func (c *compiler) checkIssuer(at string, spec *policy.Issuer) {
+func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.Resource) {
 	c.checkName(at+".name", spec.Name)
 	if (spec.Issuer != "") == spec.AnyIssuer {
 		c.fail(at+".issuer", "is given together with anyIssuer: true, or neither is", "exactly one of issuer, anyIssuer: true")
 	}
 	c.checkString(at+".issuer", spec.Issuer, bounds{max: 2048})
-	if (spec.Audiences != nil) == spec.AnyAudience {
-		c.fail(at+".audiences", "is given together with anyAudience: true, or neither is",
-			"exactly one of audiences, anyAudience: true")
+	if (spec.Audiences != nil || spec.ResourceAudience) == spec.AnyAudience {
+		c.fail(at+".audiences", "is given together with anyAudience: true, or neither is", wantAudience(resource))
+	}
+	if spec.ResourceAudience && resource == nil {
+		c.fail(at+".resourceAudience", "is true, but the policy has no spec.resource", "spec.resource.url, or audiences")
 	}
 	c.checkStrings(at+".audiences", spec.Audiences, bounds{items: 16, min: 1, max: 2048})
 	c.checkKeys(at, spec)

@@ -187,26 +187,27 @@ func TestClaimConditions(t *testing.T) {
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	p := compile(t, corp+"rules: [{name: r, allow: {scopes: [read, write]}}, {name: other, match: [{paths: [/x]}], allow: {scopes: [x]}}]")
+	both := []string{"read", "write"} // what the request needs
 	tests := map[string]struct {
-		token   string
-		lacking []string
+		token string
+		needs []string
 	}{
 		"scope, separated by spaces":   {token: `{"scope":"write x read"}`},
 		"scp as a list":                {token: `{"scp":["read","write"]}`},
 		"scp as a string":              {token: `{"scp":"read write"}`},
 		"both together":                {token: `{"scope":"read","scp":["write"]}`},
-		"one is missing":               {token: `{"scope":"read"}`, lacking: []string{"write"}},
-		"all are missing":              {token: `{}`, lacking: []string{"read", "write"}},
-		"a part of a name is not it":   {token: `{"scope":"reader writer"}`, lacking: []string{"read", "write"}},
-		"other white space is no stop": {token: `{"scope":"read\twrite"}`, lacking: []string{"read", "write"}},
-		"no string":                    {token: `{"scope":7,"scp":[7]}`, lacking: []string{"read", "write"}},
+		"one is missing":               {token: `{"scope":"read"}`, needs: both},
+		"all are missing":              {token: `{}`, needs: both},
+		"a part of a name is not it":   {token: `{"scope":"reader writer"}`, needs: both},
+		"other white space is no stop": {token: `{"scope":"read\twrite"}`, needs: both},
+		"no string":                    {token: `{"scope":7,"scp":[7]}`, needs: both},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := decision.Decision{Allowed: true, Reason: decision.Allowed, Policy: "shop/a", Rule: "r"}
-			if test.lacking != nil {
-				want = decision.Decision{Reason: decision.InsufficientScope, Policy: "shop/a", Rule: "r", Scopes: test.lacking}
+			if test.needs != nil {
+				want = decision.Decision{Reason: decision.InsufficientScope, Policy: "shop/a", Rule: "r", Scopes: test.needs}
 			}
 			got := decide(t, p, request(t, "GET /"), p.Bind(claims(t, test.token), 1))
 			if diff := cmp.Diff(want, got); diff != "" {

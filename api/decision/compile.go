@@ -46,8 +46,9 @@ func (c *compiler) addPolicy(p Policy) {
 		c.program.enforce = true
 		c.program.closes = c.program.closes || spec.Streams != nil && spec.Streams.OnExpiry == policy.CloseStream
 	}
-	trusted := c.addIssuers(spec.Issuers, audit)
+	trusted := c.addIssuers(spec.Issuers, spec.Resource, audit)
 	rules := c.addRules(spec.Rules, audit, trusted)
+	c.addResource(spec)
 	if audit {
 		c.audits = append(c.audits, auditRules{c.policy, trusted, rules})
 	} else {
@@ -82,13 +83,13 @@ func (c *compiler) enforceIssuers(set IssuerSet) {
 	c.program.groups[0].issuers |= set
 }
 
-func (c *compiler) addIssuers(issuers []policy.Issuer, audit bool) IssuerSet {
+func (c *compiler) addIssuers(issuers []policy.Issuer, resource *policy.Resource, audit bool) IssuerSet {
 	checkList(c, "spec.issuers", issuers, 16)
 	c.issuers = make(map[string]int, len(issuers))
 	var set IssuerSet
 	for i := range issuers {
 		at := fmt.Sprintf("spec.issuers[%d]", i)
-		c.checkIssuer(at, &issuers[i])
+		c.checkIssuer(at, &issuers[i], resource)
 		name := issuers[i].Name
 		if _, twice := c.issuers[name]; twice {
 			c.fail(at+".name", fmt.Sprintf("%q names another issuer too", name), "a name that is unique in the policy")
@@ -96,7 +97,7 @@ func (c *compiler) addIssuers(issuers []policy.Issuer, audit bool) IssuerSet {
 		n := len(c.program.issuers)
 		c.issuers[name] = n
 		set = set.With(n)
-		c.program.issuers = append(c.program.issuers, Issuer{Policy: c.policy, Index: i, Spec: issuers[i], Audit: audit})
+		c.program.issuers = append(c.program.issuers, Issuer{Policy: c.policy, Index: i, Spec: withResource(issuers[i], resource), Audit: audit})
 	}
 	return set
 }

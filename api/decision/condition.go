@@ -168,16 +168,15 @@ func (v values) all(list []any) bool {
 	return missing == 0
 }
 
-// scopesLacking returns those of the scopes that the token was not granted, in "scope" (space separated, RFC 8693
-// section 4.2) or "scp" (list or string).
-func scopesLacking(scopes []string, claims Claims) []string {
-	var lacking []string
+// hasScopes reports whether the token was granted all of the scopes, in "scope" (space separated, RFC 8693 section 4.2) or
+// "scp" (list or string).
+func hasScopes(scopes []string, claims Claims) bool {
 	for _, s := range scopes {
 		if !grantsScope(claims["scope"], s) && !grantsScope(claims["scp"], s) {
-			lacking = append(lacking, s)
+			return false
 		}
 	}
-	return lacking
+	return true
 }
 
 func grantsScope(claim any, scope string) bool {

@@ -21,6 +21,8 @@ type judge struct {
 	more    []tally   // of the others
 	record  *recorder // nil, or what Explain wants to know
 	found   *found    // nil: rules that fit are tallied at once
+	// matching: only which rules match is asked, whoever brings the request
+	matching bool
 
 	unlimited bool  // an Enforce rule without maxBody allows
 	maxBody   int64 // the largest of those that do, in bytes
@@ -112,7 +114,7 @@ func (j *judge) tally(word int, fits, scope uint64) {
 func (j *judge) matchRoute(route *route) {
 	r := route.rule
 	m := mask{r.number / 64, 1 << (r.number % 64)}
-	if !r.dynamic() {
+	if !r.dynamic() || j.matching {
 		j.matchOne(m)
 		return
 	}
@@ -181,7 +183,7 @@ func (j *judge) decision() Decision {
 		}
 		switch {
 		case reason == InsufficientScope:
-			d.Scopes = j.subject.lackingScopes(rule)
+			d.Scopes = p.rules[rule].scopes
 		case reason == Allowed && p.limits != nil && !j.unlimited:
 			d.MaxBody = j.maxBody
 		}

@@ -58,6 +58,8 @@ rules:
 forward: {token: Strip, headers: [{name: X-User, claim: sub, format: CSV}], payloadHeader: X-P}
 paths: {encodedSlash: Keep, forward: AsSent}
 streams: {onExpiry: Close}
+resource: {url: "https://a.example/x", name: A, documentation: "https://a.example/doc", policy: "https://a.example/p", termsOfService: "https://a.example/t",
+  authorizationServers: [url], scopes: [a], bearerMethods: [Header]}
 `
 
 // everywhere calls visit for each value below v, with the means to replace it.

@@ -44,6 +44,19 @@ func has(set []uint64, rule int) bool { return set[rule/64]&(1<<(rule%64)) != 0 
 
 // walkAll judges the request in every way that its path can be read.
 func (j *judge) walkAll(routes *node) {
+	all := j.findAll(routes)
+	for word := range j.program.deny {
+		if all.fits[word]|all.scope[word] != 0 {
+			j.tally(word, all.fits[word], all.scope[word])
+		}
+	}
+	if j.record != nil {
+		j.record.found = all
+	}
+}
+
+// findAll returns the rules that the request comes across in every way that its path can be read.
+func (j *judge) findAll(routes *node) *found {
 	request, deny := j.request, j.program.deny
 	all := newFound(len(deny))
 	j.found = all
@@ -56,12 +69,5 @@ func (j *judge) walkAll(routes *node) {
 		all.join(j.found, deny, reading.DenyOnly)
 	}
 	j.request, j.found = request, nil
-	for word := range deny {
-		if all.fits[word]|all.scope[word] != 0 {
-			j.tally(word, all.fits[word], all.scope[word])
-		}
-	}
-	if j.record != nil {
-		j.record.found = all
-	}
+	return all
 }

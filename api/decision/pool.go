@@ -70,23 +70,12 @@ func (v *settled) key() string {
 			key = binary.AppendUvarint(key, w)
 		}
 	}
-	for _, l := range v.lacking {
-		key = binary.AppendUvarint(key, uint64(len(l.scopes)))
-		for _, s := range l.scopes {
-			key = binary.AppendUvarint(key, uint64(len(s)))
-			key = append(key, s...)
-		}
-	}
 	return string(key)
 }
 
 // size is the memory of verdicts, in bytes.
 func (v *settled) size() int {
-	n := int(unsafe.Sizeof(*v)) + 8*(len(v.fits)+len(v.butScope)) + int(unsafe.Sizeof(lacking{}))*cap(v.lacking)
-	for _, l := range v.lacking {
-		n += textBytes * cap(l.scopes) // the texts are the policy's
-	}
-	return n
+	return int(unsafe.Sizeof(*v)) + 8*(len(v.fits)+len(v.butScope))
 }
 
 const (

@@ -33,10 +33,10 @@ func (p Policy) ID() string {
 
 // Issuer is one entry of spec.issuers of one policy.
 type Issuer struct {
-	Policy string // ID of the policy
-	Index  int    // position in spec.issuers
-	Spec   policy.Issuer
-	Audit  bool // the policy is in Audit mode
+	Policy string        // ID of the policy
+	Index  int           // position in spec.issuers
+	Spec   policy.Issuer // with the audience that ResourceAudience stands for
+	Audit  bool          // the policy is in Audit mode
 }
 
 // IssuerSet is a set of issuers: bit i stands for Program.Issuers()[i].
@@ -66,10 +66,11 @@ type Program struct {
 	reads   reads    // claims that conditions on requests look at
 	paths   PathOptions
 	enforce bool
-	closes  bool     // streams end with their token
-	limits  *limits  // nil: no rule has maxBody
-	cors    []*cors  // of Enforce policies
-	ignored *ignored // nil: no rule has ignoreToken
+	closes  bool        // streams end with their token
+	limits  *limits     // nil: no rule has maxBody
+	cors    []*cors     // of Enforce policies
+	serves  []*Resource // of Enforce policies, by policy
+	ignored *ignored    // nil: no rule has ignoreToken
 	audit   verdicts
 }
 

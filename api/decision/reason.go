@@ -16,7 +16,12 @@ const (
 const (
 	// Preflight: a browser asks whether a page may send a request; the sidecar has answered it.
 	Preflight Reason = "Preflight"
+	// ResourceMetadata: a client asks what the app is to OAuth (RFC 9728); the sidecar has answered it.
+	ResourceMetadata Reason = "ResourceMetadata"
 )
+
+// Answered reports whether it is a reason to answer in the app's place, which is neither to forward nor to refuse.
+func (r Reason) Answered() bool { return r == Preflight || r == ResourceMetadata }
 
 // Reasons that lie in the workload's configuration, not in the request.
 const (
@@ -129,7 +134,7 @@ const (
 // Reasons returns every Reason, for tables that must cover them all.
 func Reasons() []Reason {
 	return []Reason{
-		Allowed, AuditOnly, Preflight,
+		Allowed, AuditOnly, Preflight, ResourceMetadata,
 		NotReady, Stale, NoPolicy, KeysUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
 		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,

@@ -54,7 +54,7 @@ type Decision struct {
 	// Policy and Rule decided; empty where none did. Among several that fit, the first by name.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
-	// Scopes are those that the token lacks, where an allow rule fits but for them (RFC 6750 section 3, scope). The
+	// Scopes are all that the request needs, where an allow rule fits but for some of them (RFC 6750 section 3, scope). The
 	// caller must not change the slice.
 	Scopes []string `json:"scopes,omitempty"`
 	// TokenIgnored says that an allow rule with ignoreToken lets the request in: who brings it plays no part.

@@ -249,7 +249,7 @@ func (l *leaf) visit(j *judge) {
 	}
 	for i := range l.rest {
 		r := &l.rest[i]
-		if (j.record != nil || j.settled(r.rule)) && r.entry.fitsRest(j.request) {
+		if (j.record != nil || j.matching || j.settled(r.rule)) && r.entry.fitsRest(j.request) {
 			j.matchRoute(r)
 		}
 	}

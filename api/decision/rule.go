@@ -65,8 +65,8 @@ func (r *rule) seen(t token) token {
 
 // verdict is how a rule's conditions turned out, its condition on the request aside.
 type verdict struct {
-	fits    bool     // all conditions hold
-	lacking []string // scopes: without them, all conditions would hold
+	fits     bool // all conditions hold
+	butScope bool // all conditions hold but for scopes
 }
 
 // settle evaluates the conditions that look at the token alone. With a report, it evaluates all of them and adds each
@@ -145,17 +145,9 @@ func (s *settlement) checkScopes() verdict {
 	if scopes == nil {
 		return verdict{fits: s.holds}
 	}
-	lacking := scopes
-	if s.present() {
-		lacking = scopesLacking(scopes, s.token.claims)
-	}
 	others := s.holds
-	s.check(".scopes", len(lacking) == 0, "the token lacks scopes")
-	v := verdict{fits: s.holds}
-	if others && !s.holds && s.present() && !s.rule.deny {
-		v.lacking = lacking
-	}
-	return v
+	s.check(".scopes", s.present() && hasScopes(scopes, s.token.claims), "the token lacks scopes")
+	return verdict{fits: s.holds, butScope: others && !s.holds && s.present() && !s.rule.deny}
 }
 
 // decideWhen evaluates the CEL condition. What cannot be evaluated does not fit an allow rule and fits a deny rule.

@@ -14,15 +14,9 @@ type Subject struct {
 type settled struct {
 	program  *Program
 	verified IssuerSet
-	bound    bool      // made by Bind; false for nobody
-	fits     []uint64  // rules whose conditions hold, CEL over the request aside
-	butScope []uint64  // allow rules whose conditions hold but for scopes
-	lacking  []lacking // for each rule of butScope, by number
-}
-
-type lacking struct {
-	rule   int
-	scopes []string
+	bound    bool     // made by Bind; false for nobody
+	fits     []uint64 // rules whose conditions hold, CEL over the request aside
+	butScope []uint64 // allow rules whose conditions hold but for scopes
 }
 
 // Bind settles the conditions that look at claims alone. The claims must not change afterwards. With an empty
@@ -59,9 +53,8 @@ func (s *Subject) settle() {
 		if v.fits {
 			s.fits[r.number/64] |= 1 << (r.number % 64)
 		}
-		if v.lacking != nil {
+		if v.butScope {
 			s.butScope[r.number/64] |= 1 << (r.number % 64)
-			s.lacking = append(s.lacking, lacking{r.number, v.lacking})
 		}
 	}
 }
@@ -73,16 +66,6 @@ func (s *Subject) token(group int) token {
 		return token{}
 	}
 	return token{claims: s.claims, kept: s.kept, verified: s.verified}
-}
-
-// lackingScopes returns the scopes that the token lacks for a rule of butScope.
-func (s *settled) lackingScopes(rule int) []string {
-	for _, l := range s.lacking {
-		if l.rule == rule {
-			return l.scopes
-		}
-	}
-	return nil
 }
 
 // Claims returns the claims that were bound; nil for no token, for one that no issuer vouches for, and for a Subject of a

@@ -4,7 +4,7 @@ import "slices"
 
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
-// +kubebuilder:validation:XValidation:rule="has(self.audiences) != (has(self.anyAudience) && self.anyAudience)",message="give audiences, or anyAudience: true; exactly one of the two"
+// +kubebuilder:validation:XValidation:rule="(has(self.audiences) || (has(self.resourceAudience) && self.resourceAudience)) != (has(self.anyAudience) && self.anyAudience)",message="give audiences or resourceAudience: true, or anyAudience: true"
 // +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
 // +kubebuilder:validation:XValidation:rule="!has(self.keys.secretRef) || !has(self.keys.secretRef.format) || self.keys.secretRef.format != 'HMAC' || (has(self.algorithms) && self.algorithms.exists(a, a.startsWith('HS')))",message="keys.secretRef.format HMAC goes with an HMAC algorithm in algorithms"
 // +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || !has(self.caSecretRef.format) || self.caSecretRef.format in ['Auto', 'PEM']",message="caSecretRef.format is Auto or PEM"
@@ -33,6 +33,10 @@ type Issuer struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=2048
 	Audiences []string `json:"audiences,omitempty"`
+
+	// ResourceAudience adds spec.resource.url to the audiences, as it is written there: what clients ask for by it (RFC 8707).
+	// +optional
+	ResourceAudience bool `json:"resourceAudience,omitempty"`
 
 	// AnyAudience accepts tokens whatever their "aud".
 	// +optional

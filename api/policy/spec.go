@@ -1,6 +1,7 @@
 package policy
 
 // Spec says which tokens are trusted, which requests they may make, and what the app sees of them.
+// +kubebuilder:validation:XValidation:rule="has(self.resource) || !has(self.issuers) || !self.issuers.exists(i, has(i.resourceAudience) && i.resourceAudience)",message="issuers with resourceAudience: true need spec.resource"
 type Spec struct {
 	// Mode is Enforce (default) or Audit. An Audit policy is decided, counted and logged, but refuses nothing.
 	// +optional
@@ -40,6 +41,11 @@ type Spec struct {
 	// Streams says what becomes of long streams.
 	// +optional
 	Streams *Streams `json:"streams,omitempty"`
+
+	// Resource makes the app a protected resource of OAuth (RFC 9728): the sidecar answers with its metadata, and challenges
+	// say where they are. MCP servers need it. Omitted: clients have to know where tokens come from.
+	// +optional
+	Resource *Resource `json:"resource,omitempty"`
 }
 
 // Mode says whether a policy's verdicts take effect.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
@@ -89,7 +88,7 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 	} else {
 		report.Text(out)
 	}
-	if !report.Allowed && report.Reason != decision.Preflight {
+	if !report.Allowed && !report.Reason.Answered() {
 		return errRefused
 	}
 	return nil

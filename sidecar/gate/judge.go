@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -18,11 +17,15 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		v.Reason = decision.NoPolicy
 		return
 	}
+	var sh shape
+	no := sh.read(r, s.program.PathOptions())
+	if !no.Refused() && s.describe(r, &sh, v) {
+		return
+	}
 	if s.program.HasCORS() && r.Header != nil && s.preflight(r, r.Header, v) {
 		return
 	}
-	var sh shape
-	if no := sh.read(r, s.program.PathOptions()); no.Refused() {
+	if no.Refused() {
 		v.Reason, v.Cause = no.Reason, no.Cause
 		if !s.program.Enforcing() {
 			observe(r, v)
@@ -72,6 +75,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
+		v.Challenge = s.challenge(r, no.Reason, nil)
 		v.judged = judged{s, r.Now, b.refuser()}
 		v.Audit = s.audits(r, g, nil)
 		return
@@ -82,7 +86,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	v.Reason, v.Policy, v.Rule = d.Reason, d.Policy, d.Rule
 	if !d.Allowed {
-		v.Challenge = challenge(&d)
+		v.Challenge = s.challenge(r, d.Reason, d.Scopes)
 	}
 	if subject == nil {
 		d.Audit = nil
@@ -117,14 +121,6 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	return f, b, s.revoked(b, r.Now, g), nil
-}
-
-// challenge is what the client is told beyond the reason of a refusal.
-func challenge(d *decision.Decision) *refuse.Challenge {
-	if len(d.Scopes) == 0 {
-		return nil
-	}
-	return &refuse.Challenge{Scopes: d.Scopes}
 }
 
 // locate is what a token is looked for in.

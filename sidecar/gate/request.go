@@ -58,6 +58,8 @@ type Verdict struct {
 	TokenIgnored bool
 	// Challenge is what a refusal's challenge says beyond the reason; nil: nothing.
 	Challenge *refuse.Challenge
+	// Document is what a request that the sidecar answers itself gets.
+	Document *refuse.Document
 	// Audit has what each Audit policy would have said; it changes nothing.
 	Audit []decision.AuditResult
 
@@ -82,6 +84,11 @@ type Verdict struct {
 
 	lack   *lack // what other keys could change about the refusal; nil: nothing
 	judged judged
+}
+
+// Answer is what a client gets in place of an answer of the app's. The fields of cors are added to it.
+func (v *Verdict) Answer(requestID string, cors []refuse.Field) refuse.Cause {
+	return refuse.Cause{Reason: v.Reason, Challenge: v.Challenge, RequestID: requestID, CORS: cors, Document: v.Document}
 }
 
 // Field is a header field with one value.

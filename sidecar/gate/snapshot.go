@@ -39,6 +39,7 @@ type Snapshot struct {
 	program    *decision.Program
 	identity   []identity
 	onLeftOut  func(LeftOut) // nil: nobody is told
+	resources  map[*decision.Resource]*described
 	names      *names
 	strip      bool // a policy says Strip
 	enforce    side
@@ -94,6 +95,7 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 		s.policies = append(s.policies, p.ID())
 	}
 	s.keyless = keyless(b)
+	s.resources = describeAll(program)
 	if err := s.addIssuers(b); err != nil {
 		return nil, err
 	}

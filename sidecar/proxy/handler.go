@@ -158,7 +158,8 @@ func (c *http2Conn) givenUp(at time.Time) {
 
 // refuse answers in place of the app.
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, reason decision.Reason) {
-	c := refuse.Cause{Reason: reason, Challenge: x.verdict.Challenge, RequestID: x.id, CORS: x.verdict.CORS.Set}
+	c := x.verdict.Answer(x.id, x.verdict.CORS.Set)
+	c.Reason = reason
 	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // forwards are the reasons that are not refusals.
-var forwards = []decision.Reason{decision.Allowed, decision.AuditOnly, decision.Preflight}
+var forwards = []decision.Reason{decision.Allowed, decision.AuditOnly, decision.Preflight, decision.ResourceMetadata}
 
 func TestTableCoversEveryReason(t *testing.T) {
 	t.Parallel()
@@ -88,6 +88,37 @@ func TestRender(t *testing.T) {
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer error="insufficient_scope", error_description="the token lacks a scope that the request needs", scope="orders.read orders.write"`},
 			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientScope","title":"Forbidden","status":403,"detail":"the token lacks a scope that the request needs","reason":"InsufficientScope"}` + "\n")},
+		},
+		"a missing token is told of the resource and the scopes that the request needs": {
+			cause: Cause{Reason: decision.NoToken, Challenge: &Challenge{Scopes: []string{"a", "b"}, ResourceMetadata: "https://a.example/x"}},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+				{"Www-Authenticate", `Bearer scope="a b", resource_metadata="https://a.example/x"`},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+		},
+		"a rule that denies tells of the resource, without an error": {
+			cause: Cause{Reason: decision.DeniedByRule, Challenge: &Challenge{ResourceMetadata: "https://a.example/x"}},
+			want: Response{Status: 403, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+				{"Www-Authenticate", `Bearer resource_metadata="https://a.example/x"`},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/DeniedByRule","title":"Forbidden","status":403,"detail":"a rule denies the request","reason":"DeniedByRule"}` + "\n")},
+		},
+		"an outage is no challenge, whatever the resource": {
+			cause: Cause{Reason: decision.KeysUnavailable, Challenge: &Challenge{ResourceMetadata: "https://a.example/x"}},
+			want: Response{Status: 503, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/KeysUnavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
+		},
+		"a document is the answer": {
+			cause: Cause{Reason: decision.ResourceMetadata, RequestID: "a-1", Document: &Document{Status: 200, Header: []Field{{"Content-Type", "application/json"}}, Body: []byte("{}")}},
+			form:  GRPC, // nobody asks for it in gRPC
+			want:  Response{Status: 200, Header: []Field{{"Content-Type", "application/json"}, {"X-Request-Id", "a-1"}}, Body: []byte("{}")},
+		},
+		"a refusal with a document is a refusal": {
+			cause: Cause{Reason: decision.NoToken, Document: &Document{Status: 200}},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Www-Authenticate", "Bearer"},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
 		},
 		"missing keys are an outage with Retry-After": {
 			cause: Cause{Reason: decision.KeysUnavailable},

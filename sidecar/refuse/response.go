@@ -43,20 +43,24 @@ type Cause struct {
 	RequestID string
 	// CORS are fields that let a page of another origin read the answer; none if it may not.
 	CORS []Field
+	// Document is the answer where the Reason is to give it.
+	Document *Document
+}
+
+// Document is what the sidecar answers in the app's place. It is immutable.
+type Document struct {
+	// Status is the HTTP status code, Header what goes with it but for Content-Length.
+	Status int
+	Header []Field
+	Body   []byte
 }
 
 // Challenge is what a WWW-Authenticate header says beyond the reason. It is immutable.
 type Challenge struct {
-	// Scopes are the scopes that the policy asks for and the token lacks; they go into the challenge of InsufficientScope.
+	// Scopes are those that the request needs (RFC 6750 section 3).
 	Scopes []string
-}
-
-// scopes returns the scopes of a challenge; nil has none.
-func (c *Challenge) scopes() []string {
-	if c == nil {
-		return nil
-	}
-	return c.Scopes
+	// ResourceMetadata is where the client learns whom to get a token from (RFC 9728 section 5.1), a URL in canonical form.
+	ResourceMetadata string
 }
 
 // Field is one header field.
@@ -82,6 +86,9 @@ func Render(c Cause, f Form) Response {
 	if c.Reason == decision.Preflight {
 		return Response{Status: http.StatusNoContent, Header: c.CORS}
 	}
+	if d := c.Document; d != nil && c.Reason == decision.ResourceMetadata {
+		return d.render(c.RequestID)
+	}
 	r := Table(c.Reason)
 	out := Response{Status: r.Status, Header: make([]Field, 0, 6+len(c.CORS))}
 	if f == GRPC {
@@ -97,8 +104,8 @@ func Render(c Cause, f Form) Response {
 	if plain(c.RequestID) {
 		out.add("X-Request-Id", c.RequestID)
 	}
-	if r.Challenge {
-		out.add("Www-Authenticate", challenge(r, c.Challenge.scopes()))
+	if value := challenge(r, c.Challenge); value != "" {
+		out.add("Www-Authenticate", value)
 	}
 	if r.Allow != "" {
 		out.add("Allow", r.Allow)
@@ -126,28 +133,63 @@ func (r *Response) add(name, value string) {
 	r.Header = append(r.Header, Field{Name: name, Value: value})
 }
 
-// challenge writes the credentials challenge of RFC 6750 section 3. Without an error code it is the bare scheme: the
-// request carried no token, and RFC 6750 section 3.1 wants no error information then.
-func challenge(r Refusal, scopes []string) string {
-	if r.Error == "" {
+// render returns the answer that the document is.
+func (d *Document) render(requestID string) Response {
+	out := Response{Status: d.Status, Header: make([]Field, 0, len(d.Header)+1), Body: d.Body}
+	out.Header = append(out.Header, d.Header...)
+	if plain(requestID) {
+		out.add("X-Request-Id", requestID)
+	}
+	return out
+}
+
+// challenge writes the credentials challenge of RFC 6750 section 3; empty: none. Without an error code the scheme has no error
+// information: the request carried no token (section 3.1), or no other one would help.
+func challenge(r Refusal, c *Challenge) string {
+	if c == nil {
+		c = &Challenge{}
+	}
+	if !r.Challenge && (c.ResourceMetadata == "" || r.Status != http.StatusForbidden) {
+		return ""
+	}
+	p := params{}
+	p.add("error", r.Error)
+	if r.Error != "" {
+		p.add("error_description", r.Description)
+	}
+	p.add("scope", scopeList(c.Scopes))
+	p.add("resource_metadata", c.ResourceMetadata)
+	if p.Len() == 0 {
 		return "Bearer"
 	}
+	return "Bearer " + p.String()
+}
+
+// params are the parameters of a challenge (RFC 9110 section 11.2).
+type params struct{ strings.Builder }
+
+// add adds a parameter, unless its value is empty. The value needs no escapes.
+func (p *params) add(name, value string) {
+	if value == "" {
+		return
+	}
+	if p.Len() > 0 {
+		p.WriteString(", ")
+	}
+	p.WriteString(name + `="` + value + `"`)
+}
+
+// scopeList joins scopes. What is none is left out.
+func scopeList(scopes []string) string {
 	var b strings.Builder
-	b.WriteString(`Bearer error="` + r.Error + `", error_description="` + r.Description + `"`)
-	if r.Error == insufficientScope && len(scopes) > 0 {
-		b.WriteString(`, scope="`)
-		n := 0
-		for _, s := range scopes {
-			if !scopeToken(s) {
-				continue
-			}
-			if n > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(s)
-			n++
+	for _, s := range scopes {
+		if !scopeToken(s) {
+			continue
 		}
-		b.WriteByte('"')
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(s)
 	}
 	return b.String()
 }

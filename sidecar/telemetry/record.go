@@ -66,5 +66,5 @@ func audiences(all []string) []string {
 	return out
 }
 
-// refused reports whether the client was told no: a preflight that the sidecar answers is neither forwarded nor refused.
-func (r *Record) refused() bool { return !r.Forwarded && r.Reason != decision.Preflight }
+// refused reports whether the client was told no: what the sidecar answers itself is neither forwarded nor refused.
+func (r *Record) refused() bool { return !r.Forwarded && !r.Reason.Answered() }

@@ -55,11 +55,14 @@ type Report struct {
 	Rule   string `json:"rule,omitempty"`
 	// Details are as in the decision log.
 	decision.Details
-	// Answer is what the sidecar's answer, or the app's, says of CORS; empty where that is left to the app.
+	// Answer is what the sidecar's answer, or the app's, says of CORS, and what challenge there is; empty where both are left to
+	// the app.
 	Answer []string `json:"answer,omitempty"`
+	// Body is what the sidecar answers in the app's place.
+	Body string `json:"body,omitempty"`
 	// TokenIgnored says that nobody looked at the token, since the rule has ignoreToken.
 	TokenIgnored bool `json:"tokenIgnored,omitempty"`
-	// Scopes are those that the token lacks.
+	// Scopes are those that the request needs, where the token lacks some of them.
 	Scopes []string `json:"scopes,omitempty"`
 	// Target and Headers are what the app gets of a request that is forwarded.
 	Target  string   `json:"target,omitempty"`
@@ -219,13 +222,17 @@ func newReport(v gate.Verdict) Report {
 	for _, f := range v.CORS.Set {
 		r.Answer = append(r.Answer, f.Name+": "+f.Value)
 	}
-	if v.Reason == decision.Preflight {
-		r.Status = http.StatusNoContent
-		return r
-	}
 	if !v.Forward {
-		refusal := refuse.Table(v.Reason)
-		r.Status, r.Detail = refusal.Status, refusal.Description
+		answer := refuse.Render(v.Answer("", nil), refuse.HTTP)
+		r.Status, r.Detail = answer.Status, refuse.Table(v.Reason).Description
+		for _, f := range answer.Header {
+			if f.Name == "Www-Authenticate" || v.Document != nil {
+				r.Answer = append(r.Answer, f.Name+": "+f.Value)
+			}
+		}
+		if v.Reason.Answered() {
+			r.Detail, r.Body = "", string(answer.Body)
+		}
 		return r
 	}
 	r.Target = v.Target

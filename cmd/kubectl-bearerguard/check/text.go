@@ -11,7 +11,7 @@ import (
 // Text writes the report for people.
 func (r Report) Text(w io.Writer) {
 	switch {
-	case r.Reason == decision.Preflight:
+	case r.Reason.Answered():
 		fmt.Fprintf(w, "ANSWERED %d %s: the sidecar answers, and the app does not get it\n", r.Status, r.Reason)
 	case r.Allowed:
 		fmt.Fprintf(w, "ALLOWED  %s%s\n", r.Reason, by(r.Policy, r.Rule))
@@ -33,11 +33,14 @@ func (r Report) Text(w io.Writer) {
 	for _, h := range r.Answer {
 		fmt.Fprintf(w, "  the answer says %s\n", h)
 	}
+	if r.Body != "" {
+		fmt.Fprintf(w, "  and is          %s\n", r.Body)
+	}
 	if r.TokenIgnored {
 		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")
 	}
 	if len(r.Scopes) > 0 {
-		fmt.Fprintf(w, "  the token lacks the scopes: %s\n", strings.Join(r.Scopes, " "))
+		fmt.Fprintf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)

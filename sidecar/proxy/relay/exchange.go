@@ -107,11 +107,11 @@ func (x *exchange) run(n int) (again bool) {
 		return x.forward(&v)
 	}
 	if !x.req.KeepAlive || !x.body.skippable(&x.req) {
-		x.refuse(v.Reason, v.Challenge, closeAfter)
+		x.refuse(&v, closeAfter)
 		c.linger()
 		return false
 	}
-	return x.refuse(v.Reason, v.Challenge, keepAlive) && x.skipBody()
+	return x.refuse(&v, keepAlive) && x.skipBody()
 }
 
 // judge asks the gate.

@@ -188,11 +188,11 @@ func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
 	}
 	x.observeFailure(reason, CauseOf(reason, err))
 	if !whole || !x.req.KeepAlive || end == endBodyRate || !x.body.done {
-		x.refuse(reason, nil, closeAfter)
+		x.refuse(&gate.Verdict{Reason: reason}, closeAfter)
 		c.linger()
 		return false
 	}
-	return x.refuse(reason, nil, keepAlive)
+	return x.refuse(&gate.Verdict{Reason: reason}, keepAlive)
 }
 
 // discardUpstream closes the connection to the app.

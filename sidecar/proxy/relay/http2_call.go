@@ -78,7 +78,7 @@ func (c *call) settle() bool {
 		reason := ReasonOf(err)
 		x.req.Method, x.req.Host = nil, nil
 		x.observe(&gate.Verdict{Reason: reason}, CauseOf(reason, err))
-		c.refuse(reason, nil)
+		c.refuse(&gate.Verdict{Reason: reason})
 		return false
 	}
 	x.isHead = c.r.Method == http.MethodHead
@@ -89,7 +89,7 @@ func (c *call) settle() bool {
 	x.observe(&v, "")
 	x.cors = v.CORS
 	if !v.Forward {
-		c.refuse(v.Reason, v.Challenge)
+		c.refuse(&v)
 		return false
 	}
 	x.names, x.safe = v.Edit, safe(c.r.Method)
@@ -112,11 +112,11 @@ func (c *call) judge() gate.Verdict {
 }
 
 // refuse answers in place of the app. It returns true.
-func (c *call) refuse(reason decision.Reason, challenge *refuse.Challenge) bool {
+func (c *call) refuse(v *gate.Verdict) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
 	id := strings.Clone(c.x.id.Text()) // the server's compression of fields may keep it
-	refuse.Render(refuse.Cause{Reason: reason, Challenge: challenge, RequestID: id, CORS: c.x.cors.Set}, form).Write(c.w)
+	refuse.Render(v.Answer(id, c.x.cors.Set), form).Write(c.w)
 	return true
 }
 
@@ -279,7 +279,7 @@ func (c *call) fail(reason decision.Reason, err error) bool {
 		reason = failure(err)
 	}
 	c.x.observeFailure(reason, CauseOf(reason, err))
-	return c.refuse(reason, nil)
+	return c.refuse(&gate.Verdict{Reason: reason})
 }
 
 // enter notes what the call does from now on. It returns false if it has been ended.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
@@ -27,14 +26,14 @@ func (x *exchange) reject(err error) (again bool) {
 		x.start = x.c.relay.Now()
 	}
 	x.observe(&gate.Verdict{Reason: reason}, cause)
-	x.refuse(reason, nil, closeAfter)
+	x.refuse(&gate.Verdict{Reason: reason}, closeAfter)
 	x.c.linger()
 	return false
 }
 
 // refuse answers in place of the app. It reports whether the connection can go on.
-func (x *exchange) refuse(reason decision.Reason, challenge *refuse.Challenge, then after) (again bool) {
-	r := refuse.Render(refuse.Cause{Reason: reason, Challenge: challenge, RequestID: x.id.Text(), CORS: x.cors.Set}, refuse.HTTP)
+func (x *exchange) refuse(v *gate.Verdict, then after) (again bool) {
+	r := refuse.Render(v.Answer(x.id.Text(), x.cors.Set), refuse.HTTP)
 	if x.c.relay.draining.Load() {
 		then = closeAfter
 	}
