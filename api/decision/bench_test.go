@@ -28,7 +28,7 @@ func benchmarkSubject(tb testing.TB, p *decision.Program) *decision.Subject {
 	for i := range p.Issuers() {
 		all = all.With(i)
 	}
-	return p.Bind(claims(tb, `{"iss":"https://corp.example","sub":"ann","scope":"read write","roles":["admin"]}`), all)
+	return p.Bind(claims(tb, `{"iss":"https://corp.example","sub":"ann","scope":"read write","roles":["admin"],"acr":"a","auth_time":1795584600}`), all)
 }
 
 func BenchmarkDecide(b *testing.B) {

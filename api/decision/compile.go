@@ -172,6 +172,7 @@ func (c *compiler) addAllow(r *rule, spec *policy.Allow, captures []string) {
 	c.checkWhom(at, spec)
 	r.anonymous, r.ignores = spec.Anonymous, spec.IgnoreToken
 	c.addConditions(r, &spec.Conditions, captures)
+	c.addLogin(r, at+".authentication", spec.Authentication)
 	if b := spec.MaxBody; b != nil {
 		if b.Bytes < 1 || b.Bytes > policy.MaxSize {
 			c.fail(at+".maxBody", fmt.Sprintf("is %d bytes", b.Bytes), `1 to 1Pi, such as "10Mi"; to allow no body, list methods`)
@@ -188,9 +189,10 @@ func (c *compiler) checkWhom(at string, spec *policy.Allow) {
 	if spec.Anonymous && spec.Authenticated {
 		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
 	}
-	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil
+	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Scopes != nil || spec.Claims != nil ||
+		spec.Authentication != nil
 	if spec.Anonymous && asks {
-		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes or claims", "anonymous: true alone or with when")
+		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, scopes, claims or authentication", "anonymous: true alone or with when")
 	}
 	if spec.IgnoreToken && !spec.Anonymous {
 		c.fail(at+".ignoreToken", "goes without anonymous: true", "anonymous: true beside it, or the field left out")

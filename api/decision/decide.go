@@ -9,7 +9,15 @@ const none = math.MaxInt
 type tally struct {
 	deny, allow int
 	scope       int // an allow rule that fits but for scopes
+	login       int // an allow rule that fits but for how the user logged in, and perhaps scopes
 	ignores     int // an allow rule that fits and ignores the token
+}
+
+// outcome is how the rules of a word turned out, a bit for each.
+type outcome struct {
+	fits  uint64 // all conditions hold
+	scope uint64 // all hold but for scopes
+	login uint64 // all hold but for how the user logged in, and perhaps scopes
 }
 
 // judge is one request on its way through the route index. It lives on the stack.
@@ -65,7 +73,7 @@ func (j *judge) walk(routes *node) {
 		j.more = make([]tally, n)
 	}
 	for i := range groups {
-		*j.of(i) = tally{none, none, none, none}
+		*j.of(i) = tally{none, none, none, none, none}
 	}
 	if j.record == nil && j.request.Readings == nil {
 		routes.walk(j, j.request.Path[1:], true)
@@ -77,25 +85,28 @@ func (j *judge) walk(routes *node) {
 // match takes in rules whose match fits and that are settled.
 func (j *judge) match(masks []mask) {
 	for _, m := range masks {
-		fits := m.bits & j.subject.fits[m.word]
-		scope := m.bits & j.subject.butScope[m.word]
-		switch {
-		case j.found != nil:
-			j.found.add(m, fits, scope)
-		case fits|scope != 0:
-			j.tally(m.word, fits, scope)
-		}
+		j.take(m, j.subject.outcome(m))
 	}
 }
 
-func (j *judge) tally(word int, fits, scope uint64) {
+// take takes in how rules turned out whose match fits.
+func (j *judge) take(m mask, o outcome) {
+	switch {
+	case j.found != nil:
+		j.found.add(m, o)
+	case o != (outcome{}):
+		j.tally(m.word, o)
+	}
+}
+
+func (j *judge) tally(word int, o outcome) {
 	owner := j.program.owners[word]
 	t := j.of(owner)
 	deny := j.program.deny[word]
-	if denies := fits & deny; denies != 0 {
+	if denies := o.fits & deny; denies != 0 {
 		t.deny = min(t.deny, first(word, denies))
 	}
-	if allows := fits &^ deny; allows != 0 {
+	if allows := o.fits &^ deny; allows != 0 {
 		t.allow = min(t.allow, first(word, allows))
 		if ignores := j.program.ignored.of(word) & allows; ignores != 0 {
 			t.ignores = min(t.ignores, first(word, ignores))
@@ -104,13 +115,16 @@ func (j *judge) tally(word int, fits, scope uint64) {
 			j.limit(word, allows)
 		}
 	}
-	if scope != 0 {
-		t.scope = min(t.scope, first(word, scope))
+	if o.scope != 0 {
+		t.scope = min(t.scope, first(word, o.scope))
+	}
+	if o.login != 0 {
+		t.login = min(t.login, first(word, o.login))
 	}
 }
 
-// matchRoute takes in a route whose match fits, and evaluates the rule's condition on the request if there is one and
-// everything else holds.
+// matchRoute takes in a route whose match fits, and evaluates the rule's conditions on the request and its time if there are
+// any and everything else holds.
 func (j *judge) matchRoute(route *route) {
 	r := route.rule
 	m := mask{r.number / 64, 1 << (r.number % 64)}
@@ -121,15 +135,21 @@ func (j *judge) matchRoute(route *route) {
 	if j.record == nil && !j.settled(r) {
 		return
 	}
-	holds, problem := j.decideWhen(route)
-	if j.record != nil {
-		j.record.noteWhen(r.number, holds, problem)
+	if r.asksRequest() {
+		holds, problem := j.decideWhen(route)
+		if j.record != nil {
+			j.record.noteWhen(r.number, holds, problem)
+		}
+		if !holds {
+			j.take(m, outcome{})
+			return
+		}
 	}
-	if holds {
-		j.matchOne(m)
-	} else if j.found != nil {
-		j.found.add(m, 0, 0)
+	o := j.subject.outcome(m)
+	if r.login.ages() && !r.recent(r.seen(j.subject.token(r.group)), &j.program.reads, j.request.Now) {
+		o = outcome{login: o.fits | o.scope | o.login}
 	}
+	j.take(m, o)
 }
 
 // decideWhen evaluates the condition of a route. That of an allow rule must hold in whatever way the path is read.
@@ -149,10 +169,9 @@ func (j *judge) decideWhen(route *route) (holds bool, problem string) {
 	return holds, problem
 }
 
-// settled reports whether the conditions on the token hold, scopes aside: else the rule cannot fit.
+// settled reports whether the conditions on the token hold, scopes and the user's log-in aside: else the rule cannot fit.
 func (j *judge) settled(r *rule) bool {
-	word, bit := r.number/64, uint64(1)<<(r.number%64)
-	return (j.subject.fits[word]|j.subject.butScope[word])&bit != 0
+	return j.subject.outcome(mask{r.number / 64, 1 << (r.number % 64)}) != outcome{}
 }
 
 func (j *judge) matchOne(m mask) {
@@ -184,6 +203,8 @@ func (j *judge) decision() Decision {
 		switch {
 		case reason == InsufficientScope:
 			d.Scopes = p.rules[rule].scopes
+		case reason == InsufficientAuthentication:
+			d.Scopes, d.Authentication = p.rules[rule].scopes, p.rules[rule].login.spec
 		case reason == Allowed && p.limits != nil && !j.unlimited:
 			d.MaxBody = j.maxBody
 		}
@@ -222,7 +243,9 @@ func (j *judge) sum(group int) (Reason, int) {
 	case !known:
 		return NoToken, none
 	case t.scope != none:
-		return InsufficientScope, t.scope
+		return InsufficientScope, t.scope // which may be had without the user
+	case t.login != none:
+		return InsufficientAuthentication, t.login
 	}
 	return NoRule, none
 }

@@ -62,7 +62,8 @@ func checkNearest(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 		t.Errorf("Nearest differs (-Explain +Nearest):\n%s", diff)
 	}
 	d := e.Decision
-	due := p.Enforcing() && (d.Reason == decision.NoRule || d.Reason == decision.NoToken || d.Reason == decision.InsufficientScope)
+	due := p.Enforcing() && slices.Contains([]decision.Reason{decision.NoRule, decision.NoToken, decision.InsufficientScope,
+		decision.InsufficientAuthentication}, d.Reason)
 	if due != (n != nil) {
 		t.Fatalf("%s has the nearest rule %+v", d.Reason, n)
 	}
@@ -75,6 +76,9 @@ func checkNearest(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 	}
 	if d.Reason == decision.InsufficientScope && (d.Policy != n.Policy || d.Rule != n.Rule || !strings.HasSuffix(n.Failed, ".allow.scopes")) {
 		t.Errorf("rule %s lacks scopes, %s of %s is nearest", d.Rule, n.Failed, n.Rule)
+	}
+	if d.Reason == decision.InsufficientAuthentication && !strings.Contains(n.Failed, ".allow.authentication.") {
+		t.Errorf("rule %s wants another log-in, %s of %s is nearest", d.Rule, n.Failed, n.Rule)
 	}
 	failed := slices.ContainsFunc(e.Rules[i].Conditions, func(c decision.ConditionReport) bool {
 		return c.Field == n.Failed && c.Problem == n.Problem && !c.Holds

@@ -48,8 +48,9 @@ func newConditionReport(field string, holds bool, problem string) ConditionRepor
 
 // recorder keeps what a judge comes across, by rule number.
 type recorder struct {
-	found *found
-	when  []*ConditionReport
+	request *Request
+	found   *found
+	when    []*ConditionReport
 }
 
 // noteWhen takes down how a condition on the request turned out. A rule that matches in several ways holds in any.
@@ -67,7 +68,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 	if p == nil || len(p.groups) == 0 {
 		return Explanation{Decision: p.Decide(r, s)}
 	}
-	rec := &recorder{when: make([]*ConditionReport, len(p.rules))}
+	rec := &recorder{request: r, when: make([]*ConditionReport, len(p.rules))}
 	e := Explanation{Decision: p.decide(r, s, rec)}
 	if s == nil {
 		s = p.nobody
@@ -106,12 +107,12 @@ func (r *rule) report(request *Request, s *Subject, rec *recorder) RuleReport {
 
 // conditionReports says how each condition of the rule turned out.
 func (r *rule) conditionReports(s *Subject, rec *recorder) []ConditionReport {
-	var out []ConditionReport
-	r.settle(s.token(r.group), &out)
+	asked := inquiry{now: rec.request.Now}
+	r.settle(s.token(r.group), &asked)
 	if w := rec.when[r.number]; w != nil {
-		out = append(out, newConditionReport(r.conditions()+".when", w.Holds, w.Problem))
+		asked.reports = append(asked.reports, newConditionReport(r.conditions()+".when", w.Holds, w.Problem))
 	}
-	return out
+	return asked.reports
 }
 
 // mismatch returns the field path of the first field of an entry that does not fit.

@@ -5,18 +5,20 @@ type found struct {
 	matches []uint64 // the match fits
 	fits    []uint64 // and all conditions hold
 	scope   []uint64 // and all conditions hold but for scopes
+	login   []uint64 // and all conditions hold but for how the user logged in, and perhaps scopes
 }
 
 func newFound(words int) *found {
-	all := make([]uint64, 3*words)
-	return &found{all[:words], all[words : 2*words], all[2*words:]}
+	all := make([]uint64, 4*words)
+	return &found{all[:words], all[words : 2*words], all[2*words : 3*words], all[3*words:]}
 }
 
-// add takes in rules that match, those of them that fit, and those that fit but for scopes.
-func (f *found) add(m mask, fits, scope uint64) {
+// add takes in rules that match, and how they turned out.
+func (f *found) add(m mask, o outcome) {
 	f.matches[m.word] |= m.bits
-	f.fits[m.word] |= fits
-	f.scope[m.word] |= scope
+	f.fits[m.word] |= o.fits
+	f.scope[m.word] |= o.scope
+	f.login[m.word] |= o.login
 }
 
 // join takes in what was found in another reading of the path: deny rules that fit in either, allow rules that fit in both.
@@ -33,9 +35,9 @@ func (f *found) join(other *found, deny []uint64, denyOnly bool) {
 		}
 		f.fits[i] = f.fits[i]&keep | other.fits[i]&d
 		if !denyOnly {
-			keep = other.scope[i]
+			f.scope[i] &= other.scope[i]
+			f.login[i] &= other.login[i]
 		}
-		f.scope[i] &= keep
 	}
 }
 
@@ -46,8 +48,8 @@ func has(set []uint64, rule int) bool { return set[rule/64]&(1<<(rule%64)) != 0 
 func (j *judge) walkAll(routes *node) {
 	all := j.findAll(routes)
 	for word := range j.program.deny {
-		if all.fits[word]|all.scope[word] != 0 {
-			j.tally(word, all.fits[word], all.scope[word])
+		if o := (outcome{all.fits[word], all.scope[word], all.login[word]}); o != (outcome{}) {
+			j.tally(word, o)
 		}
 	}
 	if j.record != nil {

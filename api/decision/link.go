@@ -19,6 +19,7 @@ func (c *compiler) link() {
 		}
 	}
 	c.trustAccounts()
+	c.linkLogins()
 	p.limits = newLimits(p)
 	p.ignored = newIgnored(p)
 	if last := len(p.groups) - 1; len(c.audits) == 1 {

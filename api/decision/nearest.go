@@ -25,7 +25,7 @@ func (n *Nearest) String() string {
 }
 
 // Nearest returns the rule of the Enforce policies that came nearest to letting a request in which Decide refuses with NoRule,
-// NoToken or InsufficientScope; nil for another one. It costs as much as Explain and is for refusals that somebody reads.
+// NoToken, InsufficientScope or InsufficientAuthentication; nil for another one. It costs as much as Explain and is for refusals that somebody reads.
 //
 // Of the rules that match, it is the one of which the fewest conditions fail, then the one of which the most hold. If none
 // matches, it is the one whose match gets furthest, field by field in the order of Mismatches; of paths, segment by segment.
@@ -34,7 +34,7 @@ func (p *Program) Nearest(r *Request, s *Subject) *Nearest {
 	if p == nil || !p.enforce {
 		return nil
 	}
-	rec := &recorder{when: make([]*ConditionReport, len(p.rules))}
+	rec := &recorder{request: r, when: make([]*ConditionReport, len(p.rules))}
 	d := p.decide(r, s, rec)
 	if s == nil {
 		s = p.nobody
@@ -48,6 +48,8 @@ func (p *Program) nearest(r *Request, s *Subject, rec *recorder, reason Reason) 
 	switch reason {
 	case InsufficientScope:
 		among = func(rule int) bool { return has(rec.found.scope, rule) }
+	case InsufficientAuthentication:
+		among = func(rule int) bool { return has(rec.found.login, rule) }
 	case NoRule, NoToken:
 	default:
 		return nil

@@ -22,6 +22,7 @@ rules:
 - {name: office, match: [{paths: ["/office/**"]}], allow: {anonymous: true, when: 'request.remoteIP == "192.0.2.1"'}}
 - {name: in-order, match: [{paths: ["/same"]}], allow: {subjects: [a]}}
 - {name: in-order-too, match: [{paths: ["/same"]}], allow: {subjects: [b]}}
+- {name: pay, match: [{paths: ["/pay"]}], allow: {scopes: [pay], authentication: {acr: [strong], maxAge: 5m}}}
 - {name: no-delete, match: [{methods: [DELETE]}], deny: {}}
 `, "mode: Audit\n"+corp+"\nrules: [{name: tried, match: [{paths: ['/trial/deep/{x}']}], allow: {authenticated: true}}]")
 	const mismatch = "the match does not fit the request"
@@ -45,6 +46,10 @@ rules:
 			near("office", "spec.rules[5].allow.when", "the expression is false")},
 		"the first by name among equals": {"GET /same", `{"sub":"c"}`, decision.NoRule,
 			near("in-order", "spec.rules[6].allow.subjects", "sub is none of these")},
+		"another log-in": {"GET /pay", `{"acr":"strong","scope":"pay"}`, decision.InsufficientAuthentication,
+			near("pay", "spec.rules[8].allow.authentication.maxAge", "auth_time is missing, longer ago than that, or in the future")},
+		"another log-in and scopes": {"GET /pay", `{"acr":"weak","auth_time":1795584600}`, decision.InsufficientAuthentication,
+			near("pay", "spec.rules[8].allow.authentication.acr", "acr is none of these")},
 		"another method":                   {"PATCH /orders", `{}`, decision.NoRule, near("buy", "spec.rules[0].match[0].methods", mismatch)},
 		"a header that is missing":         {"GET /orders/1", `{}`, decision.NoRule, near("one", "spec.rules[3].match[0].headers", mismatch)},
 		"the entry that gets furthest":     {"POST /orders/1/items", `{}`, decision.NoRule, near("items", "spec.rules[2].match[0].methods", mismatch)},

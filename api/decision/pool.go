@@ -65,7 +65,7 @@ func (p *Pool) share(v *settled) (*Subject, int) {
 // key is the same for verdicts of one Program that are alike.
 func (v *settled) key() string {
 	key := binary.AppendUvarint(nil, uint64(v.verified))
-	for _, words := range [][]uint64{v.fits, v.butScope} {
+	for _, words := range [][]uint64{v.fits, v.butScope, v.butLogin} {
 		for _, w := range words {
 			key = binary.AppendUvarint(key, w)
 		}
@@ -75,7 +75,7 @@ func (v *settled) key() string {
 
 // size is the memory of verdicts, in bytes.
 func (v *settled) size() int {
-	return int(unsafe.Sizeof(*v)) + 8*(len(v.fits)+len(v.butScope))
+	return int(unsafe.Sizeof(*v)) + 8*3*len(v.fits)
 }
 
 const (

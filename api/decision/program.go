@@ -67,6 +67,7 @@ type Program struct {
 	paths   PathOptions
 	enforce bool
 	closes  bool        // streams end with their token
+	logins  bool        // a rule asks how the user logged in
 	limits  *limits     // nil: no rule has maxBody
 	cors    []*cors     // of Enforce policies
 	serves  []*Resource // of Enforce policies, by policy

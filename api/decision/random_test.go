@@ -65,6 +65,11 @@ func randomSpec(rnd *rand.Rand, rules int) *policy.Spec {
 			rule.Allow = &policy.Allow{Conditions: conditions, Authenticated: rnd.IntN(4) == 0}
 			rule.Allow.Authenticated = rule.Allow.Authenticated || rule.Allow.Vague()
 		}
+		if rule.Allow != nil && !rule.Allow.Anonymous && rnd.IntN(4) == 0 {
+			rule.Allow.Authentication = oneOf(rnd, &policy.Authentication{ACR: []string{"strong"}},
+				&policy.Authentication{MaxAge: &policy.Duration{Duration: 5 * time.Minute}},
+				&policy.Authentication{ACR: []string{"strong", "stronger"}, MaxAge: &policy.Duration{Duration: time.Hour}})
+		}
 		if rule.Allow != nil && rnd.IntN(2) == 0 {
 			rule.Allow.MaxBody = &policy.Size{Bytes: 1 + rnd.Int64N(4)}
 		}

@@ -25,8 +25,14 @@ func (r *reads) add(other reads) {
 func newReads(rules []*rule) reads {
 	var out reads
 	for _, r := range rules {
-		if r != nil && r.dynamic() {
+		if r == nil {
+			continue
+		}
+		if r.asksRequest() {
 			out.add(r.when.claims)
+		}
+		if r.login.ages() {
+			out.names = append(out.names, authTime)
 		}
 	}
 	slices.Sort(out.names)

@@ -119,6 +119,9 @@ const (
 	NoRule Reason = "NoRule"
 	// InsufficientScope: an allow rule fits but for scopes that the token lacks.
 	InsufficientScope Reason = "InsufficientScope"
+	// InsufficientAuthentication: an allow rule fits but for how, or how long ago, the user logged in, and perhaps for scopes
+	// too (RFC 9470).
+	InsufficientAuthentication Reason = "InsufficientAuthentication"
 )
 
 // Reasons of the app behind the sidecar.
@@ -141,7 +144,7 @@ func Reasons() []Reason {
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
 		BadClaim, KeyBound, Unbound, Revoked,
-		DeniedByRule, NoRule, InsufficientScope,
+		DeniedByRule, NoRule, InsufficientScope, InsufficientAuthentication,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
 	}
 }

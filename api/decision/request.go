@@ -3,6 +3,8 @@ package decision
 import (
 	"net/netip"
 	"time"
+
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // Request is what rules see of a request.
@@ -48,15 +50,18 @@ func (r *Request) header(name string) []string {
 type Decision struct {
 	// Allowed says whether the request is forwarded.
 	Allowed bool `json:"allowed"`
-	// Reason is Allowed or AuditOnly; or DeniedByRule, NoRule, InsufficientScope, NoToken, UnknownIssuer, NoPolicy,
-	// BadPath or InternalError.
+	// Reason is Allowed or AuditOnly; or DeniedByRule, NoRule, InsufficientScope, InsufficientAuthentication, NoToken,
+	// UnknownIssuer, NoPolicy, BadPath or InternalError.
 	Reason Reason `json:"reason"`
 	// Policy and Rule decided; empty where none did. Among several that fit, the first by name.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
-	// Scopes are all that the request needs, where an allow rule fits but for some of them (RFC 6750 section 3, scope). The
-	// caller must not change the slice.
+	// Scopes are all that the request needs, where an allow rule fits but for some of them (RFC 6750 section 3, scope), or but
+	// for Authentication: another log-in ends in another token. The caller must not change the slice.
 	Scopes []string `json:"scopes,omitempty"`
+	// Authentication is what the rule asks of how the user logs in, where an allow rule fits but for that, and perhaps scopes
+	// (RFC 9470 section 3). The caller must not change it.
+	Authentication *policy.Authentication `json:"authentication,omitempty"`
 	// TokenIgnored says that an allow rule with ignoreToken lets the request in: who brings it plays no part.
 	TokenIgnored bool `json:"tokenIgnored,omitempty"`
 	// MaxBody is the largest request body that may be forwarded, in bytes; 0: the policies set no limit.

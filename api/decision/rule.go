@@ -2,6 +2,7 @@ package decision
 
 import (
 	"fmt"
+	"time"
 )
 
 // rule is a compiled policy.Rule.
@@ -25,11 +26,16 @@ type rule struct {
 	scopes    []string
 	claims    []claimCondition
 	when      *expression // nil: none
+	login     *login      // nil: no matter how the user logged in
 	maxBody   int64       // bytes; 0: no limit
 }
 
-// dynamic reports whether the rule has a condition that looks at the request, so that it cannot be settled in Bind.
-func (r *rule) dynamic() bool { return r.when != nil && r.when.readsRequest }
+// dynamic reports whether the rule has a condition that looks at the request or its time, so that it cannot be settled in
+// Bind.
+func (r *rule) dynamic() bool { return r.asksRequest() || r.login.ages() }
+
+// asksRequest reports whether the condition in CEL looks at the request.
+func (r *rule) asksRequest() bool { return r.when != nil && r.when.readsRequest }
 
 // asksToken reports whether it makes a difference to the rule's conditions who brings the request.
 func (r *rule) asksToken() bool {
@@ -63,16 +69,23 @@ func (r *rule) seen(t token) token {
 	return token{}
 }
 
-// verdict is how a rule's conditions turned out, its condition on the request aside.
+// verdict is how a rule's conditions turned out, those on the request and its time aside.
 type verdict struct {
 	fits     bool // all conditions hold
 	butScope bool // all conditions hold but for scopes
+	butLogin bool // all conditions hold but for how the user logged in, and perhaps scopes
 }
 
-// settle evaluates the conditions that look at the token alone. With a report, it evaluates all of them and adds each
-// to it; without, it stops where the outcome is clear.
-func (r *rule) settle(t token, report *[]ConditionReport) verdict {
-	s := settlement{rule: r, token: r.seen(t), foreign: t.verified != 0, report: report, holds: true}
+// inquiry is about all conditions of a rule.
+type inquiry struct {
+	now     time.Time // of the request
+	reports []ConditionReport
+}
+
+// settle evaluates the conditions that look at the token alone. With an inquiry, it evaluates all of them, those on time
+// too, and adds each to it; without, it stops where the outcome is clear.
+func (r *rule) settle(t token, asked *inquiry) verdict {
+	s := settlement{rule: r, token: r.seen(t), foreign: t.verified != 0, asked: asked, holds: true}
 	s.checkIssuers()
 	if r.subjects != nil {
 		s.check(".subjects", s.present() && r.hasSubject(s.token), "sub is none of these")
@@ -93,26 +106,26 @@ func (r *rule) settle(t token, report *[]ConditionReport) verdict {
 		holds, problem := r.decideWhen(&activation{token: s.token})
 		s.check(".when", holds, problem)
 	}
-	return s.checkScopes()
+	return s.checkRest()
 }
 
 // settlement is a rule's conditions while they are evaluated.
 type settlement struct {
 	rule    *rule
 	token   token
-	report  *[]ConditionReport // nil: nobody asks
-	foreign bool               // there is a token, whether or not the rule sees it
-	holds   bool               // all conditions so far
+	asked   *inquiry // nil: nobody asks
+	foreign bool     // there is a token, whether or not the rule sees it
+	holds   bool     // all conditions so far
 }
 
 func (s *settlement) present() bool { return s.token.verified != 0 }
 
 // clear reports whether the rule cannot fit any more and nobody asks why.
-func (s *settlement) clear() bool { return !s.holds && s.report == nil }
+func (s *settlement) clear() bool { return !s.holds && s.asked == nil }
 
 func (s *settlement) check(field string, holds bool, problem string) {
 	s.holds = s.holds && holds
-	if s.report != nil {
+	if s.asked != nil {
 		switch {
 		case s.present() || field == ".when":
 		case s.foreign:
@@ -120,7 +133,7 @@ func (s *settlement) check(field string, holds bool, problem string) {
 		default:
 			problem = "no token that the rule may look at"
 		}
-		*s.report = append(*s.report, newConditionReport(s.rule.conditions()+field, holds, problem))
+		s.asked.reports = append(s.asked.reports, newConditionReport(s.rule.conditions()+field, holds, problem))
 	}
 }
 
@@ -133,21 +146,21 @@ func (s *settlement) checkIssuers() {
 func (s *settlement) checkClaim(i int) {
 	c := &s.rule.claims[i]
 	field, problem := "", ""
-	if s.report != nil {
+	if s.asked != nil {
 		field, problem = fmt.Sprintf(".claims[%d]", i), "the claim "+c.path.String()+" does not satisfy "+c.op.String()
 	}
 	s.check(field, s.present() && c.holds(s.token.claims), problem)
 }
 
-// checkScopes comes last: it must know whether all else holds.
-func (s *settlement) checkScopes() verdict {
-	scopes := s.rule.scopes
-	if scopes == nil {
-		return verdict{fits: s.holds}
-	}
+// checkRest comes last: of what a client can get another token for, it must be known whether all else holds.
+func (s *settlement) checkRest() verdict {
 	others := s.holds
-	s.check(".scopes", s.present() && hasScopes(scopes, s.token.claims), "the token lacks scopes")
-	return verdict{fits: s.holds, butScope: others && !s.holds && s.present() && !s.rule.deny}
+	login := s.checkLogin()
+	if scopes := s.rule.scopes; scopes != nil {
+		s.check(".scopes", s.present() && hasScopes(scopes, s.token.claims), "the token lacks scopes")
+	}
+	mendable := others && !s.holds && s.present() && !s.rule.deny
+	return verdict{fits: s.holds, butScope: mendable && login, butLogin: mendable && !login}
 }
 
 // decideWhen evaluates the CEL condition. What cannot be evaluated does not fit an allow rule and fits a deny rule.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -127,6 +128,7 @@ rules:
 - {name: z-read, match: [{paths: ["/a/**"], methods: [GET]}, {paths: ["/b/{x}"]}], allow: {scopes: [read]}}
 - {name: a-read, match: [{paths: ["/a/*"]}], allow: {issuers: [corp], claims: [{claim: roles, anyOf: [r1]}]}}
 - {name: own, match: [{paths: ["/b/{x}"]}], allow: {when: 'path.x == claims.sub', scopes: [own]}}
+- {name: log-in, match: [{paths: ["/a/b"]}], allow: {authentication: {acr: [strong], maxAge: 1h}, scopes: [own]}}
 - {name: no, match: [{hosts: ["*.example"], methods: [DELETE]}], deny: {claims: [{claim: roles, noneOf: [r2]}]}}
 `, corp + `
 rules:
@@ -153,8 +155,9 @@ func randomTeamRequest(t testing.TB, rnd *rand.Rand) *decision.Request {
 
 func randomClaims(t testing.TB, rnd *rand.Rand) decision.Claims {
 	one := func(from ...string) string { return from[rnd.IntN(len(from))] }
-	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q],"n":%s}`,
-		one("ann", "mallory", "x"), one("read", "own", "read own", ""), one("r1", "r2", "r3"), one("7", "0", "1.5")))
+	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q],"n":%s,"acr":%q,"auth_time":%d}`,
+		one("ann", "mallory", "x"), one("read", "own", "read own", ""), one("r1", "r2", "r3"), one("7", "0", "1.5"),
+		one("weak", "strong"), time.Date(2026, 11, 25, 5, 30-rnd.IntN(90), 0, 0, time.UTC).Unix()))
 }
 
 // TestOrderNeverMatters shuffles policies and rules and wants the very same decisions.
@@ -199,7 +202,7 @@ func TestOrderNeverMatters(t *testing.T) {
 		}
 	}
 	for _, reason := range []decision.Reason{decision.Allowed, decision.DeniedByRule, decision.NoRule, decision.NoToken,
-		decision.InsufficientScope, decision.UnknownIssuer} {
+		decision.InsufficientScope, decision.InsufficientAuthentication, decision.UnknownIssuer} {
 		if reasons[reason] == 0 {
 			t.Errorf("no request met %s: the property was not put to the test (%v)", reason, reasons)
 		}

@@ -15,8 +15,9 @@ type settled struct {
 	program  *Program
 	verified IssuerSet
 	bound    bool     // made by Bind; false for nobody
-	fits     []uint64 // rules whose conditions hold, CEL over the request aside
+	fits     []uint64 // rules whose conditions hold, those on the request and its time aside
 	butScope []uint64 // allow rules whose conditions hold but for scopes
+	butLogin []uint64 // allow rules whose conditions hold but for how the user logged in, and perhaps scopes; nil: no rule asks
 }
 
 // Bind settles the conditions that look at claims alone. The claims must not change afterwards. With an empty
@@ -43,8 +44,11 @@ func (s *Subject) of(p *Program) bool { return s.settled != nil && s.program == 
 // settle fills in the verdicts.
 func (s *Subject) settle() {
 	words := len(s.program.deny)
-	space := make([]uint64, 2*words)
-	s.fits, s.butScope = space[:words:words], space[words:]
+	space := make([]uint64, 3*words)
+	s.fits, s.butScope = space[:words:words], space[words:2*words:2*words]
+	if s.program.logins {
+		s.butLogin = space[2*words:]
+	}
 	for _, r := range s.program.rules {
 		if r == nil {
 			continue
@@ -56,6 +60,9 @@ func (s *Subject) settle() {
 		if v.butScope {
 			s.butScope[r.number/64] |= 1 << (r.number % 64)
 		}
+		if v.butLogin {
+			s.butLogin[r.number/64] |= 1 << (r.number % 64)
+		}
 	}
 }
 
@@ -66,6 +73,15 @@ func (s *Subject) token(group int) token {
 		return token{}
 	}
 	return token{claims: s.claims, kept: s.kept, verified: s.verified}
+}
+
+// outcome returns how the rules of a mask turned out, conditions on the request and its time aside.
+func (s *settled) outcome(m mask) outcome {
+	out := outcome{fits: m.bits & s.fits[m.word], scope: m.bits & s.butScope[m.word]}
+	if s.butLogin != nil {
+		out.login = m.bits & s.butLogin[m.word]
+	}
+	return out
 }
 
 // Claims returns the claims that were bound; nil for no token, for one that no issuer vouches for, and for a Subject of a

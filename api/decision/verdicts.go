@@ -4,12 +4,16 @@ package decision
 type verdicts struct {
 	rules    []AuditResult // by number: the rule denies, or allows
 	butScope []AuditResult // by number: the rule allows but for scopes
+	butLogin []AuditResult // by number: the rule allows but for how the user logged in; nil: no rule asks
 	others   []AuditResult // no rule decided
 }
 
 // newVerdicts makes the verdicts of a group.
 func newVerdicts(p *Program, group int) verdicts {
 	v := verdicts{rules: make([]AuditResult, len(p.rules)), butScope: make([]AuditResult, len(p.rules))}
+	if p.logins {
+		v.butLogin = make([]AuditResult, len(p.rules))
+	}
 	for n, r := range p.rules {
 		if r == nil || r.group != group {
 			continue
@@ -20,6 +24,9 @@ func newVerdicts(p *Program, group int) verdicts {
 		}
 		v.rules[n] = p.auditResult(group, reason, n)
 		v.butScope[n] = p.auditResult(group, InsufficientScope, n)
+		if p.logins {
+			v.butLogin[n] = p.auditResult(group, InsufficientAuthentication, n)
+		}
 	}
 	for _, reason := range []Reason{NoRule, NoToken, UnknownIssuer} {
 		v.others = append(v.others, p.auditResult(group, reason, none))
@@ -38,6 +45,8 @@ func (v *verdicts) find(reason Reason, rule int) []AuditResult {
 		}
 	case reason == InsufficientScope:
 		return v.butScope[rule : rule+1 : rule+1]
+	case reason == InsufficientAuthentication:
+		return v.butLogin[rule : rule+1 : rule+1]
 	}
 	return v.rules[rule : rule+1 : rule+1]
 }

@@ -21,7 +21,7 @@ func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
 		l.add("spec.rules", "there are none, so this policy allows nothing by itself", "")
 	}
 	for i := range spec.Rules {
-		l.rule(fmt.Sprintf("spec.rules[%d]", i), &spec.Rules[i])
+		l.rule(fmt.Sprintf("spec.rules[%d]", i), &spec.Rules[i], spec.Issuers)
 	}
 	l.useless(spec.Rules)
 	return l.found
@@ -47,12 +47,13 @@ func (l *linter) issuer(at string, is *policy.Issuer) {
 	}
 }
 
-func (l *linter) rule(at string, r *policy.Rule) {
+func (l *linter) rule(at string, r *policy.Rule, issuers []policy.Issuer) {
 	for i := range r.Match {
 		l.match(fmt.Sprintf("%s.match[%d]", at, i), &r.Match[i])
 	}
 	if r.Allow != nil {
 		l.conditions(at+".allow", &r.Allow.Conditions)
+		l.login(at+".allow", r.Allow, issuers)
 	}
 	if r.Deny != nil {
 		l.conditions(at+".deny", r.Deny)

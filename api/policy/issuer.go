@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
@@ -105,6 +108,17 @@ type Issuer struct {
 	// AllowMissingExp takes tokens without "exp". Such a token is valid until its keys or a revocation end it.
 	// +optional
 	AllowMissingExp bool `json:"allowMissingExp,omitempty"`
+}
+
+// DefaultClockSkew is what an issuer tolerates that says nothing of it.
+const DefaultClockSkew = 30 * time.Second
+
+// Skew returns the clockSkew of the issuer, or the default.
+func (i *Issuer) Skew() time.Duration {
+	if i.ClockSkew == nil {
+		return DefaultClockSkew
+	}
+	return i.ClockSkew.Duration
 }
 
 // Algorithm is the name of a JWS algorithm. "none" is never allowed.

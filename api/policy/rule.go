@@ -211,6 +211,11 @@ type Allow struct {
 	// +optional
 	IgnoreToken bool `json:"ignoreToken,omitempty"`
 
+	// Authentication is how, and how long ago, the user has to have logged in (RFC 9470). Where only that is missing, and
+	// perhaps scopes, the client is told with 401 insufficient_user_authentication what to ask of its authorization server.
+	// +optional
+	Authentication *Authentication `json:"authentication,omitempty"`
+
 	// MaxBody is the largest request body, such as "10Mi". Of all allow rules that fit a request the largest holds, and
 	// one without maxBody sets no limit; the sidecar's own limit holds as well.
 	// +optional
@@ -222,7 +227,26 @@ type Allow struct {
 // Vague reports whether a says nothing of whom it allows: neither authenticated nor anonymous, and no condition.
 func (a *Allow) Vague() bool {
 	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
-		a.Scopes == nil && a.Claims == nil && a.When == ""
+		a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
+}
+
+// Authentication is how the user has to have logged in (RFC 9470). All given conditions must hold.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.acr) || has(self.maxAge)",message="give acr, maxAge or both"
+type Authentication struct {
+	// ACR are alternatives for the claim "acr" (OpenID Connect Core 1.0 section 2), compared as they are. A client is told
+	// them in this order as acr_values: the preferred one first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Pattern=`^[!#-\[\]-~]{1,256}$`
+	ACR []string `json:"acr,omitempty"`
+
+	// MaxAge is how long ago the claim "auth_time" may be when a request comes, in whole seconds from 1s to 8760h; the issuer's
+	// clockSkew is added. A token without auth_time does not fit.
+	// +optional
+	MaxAge *Duration `json:"maxAge,omitempty"`
 }
 
 // VagueRule is what is told of a rule that was stored before an allow rule had to say whom it allows.

@@ -12,7 +12,7 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	at := locate(r)
 	if _, no := s.enforce.locator.Find(at); no.Reason == decision.DuplicateAuthorization {
 		v.Reason, v.Cause = no.Reason, no.Cause // the message is malformed, whatever the field says
-		v.Challenge = s.challenge(r, no.Reason, nil)
+		v.Challenge = s.challenge(r, &decision.Decision{Reason: no.Reason})
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
@@ -24,7 +24,7 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	v.Reason, v.Policy, v.Rule, v.TokenIgnored = d.Reason, d.Policy, d.Rule, d.TokenIgnored
 	v.Audit = s.audits(r, g, nil)
 	if !d.Allowed {
-		v.Challenge = s.challenge(r, d.Reason, nil)
+		v.Challenge = s.challenge(r, &d)
 		return
 	}
 	s.withhold(at, sh, &v.Edit)

@@ -75,7 +75,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
-		v.Challenge = s.challenge(r, no.Reason, nil)
+		v.Challenge = s.challenge(r, &decision.Decision{Reason: no.Reason})
 		v.judged = judged{s, r.Now, b.refuser()}
 		v.Audit = s.audits(r, g, nil)
 		return
@@ -86,7 +86,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	v.Reason, v.Policy, v.Rule = d.Reason, d.Policy, d.Rule
 	if !d.Allowed {
-		v.Challenge = s.challenge(r, d.Reason, d.Scopes)
+		v.Challenge = s.challenge(r, &d)
 	}
 	if subject == nil {
 		d.Audit = nil

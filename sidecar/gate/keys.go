@@ -11,9 +11,6 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
-// defaultClockSkew is what policy.Issuer.ClockSkew documents.
-const defaultClockSkew = 30 * time.Second
-
 // keyCache parses each key set of a bundle once while a snapshot is built.
 type keyCache struct {
 	bundle     *bundle.Bundle
@@ -73,8 +70,5 @@ func maxAge(spec policy.Issuer) time.Duration {
 	if spec.MaxAge == nil {
 		return 0
 	}
-	if spec.ClockSkew != nil {
-		return spec.MaxAge.Duration + spec.ClockSkew.Duration
-	}
-	return spec.MaxAge.Duration + defaultClockSkew
+	return spec.MaxAge.Duration + spec.Skew()
 }

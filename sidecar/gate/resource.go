@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
@@ -64,26 +65,40 @@ func (s *Snapshot) describe(r *Request, sh *shape, v *Verdict) bool {
 	return true
 }
 
-// challenge is what a client is told beyond the reason of a refusal: the scopes that its request needs, and where it learns
-// whom to get them from (RFC 9728 section 5.1).
-func (s *Snapshot) challenge(r *decision.Request, reason decision.Reason, scopes []string) *refuse.Challenge {
+// challenge is what a client is told beyond the reason of a refusal: the scopes that its request needs, how the user has to
+// log in (RFC 9470 section 3), and where it learns whom to get them from (RFC 9728 section 5.1).
+func (s *Snapshot) challenge(r *decision.Request, d *decision.Decision) *refuse.Challenge {
 	resource := s.program.ResourceOf(r.Path)
+	scopes := d.Scopes
 	if resource == nil {
-		if len(scopes) == 0 {
+		if len(scopes) == 0 && d.Authentication == nil {
 			return nil
 		}
-		return &refuse.Challenge{Scopes: scopes}
+		return newChallenge("", scopes, d.Authentication)
 	}
-	switch refuse.Table(reason).Status {
+	switch refuse.Table(d.Reason).Status {
 	case http.StatusUnauthorized:
-		scopes = s.program.Needs(r)
+		if d.Authentication == nil {
+			scopes = s.program.Needs(r)
+		}
 	case http.StatusForbidden, http.StatusBadRequest:
 	default:
 		return nil
 	}
 	c := &s.resources[resource].challenge
-	if len(scopes) == 0 {
+	if len(scopes) == 0 && d.Authentication == nil {
 		return c
 	}
-	return &refuse.Challenge{Scopes: scopes, ResourceMetadata: c.ResourceMetadata}
+	return newChallenge(c.ResourceMetadata, scopes, d.Authentication)
+}
+
+func newChallenge(metadata string, scopes []string, login *policy.Authentication) *refuse.Challenge {
+	c := &refuse.Challenge{Scopes: scopes, ResourceMetadata: metadata}
+	if login != nil {
+		c.ACR = login.ACR
+		if login.MaxAge != nil {
+			c.MaxAge = login.MaxAge.Duration
+		}
+	}
+	return c
 }

@@ -96,7 +96,7 @@ func (w *Why) entry(near *decision.Nearest) *decision.Issuer {
 // nearest returns the rule that came nearest to letting the request in; nil if no rule was asked, or one denies.
 func (w *Why) nearest() *decision.Nearest {
 	switch w.reason {
-	case decision.NoRule, decision.NoToken, decision.InsufficientScope:
+	case decision.NoRule, decision.NoToken, decision.InsufficientScope, decision.InsufficientAuthentication:
 	default:
 		return nil
 	}

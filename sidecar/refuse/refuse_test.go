@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -119,6 +120,23 @@ func TestRender(t *testing.T) {
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Www-Authenticate", "Bearer"},
 			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+		},
+		"another log-in is asked for, with all that the next token needs; broken values are left out": {
+			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{
+				Scopes: []string{"pay"}, ACR: []string{"urn:mace:silver", `a"b`, "a b", "a\r\nb", "phr"}, MaxAge: 5 * time.Minute,
+				ResourceMetadata: "https://a.example/x",
+			}},
+			want: Response{Status: 401, Header: []Field{
+				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
+				{"Www-Authenticate", `Bearer error="insufficient_user_authentication", error_description="the request needs another or a more recent log-in of the user", scope="pay", acr_values="urn:mace:silver phr", max_age="300", resource_metadata="https://a.example/x"`},
+			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientAuthentication","title":"Another log-in required","status":401,"detail":"the request needs another or a more recent log-in of the user","reason":"InsufficientAuthentication"}` + "\n")},
+		},
+		"gRPC has the same challenge": {
+			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{MaxAge: time.Minute}}, form: GRPC,
+			want: Response{Status: 200, Header: []Field{
+				{"Content-Type", "application/grpc"}, {"Grpc-Status", "16"}, {"Grpc-Message", "the request needs another or a more recent log-in of the user"},
+				{"Www-Authenticate", `Bearer error="insufficient_user_authentication", error_description="the request needs another or a more recent log-in of the user", max_age="60"`},
+			}},
 		},
 		"missing keys are an outage with Retry-After": {
 			cause: Cause{Reason: decision.KeysUnavailable},

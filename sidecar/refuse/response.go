@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 )
@@ -59,6 +60,10 @@ type Document struct {
 type Challenge struct {
 	// Scopes are those that the request needs (RFC 6750 section 3).
 	Scopes []string
+	// ACR are authentication context classes of which the request needs one, the preferred first, and MaxAge is how long ago
+	// the user may have logged in, in whole seconds; 0: no matter (RFC 9470 section 3).
+	ACR    []string
+	MaxAge time.Duration
 	// ResourceMetadata is where the client learns whom to get a token from (RFC 9728 section 5.1), a URL in canonical form.
 	ResourceMetadata string
 }
@@ -157,7 +162,11 @@ func challenge(r Refusal, c *Challenge) string {
 	if r.Error != "" {
 		p.add("error_description", r.Description)
 	}
-	p.add("scope", scopeList(c.Scopes))
+	p.add("scope", list(c.Scopes))
+	p.add("acr_values", list(c.ACR))
+	if c.MaxAge > 0 {
+		p.add("max_age", strconv.FormatInt(int64(c.MaxAge/time.Second), 10))
+	}
 	p.add("resource_metadata", c.ResourceMetadata)
 	if p.Len() == 0 {
 		return "Bearer"
@@ -179,10 +188,10 @@ func (p *params) add(name, value string) {
 	p.WriteString(name + `="` + value + `"`)
 }
 
-// scopeList joins scopes. What is none is left out.
-func scopeList(scopes []string) string {
+// list joins scopes, or other values of their grammar. What is none is left out.
+func list(values []string) string {
 	var b strings.Builder
-	for _, s := range scopes {
+	for _, s := range values {
 		if !scopeToken(s) {
 			continue
 		}

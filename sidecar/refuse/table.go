@@ -19,11 +19,12 @@ const (
 	codeUnauthenticated   uint32 = 16
 )
 
-// Error codes of RFC 6750 section 3.1.
+// Error codes of RFC 6750 section 3.1 and RFC 9470 section 3.
 const (
 	invalidRequest    = "invalid_request"
 	invalidToken      = "invalid_token"
 	insufficientScope = "insufficient_scope"
+	insufficientLogin = "insufficient_user_authentication"
 )
 
 // Refusal is how clients are told of one Reason. All of it is constant.
@@ -34,7 +35,7 @@ type Refusal struct {
 	GRPC uint32
 	// Challenge says whether a WWW-Authenticate header goes with it. Every 401 has one (RFC 9110 section 15.5.2).
 	Challenge bool
-	// Error is the error code of RFC 6750 section 3.1; empty where the request carried no token.
+	// Error is the error code of RFC 6750 section 3.1 or RFC 9470 section 3; empty where the request carried no token.
 	Error string
 	// Title is a short text for the kind of problem (RFC 9457 section 3.1.4), the same for every Reason of one kind.
 	Title string
@@ -165,6 +166,10 @@ var refusals = map[decision.Reason]Refusal{
 	decision.DeniedByRule:      forbidden("a rule denies the request"),
 	decision.NoRule:            insufficient("no rule allows the request"),
 	decision.InsufficientScope: insufficient("the token lacks a scope that the request needs"),
+	decision.InsufficientAuthentication: {
+		Status: http.StatusUnauthorized, GRPC: codeUnauthenticated, Challenge: true,
+		Error: insufficientLogin, Title: "Another log-in required", Description: "the request needs another or a more recent log-in of the user",
+	},
 
 	decision.UpstreamUnavailable: {
 		Status: http.StatusBadGateway, GRPC: codeUnavailable,

@@ -64,6 +64,9 @@ type Report struct {
 	TokenIgnored bool `json:"tokenIgnored,omitempty"`
 	// Scopes are those that the request needs, where the token lacks some of them.
 	Scopes []string `json:"scopes,omitempty"`
+	// ACR and MaxAge are what the client is told of how the user has to log in (RFC 9470); MaxAge is in seconds.
+	ACR    []string `json:"acr,omitempty"`
+	MaxAge int64    `json:"maxAge,omitempty"`
 	// Target and Headers are what the app gets of a request that is forwarded.
 	Target  string   `json:"target,omitempty"`
 	Headers []string `json:"headers,omitempty"`
@@ -213,8 +216,8 @@ func newReport(v gate.Verdict) Report {
 		Allowed: v.Forward, Reason: v.Reason, Policy: v.Policy, Rule: v.Rule, TokenIgnored: v.TokenIgnored,
 		Cause: detail(v.Cause),
 	}
-	if v.Challenge != nil {
-		r.Scopes = v.Challenge.Scopes
+	if c := v.Challenge; c != nil {
+		r.Scopes, r.ACR, r.MaxAge = c.Scopes, c.ACR, int64(c.MaxAge/time.Second)
 	}
 	for _, a := range v.Audit {
 		r.Audit = append(r.Audit, AuditReport{a, detail(a.Cause)})

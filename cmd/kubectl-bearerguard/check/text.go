@@ -42,6 +42,12 @@ func (r Report) Text(w io.Writer) {
 	if len(r.Scopes) > 0 {
 		fmt.Fprintf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
 	}
+	if len(r.ACR) > 0 {
+		fmt.Fprintf(w, "  the user has to log in with an acr of: %s\n", strings.Join(r.ACR, " "))
+	}
+	if r.MaxAge > 0 {
+		fmt.Fprintf(w, "  the user has to have logged in at most %d s ago\n", r.MaxAge)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}

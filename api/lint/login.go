@@ -1,0 +1,24 @@
+package lint
+
+import (
+	"slices"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// login warns of a rule that asks how a user logged in, of issuers whose tokens have no user.
+func (l *linter) login(at string, allow *policy.Allow, issuers []policy.Issuer) {
+	if allow.Authentication == nil {
+		return
+	}
+	for i := range issuers {
+		taken := allow.Issuers == nil || slices.Contains(allow.Issuers, issuers[i].Name)
+		if taken && issuers[i].Keys.Kubernetes == nil {
+			return
+		}
+	}
+	if len(issuers) > 0 {
+		l.add(at+".authentication", "lets no token in: service accounts of the cluster do not log in, so their tokens have neither acr nor auth_time",
+			"an issuer whose users log in")
+	}
+}
