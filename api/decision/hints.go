@@ -2,6 +2,7 @@ package decision
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -87,4 +88,26 @@ func isValue(e ast.NavigableExpr) bool {
 		return !e.AsSelect().IsTestOnly()
 	}
 	return e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.Index
+}
+
+// RequestReads returns which parts of a request a CEL expression looks at, sorted: "port" for request.port, "tls" for
+// request.tls.san. It returns nothing for what is no expression.
+func RequestReads(text string) []string {
+	env, err := baseEnv()
+	if text == "" || len(text) > MaxExpression || err != nil {
+		return nil
+	}
+	parsed, issues := env.Parse(text)
+	if issues.Err() != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(parsed.NativeRep()), ast.KindMatcher(ast.SelectKind)) {
+		s := e.AsSelect()
+		if of := s.Operand(); of.Kind() == ast.IdentKind && strings.TrimPrefix(of.AsIdent(), ".") == "request" {
+			out = append(out, s.FieldName())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

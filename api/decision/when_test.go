@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 )
@@ -127,6 +128,24 @@ rules:
 			if d := decide(t, p, request(t, line), s); d.MaxBody != want[i] {
 				t.Errorf("%s: MaxBody %d, want %d", line, d.MaxBody, want[i])
 			}
+		}
+	}
+}
+
+func TestRequestReads(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		`request.port == 80 && request.tls.subject == ""`: {"port", "tls"},
+		`has(claims.a) ? .request.port > 1 : false`:       {"port"},
+		"request // a remark\n . port == 80":              {"port"},
+		`["a"].exists(x, x in request.tls.san)`:           {"tls"},
+		`claims.request.port == 1 || claims.port == 1`:    nil,
+		`"request.port" == ""`:                            nil,
+		`request.`:                                        nil,
+		``:                                                nil,
+	} {
+		if diff := cmp.Diff(want, decision.RequestReads(text)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}
 	}
 }

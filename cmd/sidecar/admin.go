@@ -41,7 +41,7 @@ func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no issuer of policy "+snapshot.Keyless()+" has keys yet; with --readiness snapshot the sidecar does not wait for them", http.StatusServiceUnavailable)
 	case s.gate.Stale():
 		http.Error(w, "the rules are too old: the controller has not been reached for --max-staleness", http.StatusServiceUnavailable)
-	case s.proxy.Draining():
+	case s.server.Draining():
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
 	default:
 		s.began.Store(true)

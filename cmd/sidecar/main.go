@@ -1,6 +1,7 @@
 // Command sidecar guards one app: it verifies the Bearer token of each request and forwards what the rules allow.
 //
 //	sidecar run       takes requests, until it is told to stop
+//	sidecar serve     answers gateways that ask about requests, and forwards none
 //	sidecar leave     tells the one that runs that its pod is about to stop
 //	sidecar capture   redirects the pod's inbound ports to it, in an init container
 //	sidecar version   prints the release
@@ -31,7 +32,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(runCommand(), leaveCommand(), captureCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), serveCommand(), leaveCommand(), captureCommand(), &cobra.Command{
 		Use: "version", Short: "Print the release.", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version) },
 	})

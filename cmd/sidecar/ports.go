@@ -69,7 +69,7 @@ func behind(c config.Config) []uint16 {
 // ownPorts returns the ports that the sidecar listens on.
 func (s *sidecar) ownPorts() []uint16 {
 	var out []uint16
-	for _, a := range append(addresses(s.proxy), s.conf.Admin) {
+	for _, a := range append(addresses(s.server), s.conf.Admin) {
 		if at, err := netip.ParseAddrPort(a); err == nil {
 			out = append(out, at.Port())
 			continue

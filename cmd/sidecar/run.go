@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -69,8 +70,21 @@ type sidecar struct {
 	ports   *exposure.Watch
 	began   atomic.Bool // it has been ready once
 	memory  int64       // the limit that the collector keeps to without revocations
-	proxy   *proxy.Proxy
+	server  server
+	proxy   *proxy.Proxy // the server, if it is one
 	leaving *departure
+	// refuses says what of a bundle cannot be enforced; nil: everything can.
+	refuses func(*bundle.Bundle) error
+}
+
+// server is what requests come to.
+type server interface {
+	// Run serves until ctx is done, and then drains.
+	Run(ctx context.Context) error
+	// Draining reports whether it is about to stop.
+	Draining() bool
+	// Addrs returns what it listens on.
+	Addrs() []net.Addr
 }
 
 // rules is where rules come from.
@@ -85,6 +99,23 @@ type rules interface {
 }
 
 func run(ctx context.Context, conf config.Config, log logr.Logger) error {
+	s, err := newSidecar(conf, log)
+	if err != nil {
+		return err
+	}
+	if err := s.openRules(ctx); err != nil {
+		return err
+	}
+	if err := s.openProxy(ctx); err != nil {
+		return err
+	}
+	s.watchPorts()
+	log.Info("sidecar runs", "version", version, "listen", addresses(s.server), "admin", conf.Admin)
+	return s.serve(ctx)
+}
+
+// newSidecar makes what judges, counts and logs.
+func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture()}
@@ -103,15 +134,10 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{
 		Cache: s.cache, Freshness: s.freshness, Pushed: conf.Push.Address != "",
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	s.watchPorts()
-	log.Info("sidecar runs", "version", version, "listen", addresses(s.proxy), "admin", conf.Admin)
-	return s.serve(ctx)
+	return s, nil
 }
 
 // mostWaiting bounds the requests that wait for keys, so that they leave half of the connections to others, and half of
@@ -120,8 +146,8 @@ func mostWaiting(l proxy.Limits) int {
 	return max(1, min(gate.DefaultMaxWaiting, l.Connections/2, l.HTTP2Requests/2))
 }
 
-// open reads standalone rules and opens the sockets, so that a mistake ends the program at once.
-func (s *sidecar) open(ctx context.Context) error {
+// openRules reads standalone rules, so that a mistake ends the program at once.
+func (s *sidecar) openRules(ctx context.Context) error {
 	c := s.conf
 	if c.Dir != "" {
 		dir := source.NewDir(source.DirConfig{
@@ -129,18 +155,21 @@ func (s *sidecar) open(ctx context.Context) error {
 			Checked: s.gate.Checked, Log: s.log.WithName("rules"),
 		})
 		s.rules = dir
-		if err := dir.Load(ctx); err != nil {
-			return err
-		}
-	} else {
-		s.rules = source.NewPush(source.PushConfig{
-			Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
-			Release: version, Apply: s.apply, Revoke: s.revoke, Unsaved: s.metrics.Unsaved, Checked: s.gate.Checked, Gone: s.gate.Gone,
-			Leaving:      s.leaving.tell,
-			MaxStaleness: c.MaxStaleness, Stale: s.gate.SetStale,
-			LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
-		})
+		return dir.Load(ctx)
 	}
+	s.rules = source.NewPush(source.PushConfig{
+		Address: c.Push.Address, ServerName: c.Push.ServerName, CAFile: c.Push.CAFile, TokenFile: c.Push.TokenFile,
+		Release: version, Apply: s.apply, Revoke: s.revoke, Unsaved: s.metrics.Unsaved, Checked: s.gate.Checked, Gone: s.gate.Gone,
+		Leaving:      s.leaving.tell,
+		MaxStaleness: c.MaxStaleness, Stale: s.gate.SetStale,
+		LastGood: source.LastGood{Dir: c.StateDir}, Log: s.log.WithName("push"),
+	})
+	return nil
+}
+
+// openProxy opens the sockets.
+func (s *sidecar) openProxy(ctx context.Context) error {
+	c := s.conf
 	tls, err := c.TLS.Server(func(err error) { s.log.Error(err, "the new certificate cannot be used; the old one stays") })
 	if err != nil {
 		return err
@@ -150,6 +179,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		AppProtocol: c.AppProtocol,
 		Observer:    s.observer(), Log: s.log.WithName("proxy"),
 	})
+	s.server = s.proxy
 	return err
 }
 
@@ -163,15 +193,23 @@ func (s *sidecar) serve(ctx context.Context) error {
 	group.Go(func() error { defer fail(); return s.rules.Run(outer) })
 	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
 	group.Go(func() error { defer fail(); return s.awaitLeave(outer) })
-	group.Go(func() error { return s.leave(outer) })
 	group.Go(func() error { return paceCollector(outer) })
-	group.Go(func() error { return s.ports.Run(outer) })
-	group.Go(func() error { defer stop(); return s.proxy.Run(inner) })
+	if s.proxy != nil {
+		group.Go(func() error { return s.leave(outer) })
+		group.Go(func() error { return s.ports.Run(outer) })
+	}
+	group.Go(func() error { defer stop(); return s.server.Run(inner) })
 	return group.Wait()
 }
 
 // apply puts a bundle in force.
 func (s *sidecar) apply(b *bundle.Bundle, version string) error {
+	if s.refuses != nil {
+		if err := s.refuses(b); err != nil {
+			s.metrics.SnapshotRejected()
+			return err
+		}
+	}
 	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{CacheBytes: s.conf.CacheBytes, OnLeftOut: s.leftOut})
 	if err != nil {
 		s.metrics.SnapshotRejected()
@@ -229,9 +267,9 @@ func (s *sidecar) cache() telemetry.Cache {
 	return telemetry.Cache{Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions, Entries: int64(c.Entries), Bytes: c.Bytes}
 }
 
-func addresses(p *proxy.Proxy) []string {
+func addresses(s server) []string {
 	var out []string
-	for _, a := range p.Addrs() {
+	for _, a := range s.Addrs() {
 		out = append(out, a.String())
 	}
 	return out

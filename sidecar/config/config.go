@@ -25,6 +25,8 @@ const EnvPrefix = "BEARERGUARD_"
 type Config struct {
 	// Listen are the sockets and the app behind each.
 	Listen []proxy.Listen
+	// Serve says how gateways ask a sidecar that forwards nothing and has no Listen.
+	Serve Serve
 	// Dir is the folder of rules in standalone mode; empty: rules are pushed.
 	Dir string
 	// Namespace and Labels of the workload, in standalone mode; nil Labels: every policy applies.
@@ -79,6 +81,7 @@ type raw struct {
 	redirect                   bool
 	v                          flags.Values
 	c                          Config
+	serve                      *rawServe // nil: it forwards
 }
 
 // Flags defines the flags on fs. The function that it returns is to be called once fs is parsed: it reads the environment,
@@ -148,7 +151,11 @@ func (r *raw) config() (Config, error) {
 	if !r.redirect && !c.AppAddress.IsValid() {
 		c.AppAddress = loopback
 	}
-	c.Listen = r.sockets(fail)
+	if r.serve != nil {
+		c.Serve = r.serve.sockets(fail)
+	} else {
+		c.Listen = r.sockets(fail)
+	}
 	c.Labels = parseLabels(r.labels, fail)
 	var bad []string
 	if c.Fetch.AllowNets, bad = flags.Networks(r.nets); len(bad) > 0 {

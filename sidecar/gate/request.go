@@ -139,6 +139,27 @@ func (e Edit) Remove(name string) bool {
 	return false
 }
 
+// Spoofs reports whether a field that the client sent is to be dropped whatever carried the token: an app may take it for an
+// identity header, for one that carries a token, or for one that makes another request of this one. The name may be in any case.
+func (e Edit) Spoofs(name string) bool { return e.names != nil && e.names.removes(name) }
+
+// Identity returns the names of all identity headers, those that are not set included, in canonical MIME form. The slice must
+// not be changed.
+func (e Edit) Identity() []string {
+	if e.names == nil {
+		return nil
+	}
+	return e.names.identity
+}
+
+// Stripped returns the names of fields that carried the token and are not kept.
+func (e Edit) Stripped() []string {
+	if e.strip == "" {
+		return nil
+	}
+	return append([]string{e.strip}, e.more...)
+}
+
 // RemoveTrailer reports whether a trailer that the client sent is to be dropped. Nobody looks for a token there, so what an
 // app may take for the header of one goes, too.
 func (e Edit) RemoveTrailer(name string) bool {

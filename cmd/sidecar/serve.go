@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/sidecar/authz"
+	"github.com/bearerguard/bearerguard/sidecar/config"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer gateways that ask whether a request may pass.",
+		Long: `Answer gateways that ask whether a request may pass, by the same policies as a sidecar, and forward nothing.
+
+Rules come from a folder or from the controller, as for run. A policy that asks for what a gateway cannot be told is not
+loaded: see docs/ext-authz.md. Each flag can be given as an environment variable too, as for run.`,
+		Example: `  sidecar serve --policies ./policies --forward-auth :9002 --forward-auth-headers x-forwarded`,
+		Args:    cobra.NoArgs,
+	}
+	parse := config.ServeFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		conf, err := parse()
+		if err != nil {
+			return err
+		}
+		log, err := telemetry.NewLogger(os.Stderr, conf.LogFormat, conf.LogLevel)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		return serve(ctx, conf, log)
+	}
+	return c
+}
+
+func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
+	s, err := newSidecar(conf, log)
+	if err != nil {
+		return err
+	}
+	means := authz.Means{ForwardAuth: conf.Serve.ForwardAuth != "", Port: conf.Serve.AppPort != 0, Promises: conf.Serve.GatewayDoes}
+	s.refuses = func(b *bundle.Bundle) error { return means.Unenforceable(b.Policies) }
+	if err := s.openRules(ctx); err != nil {
+		return err
+	}
+	tls, err := conf.TLS.Server(func(err error) { log.Error(err, "the new certificate cannot be used; the old one stays") })
+	if err != nil {
+		return err
+	}
+	l := conf.Limits
+	if s.server, err = authz.New(ctx, authz.Config{
+		Gate: s.gate, ForwardAuth: conf.Serve.ForwardAuth, Convention: conf.Serve.Convention, Port: conf.Serve.AppPort, TLS: tls,
+		Limits: authz.Limits{
+			HeadBytes: l.HeadBytes, Fields: l.Fields, URL: l.URL,
+			Connections: l.Connections, Calls: l.HTTP2Requests, Streams: l.Streams,
+			ReadHead: l.ReadHead, Idle: l.Idle, Write: l.Write, Linger: l.Linger, Drain: l.Drain,
+		},
+		Observer: s.observer(), Log: log.WithName("authz"),
+	}); err != nil {
+		return err
+	}
+	log.Info("sidecar serves", "version", version, "listen", addresses(s.server), "admin", conf.Admin)
+	return s.serve(ctx)
+}

@@ -1,0 +1,63 @@
+package authz
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+func TestWhatNobodyWouldEnforceIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	rule := func(m policy.Match, a policy.Allow) policy.Spec {
+		return policy.Spec{Rules: []policy.Rule{{Name: "a", Match: []policy.Match{m}, Allow: &a}}}
+	}
+	deny := func(when string) policy.Spec {
+		return policy.Spec{Rules: []policy.Rule{{Name: "a", Deny: &policy.Conditions{When: when}}}}
+	}
+	from := func(l policy.TokenLocation) policy.Spec {
+		return policy.Spec{Issuers: []policy.Issuer{{From: []policy.TokenLocation{l}}}}
+	}
+	size, port := policy.Size{}, Means{ForwardAuth: true, Port: true}
+	for name, tc := range map[string]struct {
+		spec     policy.Spec
+		want     string // of the error
+		promised Promise
+	}{
+		"strip the token":       {policy.Spec{Forward: &policy.Forward{Token: policy.Strip}}, "shop/p: spec.forward.token: a gateway that asks by forward-auth cannot be told to strip the token; --gateway-does strip-token", StripToken},
+		"a token in the query":  {from(policy.TokenLocation{Query: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
+		"a token as a protocol": {from(policy.TokenLocation{WebSocketProtocol: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
+		"a bound of the body":   {rule(policy.Match{}, policy.Allow{MaxBody: &size}), "shop/p: spec.rules[0].allow.maxBody: a gateway cannot be told to bound a body", MaxBody},
+		"CORS":                  {policy.Spec{CORS: &policy.CORS{}}, "shop/p: spec.cors: ", CORS},
+		"streams that end":      {policy.Spec{Streams: &policy.Streams{OnExpiry: policy.CloseStream}}, "shop/p: spec.streams.onExpiry: ", CloseStreams},
+		"a port":                {rule(policy.Match{Ports: []int32{80}}, policy.Allow{}), "shop/p: spec.rules[0].match[0]: the port that rules see is not known; --app-port says it", ""},
+		"no port":               {rule(policy.Match{NotPorts: []int32{80}}, policy.Allow{}), "--app-port says it", ""},
+		"a port in a condition": {deny("request.port == 80"), "shop/p: spec.rules[0].deny.when: the port that rules see is not known", ""},
+		"one that is hidden":    {deny("has(claims.a) || . request // a remark\n. port == 80"), "shop/p: spec.rules[0].deny.when: the port", ""},
+		"a certificate":         {deny("'a' in request.tls.san"), "shop/p: spec.rules[0].deny.when: request.tls: ", ""},
+		"what is fine":          {from(policy.TokenLocation{Cookie: "t"}), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := []bundle.Policy{{Namespace: "shop", Name: "p", Spec: tc.spec}}
+			err := Means{ForwardAuth: true}.Unenforceable(b)
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+			if tc.promised == "" {
+				return
+			}
+			if err := (Means{ForwardAuth: true, Promises: []Promise{tc.promised}}).Unenforceable(b); err != nil {
+				t.Errorf("promised: %v", err)
+			}
+			b[0].Spec.Mode = policy.Audit
+			if err := port.Unenforceable(b); err != nil {
+				t.Errorf("of an Audit policy: %v", err)
+			}
+		})
+	}
+	if err := port.Unenforceable([]bundle.Policy{{Spec: rule(policy.Match{Ports: []int32{80}}, policy.Allow{})}, {Spec: deny("request.port == 80")}}); err != nil {
+		t.Errorf("with a port: %v", err)
+	}
+}
