@@ -22,12 +22,16 @@ const (
 	MaxBody Promise = "max-body"
 	// CORS: preflights are answered, and answers say what pages of other origins may do.
 	CORS Promise = "cors"
+	// ResourceMetadata: the metadata of protected resources (RFC 9728) are served.
+	ResourceMetadata Promise = "resource-metadata"
 	// CloseStreams: streams end when their token expires.
 	CloseStreams Promise = "close-streams"
 )
 
 // Promises returns all of them.
-func Promises() []Promise { return []Promise{StripToken, MaxBody, CORS, CloseStreams} }
+func Promises() []Promise {
+	return []Promise{StripToken, MaxBody, CORS, ResourceMetadata, CloseStreams}
+}
 
 // Means are what can be done about a request.
 type Means struct {
@@ -87,6 +91,9 @@ func (f *finder) spec(s *policy.Spec) {
 	}
 	if s.CORS != nil {
 		f.needs("spec.cors", CORS, "a gateway cannot be told what the app's answers are to say")
+	}
+	if s.Resource != nil && f.means.ForwardAuth {
+		f.needs("spec.resource", ResourceMetadata, tell+"answer with its metadata")
 	}
 	if s.Streams != nil && s.Streams.OnExpiry == policy.CloseStream {
 		f.needs("spec.streams.onExpiry", CloseStreams, "a gateway cannot be told to end a stream")

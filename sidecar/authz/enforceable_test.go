@@ -30,6 +30,7 @@ func TestWhatNobodyWouldEnforceIsNotLoaded(t *testing.T) {
 		"a token as a protocol": {from(policy.TokenLocation{WebSocketProtocol: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
 		"a bound of the body":   {rule(policy.Match{}, policy.Allow{MaxBody: &size}), "shop/p: spec.rules[0].allow.maxBody: a gateway cannot be told to bound a body", MaxBody},
 		"CORS":                  {policy.Spec{CORS: &policy.CORS{}}, "shop/p: spec.cors: ", CORS},
+		"a resource":            {policy.Spec{Resource: &policy.Resource{}}, "shop/p: spec.resource: ", ResourceMetadata},
 		"streams that end":      {policy.Spec{Streams: &policy.Streams{OnExpiry: policy.CloseStream}}, "shop/p: spec.streams.onExpiry: ", CloseStreams},
 		"a port":                {rule(policy.Match{Ports: []int32{80}}, policy.Allow{}), "shop/p: spec.rules[0].match[0]: the port that rules see is not known; --app-port says it", ""},
 		"no port":               {rule(policy.Match{NotPorts: []int32{80}}, policy.Allow{}), "--app-port says it", ""},

@@ -24,7 +24,9 @@ type forwardAuth struct {
 
 // ServeHTTP answers one question. Its own method and path say nothing.
 func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := question{start: f.judge.now(), id: requestid.Of(r.Header[requestid.Header]), protocol: "forward-auth", names: f.names(r.Header)}
+	q := question{
+		start: f.judge.now(), id: requestid.Of(r.Header[requestid.Header]), protocol: "forward-auth", names: f.names(r.Header), refusalsOnly: true,
+	}
 	var no decision.Refusal
 	q.Request, no = Original(r.Header, f.convention)
 	if no.Refused() || f.limits.exceeded(&q.Request, r.Header, &no) {
@@ -35,7 +37,7 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.allow(w, &q, &v)
 		return
 	}
-	out := refuse.Render(refuse.Cause{Reason: v.Reason, Challenge: v.Challenge, RequestID: q.id, CORS: v.CORS.Set}, refuse.HTTP)
+	out := refuse.Render(v.Answer(q.id, v.CORS.Set), refuse.HTTP)
 	out.Status = f.status(out.Status)
 	out.Write(w)
 }
@@ -62,8 +64,8 @@ func (f *forwardAuth) allow(w http.ResponseWriter, q *question, v *gate.Verdict)
 	w.WriteHeader(http.StatusOK)
 }
 
-// status returns the status of a refusal that gets through the gateway. Any 2xx would let the request in, so a preflight is
-// refused. nginx's auth_request passes 401 and 403 on, and makes 500 of everything else.
+// status returns the status of a refusal that gets through the gateway. Any 2xx would let the request in.
+// nginx's auth_request passes 401 and 403 on, and makes 500 of everything else.
 func (f *forwardAuth) status(refusal int) int {
 	switch {
 	case refusal < http.StatusBadRequest:

@@ -252,17 +252,22 @@ func TestForwardAuthTellsWhatToSetAndToRemove(t *testing.T) {
 	}
 }
 
-// A preflight needs no token and is answered by the sidecar itself; as an answer of 2xx it would let the request in.
-func TestForwardAuthNeverLetsAPreflightIn(t *testing.T) {
+// What a sidecar answers itself would, as an answer of 2xx, let the request in without a token.
+func TestForwardAuthNeverLetsItsOwnAnswersIn(t *testing.T) {
 	t.Parallel()
 	s := spec()
 	s.CORS = &policy.CORS{Origins: []string{"https://page.example"}}
-	f, o := newForwardAuth(t, s, XForwarded)
-	w, _ := ask(t, f, o, header(XForwarded, http.Header{
-		"Authorization": nil, "X-Forwarded-Method": {"OPTIONS"}, "Origin": {"https://page.example"}, "Access-Control-Request-Method": {"GET"},
-	}))
-	if w.Code != http.StatusForbidden || o.last.Reason != "Preflight" {
-		t.Errorf("answered %d for %s, want 403 for Preflight", w.Code, o.last.Reason)
+	s.Resource = &policy.Resource{URL: "https://shop.example/"}
+	for name, changes := range map[string]http.Header{
+		"a preflight": {"X-Forwarded-Method": {"OPTIONS"}, "Origin": {"https://page.example"}, "Access-Control-Request-Method": {"GET"}},
+		"metadata":    {"X-Forwarded-Uri": {"/.well-known/oauth-protected-resource"}},
+	} {
+		f, o := newForwardAuth(t, s, XForwarded)
+		h := header(XForwarded, changes)
+		delete(h, "Authorization")
+		if w, cause := ask(t, f, o, h); w.Code != http.StatusBadRequest || cause != string(errOwnAnswer) {
+			t.Errorf("%s: answered %d because %q", name, w.Code, cause)
+		}
 	}
 }
 

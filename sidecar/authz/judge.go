@@ -19,6 +19,8 @@ type question struct {
 	protocol string           // by which it is asked
 	refused  decision.Refusal // before the gate is asked
 	names    iter.Seq[string] // see withhold
+
+	refusalsOnly bool // see withhold
 }
 
 // judge settles questions, however they are asked. It is safe for concurrent use.
@@ -42,7 +44,7 @@ func (j *judge) settle(ctx context.Context, q *question) gate.Verdict {
 		v = gate.Verdict{Reason: decision.Overloaded}
 	case !q.refused.Refused():
 		v = j.gate.JudgeWaiting(ctx, &q.Request)
-		withhold(&v, &q.Request, q.names)
+		withhold(&v, &q.Request, q.names, q.refusalsOnly)
 	}
 	j.tell(q, &v)
 	return v

@@ -62,7 +62,7 @@ func (s *rawServe) define(fs *pflag.FlagSet) {
 	fs.StringVar(&s.ForwardAuth, "forward-auth", "", "address to answer gateways on that ask by HTTP, as nginx, Traefik and Caddy do: host:port or :port")
 	fs.StringVar(&s.convention, "forward-auth-headers", "", "how they describe a request: x-forwarded (Traefik, Caddy) or x-original (nginx)")
 	fs.IntVar(&s.AppPort, "app-port", 0, "the port of the app that rules see; 0: rules that ask for one are refused")
-	fs.StringSliceVar(&s.does, "gateway-does", nil, "what policies may ask for because the gateway's own configuration does it: strip-token, max-body, cors, close-streams")
+	fs.StringSliceVar(&s.does, "gateway-does", nil, "what policies may ask for because the gateway's own configuration does it: strip-token, max-body, cors, resource-metadata, close-streams")
 }
 
 // sockets checks what is listened on.

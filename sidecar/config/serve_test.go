@@ -26,7 +26,7 @@ func TestServeFlags(t *testing.T) {
 		"an address that is none": {args: []string{"--forward-auth", "9002", "--forward-auth-headers", "x-original"}, fail: `--forward-auth: "9002" is no address`},
 		"no convention":           {args: []string{"--forward-auth", ":9002"}, fail: `--forward-auth-headers: "" is not known; want x-forwarded for Traefik and Caddy, or x-original for nginx`},
 		"no port":                 {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--app-port", "-1"}, fail: "--app-port: is -1"},
-		"an empty promise":        {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--gateway-does", "all"}, fail: `--gateway-does: "all" is not known; want some of strip-token max-body cors close-streams`},
+		"an empty promise":        {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--gateway-does", "all"}, fail: `--gateway-does: "all" is not known; want some of strip-token max-body cors resource-metadata close-streams`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
