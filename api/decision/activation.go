@@ -35,6 +35,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.claims(), true
 	case "issuer":
 		return a.issuer(), true
+	case "actor":
+		return a.actor(), true
 	}
 	if a.request == nil {
 		return nil, false
@@ -68,6 +70,23 @@ func (a *activation) issuer() string {
 		return text
 	}
 	return a.token.claims.text("iss")
+}
+
+// actor is the variable of that name: what is said of the party that acts now; empty if the subject uses its token itself. What
+// names no party is an error, so that it does not fit an allow rule and fits a deny rule.
+func (a *activation) actor() any {
+	act, has := a.token.claims[actClaim]
+	if a.token.kept != nil {
+		act, has = a.reads.find(a.token.kept, actClaim)
+	}
+	if !has {
+		return map[string]any{}
+	}
+	who, ok := readActor(act)
+	if !ok {
+		return types.NewErr("the claim act names nobody")
+	}
+	return withoutPrior(who)
 }
 
 func (a *activation) requestVariable(name string) (any, bool) {

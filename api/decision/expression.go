@@ -43,6 +43,7 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 		ext.Network(),
 		cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("issuer", cel.StringType),
+		cel.Variable("actor", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("now", cel.TimestampType),
 		cel.Variable("request.method", cel.StringType),
 		cel.Variable("request.path", cel.StringType),
@@ -80,8 +81,8 @@ func (x *expressions) condition(text string, captures []string) (*expression, *e
 // expression is a compiled CEL expression of type bool. It is safe for concurrent use.
 type expression struct {
 	program      cel.Program
-	readsRequest bool // reads anything but claims and issuer
-	readsToken   bool // reads claims or issuer
+	readsRequest bool // reads anything but claims, actor and issuer
+	readsToken   bool // reads claims, actor or issuer
 	claims       reads
 }
 
@@ -185,7 +186,7 @@ func (x *expressions) env(captures []string) (*cel.Env, error) {
 
 // describeIssues makes one line of what the checker found first.
 func describeIssues(issues *cel.Issues, captures []string) *expressionError {
-	e := &expressionError{problem: "cannot be compiled", want: "a CEL expression of type bool over claims, path, request, issuer and now"}
+	e := &expressionError{problem: "cannot be compiled", want: "a CEL expression of type bool over claims, actor, path, request, issuer and now"}
 	found := issues.Errors()
 	if len(found) == 0 {
 		return e
@@ -226,7 +227,7 @@ func inspect(checked *ast.AST) (reads reading, problem *expressionError) {
 			}
 		case name == "now", strings.HasPrefix(name, "request."), strings.HasPrefix(name, "path."):
 			reads.request = true
-		case name == "claims", name == "issuer":
+		case name == "claims", name == "issuer", name == "actor":
 			reads.token = true
 		}
 	}

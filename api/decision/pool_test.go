@@ -34,7 +34,7 @@ func checkPool(t testing.TB, p *decision.Program, r *decision.Request, s *decisi
 func TestAPoolKeepsWhatConditionsOnRequestsRead(t *testing.T) {
 	t.Parallel()
 	const payload = `{"iss": "https://corp.example", "sub": "ann", "n": 7, "big": 18446744073709551615, "x": 0.5, "yes": true, "none": null,
-		"scp": ["a", "b"], "realm": {"roles": ["reader", "writer"], "deep": {"er": "still"}}, "a.b": "dotted", "of": "sub"}`
+		"scp": ["a", "b"], "realm": {"roles": ["reader", "writer"], "deep": {"er": "still"}}, "a.b": "dotted", "of": "sub", "act": {"sub": "gw", "act": {"sub": "ann"}}}`
 	for _, when := range []string{
 		`claims.sub == path.user`,
 		`claims["sub"] == path.user && issuer == "https://corp.example"`,
@@ -50,10 +50,12 @@ func TestAPoolKeepsWhatConditionsOnRequestsRead(t *testing.T) {
 		`claims.absent == path.user`,
 		`claims.sub.upperAscii() == "ANN" && path.user != ""`,
 		`(path.user == "ann" ? claims.sub : claims.absent) == "ann"`,
+		`actor.sub == path.user || size(actor) == 0 && path.user == "ann"`,
+		`!has(actor.act) && actor.sub == "gw" && path.user != ""`,
 		// What is read cannot be told by name.
 		`claims[claims.of] == path.user`,
 		`claims[path.user == "" ? "n" : "sub"] == "ann"`,
-		`size(claims) == 11 && path.user != ""`,
+		`size(claims) == 12 && path.user != ""`,
 		`claims.exists(k, k == "sub") && path.user != ""`,
 		`[claims].exists(c, c.sub == path.user)`,
 		`{"c": claims}.c.sub == path.user`,

@@ -111,6 +111,10 @@ func randomConditions(rnd *rand.Rand, rule *policy.Rule) policy.Conditions {
 		Issuers: some(rnd, 4, 2, "corp", "partner"), Subjects: some(rnd, 4, 2, "ann", "x", "mallory"),
 		Scopes: some(rnd, 3, 2, "read", "own"),
 	}
+	if rnd.IntN(5) == 0 {
+		c.Actors = oneOf(rnd, &policy.Actors{None: true}, &policy.Actors{Any: true}, &policy.Actors{AnyOf: []string{"gw"}},
+			&policy.Actors{AnyOf: []string{"gw"}, None: true, Issuer: "https://other.example"})
+	}
 	yes, one, seven := true, int64(1), "7"
 	for _, op := range some(rnd, 3, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9) {
 		c.Claims = append(c.Claims, []policy.ClaimCondition{
@@ -121,7 +125,7 @@ func randomConditions(rnd *rand.Rand, rule *policy.Rule) policy.Conditions {
 		}[op])
 	}
 	whens := []string{`claims.sub == "ann"`, `request.method == "GET"`, `claims.sub == request.host`, `claims.nope == "x"`,
-		`"spiffe://a" in request.tls.san`, `now.getHours() < 6`, `issuer != ""`}
+		`"spiffe://a" in request.tls.san`, `now.getHours() < 6`, `issuer != ""`, `size(actor) == 0`, `actor.sub == request.host || actor.sub == "gw"`}
 	if captures(rule) {
 		whens = append(whens, "path.x == claims.sub", `path.x == "a"`)
 	}

@@ -47,6 +47,8 @@ func readsOf(checked *ast.AST) reads {
 		switch e.AsIdent() {
 		case "issuer":
 			out.names = append(out.names, "iss")
+		case "actor":
+			out.names = append(out.names, actClaim)
 		case "claims":
 			name, ok := claimRead(e)
 			out.all = out.all || !ok

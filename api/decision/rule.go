@@ -23,6 +23,7 @@ type rule struct {
 	narrowed  bool      // issuers were given
 	subjects  []string
 	accounts  *accounts // nil: none are asked for
+	actors    *actors   // nil: none are asked for
 	scopes    []string
 	claims    []claimCondition
 	when      *expression // nil: none
@@ -39,7 +40,7 @@ func (r *rule) asksRequest() bool { return r.when != nil && r.when.readsRequest 
 
 // asksToken reports whether it makes a difference to the rule's conditions who brings the request.
 func (r *rule) asksToken() bool {
-	return r.narrowed || r.subjects != nil || r.accounts != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
+	return r.narrowed || r.subjects != nil || r.accounts != nil || r.actors != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
 }
 
 // conditions returns the field path of the rule's conditions.
@@ -92,6 +93,9 @@ func (r *rule) settle(t token, asked *inquiry) verdict {
 	}
 	if r.accounts != nil {
 		s.check(".serviceAccounts", r.accounts.hold(s.token), "the token is for none of these service accounts of this cluster")
+	}
+	if r.actors != nil {
+		s.check(".actors", s.present() && r.actors.hold(s.token.claims), "whoever uses the token is none of these")
 	}
 	for i := range r.claims {
 		if s.clear() {

@@ -155,9 +155,10 @@ func randomTeamRequest(t testing.TB, rnd *rand.Rand) *decision.Request {
 
 func randomClaims(t testing.TB, rnd *rand.Rand) decision.Claims {
 	one := func(from ...string) string { return from[rnd.IntN(len(from))] }
-	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q],"n":%s,"acr":%q,"auth_time":%d}`,
+	return claims(t, fmt.Sprintf(`{"sub":%q,"scope":%q,"roles":[%q],"n":%s,"acr":%q,"auth_time":%d%s}`,
 		one("ann", "mallory", "x"), one("read", "own", "read own", ""), one("r1", "r2", "r3"), one("7", "0", "1.5"),
-		one("weak", "strong"), time.Date(2026, 11, 25, 5, 30-rnd.IntN(90), 0, 0, time.UTC).Unix()))
+		one("weak", "strong"), time.Date(2026, 11, 25, 5, 30-rnd.IntN(90), 0, 0, time.UTC).Unix(),
+		one("", `,"act":{"sub":"gw"}`, `,"act":{"sub":"gw","iss":"https://other.example","act":{"sub":"x"}}`, `,"act":7`)))
 }
 
 // TestOrderNeverMatters shuffles policies and rules and wants the very same decisions.

@@ -23,6 +23,7 @@ func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
 	for i := range spec.Rules {
 		l.rule(fmt.Sprintf("spec.rules[%d]", i), &spec.Rules[i], spec.Issuers)
 	}
+	l.delegates(spec)
 	l.useless(spec.Rules)
 	return l.found
 }

@@ -227,7 +227,7 @@ type Allow struct {
 // Vague reports whether a says nothing of whom it allows: neither authenticated nor anonymous, and no condition.
 func (a *Allow) Vague() bool {
 	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
-		a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
+		a.Actors == nil && a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
 }
 
 // Authentication is how the user has to have logged in (RFC 9470). All given conditions must hold.
@@ -296,6 +296,11 @@ type Conditions struct {
 	// +kubebuilder:validation:items:MaxLength=317
 	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
 
+	// Actors are who may use the token: the party that it was issued to directly, or one that acts for it (RFC 8693 section
+	// 4.1). Omitted: it does not matter.
+	// +optional
+	Actors *Actors `json:"actors,omitempty"`
+
 	// Scopes must all be granted, in the claim "scope" (space separated, RFC 8693 section 4.2) or "scp" (list or string).
 	// +optional
 	// +listType=set
@@ -311,12 +316,44 @@ type Conditions struct {
 	// +kubebuilder:validation:MaxItems=32
 	Claims []ClaimCondition `json:"claims,omitempty"`
 
-	// When is a CEL expression of type bool over claims, path, request, issuer and now. An error while evaluating it
+	// When is a CEL expression of type bool over claims, actor, path, request, issuer and now. An error while evaluating it
 	// counts as "does not fit" in an allow rule and as "fits" in a deny rule.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when,omitempty"`
+}
+
+// Actors are alternatives for the party that acts for a token's subject: the claim "act", of which the outermost is the one that
+// acts now (RFC 8693 section 4.1). Those inside it acted before, and are never looked at. An act that is no object, or that has no
+// sub, does not fit an allow rule and fits a deny rule.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.any) && self.any) != ((has(self.none) && self.none) || has(self.anyOf))",message="give any: true, or none: true and anyOf, of which one is enough"
+// +kubebuilder:validation:XValidation:rule="!has(self.issuer) || has(self.anyOf)",message="issuer goes with anyOf"
+type Actors struct {
+	// AnyOf are alternatives for the actor's "sub".
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	AnyOf []string `json:"anyOf,omitempty"`
+
+	// Issuer is the "iss" of the actors under anyOf; an actor without iss has that of the token. Default: the token's in an allow
+	// rule; in a deny rule it does not matter.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Issuer string `json:"issuer,omitempty"`
+
+	// None: nobody acts for the subject, which uses the token itself.
+	// +optional
+	None bool `json:"none,omitempty"`
+
+	// Any: somebody acts for the subject, whoever it is.
+	// +optional
+	Any bool `json:"any,omitempty"`
 }
 
 // ClaimCondition is one condition on one claim: exactly one operator is given. Values are compared with a claim that is
