@@ -23,6 +23,18 @@ func ListOf(r *policy.Revocation) List {
 	return slices.Clip(canonical(out))
 }
 
+// ReadList reads records that Bytes wrote, in any order. What is left over at the end and no whole record is left out. It copies.
+func ReadList(b []byte) List {
+	out := make([]Record, 0, len(b)/Size)
+	for ; len(b) >= Size; b = b[Size:] {
+		out = append(out, Record(b[:Size]))
+	}
+	return canonical(out)
+}
+
+// Merge returns all that some lists take back, in one.
+func Merge(lists ...List) List { return canonical(slices.Concat(lists...)) }
+
 // canonical makes a list of records in any order. It changes its argument.
 func canonical(records []Record) List {
 	slices.SortFunc(records, compare)

@@ -1,6 +1,7 @@
 package v1alpha1
 
-// The condition types of an AuthPolicy. All have positive polarity. A TokenRevocation has Accepted and Programmed.
+// The condition types of an AuthPolicy. All have positive polarity. A TokenRevocation has Accepted and Programmed, a
+// RevocationSource Accepted, ResolvedRefs and Connected.
 const (
 	// ConditionAccepted: the policy is valid. False reasons: Invalid.
 	ConditionAccepted = "Accepted"
@@ -19,6 +20,9 @@ const (
 	// ConditionReady: Accepted, ResolvedRefs, Programmed and Guarded are True, but that a policy which selects no pod is ready too,
 	// with reason NoWorkload. If it is not True, its status and reason are those of the first that is not.
 	ConditionReady = "Ready"
+	// ConditionConnected: the provider reaches the controller, as far as that can be known. True reasons: EventReceived. False reasons:
+	// NotConnected, NoRoom. Unknown reasons: NoEventYet.
+	ConditionConnected = "Connected"
 )
 
 // The reasons of conditions.
@@ -55,4 +59,16 @@ const (
 	ReasonNotSaved = "NotSaved"
 	// ReasonReady: Accepted, ResolvedRefs, Programmed and Guarded are True.
 	ReasonReady = "Ready"
+	// ReasonReceiverDisabled: the controller runs without the port for events.
+	ReasonReceiverDisabled = "ReceiverDisabled"
+	// ReasonPathConflict: an older RevocationSource of the namespace has the path.
+	ReasonPathConflict = "PathConflict"
+	// ReasonEventReceived: an event, or an answer to a question of ours, has come.
+	ReasonEventReceived = "EventReceived"
+	// ReasonNoEventYet: no event has come yet, so it is not known whether one can.
+	ReasonNoEventYet = "NoEventYet"
+	// ReasonNotConnected: nothing can be had from the provider; the message says why.
+	ReasonNotConnected = "NotConnected"
+	// ReasonNoRoom: the namespace has no room for more entries, and events are refused until there is.
+	ReasonNoRoom = "NoRoom"
 )

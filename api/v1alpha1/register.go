@@ -11,7 +11,8 @@ var GroupVersion = schema.GroupVersion{Group: "bearerguard.dev", Version: "v1alp
 
 // AddToScheme registers the objects of this package with s.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion, &AuthPolicy{}, &AuthPolicyList{}, &TokenRevocation{}, &TokenRevocationList{})
+	s.AddKnownTypes(GroupVersion, &AuthPolicy{}, &AuthPolicyList{}, &TokenRevocation{}, &TokenRevocationList{},
+		&RevocationSource{}, &RevocationSourceList{}, &RevocationChunk{}, &RevocationChunkList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

@@ -25,6 +25,7 @@ type config struct {
 	cell                  cell.Cell
 	leaderElect           bool
 	webhookPort, pushPort int
+	eventsPort            int    // 0: none
 	metrics, health       string // addresses; "0" is none
 	certs                 certs.Mode
 	certDir               string
@@ -53,6 +54,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.conf.leaderElect, "leader-elect", false, "let one of several replicas write status; give it whenever there can be several")
 	fs.IntVar(&f.conf.webhookPort, "webhook-port", 9443, "port of the admission webhooks")
 	fs.IntVar(&f.conf.pushPort, "push-port", 8443, "port of the push service for sidecars")
+	fs.IntVar(&f.conf.eventsPort, "events-port", 0, "port for what identity providers tell RevocationSources; 0: none, and those that need it are told so")
 	fs.StringVar(&f.conf.metrics, "metrics-bind-address", ":8080", "address of /metrics, served over https to who may get it; 0: none")
 	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
@@ -90,6 +92,9 @@ func (f *flags) config() (config, error) {
 		if port < 1 || port > 65535 {
 			fail(flag, "is %d; want 1 to 65535", port)
 		}
+	}
+	if c.eventsPort < 0 || c.eventsPort > 65535 {
+		fail("events-port", "is %d; want 1 to 65535, or 0 for none", c.eventsPort)
 	}
 	for flag, address := range map[string]string{"metrics-bind-address": c.metrics, "health-probe-bind-address": c.health} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "0" {

@@ -18,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -33,6 +34,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/registration"
+	"github.com/bearerguard/bearerguard/controllers/revsource"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
 )
 
@@ -61,8 +63,12 @@ func run(ctx context.Context, c config) error {
 	}
 	tlsConfig.set = serving.TLS
 	neighbours, revocations := &authpolicy.Neighbours{}, &authpolicy.Counted{}
-	server, err := addRules(ctx, mgr, c, neighbours, revocations)
+	sources := revsource.Options{Held: revocations.Held, Metrics: revsource.NewMetrics()}
+	server, err := addRules(ctx, mgr, c, neighbours, revocations, &sources)
 	if err != nil {
+		return err
+	}
+	if err := addSources(mgr, c, serving, sources); err != nil {
 		return err
 	}
 	if err := addPush(mgr, c, server, serving, lead); err != nil {
@@ -127,7 +133,7 @@ func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) mana
 }
 
 // addRules adds what turns policies into bundles and bundles into status.
-func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours, revocations *authpolicy.Counted) (*push.Server, error) {
+func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours, revocations *authpolicy.Counted, sources *revsource.Options) (*push.Server, error) {
 	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -139,6 +145,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	cluster, live, members := keys.Cluster(clients.Discovery().RESTClient()), &authpolicy.Live{}, &authpolicy.Members{Cell: c.cell}
 	triggers := authpolicy.NewTriggers()
 	counted, pushed := keys.NewMetrics(), push.NewMetrics()
+	sources.Owns, sources.Keys = members.Owns, keys.Options{Reader: mgr.GetAPIReader(), Cluster: cluster, Fetch: c.fetch, Namespace: c.namespace, Watcher: watcher}
 	var server *push.Server
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: cluster, Fetch: c.fetch,
@@ -177,8 +184,29 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
 		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Members: members,
-		NetworkPolicies: c.networkPolicies,
+		NetworkPolicies: c.networkPolicies, Lend: func(objects cache.Cache) { sources.Chunks = objects },
 	})
+}
+
+// addSources adds the port for events of identity providers, on every replica, and what becomes of them.
+func addSources(mgr manager.Manager, c config, serving *certs.Certs, o revsource.Options) error {
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return err
+	}
+	o.Client = direct
+	if c.eventsPort != 0 {
+		conf := &tls.Config{MinVersion: tls.VersionTLS12}
+		serving.TLS(conf)
+		o.TLS, o.Ready = conf, serving.Ready()
+		o.Listen = func(ctx context.Context) (net.Listener, error) {
+			return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(c.eventsPort)))
+		}
+	}
+	if err := metrics.Registry.Register(o.Metrics); err != nil {
+		return err
+	}
+	return revsource.Setup(mgr, o)
 }
 
 // addKeys adds the reading of keys, on every replica, and the sharing of them on the one that leads.

@@ -84,7 +84,7 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 	c.push.Set(namespace, targets(snapshot, result))
 	s.store(&result)
 	c.status.Add(namespace)
-	if len(snapshot.Policies)+len(snapshot.Workloads)+len(c.revoke.space(namespace).load()) == 0 {
+	if len(snapshot.Policies)+len(snapshot.Workloads)+c.revoke.space(namespace).objects() == 0 {
 		c.forget(namespace)
 		c.revoke.forget(namespace)
 	}

@@ -72,6 +72,11 @@ func (m *Members) refusal(ctx context.Context, namespace string) error {
 	return m.Cell.Refusal(namespace, labels)
 }
 
+// Owns reports whether a namespace is this release's own. An error: it is not known.
+func (m *Members) Owns(ctx context.Context, namespace string) (bool, error) {
+	return m.owns(ctx, namespace)
+}
+
 // owns reports whether a namespace's statuses are this release's to write.
 func (m *Members) owns(ctx context.Context, namespace string) (bool, error) {
 	if m.Cell.All() {

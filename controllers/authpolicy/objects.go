@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/controllers/revstore"
 )
 
 // policyObject is an AuthPolicy, its spec and status not decoded.
@@ -83,6 +84,8 @@ func scheme() *runtime.Scheme {
 	s.AddKnownTypeWithName(gv.WithKind("AuthPolicyList"), &policyObjects{})
 	s.AddKnownTypeWithName(gv.WithKind("TokenRevocation"), &revocationObject{})
 	s.AddKnownTypeWithName(gv.WithKind("TokenRevocationList"), &revocationObjects{})
+	s.AddKnownTypeWithName(gv.WithKind("RevocationChunk"), &revstore.Object{})
+	s.AddKnownTypeWithName(gv.WithKind("RevocationChunkList"), &revstore.Objects{})
 	metav1.AddToGroupVersion(s, gv)
 	s.AddKnownTypes(networkingv1.SchemeGroupVersion, &networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{})
 	metav1.AddToGroupVersion(s, networkingv1.SchemeGroupVersion)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/revstore"
 )
 
 // revoker keeps the revocations of each namespace and hands them to the push server. It runs on every replica.
@@ -35,7 +38,9 @@ type revokedSpace struct {
 
 	mu       sync.Mutex
 	kept     compile.Revocations         // guarded by mu
-	outcomes []compile.RevocationOutcome // guarded by mu; not changed once there
+	outcomes []compile.RevocationOutcome // guarded by mu; of TokenRevocations; not changed once there
+	chunks   int                         // guarded by mu; how many RevocationChunks there are
+	entries  int                         // guarded by mu; of all of them
 }
 
 var _ reconcile.TypedReconciler[string] = (*revoker)(nil)
@@ -66,8 +71,17 @@ func (r *revoker) revoke(ctx context.Context, namespace string) (time.Time, erro
 	for i := range list.Items {
 		objects[i] = revocationOf(&list.Items[i])
 	}
-	set, outcomes, next := s.kept.Update(objects, r.now())
-	s.outcomes = outcomes
+	var chunks revstore.Objects
+	if err := r.reader.List(ctx, &chunks, client.InNamespace(namespace)); err != nil {
+		return time.Time{}, fmt.Errorf("list chunks of revocations: %w", err)
+	}
+	for i := range chunks.Items {
+		objects = append(objects, chunkOf(&chunks.Items[i]))
+	}
+	set, all, next := s.kept.Update(objects, r.now())
+	// Nobody waits for a chunk by its name, so those have no steps in the history.
+	outcomes := slices.DeleteFunc(all, func(o compile.RevocationOutcome) bool { return strings.HasPrefix(o.Ref.Name, chunkPrefix) })
+	s.outcomes, s.chunks, s.entries = outcomes, len(chunks.Items), set.Len()
 	s.history.note(outcomes, set.Version())
 	r.push.Revoke(namespace, set)
 	r.status.Add(namespace)
@@ -82,6 +96,15 @@ func revocationOf(o *revocationObject) compile.Revocation {
 	return compile.Revocation{
 		Name: o.Name, UID: string(o.UID), Generation: o.Generation, Created: o.CreationTimestamp.Time,
 		Entries: o.Spec.entries, Problem: problem,
+	}
+}
+
+// chunkPrefix tells chunks from TokenRevocations, whose names cannot have it.
+const chunkPrefix = "chunk/"
+
+func chunkOf(o *revstore.Object) compile.Revocation {
+	return compile.Revocation{
+		Name: chunkPrefix + o.Name, UID: string(o.UID), Generation: o.Generation, Created: o.CreationTimestamp.Time, Entries: o.Spec.Entries,
 	}
 }
 
@@ -112,16 +135,48 @@ func (s *revokedSpace) load() []compile.RevocationOutcome {
 	return s.outcomes
 }
 
+// objects is how many objects have entries.
+func (s *revokedSpace) objects() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.outcomes) + s.chunks
+}
+
 // Counted is what admission knows of the revocations of a namespace. The zero value is what Options take; it knows nothing before Setup.
 type Counted struct {
 	mu     sync.Mutex
-	reader client.Reader // guarded by mu
+	reader client.Reader              // guarded by mu
+	held   func(namespace string) int // guarded by mu
 }
 
-func (c *Counted) use(r client.Reader) {
+func (c *Counted) use(r client.Reader, held func(namespace string) int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reader = r
+	c.reader, c.held = r, held
+}
+
+// Held is how many entries a namespace has, of TokenRevocations and RevocationSources together.
+func (c *Counted) Held(namespace string) int {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held == nil {
+		return 0
+	}
+	return held(namespace)
+}
+
+// held is how many entries a namespace has.
+func (r *revoker) held(namespace string) int {
+	r.mu.Lock()
+	s := r.spaces[namespace]
+	r.mu.Unlock()
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entries
 }
 
 // Check returns an error if an object with these entries, which is there or not, has no room among the others of the namespace.
@@ -138,6 +193,10 @@ func (c *Counted) Check(ctx context.Context, namespace, name string, entries rev
 	if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 		return nil //nolint:nilerr // what comes past this is found by the status
 	}
+	var chunks revstore.Objects
+	if err := reader.List(ctx, &chunks, client.InNamespace(namespace)); err != nil {
+		return nil //nolint:nilerr // likewise
+	}
 	live, _ := entries.Live(now)
 	own, total, before := len(live), len(live), 0
 	for i := range list.Items {
@@ -147,6 +206,10 @@ func (c *Counted) Check(ctx context.Context, namespace, name string, entries rev
 			before = len(live)
 			continue
 		}
+		total += len(live)
+	}
+	for i := range chunks.Items {
+		live, _ := chunks.Items[i].Spec.Entries.Live(now)
 		total += len(live)
 	}
 	if total <= revoked.Most || own < before { // what makes it fewer helps

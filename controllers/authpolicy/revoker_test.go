@@ -18,7 +18,9 @@ type lists struct {
 }
 
 func (l lists) List(_ context.Context, into client.ObjectList, _ ...client.ListOption) error {
-	into.(*revocationObjects).Items = l.objects
+	if o, ok := into.(*revocationObjects); ok {
+		o.Items = l.objects
+	}
 	return nil
 }
 
@@ -55,7 +57,7 @@ func TestANamespaceHasRoomForAMillionRevocations(t *testing.T) {
 		"fewer, where there were too many": {over, "b", entries(revoked.Most/2 - 1), ""},
 	} {
 		var c Counted
-		c.use(tc.have)
+		c.use(tc.have, nil)
 		err := c.Check(t.Context(), "shop", tc.object, tc.entries, time.Now())
 		if (err != nil) != (tc.refused != "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
 			t.Errorf("%s: %v, want %q", name, err, tc.refused)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/revstore"
 )
 
 const workers = 4
@@ -41,7 +42,7 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Metrics, Neighbours, Counted, Live and Members are required.
+// Options are what Setup needs; all but Metrics, Neighbours, Counted, Live, Lend and Members are required.
 type Options struct {
 	// Metrics tell of policies. Default: metrics that nobody reads.
 	Metrics  *Metrics
@@ -53,6 +54,8 @@ type Options struct {
 	Counted    *Counted
 	// Live is given it, too.
 	Live *Live
+	// Lend is given the cache, which has the RevocationChunks, as revstore.Objects. Default: nobody is.
+	Lend func(cache.Cache)
 	// Members say which namespaces are served. Default: all.
 	Members *Members
 	// NetworkPolicies lets NetworkPolicies be made for policies that ask for them; the client of the manager must have the right to it.
@@ -83,11 +86,11 @@ func Setup(mgr manager.Manager, o Options) error {
 		spaces: map[string]*space{}, cell: o.Members,
 	}
 	r.lacks = func(namespace string) {
-		if c.known(namespace) == nil || len(r.space(namespace).load()) == 0 {
+		if c.known(namespace) == nil || r.space(namespace).objects() == 0 {
 			o.Triggers.Keys.Add(namespace)
 		}
 	}
-	o.lend(objects)
+	o.lend(objects, r)
 	if err := addRevoker(mgr, objects, r, o.Members); err != nil {
 		return err
 	}
@@ -110,9 +113,12 @@ func Setup(mgr manager.Manager, o Options) error {
 }
 
 // lend gives the cache to those who only read it.
-func (o Options) lend(objects cache.Cache) {
+func (o Options) lend(objects cache.Cache, r *revoker) {
 	if o.Counted != nil {
-		o.Counted.use(objects)
+		o.Counted.use(objects, r.held)
+	}
+	if o.Lend != nil {
+		o.Lend(objects)
 	}
 	if n := o.Neighbours; n != nil {
 		n.mu.Lock()
@@ -146,8 +152,8 @@ func addCompiler(mgr manager.Manager, objects cache.Cache, r reconcile.TypedReco
 	return watch(c, append(members.sources(objects),
 		source.TypedKind(objects, &policyObject{}, toNamespace[*policyObject](), respecified[*policyObject]()),
 		// It waits for the revocations to be there. What happens to them later is the revoker's.
-		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), predicate.NewTypedPredicateFuncs(
-			func(*revocationObject) bool { return false })),
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), never[*revocationObject]()),
+		source.TypedKind(objects, &revstore.Object{}, toNamespace[*revstore.Object](), never[*revstore.Object]()),
 		source.TypedKind(objects, podMetadata(), toNamespaceLater[*metav1.PartialObjectMetadata](), members.concerned(),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
@@ -167,7 +173,8 @@ func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedRecon
 		return err
 	}
 	return watch(c, append(members.sources(objects),
-		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()))...)
+		source.TypedKind(objects, &revocationObject{}, toNamespace[*revocationObject](), respecified[*revocationObject]()),
+		source.TypedKind(objects, &revstore.Object{}, toNamespace[*revstore.Object](), respecified[*revstore.Object]()))...)
 }
 
 func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Trigger, elected func()) error {
@@ -223,6 +230,11 @@ func toNamespaceLater[T client.Object]() handler.TypedEventHandler[T, string] {
 			later(e.Object, q)
 		},
 	}
+}
+
+// never passes nothing: a controller only waits for such objects to be there.
+func never[T client.Object]() predicate.TypedPredicate[T] {
+	return predicate.NewTypedPredicateFuncs(func(T) bool { return false })
 }
 
 // respecified passes updates that change an object's spec.

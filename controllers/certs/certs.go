@@ -59,10 +59,10 @@ type Config struct {
 	Log logr.Logger
 }
 
-// DNSNames returns the names that the certificate must hold: those of the webhook's and the push service's Service.
+// DNSNames returns the names that the certificate must hold: those of the Services of the webhook, the push service and the receiver of events.
 func (c Config) DNSNames() []string {
 	_, push := inject.PushService(c.Namespace, "")
-	return []string{"bearerguard-webhook." + c.Namespace + ".svc", push}
+	return []string{"bearerguard-webhook." + c.Namespace + ".svc", push, "bearerguard-events." + c.Namespace + ".svc"}
 }
 
 // Certs serves certificates. It is safe for concurrent use.

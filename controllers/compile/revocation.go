@@ -155,7 +155,7 @@ func (h *heldRevocation) crowded(total int) error {
 
 // TooMany says that the TokenRevocations of a namespace have too many entries together.
 func TooMany(total int) error {
-	return fmt.Errorf("the TokenRevocations of the namespace have %d entries that are not over, and a sidecar holds %d, those of the oldest "+
+	return fmt.Errorf("the TokenRevocations and RevocationSources of the namespace have %d entries that are not over, and a sidecar holds %d, those of the oldest "+
 		"objects first; take out entries whose tokens have expired, give entries an expiresAt, or take back by subject with issuedBefore "+
 		"instead of by jti", total, revoked.Most)
 }

@@ -293,7 +293,7 @@ func (c *cluster) annotate(t *testing.T, o client.Object, patch string) {
 }
 
 func (c *cluster) policies(t *testing.T) {
-	for _, file := range []string{"../../config/samples/authpolicy.yaml", "../../config/samples/tokenrevocation.yaml"} {
+	for _, file := range []string{"../../config/samples/authpolicy.yaml", "../../config/samples/tokenrevocation.yaml", "../../config/samples/revocationsource.yaml"} {
 		c.createSample(t, file)
 	}
 	p := &v1alpha1.AuthPolicy{ObjectMeta: metav1.ObjectMeta{Name: "bad", Namespace: "plain"}}

@@ -21,12 +21,13 @@ import (
 
 // The paths that the webhook configurations name.
 const (
-	PodsPath             = "/mutate-pods"
-	WorkloadsPath        = "/mutate-workloads"
-	AuthPoliciesPath     = "/validate-authpolicies"
-	TokenRevocationsPath = "/validate-tokenrevocations"
-	NamespacesPath       = "/validate-namespaces"
-	EnforcedPodsPath     = "/validate-pods"
+	PodsPath              = "/mutate-pods"
+	WorkloadsPath         = "/mutate-workloads"
+	AuthPoliciesPath      = "/validate-authpolicies"
+	TokenRevocationsPath  = "/validate-tokenrevocations"
+	RevocationSourcesPath = "/validate-revocationsources"
+	NamespacesPath        = "/validate-namespaces"
+	EnforcedPodsPath      = "/validate-pods"
 )
 
 // Config is what the webhooks need. All fields are required, except Company, Budget, Room and Log.
@@ -79,12 +80,13 @@ func Register(s Server, c Config) error {
 		turns: newTurns(policyReviews()),
 	}
 	for path, h := range map[string]handler{
-		PodsPath:             pods.handle,
-		WorkloadsPath:        (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
-		AuthPoliciesPath:     policies.handle,
-		TokenRevocationsPath: (&revocationHandler{decoder: decoder, room: c.Room}).handle,
-		NamespacesPath:       (&namespaceHandler{decoder: decoder}).handle,
-		EnforcedPodsPath:     (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
+		PodsPath:              pods.handle,
+		WorkloadsPath:         (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
+		AuthPoliciesPath:      policies.handle,
+		TokenRevocationsPath:  (&revocationHandler{decoder: decoder, room: c.Room}).handle,
+		RevocationSourcesPath: (&sourceHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
+		NamespacesPath:        (&namespaceHandler{decoder: decoder}).handle,
+		EnforcedPodsPath:      (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 	} {
 		places := others
 		if path == AuthPoliciesPath {

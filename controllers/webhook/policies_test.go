@@ -239,6 +239,9 @@ func TestSamplesAreAccepted(t *testing.T) {
 				if bytes.Contains(raw, []byte(`"kind":"TokenRevocation"`)) {
 					path = webhook.TokenRevocationsPath
 				}
+				if bytes.Contains(raw, []byte(`"kind":"RevocationSource"`)) {
+					path = webhook.RevocationSourcesPath
+				}
 				if path == "" {
 					continue
 				}

@@ -30,6 +30,11 @@ var world struct {
 	bin      string
 	pushAddr string
 	ca       string // file
+	events   string // where identity providers post to
+
+	kubeconfig         string
+	push, health, port int    // ports of the controller, the same when it starts again
+	stop               func() // ends the controller
 }
 
 func TestMain(m *testing.M) {
@@ -96,39 +101,55 @@ func setUp() (stop func(), err error) {
 	if err := world.client.Create(context.Background(), namespace); err != nil {
 		return stop, err
 	}
-	end, err := startController()
-	stops = append(stops, end)
+	if err := prepareController(); err != nil {
+		return stop, err
+	}
+	stops = append(stops, func() { world.stop() })
+	world.stop, err = startController()
 	return stop, err
+}
+
+// prepareController makes what the controller starts with.
+func prepareController() error {
+	world.stop = func() {}
+	hooks := world.env.WebhookInstallOptions
+	world.ca = filepath.Join(hooks.LocalServingCertDir, "ca.crt")
+	if err := os.WriteFile(world.ca, hooks.LocalServingCAData, 0o600); err != nil {
+		return err
+	}
+	user, err := world.env.AddUser(envtest.User{Name: "controller", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := user.KubeConfig()
+	if err != nil {
+		return err
+	}
+	world.kubeconfig = filepath.Join(world.bin, "kubeconfig")
+	world.push, world.health, world.port = freePort(), freePort(), freePort()
+	world.pushAddr, world.events = fmt.Sprintf("127.0.0.1:%d", world.push), fmt.Sprintf("https://localhost:%d", world.port)
+	return os.WriteFile(world.kubeconfig, kubeconfig, 0o600)
+}
+
+// restartController ends the controller and starts it anew.
+func restartController(t *testing.T) {
+	t.Helper()
+	world.stop()
+	var err error
+	if world.stop, err = startController(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // startController runs the controller with certificates from files, as it does with cert-manager.
 func startController() (stop func(), err error) {
-	stop = func() {}
 	hooks := world.env.WebhookInstallOptions
-	world.ca = filepath.Join(hooks.LocalServingCertDir, "ca.crt")
-	if err := os.WriteFile(world.ca, hooks.LocalServingCAData, 0o600); err != nil {
-		return stop, err
-	}
-	user, err := world.env.AddUser(envtest.User{Name: "controller", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		return stop, err
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		return stop, err
-	}
-	file := filepath.Join(world.bin, "kubeconfig")
-	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
-		return stop, err
-	}
-	push, health := freePort(), freePort()
-	world.pushAddr = fmt.Sprintf("127.0.0.1:%d", push)
 	return start(func(err error) {
 		fmt.Fprintln(os.Stderr, "the controller ended:", err)
-	}, os.Stderr, append(os.Environ(), "KUBECONFIG="+file, "POD_NAMESPACE="+systemNamespace), "controller",
+	}, os.Stderr, append(os.Environ(), "KUBECONFIG="+world.kubeconfig, "POD_NAMESPACE="+systemNamespace), "controller",
 		"--namespace", systemNamespace, "--leader-elect=false",
-		"--webhook-port", fmt.Sprint(hooks.LocalServingPort), "--push-port", fmt.Sprint(push),
-		"--metrics-bind-address", "0", "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", health),
+		"--webhook-port", fmt.Sprint(hooks.LocalServingPort), "--push-port", fmt.Sprint(world.push), "--events-port", fmt.Sprint(world.port),
+		"--metrics-bind-address", "0", "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", world.health),
 		"--certs", "cert-manager", "--cert-dir", hooks.LocalServingCertDir, "--sidecar-image", "bearerguard.local/bearerguard:dev",
 		"--log-level", "error")
 }

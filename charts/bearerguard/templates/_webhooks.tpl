@@ -111,7 +111,7 @@ metadata:
   annotations: {cert-manager.io/inject-ca-from: {{ $ns }}/bearerguard}
   {{- end }}
 webhooks:
-{{- range list "authpolicies" "tokenrevocations" }}
+{{- range list "authpolicies" "tokenrevocations" "revocationsources" }}
 - name: {{ . }}.bearerguard.dev
   admissionReviewVersions: [v1]
   clientConfig: {{- include $client (dict "namespace" $ns "path" (printf "/validate-%s" .)) | nindent 4 }}

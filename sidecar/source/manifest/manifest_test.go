@@ -131,6 +131,7 @@ func TestParseRefuses(t *testing.T) {
 			`f.yaml:7: spec.selector.matchExpressions[0].operator: "in" is none of In, NotIn, Exists, DoesNotExist`},
 		"an empty revocation": {"apiVersion: bearerguard.dev/v1alpha1\nkind: TokenRevocation\nmetadata: {name: a}\nspec:\n  issuer: x\n  entries: [{}]\n",
 			`f.yaml:6: spec.entries[0]: has 0 of jti, subject, session; want exactly one`},
+		"a source of revocations":   {"apiVersion: bearerguard.dev/v1alpha1\nkind: RevocationSource\nmetadata: {name: a}\n", `f.yaml:1: kind: RevocationSource is for the controller of a cluster, which has an endpoint for events; want TokenRevocation`},
 		"another kind":              {"apiVersion: v1\nkind: Configmap\nmetadata: {name: a}\n", `f.yaml:1: kind: "Configmap" is not used here; want AuthPolicy, TokenRevocation, Secret or ConfigMap`},
 		"another kind of the group": {"apiVersion: bearerguard.dev/v1alpha1\nkind: AuthPolicie\nmetadata: {name: a}\n", `f.yaml:1: kind: "AuthPolicie" is not used here`},
 		"a group like ours":         {"apiVersion: bearergaurd.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: a}\n", `f.yaml:1: apiVersion: is "bearergaurd.dev/v1alpha1"; want bearerguard.dev/v1alpha1`},

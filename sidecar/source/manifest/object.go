@@ -20,6 +20,7 @@ import (
 const (
 	kindPolicy     = "AuthPolicy"
 	kindRevocation = "TokenRevocation"
+	kindSource     = "RevocationSource"
 	kindSecret     = "Secret"
 	kindConfigMap  = "ConfigMap"
 
@@ -168,6 +169,8 @@ func (d *decoder) headerOf(n *yaml.Node) (kind string, meta objectMeta, err erro
 		return "", meta, err
 	}
 	switch want := versionOf(kind); {
+	case kind == kindSource:
+		return "", meta, d.errorAt(n, "kind", "RevocationSource is for the controller of a cluster, which has an endpoint for events; want TokenRevocation")
 	case want == "":
 		return "", meta, d.errorAt(n, "kind", "%q is not used here; want AuthPolicy, TokenRevocation, Secret or ConfigMap", kind)
 	case version != want:

@@ -1,0 +1,98 @@
+package status
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
+)
+
+// eventsRefreshed is how much later the last event has to be for that alone to be worth a write.
+const eventsRefreshed = time.Minute
+
+// Source is what is known of one generation of a RevocationSource.
+type Source struct {
+	Generation int64
+	Now        time.Time
+	// Problem says what is wrong with it, and Reason is that of the condition; nil if nothing is.
+	Problem error
+	Reason  string
+	// Endpoint is the path that the provider posts to; empty: there is none.
+	Endpoint string
+	// Keys is how many keys of the issuer there are, and KeysErr why they cannot be read anew; nil: they can.
+	Keys    int
+	KeysErr error
+	// Entries is how many entries are kept, and LastEvent when the newest event came that is known; zero: none has.
+	Entries   int
+	LastEvent time.Time
+	// Full says that the namespace has no room for more.
+	Full bool
+	// Previous is the status as it stands.
+	Previous v1alpha1.RevocationSourceStatus
+}
+
+// ComputeSource returns the status that fits what is known.
+func ComputeSource(in Source) v1alpha1.RevocationSourceStatus {
+	out := v1alpha1.RevocationSourceStatus{
+		ObservedGeneration: in.Generation, Endpoint: in.Endpoint,
+		Entries: int32(in.Entries), //nolint:gosec // at most what a namespace holds
+	}
+	if out.LastEvent = in.Previous.LastEvent; out.LastEvent == nil || in.LastEvent.After(out.LastEvent.Time) {
+		if !in.LastEvent.IsZero() {
+			out.LastEvent = &metav1.Time{Time: in.LastEvent.Truncate(time.Second)}
+		}
+	}
+	out.Conditions = append(out.Conditions, in.Previous.DeepCopy().Conditions...)
+	is := outcome{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the source is valid"}
+	if in.Problem != nil {
+		is = outcome{metav1.ConditionFalse, in.Reason, in.Problem.Error()}
+	}
+	for _, c := range []condition{
+		{v1alpha1.ConditionAccepted, is},
+		{v1alpha1.ConditionResolvedRefs, in.resolved()},
+		{v1alpha1.ConditionConnected, in.connected(out.LastEvent)},
+	} {
+		c.set(&out.Conditions, in.Generation, in.Now)
+	}
+	return out
+}
+
+func (in Source) resolved() outcome {
+	switch {
+	case in.Problem != nil && in.Reason == v1alpha1.ReasonInvalid:
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonInvalid, "the source is not accepted as written"}
+	case in.KeysErr != nil && in.Keys > 0:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonKeySourceFailed, fmt.Sprintf("the last good keys are used: %v", in.KeysErr)}
+	case in.KeysErr != nil:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonKeySourceFailed, fmt.Sprintf("events cannot be verified: %v", in.KeysErr)}
+	case in.Keys == 0:
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonPending, "the keys of the issuer are being read"}
+	}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonResolved, "the keys of the issuer are read"}
+}
+
+func (in Source) connected(last *metav1.Time) outcome {
+	switch {
+	case in.Problem != nil:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotConnected, "the source is not served; Accepted says why"}
+	case in.Full:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNoRoom, "the namespace has no room for more entries, so events are refused and to be sent again; " +
+			"take out TokenRevocations that are no longer needed, or shorten tokenLifetime"}
+	case in.Keys == 0 && in.KeysErr != nil:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotConnected, "events cannot be verified; ResolvedRefs says why"}
+	case last == nil:
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonNoEventYet, "no event has come yet; log out at the provider to see whether one does"}
+	}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonEventReceived, "events come"}
+}
+
+// SourceChanged reports whether next is worth a write.
+func SourceChanged(previous, next v1alpha1.RevocationSourceStatus) bool {
+	if a, b := previous.LastEvent, next.LastEvent; a != nil && b != nil && b.Sub(a.Time) < eventsRefreshed {
+		previous.LastEvent = b
+	}
+	return !equality.Semantic.DeepEqual(previous, next)
+}
