@@ -28,6 +28,7 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.
 	}
 	c.checkStrings(at+".audiences", spec.Audiences, bounds{items: 16, min: 1, max: 2048})
 	c.checkKeys(at, spec)
+	c.checkIntrospection(at, spec)
 	c.checkAlgorithms(at+".algorithms", spec)
 	c.checkStrings(at+".types", spec.Types, bounds{items: 8, min: 1, max: 128})
 	for _, conflict := range ProfileConflicts(spec) {
@@ -88,7 +89,7 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 			given++
 		}
 	}
-	if given != 1 {
+	if given != 1 && (given != 0 || spec.Introspection == nil) {
 		c.fail(at+".keys", fmt.Sprintf("has %d sources", given),
 			"exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes")
 	}
@@ -114,8 +115,8 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 		c.checkRef(at+".caSecretRef", spec.CASecretRef)
 		c.checkFormat(at+".caSecretRef", spec.CASecretRef, fmt.Sprintf("is %s, but certificates to trust are PEM", spec.CASecretRef.Format),
 			policy.FormatPEM)
-		if k.JWKSURL == "" && k.Discovery == nil {
-			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL or keys.discovery beside it")
+		if k.JWKSURL == "" && k.Discovery == nil && spec.Introspection == nil {
+			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL, keys.discovery or introspection beside it")
 		}
 	}
 }

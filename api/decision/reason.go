@@ -33,6 +33,8 @@ const (
 	NoPolicy Reason = "NoPolicy"
 	// KeysUnavailable: the token's issuer has no keys yet.
 	KeysUnavailable Reason = "KeysUnavailable"
+	// IntrospectionUnavailable: the token's issuer has to be asked about it, and gives no answer that can be used.
+	IntrospectionUnavailable Reason = "IntrospectionUnavailable"
 	// InternalError: the judge itself went wrong; the request is refused.
 	InternalError Reason = "InternalError"
 )
@@ -107,6 +109,8 @@ const (
 	KeyBound Reason = "KeyBound"
 	// Unbound: the service-account token is bound to no pod.
 	Unbound Reason = "Unbound"
+	// Inactive: the token's issuer, asked about it, says that it is not active.
+	Inactive Reason = "Inactive"
 	// Revoked: a TokenRevocation takes the token back, or the pod or service account that it is for is gone.
 	Revoked Reason = "Revoked"
 )
@@ -138,12 +142,12 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		Allowed, AuditOnly, Preflight, ResourceMetadata,
-		NotReady, Stale, NoPolicy, KeysUnavailable, InternalError,
+		NotReady, Stale, NoPolicy, KeysUnavailable, IntrospectionUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
 		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
-		BadClaim, KeyBound, Unbound, Revoked,
+		BadClaim, KeyBound, Unbound, Inactive, Revoked,
 		DeniedByRule, NoRule, InsufficientScope, InsufficientAuthentication,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
 	}

@@ -55,6 +55,11 @@ func isJWKS(body []byte) ([]byte, error) {
 // section 3). The metadata is at metadataURL or, if that is empty, below the issuer in either form. Its issuer must equal
 // the given one (RFC 8414 section 3.3).
 func Discover(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
+	return discover(ctx, issuer, metadataURL, "jwks_uri", o)
+}
+
+// discover finds the address that a member of the metadata has.
+func discover(ctx context.Context, issuer, metadataURL, member string, o Options) (string, error) {
 	urls := []string{metadataURL}
 	if metadataURL == "" {
 		var err error
@@ -64,7 +69,7 @@ func Discover(ctx context.Context, issuer, metadataURL string, o Options) (strin
 	}
 	var last error
 	for _, u := range urls {
-		found, err := discoverAt(ctx, u, issuer, o)
+		found, err := discoverAt(ctx, u, issuer, member, o)
 		if err == nil {
 			return found, nil
 		}
@@ -76,10 +81,11 @@ func Discover(ctx context.Context, issuer, metadataURL string, o Options) (strin
 	return "", last
 }
 
-func discoverAt(ctx context.Context, rawURL, issuer string, o Options) (string, error) {
+func discoverAt(ctx context.Context, rawURL, issuer, member string, o Options) (string, error) {
 	var metadata struct {
-		Issuer  string `json:"issuer"`
-		JWKSURI string `json:"jwks_uri"`
+		Issuer        string `json:"issuer"`
+		JWKSURI       string `json:"jwks_uri"`
+		Introspection string `json:"introspection_endpoint"`
 	}
 	err := get(ctx, rawURL, o, func(body []byte, _ http.Header) error {
 		if json.Unmarshal(body, &metadata) != nil {
@@ -87,18 +93,22 @@ func discoverAt(ctx context.Context, rawURL, issuer string, o Options) (string, 
 		}
 		return nil
 	})
+	found := metadata.JWKSURI
+	if member != "jwks_uri" {
+		found = metadata.Introspection
+	}
 	switch {
 	case err != nil:
 		return "", err
 	case metadata.Issuer != issuer:
 		return "", errors.New("metadata is of another issuer; want its issuer to equal the policy's exactly")
-	case metadata.JWKSURI == "":
-		return "", errors.New("metadata has no jwks_uri")
+	case found == "":
+		return "", fmt.Errorf("metadata has no %s", member)
 	}
-	if err := CheckURL(metadata.JWKSURI, o); err != nil {
-		return "", fmt.Errorf("jwks_uri: %w", err)
+	if err := CheckURL(found, o); err != nil {
+		return "", fmt.Errorf("%s: %w", member, err)
 	}
-	return metadata.JWKSURI, nil
+	return found, nil
 }
 
 // wellKnown returns where an issuer's metadata may be: the OpenID form, which appends to the issuer's path, and the RFC

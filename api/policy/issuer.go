@@ -9,7 +9,12 @@ import (
 // +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
 // +kubebuilder:validation:XValidation:rule="(has(self.audiences) || (has(self.resourceAudience) && self.resourceAudience)) != (has(self.anyAudience) && self.anyAudience)",message="give audiences or resourceAudience: true, or anyAudience: true"
 // +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
-// +kubebuilder:validation:XValidation:rule="!has(self.keys.secretRef) || !has(self.keys.secretRef.format) || self.keys.secretRef.format != 'HMAC' || (has(self.algorithms) && self.algorithms.exists(a, a.startsWith('HS')))",message="keys.secretRef.format HMAC goes with an HMAC algorithm in algorithms"
+// +kubebuilder:validation:XValidation:rule="has(self.keys) || has(self.introspection)",message="give keys, or introspection for opaque tokens"
+// +kubebuilder:validation:XValidation:rule="!has(self.introspection) || has(self.keys) == (has(self.introspection.signedResponse) && self.introspection.signedResponse)",message="keys beside introspection are those that sign answers: give them with introspection.signedResponse: true, and only with it"
+// +kubebuilder:validation:XValidation:rule="!has(self.introspection) || !(has(self.types) || has(self.profile) || has(self.decryption))",message="types, profile and decryption are about tokens that the sidecar reads itself: leave them out beside introspection"
+// +kubebuilder:validation:XValidation:rule="!has(self.introspection) || !has(self.algorithms) || has(self.keys)",message="algorithms beside introspection are those of signed answers: they go with introspection.signedResponse: true"
+// +kubebuilder:validation:XValidation:rule="!has(self.introspection) || !(has(self.anyIssuer) && self.anyIssuer) || !((has(self.introspection.discovery)) || (has(self.introspection.signedResponse) && self.introspection.signedResponse))",message="introspection.discovery and introspection.signedResponse compare the issuer's name: give issuer instead of anyIssuer"
+// +kubebuilder:validation:XValidation:rule="!has(self.keys) || !has(self.keys.secretRef) || !has(self.keys.secretRef.format) || self.keys.secretRef.format != 'HMAC' || (has(self.algorithms) && self.algorithms.exists(a, a.startsWith('HS')))",message="keys.secretRef.format HMAC goes with an HMAC algorithm in algorithms"
 // +kubebuilder:validation:XValidation:rule="!has(self.caSecretRef) || !has(self.caSecretRef.format) || self.caSecretRef.format in ['Auto', 'PEM']",message="caSecretRef.format is Auto or PEM"
 // +kubebuilder:validation:XValidation:rule="!has(self.decryption) || !has(self.decryption.secretRef.format) || self.decryption.secretRef.format != 'HMAC'",message="decryption.secretRef.format is Auto, JWKS or PEM; Auto reads a raw symmetric key too"
 type Issuer struct {
@@ -45,11 +50,16 @@ type Issuer struct {
 	// +optional
 	AnyAudience bool `json:"anyAudience,omitempty"`
 
-	// Keys is where the keys come from that verify this issuer's signatures.
-	// +required
-	Keys KeySource `json:"keys"`
+	// Keys is where the keys come from that verify this issuer's signatures. Beside introspection they verify its answers.
+	// +optional
+	Keys KeySource `json:"keys,omitzero"`
 
-	// CASecretRef is a Secret entry with PEM certificates that are trusted, instead of the system's, for fetching keys.
+	// Introspection takes opaque tokens, in place of keys: the issuer is asked about each token (RFC 7662).
+	// +optional
+	Introspection *Introspection `json:"introspection,omitempty"`
+
+	// CASecretRef is a Secret entry with PEM certificates that are trusted, instead of the system's, for fetching keys and for
+	// introspection.
 	// +optional
 	CASecretRef *KeyRef `json:"caSecretRef,omitempty"`
 

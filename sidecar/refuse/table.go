@@ -99,10 +99,11 @@ func unavailable(description string, retryAfter int) Refusal {
 
 // refusals is read only.
 var refusals = map[decision.Reason]Refusal{
-	decision.NotReady:        unavailable("the guard has not loaded its policy yet", 1),
-	decision.Stale:           unavailable("the guard has not heard from its controller for too long", 5),
-	decision.KeysUnavailable: unavailable("the keys of the token's issuer are not available yet", 5),
-	decision.NoPolicy:        forbidden("no policy applies to this workload"),
+	decision.NotReady:                 unavailable("the guard has not loaded its policy yet", 1),
+	decision.Stale:                    unavailable("the guard has not heard from its controller for too long", 5),
+	decision.KeysUnavailable:          unavailable("the keys of the token's issuer are not available yet", 5),
+	decision.IntrospectionUnavailable: unavailable("the token's issuer cannot be asked about it now", 2),
+	decision.NoPolicy:                 forbidden("no policy applies to this workload"),
 	decision.InternalError: {
 		Status: http.StatusInternalServerError, GRPC: codeInternal,
 		Title: "Internal error", Description: "the guard could not decide",
@@ -160,6 +161,7 @@ var refusals = map[decision.Reason]Refusal{
 	decision.BadClaim:            unauthorized("a claim of the token has a wrong type or value"),
 	decision.KeyBound:            unauthorized("the token is bound to a key and the binding cannot be checked"),
 	decision.Unbound:             unauthorized("the service-account token is bound to no pod"),
+	decision.Inactive:            unauthorized("the token's issuer says that it is not active"),
 	decision.Revoked:             unauthorized("the token has been revoked"),
 
 	// A deny rule applies with or without a token, and no other scope would help: no challenge.

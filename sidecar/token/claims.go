@@ -36,6 +36,11 @@ func (r *registered) parse(payload string) decision.Refusal {
 	if err != nil {
 		return notJSON(inPayload, err)
 	}
+	return r.of(all)
+}
+
+// of takes claims that have been read.
+func (r *registered) of(all map[string]any) decision.Refusal {
 	r.all = all
 	_, r.hasIss = all["iss"]
 	ok := textClaim(all, "iss", &r.iss) && textClaim(all, "sub", &r.sub) && textClaim(all, "jti", &r.jti) &&

@@ -51,6 +51,8 @@ type Verifier struct {
 	listed []string          // those of the policy
 	keys   *choice           // nil: unresolved
 	opening
+
+	introspects, signed bool // the issuer is asked about tokens, its answers are signed
 }
 
 // NewVerifier checks the issuer's token settings and prepares its keys. An error names the field below the issuer.
@@ -60,6 +62,9 @@ func NewVerifier(c Config) (*Verifier, error) {
 		issuer: i.Issuer, anyIssuer: i.AnyIssuer, audiences: i.Audiences, anyAudience: i.AnyAudience,
 		skew: DefaultSkew, allowMissingExp: i.AllowMissingExp, algs: map[string]scheme{},
 		name: i.Name,
+	}
+	if in := i.Introspection; in != nil {
+		v.introspects, v.signed = true, in.SignedResponse
 	}
 	if k := i.Keys.Kubernetes; k != nil {
 		v.kubernetes, v.bound = true, !k.AllowUnbound
@@ -140,6 +145,9 @@ func (v *Verifier) algorithms(listed []policy.Algorithm) error {
 // Wants reports whether the token may be this issuer's, by its unverified iss or because it is encrypted and the issuer
 // decrypts. It costs next to nothing; Verify says UnknownIssuer or NotDecryptable to the others.
 func (v *Verifier) Wants(t *Token) bool {
+	if v.introspects {
+		return false
+	}
 	if t.header.encrypted {
 		return v.decrypts
 	}
@@ -168,6 +176,8 @@ type Verified struct {
 // forged is Expired.
 func (v *Verifier) Verify(t *Token, now time.Time) (Verified, decision.Refusal) {
 	switch {
+	case v.introspects: // its keys, if any, sign answers
+		return Verified{}, because(decision.UnknownIssuer, "the issuer is asked about its tokens (introspection); none is verified here")
 	case t.header.encrypted:
 		return v.decrypt(t, now)
 	case v.encryptedOnly:

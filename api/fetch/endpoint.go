@@ -1,0 +1,43 @@
+package fetch
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"time"
+)
+
+// idle is how long a kept connection may wait for the next request.
+const idle = 60 * time.Second
+
+// NewTransport makes a transport for an endpoint that is asked again and again, under the same rules as a fetch: the guard looks
+// at the address of every connection that is made, no proxy is used, and certificates are checked against o.CA. Connections
+// are kept, at most so many. cert is what the client shows; nil: nothing.
+func NewTransport(o Options, most int, cert *tls.Certificate) (*http.Transport, error) {
+	t, err := newTransport(o.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	t.DisableKeepAlives = false
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost, t.IdleConnTimeout = most, most, idle
+	// One request a connection: an answer cannot be taken for another's, nor does one that hangs hold up others.
+	t.ForceAttemptHTTP2 = false
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if cert != nil {
+		t.TLSClientConfig.Certificates = []tls.Certificate{*cert}
+	}
+	return t, nil
+}
+
+// Explain turns an error of net/http into one that repeats nothing that the server sent.
+func Explain(err error, o Options) error { return explain(err, o.withDefaults()) }
+
+// Uncoded refuses an answer in a content coding (RFC 9110 section 8.4), as none was asked for.
+func Uncoded(h http.Header) error { return uncoded(h.Get("Content-Encoding")) }
+
+// DiscoverIntrospection finds the address of an issuer's introspection endpoint in its metadata (RFC 8414 section 2), as Discover
+// finds that of its JWK Set.
+func DiscoverIntrospection(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
+	return discover(ctx, issuer, metadataURL, "introspection_endpoint", o)
+}
