@@ -44,9 +44,10 @@ func (c *compiler) entry(at string, m *policy.Match) *entry {
 		remoteIPs:    c.blocks(at+".remoteIPs", m.RemoteIPs),
 		notRemoteIPs: c.blocks(at+".notRemoteIPs", m.NotRemoteIPs),
 		headers:      c.headerMatches(at+".headers", m.Headers),
+		mcp:          c.mcpMatch(at+".mcp", m.MCP),
 	}
 	if reflect.ValueOf(*m).IsZero() {
-		c.fail(at, "is empty", "at least one of hosts, paths, methods, ports, remoteIPs, headers, or of the first five with not; "+
+		c.fail(at, "is empty", "at least one of hosts, paths, methods, ports, remoteIPs, headers, mcp, or of the first five with not; "+
 			"leave match out to fit every request")
 		return nil
 	}

@@ -38,7 +38,7 @@ rules:
 - name: all
   match: [{hosts: [a.example], paths: ["/a/{x}"], methods: [GET], ports: [80], headers: [{name: X-A, values: [a]}, {name: X-B, exists: true}]},
     {notHosts: [b.example], notPaths: [/b], notMethods: [PUT], notPorts: [81], remoteIPs: [10.0.0.0/8], notRemoteIPs: [10.9.0.0/16], paths: ["/{x}"],
-    headers: [{name: X-C, patterns: ["a*"], notValues: [ab], notPatterns: ["*c"]}]}]
+    headers: [{name: X-C, patterns: ["a*"], notValues: [ab], notPatterns: ["*c"]}], mcp: {methods: [tools/call], names: [a]}}]
   allow:
     issuers: [corp]
     subjects: [ann]

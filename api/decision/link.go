@@ -22,6 +22,7 @@ func (c *compiler) link() {
 	c.linkLogins()
 	p.limits = newLimits(p)
 	p.ignored = newIgnored(p)
+	p.calls = callRoutes(p.rules)
 	if last := len(p.groups) - 1; len(c.audits) == 1 {
 		p.audit = newVerdicts(p, last)
 	}

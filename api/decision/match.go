@@ -18,6 +18,7 @@ type entry struct {
 	ports     []int       // nil: every port
 	remoteIPs []netip.Prefix
 	headers   []headerMatch
+	mcp       *mcpMatch // nil: whatever the body
 
 	notPaths     []*template
 	notHosts     []string
@@ -30,7 +31,7 @@ type entry struct {
 
 // indexed reports whether the route index can tell all there is to an entry by host, path and method.
 func (e *entry) indexed() bool {
-	return e.ports == nil && e.remoteIPs == nil && e.headers == nil && e.notPaths == nil && e.notHosts == nil &&
+	return e.ports == nil && e.remoteIPs == nil && e.headers == nil && e.mcp == nil && e.notPaths == nil && e.notHosts == nil &&
 		e.notMethods == nil && e.notPorts == nil && e.notRemoteIPs == nil
 }
 
@@ -56,6 +57,9 @@ func (e *entry) misfit(r *Request) string {
 		if !e.headers[i].fits(r, e.deny) {
 			return "headers"
 		}
+	}
+	if e.mcp != nil && !e.mcp.fits(r.Call, e.deny) {
+		return "mcp"
 	}
 	return ""
 }

@@ -135,7 +135,7 @@ func (e *entry) reach(r *Request) int {
 		return furthest
 	}
 	const paths = maxTemplateSegments + 1
-	for i, field := range [...]string{"hosts", "methods", "ports", "remoteIPs", "notHosts", "notMethods", "notPorts", "notRemoteIPs", "notPaths", "headers"} {
+	for i, field := range [...]string{"hosts", "methods", "ports", "remoteIPs", "notHosts", "notMethods", "notPorts", "notRemoteIPs", "notPaths", "headers", "mcp"} {
 		if field == e.misfit(r) {
 			return paths + i
 		}

@@ -72,6 +72,7 @@ type Program struct {
 	cors    []*cors     // of Enforce policies
 	serves  []*Resource // of Enforce policies, by policy
 	ignored *ignored    // nil: no rule has ignoreToken
+	calls   *node       // routes of entries with mcp; nil: there are none
 	audit   verdicts
 }
 

@@ -57,6 +57,8 @@ const (
 	TooLarge Reason = "TooLarge"
 	// URITooLong: the request target exceeds a limit.
 	URITooLong Reason = "URITooLong"
+	// MCPMismatch: the headers Mcp-Method and Mcp-Name say other than the body.
+	MCPMismatch Reason = "MCPMismatch"
 	// BodyTooLarge: the request's body exceeds the limit of the rules or of the sidecar.
 	BodyTooLarge Reason = "BodyTooLarge"
 	// RequestTimeout: the request's body comes too slowly.
@@ -144,7 +146,7 @@ func Reasons() []Reason {
 		Allowed, AuditOnly, Preflight, ResourceMetadata,
 		NotReady, Stale, NoPolicy, KeysUnavailable, IntrospectionUnavailable, InternalError,
 		BadRequest, BadPath, BadHost, BadMethod, DuplicateAuthorization, TokenInTwoPlaces, TooLarge,
-		URITooLong, BodyTooLarge, RequestTimeout, Overloaded,
+		URITooLong, MCPMismatch, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
 		BadClaim, KeyBound, Unbound, Inactive, Revoked,

@@ -24,6 +24,9 @@ type Request struct {
 
 	// ClientCert is what the verified certificate of a TLS client says; nil without one.
 	ClientCert *ClientCert
+
+	// Call is the message to an MCP server that the request brings; nil: that is in doubt.
+	Call *Call
 }
 
 // ClientCert is what rules see of a TLS client's certificate, which has been verified.

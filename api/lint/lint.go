@@ -65,6 +65,7 @@ func (l *linter) match(at string, m *policy.Match) {
 	for i, p := range m.Paths {
 		l.path(fmt.Sprintf("%s.paths[%d]", at, i), p)
 	}
+	l.mcp(at, m)
 	for i, p := range m.NotPaths {
 		l.path(fmt.Sprintf("%s.notPaths[%d]", at, i), p)
 	}

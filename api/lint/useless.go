@@ -93,7 +93,7 @@ func covers(wide, narrow []policy.Match) bool {
 // entryCovers compares two entries: of the wide one, only lists of what fits are understood.
 func entryCovers(wide, narrow *policy.Match) bool {
 	if wide.NotHosts != nil || wide.NotPaths != nil || wide.NotMethods != nil || wide.NotPorts != nil ||
-		wide.RemoteIPs != nil || wide.NotRemoteIPs != nil || wide.Headers != nil {
+		wide.RemoteIPs != nil || wide.NotRemoteIPs != nil || wide.Headers != nil || wide.MCP != nil {
 		return false
 	}
 	return listCovers(wide.Hosts, narrow.Hosts, func(w, n string) bool { return strings.EqualFold(w, n) }) &&

@@ -31,6 +31,10 @@ const checkExample = `  # May this token read an order?
   # What does a request without a token get? As JSON, for a test in a pipeline.
   bearerguard check -f policy.yaml --request 'GET https://orders.example.com/docs/' -o json
 
+  # May it call a tool of an MCP server?
+  bearerguard check -f policies/ --token "$TOKEN" --request 'POST /mcp' \
+    --data '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"db_query"}}'
+
   # With the keys that an identity provider publishes, next month.
   curl -s https://login.example.com/jwks.json > jwks.json
   bearerguard check -f policy.yaml --keys corp=jwks.json --token "$TOKEN" --request 'GET /orders/1' --at 2027-01-01T00:00:00Z`
@@ -38,6 +42,7 @@ const checkExample = `  # May this token read an order?
 type checkFlags struct {
 	files, keys, header               []string
 	token, request, labels, namespace string
+	data                              string
 	remote, at, output                string
 	port                              int
 }
@@ -64,6 +69,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.StringVar(&f.request, "request", "", "`request`: METHOD and path or URL, such as 'GET /orders/1'")
 	flags.StringVar(&f.token, "token", "", "`token` for Authorization: Bearer, also with that text before it (- reads standard input)")
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
+	flags.StringVarP(&f.data, "data", "d", "", "`body` of the request, which rules with mcp look at; JSON unless -H says otherwise (@file reads a file, @- standard input)")
 	flags.StringArrayVar(&f.keys, "keys", nil, "keys of an issuer, as `name=file`, instead of those that the policy names; repeatable")
 	flags.StringVar(&f.labels, "labels", "", "labels of the workload, as `k=v,...` (default: every policy applies)")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
@@ -198,8 +204,28 @@ func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
 		}
 		token = string(text)
 	}
+	if err := f.readData(in, stdin); err != nil {
+		return err
+	}
 	if token = pasted(token); token != "" {
 		in.Header.Add("Authorization", "Bearer "+token)
+	}
+	return nil
+}
+
+// readData reads the body as curl does.
+func (f *checkFlags) readData(in *check.Input, stdin io.Reader) (err error) {
+	if f.data == "" {
+		return nil
+	}
+	in.Body = []byte(f.data)
+	if name, isFile := strings.CutPrefix(f.data, "@"); isFile {
+		if in.Body, err = readFile(name, stdin); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
+	if in.Header.Get("Content-Type") == "" {
+		in.Header.Set("Content-Type", "application/json")
 	}
 	return nil
 }

@@ -25,19 +25,20 @@ func TestWhatNobodyWouldEnforceIsNotLoaded(t *testing.T) {
 		want     string // of the error
 		promised Promise
 	}{
-		"strip the token":       {policy.Spec{Forward: &policy.Forward{Token: policy.Strip}}, "shop/p: spec.forward.token: a gateway that asks by forward-auth cannot be told to strip the token; --gateway-does strip-token", StripToken},
-		"a token in the query":  {from(policy.TokenLocation{Query: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
-		"a token as a protocol": {from(policy.TokenLocation{WebSocketProtocol: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
-		"a bound of the body":   {rule(policy.Match{}, policy.Allow{MaxBody: &size}), "shop/p: spec.rules[0].allow.maxBody: a gateway cannot be told to bound a body", MaxBody},
-		"CORS":                  {policy.Spec{CORS: &policy.CORS{}}, "shop/p: spec.cors: ", CORS},
-		"a resource":            {policy.Spec{Resource: &policy.Resource{}}, "shop/p: spec.resource: ", ResourceMetadata},
-		"streams that end":      {policy.Spec{Streams: &policy.Streams{OnExpiry: policy.CloseStream}}, "shop/p: spec.streams.onExpiry: ", CloseStreams},
-		"a port":                {rule(policy.Match{Ports: []int32{80}}, policy.Allow{}), "shop/p: spec.rules[0].match[0]: the port that rules see is not known; --app-port says it", ""},
-		"no port":               {rule(policy.Match{NotPorts: []int32{80}}, policy.Allow{}), "--app-port says it", ""},
-		"a port in a condition": {deny("request.port == 80"), "shop/p: spec.rules[0].deny.when: the port that rules see is not known", ""},
-		"one that is hidden":    {deny("has(claims.a) || . request // a remark\n. port == 80"), "shop/p: spec.rules[0].deny.when: the port", ""},
-		"a certificate":         {deny("'a' in request.tls.san"), "shop/p: spec.rules[0].deny.when: request.tls: ", ""},
-		"what is fine":          {from(policy.TokenLocation{Cookie: "t"}), "", ""},
+		"strip the token":            {policy.Spec{Forward: &policy.Forward{Token: policy.Strip}}, "shop/p: spec.forward.token: a gateway that asks by forward-auth cannot be told to strip the token; --gateway-does strip-token", StripToken},
+		"a token in the query":       {from(policy.TokenLocation{Query: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
+		"a token as a protocol":      {from(policy.TokenLocation{WebSocketProtocol: "t"}), "shop/p: spec.issuers[0].from[0]: ", StripToken},
+		"a bound of the body":        {rule(policy.Match{}, policy.Allow{MaxBody: &size}), "shop/p: spec.rules[0].allow.maxBody: a gateway cannot be told to bound a body", MaxBody},
+		"CORS":                       {policy.Spec{CORS: &policy.CORS{}}, "shop/p: spec.cors: ", CORS},
+		"a resource":                 {policy.Spec{Resource: &policy.Resource{}}, "shop/p: spec.resource: ", ResourceMetadata},
+		"streams that end":           {policy.Spec{Streams: &policy.Streams{OnExpiry: policy.CloseStream}}, "shop/p: spec.streams.onExpiry: ", CloseStreams},
+		"a port":                     {rule(policy.Match{Ports: []int32{80}}, policy.Allow{}), "shop/p: spec.rules[0].match[0]: the port that rules see is not known; --app-port says it", ""},
+		"no port":                    {rule(policy.Match{NotPorts: []int32{80}}, policy.Allow{}), "--app-port says it", ""},
+		"a port in a condition":      {deny("request.port == 80"), "shop/p: spec.rules[0].deny.when: the port that rules see is not known", ""},
+		"one that is hidden":         {deny("has(claims.a) || . request // a remark\n. port == 80"), "shop/p: spec.rules[0].deny.when: the port", ""},
+		"a certificate":              {deny("'a' in request.tls.san"), "shop/p: spec.rules[0].deny.when: request.tls: ", ""},
+		"a message to an MCP server": {rule(policy.Match{MCP: &policy.MCPMatch{Methods: []string{"tools/call"}}}, policy.Allow{}), "shop/p: spec.rules[0].match[0].mcp: a gateway does not show the body", ""},
+		"what is fine":               {from(policy.TokenLocation{Cookie: "t"}), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

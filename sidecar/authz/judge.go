@@ -43,6 +43,9 @@ func (j *judge) settle(ctx context.Context, q *question) gate.Verdict {
 	case j.running.Add(1) > j.most:
 		v = gate.Verdict{Reason: decision.Overloaded}
 	case !q.refused.Refused():
+		if q.Body == nil {
+			q.Body = &gate.Body{} // nobody shows it: what it holds is in doubt
+		}
 		v = j.gate.JudgeWaiting(ctx, &q.Request)
 		withhold(&v, &q.Request, q.names, q.refusalsOnly)
 	}

@@ -39,11 +39,15 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		dr.Now = g.opts.Now()
 	}
 	v.Path = sh.path.Match
-	if s.program.Enforcing() {
+	switch {
+	case s.readCall(r, dr, v):
+	case s.program.Enforcing():
 		s.enforceOn(dr, &sh, g, v)
-	} else {
+		settleCall(dr, v)
+	default:
 		observe(r, v)
 		v.Audit = s.audits(dr, g, nil)
+		settleCall(dr, v)
 	}
 	*dr = decision.Request{} // nothing of a request is kept
 	g.requests.Put(dr)
@@ -146,6 +150,10 @@ func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) decision.Refusal {
 func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.AuditResult) []decision.AuditResult {
 	if !s.auditing {
 		return nil
+	}
+	if r.Call == decision.Unread { // what is refused in any case is refused: here it is in doubt
+		r.Call, decided = nil, nil
+		defer func() { r.Call = decision.Unread }()
 	}
 	_, b, no, _ := s.identify(&s.audit, r, g)
 	switch {

@@ -36,6 +36,16 @@ type Request struct {
 	Client Client
 	// Places bounds the requests of one connection that wait for keys; nil: there is no bound for it alone.
 	Places *Places
+	// Body is what has been read of the body since a Verdict asked for it; nil before.
+	Body *Body
+}
+
+// Body is the beginning of a request's body.
+type Body struct {
+	// Data is as the client sent it, without the framing of a chunked body.
+	Data []byte
+	// Whole says that there is no more.
+	Whole bool
 }
 
 // noHeader has no fields.
@@ -56,6 +66,9 @@ type Verdict struct {
 	Policy, Rule string
 	// TokenIgnored says that a rule with ignoreToken let the request in, whatever its token.
 	TokenIgnored bool
+	// WantBody is how many bytes of the body, with the framing of a chunked one, have to be read before the request can be judged:
+	// it is to be judged again with Request.Body. 0: the Verdict is final. Who does not look at it refuses.
+	WantBody int
 	// Challenge is what a refusal's challenge says beyond the reason; nil: nothing.
 	Challenge *refuse.Challenge
 	// Document is what a request that the sidecar answers itself gets.

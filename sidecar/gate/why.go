@@ -105,6 +105,7 @@ func (w *Why) nearest() *decision.Nearest {
 		return nil
 	}
 	r := newRequest(w.request, &sh, w.at)
+	r.Call, _ = callOf(w.request, r.Header)
 	if w.reason == decision.NoToken {
 		return w.under.program.Nearest(&r, nil)
 	}

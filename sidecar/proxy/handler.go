@@ -61,14 +61,24 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := c.judge(r, x)
+	var watch *relay.Watched
+	if v.WantBody > 0 {
+		watch = c.client.Watch(w, r, true)
+		defer watch.Done()
+		v = c.judgeBody(r, x, &v, watch)
+	}
+	v = c.bound(r, v)
 	x.verdict = &v
 	x.observe(r)
+	x.request.Body = nil
 	if !v.Forward {
 		x.refuse(w, r, v.Reason)
 		return
 	}
-	watch := c.client.Watch(w, r, !streams(r))
-	defer watch.Done()
+	if watch == nil {
+		watch = c.client.Watch(w, r, !streams(r))
+		defer watch.Done()
+	}
 	c.proxy.forwarder.forward(watch, r, x)
 }
 
@@ -127,9 +137,26 @@ func (c *http2Conn) judge(r *http.Request, x *exchange) gate.Verdict {
 		ClientCert: info.ClientCert,
 		Places:     c.client.Waiting(),
 	}
-	v := p.gate.JudgeWaiting(r.Context(), &x.request)
-	if most := p.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
-		v = gate.Verdict{Reason: decision.BodyTooLarge, CORS: v.CORS, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
+	return p.gate.JudgeWaiting(r.Context(), &x.request)
+}
+
+// judgeBody reads the beginning of the body and asks the gate again. The verdict refuses where the body cannot be read.
+func (c *http2Conn) judgeBody(r *http.Request, x *exchange, first *gate.Verdict, watch *relay.Watched) gate.Verdict {
+	body, reason := c.client.Gather(r, first.WantBody)
+	if reason != "" {
+		if watch.Slow() {
+			reason = decision.RequestTimeout
+		}
+		return gate.Verdict{Reason: reason, Path: first.Path, CORS: first.CORS}
+	}
+	x.request.Body = &body
+	return c.proxy.gate.JudgeWaiting(r.Context(), &x.request)
+}
+
+// bound refuses a request whose body is larger than may be forwarded.
+func (c *http2Conn) bound(r *http.Request, v gate.Verdict) gate.Verdict {
+	if most := c.proxy.mostBody(&v); v.Forward && most > 0 && r.ContentLength > most {
+		return gate.Verdict{Reason: decision.BodyTooLarge, CORS: v.CORS, Path: v.Path, Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject}
 	}
 	return v
 }

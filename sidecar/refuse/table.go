@@ -127,6 +127,7 @@ var refusals = map[decision.Reason]Refusal{
 		Status: http.StatusRequestURITooLong, GRPC: codeResourceExhausted,
 		Title: "URI too long", Description: "the request target exceeds a limit",
 	},
+	decision.MCPMismatch: badRequest("the headers Mcp-Method and Mcp-Name do not say what the body says"),
 	decision.BodyTooLarge: {
 		Status: http.StatusRequestEntityTooLarge, GRPC: codeResourceExhausted,
 		Title: "Content too large", Description: "the request's body exceeds a limit",

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/mcp"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 	"github.com/bearerguard/bearerguard/sidecar/token"
@@ -32,6 +33,8 @@ type Input struct {
 	Method, Target, Host string
 	// Header of the request, with the token.
 	Header http.Header
+	// Body of the request, which rules with mcp look at.
+	Body []byte
 	// Port that the client dials, and its address.
 	Port   int
 	Remote netip.Addr
@@ -140,6 +143,7 @@ func Run(in Input) (Report, error) {
 	g.Swap(snapshot)
 	request := gate.Request{
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
+		Body: &gate.Body{Data: in.Body, Whole: true},
 	}
 	verdict := g.Judge(&request)
 	report := newReport(verdict)
@@ -269,6 +273,9 @@ func explain(report *Report, in Input, program *decision.Program, b *bundle.Bund
 	request := decision.Request{
 		Method: in.Method, Host: host, Path: path.Match, Readings: path.Readings, RawQuery: query,
 		Header: in.Header, Port: in.Port, Remote: in.Remote, Now: in.Now,
+	}
+	if request.Call = mcp.Head(in.Method, in.Header); request.Call == decision.Unread {
+		request.Call, _ = mcp.Read(in.Header, in.Body, true)
 	}
 	var subject *decision.Subject
 	if !report.TokenIgnored {

@@ -41,6 +41,12 @@ type exchange struct {
 	closing   bool   // one of them says that the app's connection ends
 	names     gate.Edit
 	cors      gate.CORS // what the answer says of it
+
+	begun  gate.Body // what has been read of the body for the gate
+	data   []byte    // the data of a chunked one; a block
+	held   []byte    // where the head is, if that is not the buffer any more; a block
+	asked  bool      // the client has been asked for its body
+	broken bool      // the body cannot be read
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -60,6 +66,8 @@ func newExchange(c *conn) *exchange {
 // release gives the exchange back. Nothing of the request stays in it.
 func (x *exchange) release() {
 	drop(x.out)
+	drop(x.data)
+	drop(x.held)
 	req, res, values := x.req.Fields, x.res.Fields, x.values
 	clear(req[:cap(req)])
 	clear(res[:cap(res)])
@@ -98,15 +106,21 @@ func (x *exchange) run(n int) (again bool) {
 	x.isHead = string(x.req.Method) == "HEAD"
 	x.chooseID()
 	v := x.judge()
+	if v.WantBody > 0 {
+		v = x.judgeBody(&v)
+	}
 	if v.Forward && !x.body.bound(v.MaxBody, c.relay.Limits.Body) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
 	x.observe(&v, "")
+	if x.request.Body != nil {
+		x.letBody()
+	}
 	x.cors = v.CORS
 	if v.Forward {
 		return x.forward(&v)
 	}
-	if !x.req.KeepAlive || !x.body.skippable(&x.req) {
+	if x.broken || !x.req.KeepAlive || !x.body.skippable(&x.req) {
 		x.refuse(&v, closeAfter)
 		c.linger()
 		return false

@@ -26,6 +26,7 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 		return x.fail(ReasonOf(err), nil)
 	}
 	x.out = out
+	x.letHead()
 	if !x.body.done {
 		x.detach()
 	}

@@ -31,6 +31,8 @@ type call struct {
 	until int64     // guarded by mu: when what is going on ends, in Unix nanoseconds; 0: whenever
 	end   ending    // guarded by mu
 	up    *upstream // guarded by mu
+
+	gathering bool // guarded by mu: the body is being read for the gate
 }
 
 var calls = sync.Pool{New: func() any { return &call{} }}
@@ -38,7 +40,7 @@ var calls = sync.Pool{New: func() any { return &call{} }}
 func newCall(h *HTTP2, w http.ResponseWriter, r *http.Request) *call {
 	c := calls.Get().(*call)
 	c.h, c.w, c.r = h, w, r
-	c.phase, c.since, c.until, c.end = phaseBusy, h.relay.tick.Load(), 0, endNot
+	c.phase, c.since, c.until, c.end, c.gathering = phaseBusy, h.relay.tick.Load(), 0, endNot, false
 	c.x = newLightExchange(h.begin(c))
 	return c
 }
@@ -83,10 +85,14 @@ func (c *call) settle() bool {
 	}
 	x.isHead = c.r.Method == http.MethodHead
 	v := c.judge()
+	if v.WantBody > 0 {
+		v = c.judgeBody(&v)
+	}
 	if v.Forward && !c.body.bound(v.MaxBody, relay.Limits.Body, c.r.ContentLength) {
 		v.Forward, v.Reason = false, decision.BodyTooLarge
 	}
 	x.observe(&v, "")
+	x.request.Body = nil
 	x.cors = v.CORS
 	if !v.Forward {
 		c.refuse(&v)
@@ -109,6 +115,29 @@ func (c *call) judge() gate.Verdict {
 		ClientCert: i.ClientCert, Time: x.start, Places: &c.h.waiting,
 	}
 	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
+}
+
+// judgeBody reads the beginning of the body and asks the gate again. The verdict refuses where the body cannot be read.
+func (c *call) judgeBody(first *gate.Verdict) gate.Verdict {
+	c.setGathering(true)
+	body, reason := c.h.relay.gatherHTTP2(c.r, first.WantBody, &c.body)
+	c.setGathering(false)
+	if reason != "" {
+		if c.ending() == endBodyRate {
+			reason = decision.RequestTimeout
+		}
+		return gate.Verdict{Reason: reason, Path: first.Path, CORS: first.CORS}
+	}
+	c.x.request.Body = &body
+	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &c.x.request)
+}
+
+// setGathering notes whether the body is being read for the gate. How fast it comes is counted anew afterwards.
+func (c *call) setGathering(is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gathering, c.body.starved = is, 0
+	c.body.bytes.Store(0)
 }
 
 // refuse answers in place of the app. It returns true.
@@ -370,6 +399,9 @@ func (c *call) expire(why ending) {
 	}
 	if c.up != nil {
 		c.up.abort()
+	}
+	if c.gathering {
+		_ = http.NewResponseController(c.w).SetReadDeadline(past)
 	}
 	if c.phase == phaseWriting { // the stream is reset, which ends the writing
 		_ = http.NewResponseController(c.w).SetWriteDeadline(past)

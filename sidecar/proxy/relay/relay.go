@@ -92,6 +92,7 @@ type Relay struct {
 	crowded  atomic.Bool            // there are many connections
 	stalled  atomic.Int64           // answers that clients do not take
 	long     atomic.Int64           // long answers under way
+	gathered gathered
 	upgrades upgrades
 	foreign  foreigners
 	trim     trim          // of the sweep alone

@@ -85,6 +85,10 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 		return false
 	case head.ContentLength:
 		return true
+	case head.Expect:
+		if x.asked {
+			return false
+		}
 	default:
 	}
 	name := text(f.Name)

@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
+	"github.com/bearerguard/bearerguard/sidecar/mcp"
+)
+
+// mcpServer is a policy of an MCP server at /mcp, which lets two tools in, and everything that is no message to /any.
+func mcpServer() policy.Spec {
+	only := &policy.MCPMatch{Methods: []string{"tools/call"}, Names: []string{"get_*"}}
+	return policy.Spec{
+		Issuers: []policy.Issuer{corp.Policy("corp")},
+		Rules: []policy.Rule{
+			{Name: "tools", Match: []policy.Match{{Paths: []string{"/mcp"}, MCP: only}}, Allow: &policy.Allow{Authenticated: true}},
+			{Name: "streams", Match: []policy.Match{{Paths: []string{"/mcp"}, Methods: []string{"GET"}}}, Allow: &policy.Allow{Authenticated: true}},
+			{Name: "any", Match: []policy.Match{{Paths: []string{"/any"}}}, Allow: &policy.Allow{Authenticated: true}},
+			{Name: "asks", Match: []policy.Match{{Paths: []string{"/any"}, MCP: only}}, Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"x"}}}},
+		},
+	}
+}
+
+func toolCall(name string, bytes int) string {
+	frame := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{"a":"`, name)
+	const end = `"}}}`
+	return frame + strings.Repeat("x", max(0, bytes-len(frame)-len(end))) + end
+}
+
+// repeat answers with what it gets.
+func repeat(t *testing.T) string {
+	return app(t, func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("the app cannot read the body: %v", err)
+		}
+		w.Header().Set("X-Trailer", r.Trailer.Get("X-T"))
+		w.Header().Set("X-Expect", r.Header.Get("Expect"))
+		_, _ = w.Write(b)
+	}).URL
+}
+
+// Bodies are judged, and reach the app as they were sent, whatever their framing.
+func TestMCPBodies(t *testing.T) {
+	t.Parallel()
+	upstream := repeat(t)
+	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
+		g := protect(t, upstream, func(c *Config) { c.AppProtocol = app }, gatetest.Policy("server", mcpServer()))
+		c := client(t, h2)
+		for what, tt := range map[string]struct {
+			path, body string
+			status     int
+		}{
+			"a tool":                              {"/mcp", toolCall("get_user", 0), 200},
+			"another tool":                        {"/mcp", toolCall("drop", 0), 403},
+			"a batch":                             {"/mcp", "[" + toolCall("get_user", 0) + "]", 403},
+			"nothing":                             {"/mcp", "", 403},
+			"some 60 KiB":                         {"/mcp", toolCall("get_user", 60<<10), 200},
+			"more than 64 KiB":                    {"/mcp", toolCall("get_user", mcp.MaxBody+1), 403},
+			"much more":                           {"/mcp", toolCall("get_user", 1<<20), 403},
+			"no message, where all may come":      {"/any", "not JSON", 200},
+			"much, where all may come":            {"/any", strings.Repeat("much ", 1<<18), 200},
+			"some more than is read":              {"/any", strings.Repeat("x", mcp.MaxBody+1), 200},
+			"just what is read":                   {"/any", strings.Repeat("x", mcp.MaxBody), 200},
+			"just what is read, and is a message": {"/any", toolCall("get_user", mcp.MaxBody), 200},
+		} {
+			for framing, body := range map[string]func() io.Reader{
+				"a length":         func() io.Reader { return strings.NewReader(tt.body) },
+				"chunks":           func() io.Reader { return io.MultiReader(strings.NewReader(tt.body)) },
+				"a length, halves": func() io.Reader { return iotest.HalfReader(strings.NewReader(tt.body)) },
+			} {
+				r := request(t, "POST", "http://"+g.addr+tt.path, body(), "Authorization", "Bearer "+token(), "Content-Type", "application/json")
+				if strings.HasPrefix(framing, "a length") {
+					r.ContentLength = int64(len(tt.body))
+				}
+				res, got := ask(t, c, r)
+				if res.StatusCode != tt.status || tt.status == 200 && got != tt.body {
+					t.Errorf("%s, %s: %s and %d bytes, sent %d", what, framing, res.Status, len(got), len(tt.body))
+				}
+			}
+		}
+		res, _ := ask(t, c, request(t, "GET", "http://"+g.addr+"/mcp", nil, "Authorization", "Bearer "+token()))
+		if res.StatusCode != 200 {
+			t.Errorf("a stream: %s", res.Status)
+		}
+		r := request(t, "POST", "http://"+g.addr+"/mcp", io.MultiReader(strings.NewReader(toolCall("get_user", 0))),
+			"Authorization", "Bearer "+token(), "Content-Type", "application/json")
+		r.Trailer = http.Header{"X-T": {"end"}}
+		if res, _ := ask(t, c, r); res.StatusCode != 200 || res.Header.Get("X-Trailer") != "end" {
+			t.Errorf("a trailer: %s %q", res.Status, res.Header.Get("X-Trailer"))
+		}
+		r = request(t, "POST", "http://"+g.addr+"/mcp", strings.NewReader(toolCall("drop", 0)),
+			"Authorization", "Bearer "+token(), "Content-Type", "application/json", "Mcp-Method", "tools/call", "Mcp-Name", "get_user")
+		if res, got := ask(t, c, r); res.StatusCode != 400 || !strings.Contains(got, "MCPMismatch") {
+			t.Errorf("a header of another tool: %s %s", res.Status, got)
+		}
+	})
+}
+
+// What nobody's client would send: pieces, framing that is wrong, a next request in the same packet.
+func TestMCPBodiesOnTheWire(t *testing.T) {
+	t.Parallel()
+	g := protect(t, repeat(t), nil, gatetest.Policy("server", mcpServer()))
+	good := toolCall("get_user", 0)
+	head := "POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer " + token() + "\r\n"
+	length := func(body string) string { return head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + body }
+	chunked := func(parts ...string) string {
+		return head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Join(parts, "")
+	}
+	chunk := func(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
+	const end = "0\r\n\r\n"
+	next := "GET /mcp HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer " + token() + "\r\n\r\n"
+	var crumbs strings.Builder
+	for i := range len(good) {
+		crumbs.WriteString(chunk(good[i : i+1]))
+	}
+	for what, tt := range map[string]struct {
+		wire string
+		want string // statuses of the answers
+	}{
+		"a length":                          {length(good) + next, "200 200"},
+		"a chunk":                           {chunked(chunk(good), end) + next, "200 200"},
+		"a chunk a byte":                    {chunked(crumbs.String(), end) + next, "200 200"},
+		"chunks with extensions":            {chunked("1;a=b\r\n{\r\n", chunk(good[1:]), end) + next, "200 200"},
+		"refused, and the next is served":   {length(toolCall("drop", 0)) + next, "403 200"},
+		"refused in chunks, and the next":   {chunked(chunk(toolCall("drop", 0)), end) + next, "403 200"},
+		"a second message after the first":  {chunked(chunk(good), chunk(toolCall("drop", 0)), end) + next, "403 200"},
+		"a length that cuts off a message":  {head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(good)-1) + good[:len(good)-1] + next, "403 200"},
+		"a message that runs into the next": {head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(good)) + good + "POST /mcp", "200"},
+		"a size that is none":               {chunked("zz\r\n"+good) + next, "400"},
+		"a chunk that does not end":         {chunked(chunk(good)[:len(chunk(good))-2], "x", end) + next, "400"},
+		"a trailer that is none":            {chunked(chunk(good), "0\r\nno trailer\r\n\r\n") + next, "400"},
+		"a length and chunks":               {strings.Replace(chunked(chunk(good), end), "Transfer", "Content-Length: 3\r\nTransfer", 1) + next, "400"},
+	} {
+		for _, size := range []int{len(tt.wire), 700, 97} {
+			c := dial(t, g.addr)
+			go func() {
+				for rest := tt.wire; rest != ""; {
+					n := min(size, len(rest))
+					if _, err := io.WriteString(c, rest[:n]); err != nil {
+						return
+					}
+					rest = rest[n:]
+				}
+			}()
+			if got := statuses(t, bufio.NewReader(c), strings.Count(tt.want, " ")+1); got != tt.want {
+				t.Errorf("%s, %d bytes at a time: %s; want %s", what, size, got, tt.want)
+			}
+		}
+	}
+}
+
+// statuses reads answers and returns their statuses.
+func statuses(t *testing.T, r *bufio.Reader, most int) string {
+	t.Helper()
+	var got []string
+	for range most {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			break
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode >= 200 {
+			got = append(got, fmt.Sprint(res.StatusCode))
+		}
+	}
+	return strings.Join(got, " ")
+}
+
+// A client that waits to be asked for its body is asked once, by the sidecar, and the app is not to ask again.
+func TestMCPAsksForTheBody(t *testing.T) {
+	t.Parallel()
+	g := protect(t, repeat(t), nil, gatetest.Policy("server", mcpServer()))
+	c := dial(t, g.addr)
+	body := toolCall("get_user", 0)
+	fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\n\r\n", len(body), token())
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 100 {
+		t.Fatalf("got %v %v", res, err)
+	}
+	_, _ = io.WriteString(c, body)
+	rest, err := io.ReadAll(r)
+	if text := string(rest); err != nil || !strings.HasPrefix(text, "HTTP/1.1 200 ") || strings.Contains(text, " 100 ") || !strings.HasSuffix(text, body) || !strings.Contains(text, "X-Expect: \r\n") {
+		t.Errorf("got %q %v", text, err)
+	}
+	c = dial(t, g.addr)
+	fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body))
+	if got := statuses(t, bufio.NewReader(c), 2); got != "401" {
+		t.Errorf("without a token: %s", got)
+	}
+}
+
+// A body that comes too slowly is refused as others are.
+func TestMCPBodiesThatComeSlowly(t *testing.T) {
+	t.Parallel()
+	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
+		g := protect(t, repeat(t), func(c *Config) {
+			c.AppProtocol = app
+			c.Limits.ReadHead, c.Limits.BodyRate = 100*time.Millisecond, 1<<20
+		}, gatetest.Policy("server", mcpServer()))
+		slow, end := io.Pipe()
+		defer end.Close()
+		r := request(t, "POST", "http://"+g.addr+"/mcp", slow, "Authorization", "Bearer "+token(), "Content-Type", "application/json")
+		r.ContentLength = 1000
+		go func() { _, _ = io.WriteString(end, "{") }()
+		res, got := ask(t, client(t, h2), r)
+		if res.StatusCode != 408 || !strings.Contains(got, "RequestTimeout") {
+			t.Errorf("got %s %s", res.Status, got)
+		}
+	})
+}
