@@ -117,6 +117,7 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard push.proto
 	PATH=$(BIN):$$PATH protoc -I controllers/push --go_out=. --go_opt=module=github.com/bearerguard/bearerguard \
 		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard report.proto
+	PATH=$(BIN):$$PATH protoc -I sidecar/authz --go_out=. --go_opt=module=github.com/bearerguard/bearerguard check.proto
 
 .PHONY: manifests
 manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, and config/ from the chart (with helm, which it builds if need be).

@@ -23,8 +23,9 @@ func serveCommand() *cobra.Command {
 
 Rules come from a folder or from the controller, as for run. A policy that asks for what a gateway cannot be told is not
 loaded: see docs/ext-authz.md. Each flag can be given as an environment variable too, as for run.`,
-		Example: `  sidecar serve --policies ./policies --forward-auth :9002 --forward-auth-headers x-forwarded`,
-		Args:    cobra.NoArgs,
+		Example: `  sidecar serve --policies ./policies --ext-authz :9001
+  sidecar serve --policies ./policies --forward-auth :9002 --forward-auth-headers x-forwarded`,
+		Args: cobra.NoArgs,
 	}
 	parse := config.ServeFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -59,7 +60,7 @@ func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
 	}
 	l := conf.Limits
 	if s.server, err = authz.New(ctx, authz.Config{
-		Gate: s.gate, ForwardAuth: conf.Serve.ForwardAuth, Convention: conf.Serve.Convention, Port: conf.Serve.AppPort, TLS: tls,
+		Gate: s.gate, ExtAuthz: conf.Serve.ExtAuthz, ForwardAuth: conf.Serve.ForwardAuth, Convention: conf.Serve.Convention, Port: conf.Serve.AppPort, TLS: tls,
 		Limits: authz.Limits{
 			HeadBytes: l.HeadBytes, Fields: l.Fields, URL: l.URL,
 			Connections: l.Connections, Calls: l.HTTP2Requests, Streams: l.Streams,

@@ -117,7 +117,7 @@ func TestServeRefusesToStart(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "orders.yaml", strings.Replace(policyFor(gatetest.NewIssuer("https://corp.example", "one"), "clerk"), "  rules:", "  streams: {onExpiry: Close}\n  rules:", 1))
 	for want, args := range map[string][]string{
-		"give --forward-auth ADDRESS":     {"--policies", dir},
+		"give --ext-authz ADDRESS":        {"--policies", dir},
 		"--forward-auth-headers: \"\" is": {"--policies", dir, "--forward-auth", "127.0.0.1:0"},
 		"--gateway-does: \"all\" is not":  {"--policies", dir, "--forward-auth", "127.0.0.1:0", "--forward-auth-headers", "x-original", "--gateway-does", "all"},
 		"--app-port: is 70000":            {"--policies", dir, "--forward-auth", "127.0.0.1:0", "--forward-auth-headers", "x-original", "--app-port", "70000"},

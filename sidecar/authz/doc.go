@@ -1,7 +1,8 @@
 // Package authz says what becomes of requests that others forward: gateways describe each request and ask, by the same
 // snapshot, gate and refusals as those that go through the sidecar.
 //
-// It speaks the forward-auth conventions of nginx (auth_request), Traefik (ForwardAuth) and Caddy (forward_auth): see Convention.
+// It speaks the gRPC service of Envoy's ext_authz filter (envoy.service.auth.v3.Authorization), and by HTTP the forward-auth
+// conventions of nginx (auth_request), Traefik (ForwardAuth) and Caddy (forward_auth): see Convention.
 //
 //	description of the original request -> gate.Request -> gate.Verdict -> what the gateway is told
 //

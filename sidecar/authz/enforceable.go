@@ -35,8 +35,8 @@ func Promises() []Promise {
 
 // Means are what can be done about a request.
 type Means struct {
-	// ForwardAuth and ExtAuthz say by which ways questions come.
-	ForwardAuth, ExtAuthz bool
+	// ForwardAuth says that some questions come by forward-auth, whose answers say less than those to Envoy.
+	ForwardAuth bool
 	// Port says that the port which rules see is known.
 	Port bool
 	// Promises are kept by the gateway.

@@ -24,9 +24,7 @@ type forwardAuth struct {
 
 // ServeHTTP answers one question. Its own method and path say nothing.
 func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := question{
-		start: f.judge.now(), id: requestid.Of(r.Header[requestid.Header]), protocol: "forward-auth", names: f.names(r.Header), refusalsOnly: true,
-	}
+	q := question{start: f.judge.now(), id: requestid.Of(r.Header[requestid.Header]), protocol: "forward-auth", names: f.names(r.Header)}
 	var no decision.Refusal
 	q.Request, no = Original(r.Header, f.convention)
 	if no.Refused() || f.limits.exceeded(&q.Request, r.Header, &no) {

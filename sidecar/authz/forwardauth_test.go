@@ -302,6 +302,12 @@ func TestForwardAuthStatus(t *testing.T) {
 	}
 }
 
+// canonical reports whether a path is what an app gets of it from a sidecar.
+func canonical(path string) bool {
+	read, err := decision.ReadPath(path, decision.PathOptions{})
+	return err == nil && read.Forward == path
+}
+
 // FuzzOriginal holds that what is taken of a description has one reading, and that what is let in is what was sent.
 func FuzzOriginal(f *testing.F) {
 	for _, seed := range [][4]string{
@@ -344,8 +350,8 @@ func FuzzOriginal(f *testing.F) {
 		servers[c].ServeHTTP(w, q)
 		path, _, _ := strings.Cut(r.Target, "?")
 		if w.Code == http.StatusOK {
-			if read, err := decision.ReadPath(path, decision.PathOptions{}); err != nil || read.Forward != path || strings.HasPrefix(path, "/admin/") {
-				t.Fatalf("let in: %q, %v", r.Target, err)
+			if !canonical(path) || strings.HasPrefix(path, "/admin/") {
+				t.Fatalf("let in: %q", r.Target)
 			}
 		}
 	})

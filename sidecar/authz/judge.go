@@ -18,9 +18,12 @@ type question struct {
 	id       string           // of the request
 	protocol string           // by which it is asked
 	refused  decision.Refusal // before the gate is asked
-	names    iter.Seq[string] // see withhold
+	size     int64            // bytes of the body; 0 or less: nobody knows yet
 
-	refusalsOnly bool // see withhold
+	// edits says that the gateway can be told to remove any field, and passes answers of any status on.
+	edits bool
+	// names are those of the client's header fields, where it cannot.
+	names iter.Seq[string]
 }
 
 // judge settles questions, however they are asked. It is safe for concurrent use.
@@ -47,7 +50,7 @@ func (j *judge) settle(ctx context.Context, q *question) gate.Verdict {
 			q.Body = &gate.Body{} // nobody shows it: what it holds is in doubt
 		}
 		v = j.gate.JudgeWaiting(ctx, &q.Request)
-		withhold(&v, &q.Request, q.names, q.refusalsOnly)
+		q.withhold(&v)
 	}
 	j.tell(q, &v)
 	return v

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,8 @@ import (
 type Config struct {
 	// Gate judges every request.
 	Gate *gate.Gate
+	// ExtAuthz is the address for gateways that ask as Envoy does, by gRPC; empty: none.
+	ExtAuthz string
 	// ForwardAuth is the address for gateways that ask by HTTP; empty: none.
 	ForwardAuth string
 	// Convention is theirs.
@@ -85,9 +88,19 @@ func (l *Limits) exceeded(r *gate.Request, h http.Header, no *decision.Refusal) 
 type Server struct {
 	c        Config
 	judge    judge
-	listener net.Listener
-	http     *http.Server
+	ports    []port
 	draining atomic.Bool
+}
+
+// port is what answers on one address.
+type port struct {
+	net.Listener
+
+	serve func(net.Listener) error
+	// retire asks for the end of connections from now on; nil: it cannot.
+	retire func()
+	// drain stops taking questions, and ends what is left when ctx ends. It returns false if there was any.
+	drain func(ctx context.Context) bool
 }
 
 // New opens the ports.
@@ -96,14 +109,69 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{c: c, judge: judge{gate: c.Gate, observe: c.Observer.Request, now: c.Now, port: c.Port, most: int64(c.Limits.Calls)}}
-	var err error
-	if s.listener, err = s.listen(ctx, c.ForwardAuth); err != nil {
-		return nil, fmt.Errorf("--forward-auth: %w", err)
+	if c.ExtAuthz != "" {
+		if err := s.open(ctx, c.ExtAuthz, s.extAuthz()); err != nil {
+			return nil, fmt.Errorf("--ext-authz: %w", err)
+		}
 	}
-	s.http = newForwardAuthServer(&forwardAuth{judge: &s.judge, convention: c.Convention, limits: c.Limits}, c.Limits)
-	s.http.TLSConfig = c.TLS
-	s.http.ErrorLog = log.New(logWriter{c.Log}, "", 0)
+	if c.ForwardAuth != "" {
+		if err := s.open(ctx, c.ForwardAuth, s.forwardAuth()); err != nil {
+			s.close()
+			return nil, fmt.Errorf("--forward-auth: %w", err)
+		}
+	}
 	return s, nil
+}
+
+func (s *Server) open(ctx context.Context, address string, p port) error {
+	var err error
+	if p.Listener, err = s.listen(ctx, address); err == nil {
+		s.ports = append(s.ports, p)
+	}
+	return err
+}
+
+// close closes the ports that are open.
+func (s *Server) close() {
+	for _, p := range s.ports {
+		_ = p.Close()
+	}
+}
+
+func (s *Server) extAuthz() port {
+	server := newExtAuthzServer(&extAuthz{judge: &s.judge, limits: s.c.Limits}, &s.c)
+	return port{serve: server.Serve, drain: func(ctx context.Context) bool {
+		stop := context.AfterFunc(ctx, server.Stop)
+		server.GracefulStop()
+		return stop()
+	}}
+}
+
+func (s *Server) forwardAuth() port {
+	server := newForwardAuthServer(&forwardAuth{judge: &s.judge, convention: s.c.Convention, limits: s.c.Limits}, s.c.Limits)
+	server.TLSConfig, server.ErrorLog = s.c.TLS, log.New(logWriter{s.c.Log}, "", 0)
+	return port{
+		serve: func(l net.Listener) error {
+			var err error
+			if server.TLSConfig != nil {
+				err = server.ServeTLS(l, "", "")
+			} else {
+				err = server.Serve(l)
+			}
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err
+		},
+		retire: func() { server.SetKeepAlivesEnabled(false) },
+		drain: func(ctx context.Context) bool {
+			if server.Shutdown(ctx) == nil {
+				return true
+			}
+			_ = server.Close()
+			return false
+		},
+	}
 }
 
 // listen opens a port, with a bound on its connections.
@@ -117,7 +185,13 @@ func (s *Server) listen(ctx context.Context, address string) (net.Listener, erro
 }
 
 // Addrs returns the addresses that are listened on.
-func (s *Server) Addrs() []net.Addr { return []net.Addr{s.listener.Addr()} }
+func (s *Server) Addrs() []net.Addr {
+	var out []net.Addr
+	for _, p := range s.ports {
+		out = append(out, p.Addr())
+	}
+	return out
+}
 
 // Draining reports whether the server has been told to stop, and so must not be sent new connections.
 func (s *Server) Draining() bool { return s.draining.Load() }
@@ -126,19 +200,18 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // returns nil after an orderly end.
 func (s *Server) Run(ctx context.Context) error {
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	group.Go(s.serve)
+	for _, p := range s.ports {
+		group.Go(func() error { return p.serve(p.Listener) })
+	}
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
+			s.draining.Store(true)
+			s.linger(failed)
 		case <-failed.Done():
-			return nil
 		}
-		s.draining.Store(true)
-		s.linger(failed)
 		s.c.Log.Info("draining", "atMost", s.c.Limits.Drain.String())
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.c.Limits.Drain)
-		defer cancel()
-		s.drain(drain)
+		s.drain(context.WithoutCancel(ctx))
 		return nil
 	})
 	return group.Wait()
@@ -150,32 +223,30 @@ func (s *Server) linger(ctx context.Context) {
 		return
 	}
 	s.c.Log.Info("about to drain", "in", s.c.Limits.Linger.String())
-	s.http.SetKeepAlivesEnabled(false)
+	for _, p := range s.ports {
+		if p.retire != nil {
+			p.retire()
+		}
+	}
 	select {
 	case <-time.After(s.c.Limits.Linger):
 	case <-ctx.Done():
 	}
 }
 
-func (s *Server) serve() error {
-	var err error
-	if s.c.TLS != nil {
-		err = s.http.ServeTLS(s.listener, "", "")
-	} else {
-		err = s.http.Serve(s.listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
-
-// drain stops taking questions, and ends what is left when ctx ends.
+// drain drains all ports.
 func (s *Server) drain(ctx context.Context) {
-	if s.http.Shutdown(ctx) != nil {
-		s.c.Log.Info("drain ended before all connections did")
-		_ = s.http.Close()
+	ctx, cancel := context.WithTimeout(ctx, s.c.Limits.Drain)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range s.ports {
+		all.Go(func() {
+			if !p.drain(ctx) {
+				s.c.Log.Info("drain ended before all connections did")
+			}
+		})
 	}
+	all.Wait()
 }
 
 // counted is a listener that tells how many connections are open.

@@ -1,7 +1,6 @@
 package authz
 
 import (
-	"iter"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -17,33 +16,41 @@ const (
 )
 
 // withhold refuses a request that may be forwarded only with a change that a gateway does not make: what is matched is what is
-// forwarded. names are those of the client's header fields that the gateway cannot be told to remove. refusalsOnly says that an answer
-// of the guard's own, which is no refusal, would be taken for leave to forward the request.
-func withhold(v *gate.Verdict, r *gate.Request, names iter.Seq[string], refusalsOnly bool) {
+// forwarded.
+func (q *question) withhold(v *gate.Verdict) {
 	no := decision.Refusal{}
-	sent, _, _ := strings.Cut(r.Target, "?")
+	sent, _, _ := strings.Cut(q.Target, "?")
 	path, _, _ := strings.Cut(v.Target, "?")
 	switch {
-	case !v.Forward && v.Reason.Answered() && refusalsOnly:
+	case !v.Forward && v.Reason.Answered() && !q.edits:
 		no = decision.Refusal{Reason: decision.BadRequest, Cause: errOwnAnswer}
 	case !v.Forward:
 		return
 	case path != sent:
 		no = decision.Refusal{Reason: decision.BadPath, Cause: errPathDiffers}
-	case !strings.EqualFold(v.Host, r.Host):
+	case !strings.EqualFold(v.Host, q.Host):
 		no = decision.Refusal{Reason: decision.BadHost, Cause: errHostDiffers}
+	case v.MaxBody > 0 && q.size > v.MaxBody:
+		no.Reason = decision.BodyTooLarge
+	case q.edits && v.Target != q.Target && parametersRepeat(q.Target):
+		no = decision.Refusal{Reason: decision.BadRequest, Cause: errQueryRepeats}
+	case !q.edits && q.spoofs(v):
+		no = decision.Refusal{Reason: decision.BadRequest, Cause: errSpoof}
 	default:
-		for name := range names {
-			if v.Edit.Spoofs(name) {
-				no = decision.Refusal{Reason: decision.BadRequest, Cause: errSpoof}
-				break
-			}
+		return
+	}
+	*v = gate.Verdict{
+		Reason: no.Reason, Cause: no.Cause, Path: v.Path, CORS: v.CORS, Audit: v.Audit,
+		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
+	}
+}
+
+// spoofs reports whether the client sent a field that would have to be removed.
+func (q *question) spoofs(v *gate.Verdict) bool {
+	for name := range q.names {
+		if v.Edit.Spoofs(name) {
+			return true
 		}
 	}
-	if no.Refused() {
-		*v = gate.Verdict{
-			Reason: no.Reason, Cause: no.Cause, Path: v.Path, CORS: v.CORS, Audit: v.Audit,
-			Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
-		}
-	}
+	return false
 }

@@ -13,6 +13,8 @@ import (
 
 // Serve says how gateways ask.
 type Serve struct {
+	// ExtAuthz is the address for those that ask as Envoy does.
+	ExtAuthz string
 	// ForwardAuth is the address for those that ask by HTTP; Convention is theirs.
 	ForwardAuth string
 	Convention  authz.Convention
@@ -59,6 +61,7 @@ func ServeFlags(fs *pflag.FlagSet) func() (Config, error) {
 
 func (s *rawServe) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
+	fs.StringVar(&s.ExtAuthz, "ext-authz", "", "address to answer gateways on that ask as Envoy does, by gRPC (envoy.service.auth.v3): host:port or :port")
 	fs.StringVar(&s.ForwardAuth, "forward-auth", "", "address to answer gateways on that ask by HTTP, as nginx, Traefik and Caddy do: host:port or :port")
 	fs.StringVar(&s.convention, "forward-auth-headers", "", "how they describe a request: x-forwarded (Traefik, Caddy) or x-original (nginx)")
 	fs.IntVar(&s.AppPort, "app-port", 0, "the port of the app that rules see; 0: rules that ask for one are refused")
@@ -68,11 +71,16 @@ func (s *rawServe) define(fs *pflag.FlagSet) {
 // sockets checks what is listened on.
 func (s *rawServe) sockets(fail func(string, string, ...any)) Serve {
 	out := s.Serve
-	switch {
-	case out.ForwardAuth == "":
-		fail("forward-auth", "give --forward-auth ADDRESS")
-	case !isAddress(out.ForwardAuth):
-		fail("forward-auth", "%q is no address; want host:port or :port", out.ForwardAuth)
+	if out.ExtAuthz == "" && out.ForwardAuth == "" {
+		fail("ext-authz", "give --ext-authz ADDRESS, or --forward-auth ADDRESS")
+	}
+	for flag, address := range map[string]string{"ext-authz": out.ExtAuthz, "forward-auth": out.ForwardAuth} {
+		if address != "" && !isAddress(address) {
+			fail(flag, "%q is no address; want host:port or :port", address)
+		}
+	}
+	if out.ForwardAuth == "" && s.convention != "" {
+		fail("forward-auth-headers", "goes with --forward-auth")
 	}
 	out.Convention = authz.Convention(s.convention)
 	if out.ForwardAuth != "" && !slices.Contains(authz.Conventions(), out.Convention) {

@@ -22,11 +22,14 @@ func TestServeFlags(t *testing.T) {
 			args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--app-port", "8080", "--gateway-does", "cors,max-body"},
 			want: Serve{ForwardAuth: ":9002", Convention: authz.XOriginal, AppPort: 8080, GatewayDoes: []authz.Promise{authz.CORS, authz.MaxBody}},
 		},
-		"no address":              {args: nil, fail: "--forward-auth: give --forward-auth ADDRESS"},
-		"an address that is none": {args: []string{"--forward-auth", "9002", "--forward-auth-headers", "x-original"}, fail: `--forward-auth: "9002" is no address`},
-		"no convention":           {args: []string{"--forward-auth", ":9002"}, fail: `--forward-auth-headers: "" is not known; want x-forwarded for Traefik and Caddy, or x-original for nginx`},
-		"no port":                 {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--app-port", "-1"}, fail: "--app-port: is -1"},
-		"an empty promise":        {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--gateway-does", "all"}, fail: `--gateway-does: "all" is not known; want some of strip-token max-body cors resource-metadata close-streams`},
+		"ext_authz":                         {args: []string{"--ext-authz", ":9001"}, want: Serve{ExtAuthz: ":9001"}},
+		"an address for Envoy that is none": {args: []string{"--ext-authz", "9001"}, fail: `--ext-authz: "9001" is no address`},
+		"a convention for nobody":           {args: []string{"--ext-authz", ":9001", "--forward-auth-headers", "x-original"}, fail: "--forward-auth-headers: goes with --forward-auth"},
+		"no address":                        {args: nil, fail: "--ext-authz: give --ext-authz ADDRESS, or --forward-auth ADDRESS"},
+		"an address that is none":           {args: []string{"--forward-auth", "9002", "--forward-auth-headers", "x-original"}, fail: `--forward-auth: "9002" is no address`},
+		"no convention":                     {args: []string{"--forward-auth", ":9002"}, fail: `--forward-auth-headers: "" is not known; want x-forwarded for Traefik and Caddy, or x-original for nginx`},
+		"no port":                           {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--app-port", "-1"}, fail: "--app-port: is -1"},
+		"an empty promise":                  {args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--gateway-does", "all"}, fail: `--gateway-does: "all" is not known; want some of strip-token max-body cors resource-metadata close-streams`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

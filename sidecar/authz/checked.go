@@ -1,0 +1,84 @@
+package authz
+
+import (
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/authz/checkv3"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+)
+
+// The causes of checks that are not taken.
+const (
+	errNoRequest    decision.Because    = "the check describes no HTTP request"
+	errBothHeaders  decision.Because    = "the check has headers in both forms, merged and raw"
+	errNoSource     decision.Because    = "the check does not say the client's IP address"
+	errPseudo       decision.Because    = "a pseudo-header says otherwise than the check itself"
+	errQueryRepeats decision.ShapeError = "the query has a token and a parameter twice, and the gateway would make another query of it without the token"
+)
+
+// Checked returns the request that a check of Envoy's describes. Method, path and host are as sent: it is for the gate to judge
+// them. The fields of one name are separate only where Envoy sends them raw (encode_raw_headers), else joined by commas, which
+// rules on headers take for a list.
+func Checked(c *checkv3.CheckRequest) (gate.Request, decision.Refusal) {
+	refuse := func(why decision.Cause) (gate.Request, decision.Refusal) {
+		return gate.Request{}, decision.Refusal{Reason: decision.BadRequest, Cause: why}
+	}
+	described := c.GetAttributes().GetRequest().GetHttp()
+	if described.GetMethod() == "" || described.GetPath() == "" {
+		return refuse(errNoRequest)
+	}
+	raw := described.GetHeaderMap().GetHeaders()
+	if len(raw) > 0 && len(described.GetHeaders()) > 0 {
+		return refuse(errBothHeaders)
+	}
+	r := gate.Request{Method: described.GetMethod(), Target: described.GetPath(), Host: described.GetHost()}
+	h := make(http.Header, len(raw)+len(described.GetHeaders()))
+	for name, value := range described.GetHeaders() {
+		if !addField(h, &r, name, value) {
+			return refuse(errPseudo)
+		}
+	}
+	for _, f := range raw {
+		value := f.GetValue()
+		if len(f.GetRawValue()) > 0 {
+			value = string(f.GetRawValue())
+		}
+		if !addField(h, &r, f.GetKey(), value) {
+			return refuse(errPseudo)
+		}
+	}
+	r.Header = h
+	a, err := netip.ParseAddr(c.GetAttributes().GetSource().GetAddress().GetSocketAddress().GetAddress())
+	if err != nil {
+		return refuse(errNoSource)
+	}
+	r.Remote = a.Unmap()
+	if r.Target[0] != '/' {
+		return gate.Request{}, decision.Refusal{Reason: decision.BadPath, Cause: errNotOrigin}
+	}
+	return r, decision.Refusal{}
+}
+
+// addField takes in a field of the request's. It returns false for a pseudo-header that contradicts the request.
+func addField(h http.Header, r *gate.Request, name, value string) bool {
+	if strings.HasPrefix(name, ":") {
+		switch name {
+		case ":method":
+			return value == r.Method
+		case ":path":
+			return value == r.Target
+		case ":authority":
+			return value == r.Host
+		}
+		return true
+	}
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	if name != "Host" { // said by the request itself
+		h[name] = append(h[name], value)
+	}
+	return true
+}
