@@ -35,6 +35,7 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.
 		c.fail(at+"."+conflict.Field, conflict.Problem, conflict.Want)
 	}
 	c.checkLocations(at+".from", spec.From)
+	c.checkProof(at, spec)
 	if spec.Decryption != nil {
 		c.checkDecryption(at+".decryption", spec.Decryption)
 	}

@@ -107,8 +107,18 @@ const (
 	MissingClaim Reason = "MissingClaim"
 	// BadClaim: a registered claim has a wrong type or value.
 	BadClaim Reason = "BadClaim"
-	// KeyBound: the token is bound to a key (cnf) and the binding cannot be checked.
+	// KeyBound: the token is bound to a key (cnf) in a way that its issuer's proof does not take.
 	KeyBound Reason = "KeyBound"
+	// NotBound: the token is bound to no key, and has to be.
+	NotBound Reason = "NotBound"
+	// BoundAsBearer: the token is bound by DPoP and comes under another scheme (RFC 9449 section 7.2).
+	BoundAsBearer Reason = "BoundAsBearer"
+	// BadProof: the DPoP proof is missing, malformed, or made for something else.
+	BadProof Reason = "BadProof"
+	// ProofReplayed: the DPoP proof was used before.
+	ProofReplayed Reason = "ProofReplayed"
+	// KeyMismatch: the key that the client proves is not the one that the token is bound to.
+	KeyMismatch Reason = "KeyMismatch"
 	// Unbound: the service-account token is bound to no pod.
 	Unbound Reason = "Unbound"
 	// Inactive: the token's issuer, asked about it, says that it is not active.
@@ -149,7 +159,7 @@ func Reasons() []Reason {
 		URITooLong, MCPMismatch, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
-		BadClaim, KeyBound, Unbound, Inactive, Revoked,
+		BadClaim, KeyBound, NotBound, BoundAsBearer, BadProof, ProofReplayed, KeyMismatch, Unbound, Inactive, Revoked,
 		DeniedByRule, NoRule, InsufficientScope, InsufficientAuthentication,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
 	}

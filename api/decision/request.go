@@ -22,19 +22,24 @@ type Request struct {
 	// that is not DenyOnly. None: nil.
 	Readings []Reading
 
-	// ClientCert is what the verified certificate of a TLS client says; nil without one.
+	// ClientCert is the certificate of a TLS client; nil without one.
 	ClientCert *ClientCert
 
 	// Call is the message to an MCP server that the request brings; nil: that is in doubt.
 	Call *Call
+	// Target is the request target as it was sent, for what names the URL that the client used. No rule sees it.
+	Target string
 }
 
-// ClientCert is what rules see of a TLS client's certificate, which has been verified.
+// ClientCert is the certificate of a TLS client, who has proved that its key is his. Rules see of it what an authority
+// vouches for.
 type ClientCert struct {
 	// Subject is the distinguished name as text (RFC 4514).
 	Subject string
 	// SANs are the subject alternative names (RFC 5280 section 4.2.1.6): DNS names, addresses, e-mail addresses and URIs.
 	SANs []string
+	// Hash is the SHA-256 hash of the certificate in DER (RFC 8705 section 3.1).
+	Hash [32]byte
 }
 
 // Header gives all values of a request header. The name is in canonical MIME form ("X-User"). http.Header is one.

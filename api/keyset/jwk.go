@@ -65,6 +65,16 @@ func jwkList(doc any) ([]any, error) {
 	return nil, errors.New(`is no JWK Set: want {"keys": [...]}, a list of keys, or a single key with "kty"`)
 }
 
+// PublicJWK vets a JWK that a client brings itself, such as that of a DPoP proof (RFC 9449 section 4.2): an asymmetric public
+// key, and no trace of a private one. It changes members.
+func PublicJWK(members map[string]any) (Key, error) {
+	j := jwk{members}
+	if name, has := j.private(); has {
+		return Key{}, fmt.Errorf("has the private member %s", name)
+	}
+	return newJWK(members).key(Public)
+}
+
 // jwk reads the members of one JWK.
 type jwk struct{ members map[string]any }
 

@@ -43,6 +43,9 @@ func (l *linter) issuer(at string, is *policy.Issuer) {
 	for i, audience := range is.Audiences {
 		l.literal(fmt.Sprintf("%s.audiences[%d]", at, i), audience, "a whole audience, or anyAudience: true")
 	}
+	if p := is.Proof; p != nil && !p.DPoP.Taken() && !p.MTLS.Taken() {
+		l.add(at+".proof", "changes nothing: tokens that are bound to a key are refused without it too", "dpop or mtls: IfBound or Required")
+	}
 	for i := range is.From {
 		l.location(fmt.Sprintf("%s.from[%d]", at, i), &is.From[i])
 	}

@@ -86,12 +86,16 @@ type Issuer struct {
 	// +optional
 	Profile Profile `json:"profile,omitempty"`
 
-	// From is where tokens are looked for. Default: header Authorization with prefix "Bearer ".
+	// From is where tokens are looked for. Default: header Authorization with prefix "Bearer ", and with proof.dpop "DPoP " too.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	From []TokenLocation `json:"from,omitempty"`
+
+	// Proof is what is done with tokens that are bound to a key. Omitted: such tokens are refused.
+	// +optional
+	Proof *Proof `json:"proof,omitempty"`
 
 	// Decryption is the key for encrypted tokens (JWE, RFC 7516). With it, encrypted and plain signed tokens are taken,
 	// unless decryption.required says otherwise.

@@ -26,6 +26,9 @@ func (s *Snapshot) cut(r token.LocateRequest, f token.Found, sh *shape, e *Edit)
 		default:
 			e.more = append(e.more, f.Name)
 		}
+		if s.strip && f.DPoP {
+			e.more = append(e.more, "Dpop") // a proof goes with its token
+		}
 	case token.InCookie:
 		if s.strip {
 			e.replace("Cookie", token.StripCookie(e.values(r, "Cookie"), f.Name))

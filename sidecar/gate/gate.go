@@ -9,6 +9,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/revoked"
+	"github.com/bearerguard/bearerguard/sidecar/dpop"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -38,6 +39,7 @@ type Gate struct {
 	stale    atomic.Bool                 // the snapshot is too old
 	room     *room                       // requests that wait for keys
 	gone     departed.Set                // outlives snapshots
+	proofs   *dpop.Memory                // outlives snapshots
 	requests sync.Pool                   // of *decision.Request: conditions on a request take it by reference
 
 	mu   sync.Mutex  // guards what follows
@@ -56,7 +58,7 @@ func New(o Options) *Gate {
 		o.MaxWaiting = DefaultMaxWaiting
 	}
 	return &Gate{
-		opts: o, room: newRoom(o.MaxWaiting),
+		opts: o, room: newRoom(o.MaxWaiting), proofs: dpop.NewMemory(0),
 		requests: sync.Pool{New: func() any { return new(decision.Request) }},
 	}
 }

@@ -12,7 +12,7 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	at := locate(r)
 	if _, no := s.enforce.locator.Find(at); no.Reason == decision.DuplicateAuthorization {
 		v.Reason, v.Cause = no.Reason, no.Cause // the message is malformed, whatever the field says
-		v.Challenge = s.challenge(r, &decision.Decision{Reason: no.Reason})
+		v.Challenge = s.offer(s.challenge(r, &decision.Decision{Reason: no.Reason}), token.Found{})
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
@@ -24,7 +24,7 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	v.Reason, v.Policy, v.Rule, v.TokenIgnored = d.Reason, d.Policy, d.Rule, d.TokenIgnored
 	v.Audit = s.audits(r, g, nil)
 	if !d.Allowed {
-		v.Challenge = s.challenge(r, &d)
+		v.Challenge = s.offer(s.challenge(r, &d), token.Found{})
 		return
 	}
 	s.withhold(at, sh, &v.Edit)
@@ -42,6 +42,13 @@ func (s *Snapshot) valid(r *decision.Request, g *Gate) *decision.Subject {
 	b := s.who(&s.enforce, f, r.Now)
 	if b.refused != nil || s.revoked(b, r.Now, g).Refused() {
 		return nil
+	}
+	if f.DPoP || b.bound != nil {
+		proved, no := s.prove(&s.enforce, r, f, b, nil)
+		if no.Refused() {
+			return nil
+		}
+		b = proved
 	}
 	return b.subject
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/dpop"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -57,7 +58,7 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 func newRequest(r *Request, sh *shape, now time.Time) decision.Request {
 	out := decision.Request{
 		Method: r.Method, Host: sh.host, Path: sh.path.Match, Readings: sh.path.Readings, RawQuery: sh.query,
-		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: now, ClientCert: r.ClientCert,
+		Header: r.Header, Port: r.Port, Remote: r.Remote, Now: now, ClientCert: r.ClientCert, Target: r.Target,
 	}
 	if out.Header == nil {
 		out.Header = noHeader{}
@@ -79,7 +80,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
-		v.Challenge = s.challenge(r, &decision.Decision{Reason: no.Reason})
+		v.Challenge = s.offer(s.challenge(r, &decision.Decision{Reason: no.Reason}), found)
 		v.judged = judged{s, r.Now, b.refuser()}
 		v.Audit = s.audits(r, g, nil)
 		return
@@ -90,7 +91,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	}
 	v.Reason, v.Policy, v.Rule = d.Reason, d.Policy, d.Rule
 	if !d.Allowed {
-		v.Challenge = s.challenge(r, &d)
+		v.Challenge = s.offer(s.challenge(r, &d), found)
 	}
 	if subject == nil {
 		d.Audit = nil
@@ -124,7 +125,19 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 		return f, b, no.refusal, g.lacking(no.unknown)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
-	return f, b, s.revoked(b, r.Now, g), nil
+	if no = s.revoked(b, r.Now, g); !no.Refused() && (f.DPoP || b.bound != nil) {
+		b, no = s.prove(sd, r, f, b, g.remembers(sd))
+	}
+	return f, b, no, nil
+}
+
+// remembers returns what remembers the proofs of a side. Audit policies have none: the proof is the same that is being
+// remembered for the others, and what they say changes nothing.
+func (g *Gate) remembers(sd *side) *dpop.Memory {
+	if sd.audit {
+		return nil
+	}
+	return g.proofs
 }
 
 // locate is what a token is looked for in.

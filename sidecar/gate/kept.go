@@ -27,8 +27,11 @@ type bearer struct {
 	until   int64  // when it stops to be good, in nanoseconds since 1970; 0: never
 }
 
-// bound is the objects of this cluster that a service-account token is bound to; zero for none.
-type bound struct{ pod, account departed.UID }
+// bound is what few tokens are bound to: objects of this cluster, zero for none, and keys, nil for none.
+type bound struct {
+	pod, account departed.UID
+	key          *token.Confirmation
+}
 
 // common is what many tokens have in common. It is immutable.
 type common struct {
@@ -51,9 +54,14 @@ func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
 	b.subject, verdicts = s.subjects.Bind(claims, f.by)
 	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names})
 	bytes = len(b.texts) + allocation + verdicts + shared
-	if to := (bound{f.verified.Pod, f.verified.Account}); to != (bound{}) {
+	to := bound{pod: f.verified.Pod, account: f.verified.Account}
+	if c := f.verified.Confirmation; c.Bound() {
+		to.key = &c
+		bytes += int(unsafe.Sizeof(c))
+	}
+	if to != (bound{}) {
 		b.bound = &to
-		bytes += int(unsafe.Sizeof(to))
+		bytes += int(unsafe.Sizeof(to)) + allocation
 	}
 	return b, bytes
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/dpop"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -36,7 +37,14 @@ func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, 
 	if err != nil {
 		return issuer{}, err
 	}
-	is := issuer{verifier: v, maxAge: maxAge(spec)}
+	proofs, err := dpop.NewSettings(&spec)
+	if err != nil {
+		return issuer{}, err
+	}
+	is := issuer{
+		verifier: v, maxAge: maxAge(spec), proofs: proofs,
+		onlyDPoP: spec.Proof != nil && spec.Proof.DPoP == policy.BindingRequired,
+	}
 	if k := spec.Keys; k.JWKSURL != "" || k.Discovery != nil || k.Kubernetes != nil {
 		is.source = keys
 	}

@@ -26,6 +26,9 @@ func newNames(specs []policy.Spec) *names {
 			}
 		}
 		for _, i := range s.Issuers {
+			if i.TakesDPoP() {
+				n.token = add(n.token, "Dpop")
+			}
 			for _, l := range i.From {
 				if l.Header != "" {
 					n.token = add(n.token, textproto.CanonicalMIMEHeaderKey(l.Header))

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/dpop"
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
@@ -40,6 +41,7 @@ type Snapshot struct {
 	identity   []identity
 	onLeftOut  func(LeftOut) // nil: nobody is told
 	resources  map[*decision.Resource]*described
+	offers     *offers // nil: no token is taken under the scheme DPoP
 	names      *names
 	strip      bool // a policy says Strip
 	enforce    side
@@ -57,14 +59,19 @@ type side struct {
 	issuers []issuer
 	names   []token.Named // of the issuers
 	audit   bool
+
+	proving  []proving // of the issuers that take tokens bound by DPoP
+	onlyDPoP bool      // all take those alone
 }
 
 type issuer struct {
 	bit      int // in decision.IssuerSet
 	name     string
 	verifier *token.Verifier
-	source   string        // id of the key source; empty: its keys are not fetched
-	maxAge   time.Duration // with the clock skew; 0: no limit
+	source   string         // id of the key source; empty: its keys are not fetched
+	maxAge   time.Duration  // with the clock skew; 0: no limit
+	proofs   *dpop.Settings // nil: it takes no tokens bound by DPoP
+	onlyDPoP bool           // it takes no others
 }
 
 // NewSnapshot compiles a bundle. The version is for logs and acknowledgements. The error names everything that is wrong
@@ -157,6 +164,10 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 			to, at = &s.audit, 1
 		}
 		to.issuers = append(to.issuers, one)
+		if one.proofs != nil {
+			to.wantsProof(one.proofs, bit, len(to.issuers)-1)
+		}
+		to.onlyDPoP = (to.onlyDPoP || len(to.issuers) == 1) && one.onlyDPoP
 		if !is.Spec.AnyIssuer {
 			to.names = append(to.names, token.Named{Policy: is.Policy, Name: is.Spec.Name, Issuer: is.Spec.Issuer})
 		}
@@ -165,6 +176,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])
 	s.audit.audit = true
+	s.offers = newOffers(&s.enforce)
 	return errors.Join(problems...)
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"net/netip"
 	"sync"
@@ -38,13 +39,19 @@ func (c *clients) leave(a netip.Addr) {
 	}
 }
 
-// clientCert is what the certificate of a client says, if one was verified.
+// clientCert is the certificate of a client, whose key the handshake has proved to be his. What it says of him counts if an
+// authority vouches for it.
 func clientCert(s *tls.ConnectionState) *decision.ClientCert {
-	if len(s.VerifiedChains) == 0 || len(s.PeerCertificates) == 0 {
+	if len(s.PeerCertificates) == 0 {
 		return nil
 	}
 	cert := s.PeerCertificates[0]
-	out := &decision.ClientCert{Subject: cert.Subject.String(), SANs: append([]string{}, cert.DNSNames...)}
+	if len(s.VerifiedChains) == 0 {
+		return &decision.ClientCert{SANs: []string{}, Hash: sha256.Sum256(cert.Raw)}
+	}
+	out := &decision.ClientCert{
+		Subject: cert.Subject.String(), SANs: append([]string{}, cert.DNSNames...), Hash: sha256.Sum256(cert.Raw),
+	}
 	for _, ip := range cert.IPAddresses {
 		out.SANs = append(out.SANs, ip.String())
 	}

@@ -66,6 +66,18 @@ type Challenge struct {
 	MaxAge time.Duration
 	// ResourceMetadata is where the client learns whom to get a token from (RFC 9728 section 5.1), a URL in canonical form.
 	ResourceMetadata string
+	// DPoP is what is said of the scheme DPoP; nil: no token is taken under it.
+	DPoP *DPoP
+}
+
+// DPoP is what challenges say of the scheme DPoP (RFC 9449 section 7.1). It is immutable.
+type DPoP struct {
+	// Algorithms are those of proofs, with spaces between.
+	Algorithms string
+	// Only says that no token is taken under Bearer.
+	Only bool
+	// Came says that the request's token came under the scheme DPoP.
+	Came bool
 }
 
 // Field is one header field.
@@ -109,7 +121,7 @@ func Render(c Cause, f Form) Response {
 	if plain(c.RequestID) {
 		out.add("X-Request-Id", c.RequestID)
 	}
-	if value := challenge(r, c.Challenge); value != "" {
+	for _, value := range challenges(r, c.Challenge) {
 		out.add("Www-Authenticate", value)
 	}
 	if r.Allow != "" {
@@ -126,7 +138,10 @@ func Render(c Cause, f Form) Response {
 func (r Response) Write(w http.ResponseWriter) {
 	h := w.Header()
 	for _, f := range r.Header {
-		h.Set(f.Name, f.Value)
+		h.Del(f.Name)
+	}
+	for _, f := range r.Header {
+		h.Add(f.Name, f.Value)
 	}
 	w.WriteHeader(r.Status)
 	if len(r.Body) > 0 {
@@ -148,16 +163,51 @@ func (d *Document) render(requestID string) Response {
 	return out
 }
 
-// challenge writes the credentials challenge of RFC 6750 section 3; empty: none. Without an error code the scheme has no error
-// information: the request carried no token (section 3.1), or no other one would help.
-func challenge(r Refusal, c *Challenge) string {
+// challenges writes the credentials challenges of RFC 6750 section 3 and RFC 9449 section 7.1, if any: that of the scheme under
+// which the token came, and of a 401 that of the other scheme too, without the error, if tokens are taken under both (RFC 9449
+// section 7.2).
+func challenges(r Refusal, c *Challenge) []string {
 	if c == nil {
 		c = &Challenge{}
 	}
 	if !r.Challenge && (c.ResourceMetadata == "" || r.Status != http.StatusForbidden) {
-		return ""
+		return nil
 	}
-	p := params{}
+	if c.DPoP == nil {
+		return []string{scheme("Bearer", c.params(r))}
+	}
+	bearer, proof := c.params(r), c.params(r)
+	other := &bearer
+	if !c.DPoP.Came && !c.DPoP.Only && r.Error != invalidProof {
+		other = &proof
+	}
+	if r.Error != "" {
+		*other = c.params(Refusal{})
+	}
+	proof.add("algs", c.DPoP.Algorithms)
+	both := []string{scheme("DPoP", proof), scheme("Bearer", bearer)}
+	switch {
+	case c.DPoP.Only || r.Status != http.StatusUnauthorized && other == &bearer:
+		return both[:1]
+	case r.Status != http.StatusUnauthorized:
+		return both[1:]
+	case other == &proof:
+		both[0], both[1] = both[1], both[0]
+	}
+	return both
+}
+
+// scheme writes a challenge.
+func scheme(name string, p params) string {
+	if p.text == "" {
+		return name
+	}
+	return name + " " + p.text
+}
+
+// params are the parameters that a challenge has under each scheme. Without an error code there is no error information: the
+// request carried no token (RFC 6750 section 3.1), or no other one would help.
+func (c *Challenge) params(r Refusal) (p params) {
 	p.add("error", r.Error)
 	if r.Error != "" {
 		p.add("error_description", r.Description)
@@ -168,24 +218,21 @@ func challenge(r Refusal, c *Challenge) string {
 		p.add("max_age", strconv.FormatInt(int64(c.MaxAge/time.Second), 10))
 	}
 	p.add("resource_metadata", c.ResourceMetadata)
-	if p.Len() == 0 {
-		return "Bearer"
-	}
-	return "Bearer " + p.String()
+	return p
 }
 
 // params are the parameters of a challenge (RFC 9110 section 11.2).
-type params struct{ strings.Builder }
+type params struct{ text string }
 
 // add adds a parameter, unless its value is empty. The value needs no escapes.
 func (p *params) add(name, value string) {
 	if value == "" {
 		return
 	}
-	if p.Len() > 0 {
-		p.WriteString(", ")
+	if p.text != "" {
+		p.text += ", "
 	}
-	p.WriteString(name + `="` + value + `"`)
+	p.text += name + `="` + value + `"`
 }
 
 // list joins scopes, or other values of their grammar. What is none is left out.

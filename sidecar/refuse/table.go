@@ -27,6 +27,11 @@ const (
 	insufficientLogin = "insufficient_user_authentication"
 )
 
+// Error codes of RFC 9449 sections 7.1 and 9, for challenges with the scheme DPoP.
+const (
+	invalidProof = "invalid_dpop_proof"
+)
+
 // Refusal is how clients are told of one Reason. All of it is constant.
 type Refusal struct {
 	// Status is the HTTP status code.
@@ -35,7 +40,8 @@ type Refusal struct {
 	GRPC uint32
 	// Challenge says whether a WWW-Authenticate header goes with it. Every 401 has one (RFC 9110 section 15.5.2).
 	Challenge bool
-	// Error is the error code of RFC 6750 section 3.1 or RFC 9470 section 3; empty where the request carried no token.
+	// Error is the error code of RFC 6750 section 3.1, RFC 9449 section 7.1 or RFC 9470 section 3; empty where the request carried no
+	// token.
 	Error string
 	// Title is a short text for the kind of problem (RFC 9457 section 3.1.4), the same for every Reason of one kind.
 	Title string
@@ -62,6 +68,12 @@ func unauthorized(description string) Refusal {
 		Status: http.StatusUnauthorized, GRPC: codeUnauthenticated, Challenge: true,
 		Error: invalidToken, Title: "Invalid token", Description: description,
 	}
+}
+
+func badProof(description string) Refusal {
+	r := unauthorized(description)
+	r.Error, r.Title = invalidProof, "Invalid DPoP proof"
+	return r
 }
 
 func badRequest(description string) Refusal {
@@ -161,6 +173,11 @@ var refusals = map[decision.Reason]Refusal{
 	decision.MissingClaim:        unauthorized("the token lacks a required claim"),
 	decision.BadClaim:            unauthorized("a claim of the token has a wrong type or value"),
 	decision.KeyBound:            unauthorized("the token is bound to a key and the binding cannot be checked"),
+	decision.NotBound:            unauthorized("the token is not bound to a key"),
+	decision.BoundAsBearer:       unauthorized("the token is bound to a key and is not taken as a bearer token"),
+	decision.BadProof:            badProof("the DPoP proof is missing or not valid"),
+	decision.ProofReplayed:       badProof("the DPoP proof was used before"),
+	decision.KeyMismatch:         unauthorized("the token is bound to another key"),
 	decision.Unbound:             unauthorized("the service-account token is bound to no pod"),
 	decision.Inactive:            unauthorized("the token's issuer says that it is not active"),
 	decision.Revoked:             unauthorized("the token has been revoked"),

@@ -173,7 +173,7 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
 	if v.bound && objectUID(r.all, "pod") == (departed.UID{}) {
 		return because(decision.Unbound, "kubernetes.io.pod.uid is missing: the token is bound to no pod; keys.kubernetes.allowUnbound: true takes such tokens")
 	}
-	return binding(r.all)
+	return v.bindings.check(r.all)
 }
 
 // checkAccessToken wants the claims that RFC 9068 section 2.2 requires. iss, exp and aud are compared elsewhere, and
@@ -232,29 +232,4 @@ func (v *Verifier) forUs(r *registered) bool {
 		}
 	})
 	return found
-}
-
-// binding refuses a token that is bound to a key (RFC 7800 section 3, RFC 8705, RFC 9449): to take it as a bearer token
-// would undo its protection. This is where a check of the binding will hook in.
-func binding(all decision.Claims) decision.Refusal {
-	v, has := all["cnf"]
-	if !has {
-		return decision.Refusal{}
-	}
-	members, ok := v.(map[string]any)
-	if !ok {
-		return refuse(decision.BadClaim, wrongKind("cnf", v, "an object"))
-	}
-	f := fault{subject: "cnf", problem: "binds the token to a key", has: v}
-	for _, method := range [...]struct{ member, name string }{
-		{"jkt", "jkt: the client has to prove it with DPoP (RFC 9449)"},
-		{"x5t#S256", "x5t#S256: the client has to show a certificate (RFC 8705)"},
-		{"jwk", "jwk (RFC 7800)"}, {"jwe", "jwe (RFC 7800)"}, {"kid", "kid (RFC 7800)"}, {"jku", "jku (RFC 7800)"},
-	} {
-		if _, ok := members[method.member]; ok {
-			f.problem, f.has = f.problem+", by "+method.name, nil
-			break
-		}
-	}
-	return refuse(decision.KeyBound, f)
 }

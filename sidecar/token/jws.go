@@ -6,9 +6,12 @@ import (
 	_ "crypto/sha256" // linked for the PSS hashes
 	_ "crypto/sha512"
 	"errors"
+	"sync"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/bearerguard/bearerguard/api/keyset"
 )
 
 // defaultAlgorithms are allowed where an issuer lists none: every asymmetric one but ES256K (RFC 8812), whose curve is
@@ -77,6 +80,23 @@ func (s scheme) verify(input, signature []byte, key any) (ok bool) {
 		}
 	}()
 	return s.verifier.Verify(input, signature, key) == nil
+}
+
+// proving are the algorithms of signatures by a key that the client brings itself.
+var proving = sync.OnceValue(func() map[string]scheme {
+	out := map[string]scheme{}
+	for _, alg := range defaultAlgorithms() {
+		out[alg] = newScheme(alg)
+	}
+	return out
+})
+
+// ProofAlgorithms are the algorithms that Signed knows: asymmetric ones alone.
+func ProofAlgorithms() []string { return defaultAlgorithms() }
+
+// Signed reports whether a key made the signature of input, by one of ProofAlgorithms that it fits.
+func Signed(alg string, key keyset.Key, input, signature []byte) bool {
+	return key.Fits(alg) && proving()[alg].verify(input, signature, key.Raw())
 }
 
 // pss verifies RSASSA-PSS with a salt as long as the hash.

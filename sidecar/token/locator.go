@@ -46,6 +46,8 @@ type Found struct {
 	Kind Kind
 	// Name of the header (canonical MIME form), cookie, query parameter or subprotocol.
 	Name string
+	// DPoP says that one of the places is Authorization under the scheme DPoP (RFC 9449 section 7.1).
+	DPoP bool
 
 	at int // index of the place
 }
@@ -65,22 +67,28 @@ type spot struct {
 	longer  []place        // in the same header, with longer prefixes
 	empty   decision.Cause // there is no token
 	odd     decision.Cause // there is the header, but not the prefix; nil without a prefix
+	dpop    bool           // the scheme DPoP
 }
 
 // Locator finds a token in a request. It is immutable and safe for concurrent use.
 type Locator struct{ spots []spot }
 
 // NewLocator returns a locator over the places that the issuers list; an issuer's index is its index here, and there are
-// at most decision.MaxIssuers. An issuer that lists none takes tokens from Authorization: Bearer (RFC 6750 section 2.1).
+// at most decision.MaxIssuers. An issuer that lists none takes tokens from Authorization: Bearer (RFC 6750 section 2.1), and
+// one that has proofs checked from Authorization: DPoP, too.
 func NewLocator(issuers []policy.Issuer) *Locator {
 	l := &Locator{}
 	for i, issuer := range issuers {
 		from := issuer.From
 		if len(from) == 0 {
 			from = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}}
+			if issuer.TakesDPoP() {
+				from = append(from, policy.TokenLocation{Header: "Authorization", Prefix: "DPoP "})
+			}
 		}
 		for _, f := range from {
 			s := l.spot(newPlace(f), f.Prefix)
+			s.dpop = decision.DPoPLocation(f)
 			s.takers = s.takers.With(i)
 		}
 	}
@@ -139,9 +147,9 @@ func (l *Locator) Find(r LocateRequest) (Found, decision.Refusal) {
 		case found.OK && found.Raw != raw:
 			return Found{}, decision.Refusal{Reason: decision.TokenInTwoPlaces, Cause: rivals{&l.spots[found.at], s}}
 		case found.OK:
-			found.More, found.Takers = true, found.Takers|s.takers
+			found.More, found.Takers, found.DPoP = true, found.Takers|s.takers, found.DPoP || s.dpop
 		default:
-			found = Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, at: i}
+			found = Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, DPoP: s.dpop, at: i}
 		}
 	}
 	return found, decision.Refusal{}
@@ -193,7 +201,7 @@ func (l *Locator) At(location int, r LocateRequest) Found {
 	if n == 0 {
 		return Found{}
 	}
-	return Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, at: location}
+	return Found{Raw: raw, Takers: s.takers, OK: true, Kind: s.kind, Name: s.name, DPoP: s.dpop, at: location}
 }
 
 // find returns the token at the place and how many there are. What is empty and carries no scheme is no token.

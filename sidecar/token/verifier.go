@@ -45,6 +45,7 @@ type Verifier struct {
 	accessToken     bool // profile RFC 9068
 	kubernetes      bool // this cluster's service accounts
 	bound           bool // they must be bound to a pod
+	bindings        bindings
 
 	name   string            // of the issuer in its policy
 	algs   map[string]scheme // JWS algorithms
@@ -61,7 +62,7 @@ func NewVerifier(c Config) (*Verifier, error) {
 	v := &Verifier{
 		issuer: i.Issuer, anyIssuer: i.AnyIssuer, audiences: i.Audiences, anyAudience: i.AnyAudience,
 		skew: DefaultSkew, allowMissingExp: i.AllowMissingExp, algs: map[string]scheme{},
-		name: i.Name,
+		name: i.Name, bindings: newBindings(i.Proof),
 	}
 	if in := i.Introspection; in != nil {
 		v.introspects, v.signed = true, in.SignedResponse
@@ -167,6 +168,8 @@ type Verified struct {
 	IssuedAt time.Time
 	// Pod and Account are what a service-account token of this cluster is bound to; zero for any other token.
 	Pod, Account departed.UID
+	// Confirmation is the keys that the client has to prove for each request.
+	Confirmation Confirmation
 }
 
 // Verify verifies the token at the given time. The zero Refusal means that it is genuine and valid now.
@@ -259,7 +262,7 @@ func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Ref
 
 func (v *Verifier) verified(r *registered, keyID string) Verified {
 	out := Verified{
-		Claims: r.all, Issuer: r.iss, Subject: r.sub, JTI: r.jti, Session: r.sid, KeyID: keyID,
+		Claims: r.all, Issuer: r.iss, Subject: r.sub, JTI: r.jti, Session: r.sid, KeyID: keyID, Confirmation: confirmationOf(r.all),
 	}
 	if v.kubernetes {
 		out.Pod, out.Account = objectUID(r.all, "pod"), objectUID(r.all, "serviceaccount")

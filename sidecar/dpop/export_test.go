@@ -1,0 +1,4 @@
+package dpop
+
+// Normal is normal.
+func Normal(url string) (string, bool) { return normal(url) }

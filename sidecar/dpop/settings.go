@@ -1,0 +1,100 @@
+package dpop
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// Settings are what an issuer entry wants of proofs. They are immutable and safe for concurrent use.
+type Settings struct {
+	urls         []string // normal, without a slash at their end
+	written      []string // the same as the policy has them
+	maxAge, skew time.Duration
+	once         bool
+}
+
+// NewSettings returns those of an issuer; nil if it takes no tokens that are bound by DPoP.
+func NewSettings(spec *policy.Issuer) (*Settings, error) {
+	if !spec.TakesDPoP() {
+		return nil, nil //nolint:nilnil // no settings are what takes no proofs
+	}
+	s := &Settings{
+		written: spec.Proof.PublicURLs, maxAge: decision.DefaultProofAge, skew: token.DefaultSkew,
+		once: spec.Proof.Replay != policy.ReplayNone,
+	}
+	for i, u := range spec.Proof.PublicURLs {
+		n, ok := normal(u)
+		if !ok {
+			return nil, fmt.Errorf("proof.publicURLs[%d]: is no URL to compare with", i)
+		}
+		s.urls = append(s.urls, strings.TrimSuffix(n, "/"))
+	}
+	if d := spec.Proof.MaxAge; d != nil {
+		s.maxAge = d.Duration
+	}
+	if d := spec.ClockSkew; d != nil {
+		s.skew = d.Duration
+	}
+	return s, nil
+}
+
+// Same reports whether both want the same.
+func (s *Settings) Same(other *Settings) bool {
+	return slices.Equal(s.urls, other.urls) && s.maxAge == other.maxAge && s.skew == other.skew && s.once == other.once
+}
+
+// Once reports whether a proof may be used once only.
+func (s *Settings) Once() bool { return s.once }
+
+// Longer returns those of the two that take a proof for longer; other may be nil.
+func (s *Settings) Longer(other *Settings) *Settings {
+	if other != nil && other.maxAge+other.skew > s.maxAge+s.skew {
+		return other
+	}
+	return s
+}
+
+// Check holds a proof against the settings (RFC 9449 section 4.3, points 9 and 11). path is that of the request as it was
+// sent; it must not be empty.
+func (s *Settings) Check(p *Proof, path string, now time.Time) decision.Refusal {
+	switch {
+	case now.Add(s.skew).Before(p.issued):
+		return decision.Refusal{Reason: decision.BadProof, Cause: timing{"is in the future", p.issued, now, s.skew, "clockSkew"}}
+	case now.After(p.issued.Add(s.maxAge + s.skew)):
+		return decision.Refusal{Reason: decision.BadProof, Cause: timing{"is longer ago than proof.maxAge", p.issued, now, s.maxAge, "proof.maxAge"}}
+	}
+	path, ok := normalPath(path)
+	if !ok {
+		return bad("cannot name this request's path, which is no URI")
+	}
+	url, ok := normal(p.url)
+	if ok && slices.ContainsFunc(s.urls, func(base string) bool { return joins(url, base, path) }) {
+		return decision.Refusal{}
+	}
+	return differs("htu is not the URL of the request", p.url, s.expected()...)
+}
+
+// joins reports whether a URL is a base with a path after it. An app that is mounted at the base is reached with and without a
+// slash.
+func joins(url, base, path string) bool {
+	rest, ok := strings.CutPrefix(url, base)
+	return ok && (rest == path || rest == "" && path == "/")
+}
+
+// expected lists the URLs that would have been right, without the request's own part: that is the client's.
+func (s *Settings) expected() []string {
+	out := make([]string, 0, len(s.written))
+	for _, u := range s.written {
+		out = append(out, strings.TrimSuffix(u, "/")+" and the request's path")
+	}
+	return out
+}
+
+// end is when a proof stops to be fresh.
+func (s *Settings) end(p *Proof) time.Time { return p.issued.Add(s.maxAge + s.skew) }

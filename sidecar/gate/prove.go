@@ -1,0 +1,175 @@
+package gate
+
+import (
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/dpop"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/token"
+)
+
+// proving is issuers that want the same of proofs.
+type proving struct {
+	settings *dpop.Settings
+	issuers  decision.IssuerSet // by their bit
+	takers   decision.IssuerSet // by their index in the locator
+}
+
+// wantsProof notes that an issuer, by its index in the side, takes tokens that are bound by DPoP.
+func (sd *side) wantsProof(settings *dpop.Settings, bit, index int) {
+	for i := range sd.proving {
+		if p := &sd.proving[i]; p.settings.Same(settings) {
+			p.issuers, p.takers = p.issuers.With(bit), p.takers.With(index)
+			return
+		}
+	}
+	sd.proving = append(sd.proving, proving{
+		settings: settings, issuers: decision.IssuerSet(0).With(bit), takers: decision.IssuerSet(0).With(index),
+	})
+}
+
+// prove refuses a verified token whose key the client does not prove: for each request, since a proof is for one. It returns
+// the bearer to decide with, which fewer issuers may vouch for: those whose own settings the proof does not satisfy do not. The memory
+// remembers the proof; nil: nobody does.
+func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer, memory *dpop.Memory) (*bearer, decision.Refusal) {
+	c := b.confirmation()
+	if no := certified(r.ClientCert, &c); no.Refused() {
+		return b, no
+	}
+	switch bound := c.JKT != [32]byte{}; {
+	case !bound && f.DPoP:
+		return b, decision.Refusal{Reason: decision.NotBound, Cause: decision.Because(
+			"the token came under the scheme DPoP, and it has no cnf.jkt (RFC 9449 section 7.1); it is a bearer token")}
+	case !bound:
+		return b, decision.Refusal{}
+	case !f.DPoP:
+		return b, decision.Refusal{Reason: decision.BoundAsBearer, Cause: decision.Because(
+			"the token has cnf.jkt and did not come under the scheme DPoP (RFC 9449 section 7.2): want Authorization: DPoP, and a proof")}
+	}
+	p, no := proofOf(r.Header)
+	if no.Refused() {
+		return b, no
+	}
+	if no := p.Fits(dpop.Use{Method: r.Method, Token: f.Raw, Key: c.JKT}); no.Refused() {
+		return b, no
+	}
+	passed, no := s.passes(sd, r, b, p, memory)
+	if no.Refused() || passed == f.Takers {
+		return b, no
+	}
+	f.Takers = passed
+	if b = s.who(sd, f, r.Now); b.refused != nil {
+		return b, b.refused.refusal
+	}
+	return b, decision.Refusal{}
+}
+
+// passes holds a proof against what each issuer wants that vouches for the token. It returns the takers of the token whose
+// issuers are satisfied; if there is none, why the first is not.
+func (s *Snapshot) passes(sd *side, r *decision.Request, b *bearer, p *dpop.Proof, memory *dpop.Memory) (decision.IssuerSet, decision.Refusal) {
+	no := decision.Refusal{Reason: decision.InternalError}
+	var passed, once decision.IssuerSet
+	var longest *dpop.Settings
+	first := true
+	path, _, _ := strings.Cut(asOrigin(r.Target), "?")
+	fail := func(why decision.Refusal) {
+		if first {
+			no, first = why, false
+		}
+	}
+	for i := range sd.proving {
+		g := &sd.proving[i]
+		if g.issuers&b.subject.Verified() == 0 {
+			continue
+		}
+		if why := g.settings.Check(p, path, r.Now); why.Refused() {
+			fail(why)
+			continue
+		}
+		passed |= g.takers
+		if g.settings.Once() {
+			once |= g.takers
+			longest = g.settings.Longer(longest)
+		}
+	}
+	if passed == 0 {
+		return 0, no
+	}
+	if why := p.Signed(); why.Refused() {
+		return 0, why
+	}
+	if once != 0 && memory != nil && !memory.Take(p, longest, r.Now) {
+		fail(decision.Refusal{Reason: decision.ProofReplayed, Cause: decision.Because("a proof with this jti and key was taken before; proof.replay is PerPod")})
+		passed &^= once
+	}
+	if passed == 0 {
+		return 0, no
+	}
+	return passed, decision.Refusal{}
+}
+
+// proofOf reads the proof of a request: there is one header field DPoP (RFC 9449 section 4.3, point 1).
+func proofOf(h decision.Header) (*dpop.Proof, decision.Refusal) {
+	switch fields := h.Values("Dpop"); len(fields) {
+	case 0:
+		return nil, decision.Refusal{Reason: decision.BadProof, Cause: decision.Because("the header DPoP is missing")}
+	case 1:
+		return dpop.Parse(fields[0])
+	}
+	return nil, decision.Refusal{Reason: decision.BadProof, Cause: decision.Because("the header DPoP is there more than once")}
+}
+
+// certified refuses a token that is bound to another certificate than that of the connection (RFC 8705 section 3). It has to
+// be that of the sidecar's own TLS peer: a header is anybody's to write.
+func certified(cert *decision.ClientCert, c *token.Confirmation) decision.Refusal {
+	switch {
+	case c.X5T == [32]byte{}:
+		return decision.Refusal{}
+	case cert == nil:
+		return decision.Refusal{Reason: decision.KeyMismatch, Cause: decision.Because(
+			"cnf.x5t#S256 of the token names a client certificate, and this connection to the sidecar has none: the sidecar itself has to end TLS " +
+				"(--tls-cert, --tls-key) and to ask for client certificates (--tls-client-ca)")}
+	case cert.Hash != c.X5T:
+		return decision.Refusal{Reason: decision.KeyMismatch, Cause: decision.Because("cnf.x5t#S256 of the token is not the hash of the connection's client certificate")}
+	}
+	return decision.Refusal{}
+}
+
+// confirmation returns the keys that the token is bound to.
+func (b *bearer) confirmation() token.Confirmation {
+	if b.bound == nil || b.bound.key == nil {
+		return token.Confirmation{}
+	}
+	return *b.bound.key
+}
+
+// offers is what challenges say of the scheme DPoP, where the token did not come under it and where it did.
+type offers struct{ plain, came refuse.DPoP }
+
+// newOffers returns nil if no token is taken under the scheme DPoP.
+func newOffers(sd *side) *offers {
+	if len(sd.proving) == 0 {
+		return nil
+	}
+	var all offers
+	all.plain = refuse.DPoP{Algorithms: dpop.Algorithms(), Only: sd.onlyDPoP}
+	all.came = all.plain
+	all.came.Came = true
+	return &all
+}
+
+// offer adds to a challenge what it says of the scheme DPoP. The challenge may be shared, and may be nil.
+func (s *Snapshot) offer(c *refuse.Challenge, f token.Found) *refuse.Challenge {
+	if s.offers == nil {
+		return c
+	}
+	var out refuse.Challenge
+	if c != nil {
+		out = *c
+	}
+	if out.DPoP = &s.offers.plain; f.DPoP {
+		out.DPoP = &s.offers.came
+	}
+	return &out
+}
