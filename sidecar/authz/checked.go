@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"strconv"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -56,7 +57,7 @@ func Checked(c *checkv3.CheckRequest) (gate.Request, decision.Refusal) {
 	if err != nil {
 		return refuse(errNoSource)
 	}
-	r.Remote = a.Unmap()
+	r.Remote, r.Body = a.Unmap(), bodyOf(described, h)
 	if r.Target[0] != '/' {
 		return gate.Request{}, decision.Refusal{Reason: decision.BadPath, Cause: errNotOrigin}
 	}
@@ -81,4 +82,34 @@ func addField(h http.Header, r *gate.Request, name, value string) bool {
 		h[name] = append(h[name], value)
 	}
 	return true
+}
+
+// partialBody says in a check, and to nobody else, whether the body in it is but a part.
+const partialBody = "X-Envoy-Auth-Partial-Body"
+
+// bodyOf returns the body as far as the check has it: without with_request_body it has none. It is whole only if its length is the one
+// that the request says, as Envoy has seen to, and if nobody says that it is not.
+func bodyOf(described *checkv3.AttributeContext_HttpRequest, h http.Header) *gate.Body {
+	data := described.GetRawBody()
+	if len(data) == 0 {
+		data = []byte(described.GetBody())
+	}
+	whole := len(data) > 0 && contentLength(h) == int64(len(data))
+	for _, said := range h.Values(partialBody) {
+		whole = whole && said == "false"
+	}
+	return &gate.Body{Data: data, Whole: whole}
+}
+
+// contentLength returns how many bytes a request's body has; -1: the header does not say, once.
+func contentLength(h http.Header) int64 {
+	values := h.Values("Content-Length")
+	if len(values) != 1 {
+		return -1
+	}
+	n, err := strconv.ParseUint(values[0], 10, 63)
+	if err != nil {
+		return -1
+	}
+	return int64(n) //nolint:gosec // 63 bits
 }

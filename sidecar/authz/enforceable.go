@@ -106,8 +106,8 @@ func (f *finder) rule(i int, r *policy.Rule, audit bool) {
 		if len(m.Ports)+len(m.NotPorts) > 0 && !f.means.Port {
 			f.add(fmt.Sprintf("%s.match[%d]", at, j), "the port that rules see is not known; --app-port says it")
 		}
-		if m.MCP != nil {
-			f.add(fmt.Sprintf("%s.match[%d].mcp", at, j), "a gateway does not show the body of a request; a sidecar in the pod sees it")
+		if m.MCP != nil && f.means.ForwardAuth {
+			f.add(fmt.Sprintf("%s.match[%d].mcp", at, j), "a gateway that asks by forward-auth does not show the body of a request; Envoy (--ext-authz) and a sidecar in the pod do")
 		}
 	}
 	if r.Deny != nil {

@@ -37,7 +37,7 @@ func TestWhatNobodyWouldEnforceIsNotLoaded(t *testing.T) {
 		"a port in a condition":      {deny("request.port == 80"), "shop/p: spec.rules[0].deny.when: the port that rules see is not known", ""},
 		"one that is hidden":         {deny("has(claims.a) || . request // a remark\n. port == 80"), "shop/p: spec.rules[0].deny.when: the port", ""},
 		"a certificate":              {deny("'a' in request.tls.san"), "shop/p: spec.rules[0].deny.when: request.tls: ", ""},
-		"a message to an MCP server": {rule(policy.Match{MCP: &policy.MCPMatch{Methods: []string{"tools/call"}}}, policy.Allow{}), "shop/p: spec.rules[0].match[0].mcp: a gateway does not show the body", ""},
+		"a message to an MCP server": {rule(policy.Match{MCP: &policy.MCPMatch{Methods: []string{"tools/call"}}}, policy.Allow{}), "shop/p: spec.rules[0].match[0].mcp: a gateway that asks by forward-auth does not show the body", ""},
 		"what is fine":               {from(policy.TokenLocation{Cookie: "t"}), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -91,7 +91,7 @@ func (e *extAuthz) Check(ctx context.Context, c *checkv3.CheckRequest) (_ *check
 		q.refused = no
 	}
 	described := c.GetAttributes().GetRequest().GetHttp()
-	q.size = described.GetSize()
+	q.size = contentLength(h)
 	v := e.judge.settle(ctx, &q)
 	out := &checkv3.CheckResponse{DynamicMetadata: metadata(&q, &v)}
 	if v.Forward {

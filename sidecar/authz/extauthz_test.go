@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func newExtAuthz(t testing.TB, s policy.Spec) (*extAuthz, *seen) {
 
 // check is what Envoy sends of an honest request, raw or merged, with changes: an empty value removes a field.
 func check(raw bool, change func(*checkv3.AttributeContext_HttpRequest), fields ...string) *checkv3.CheckRequest {
-	h := &checkv3.AttributeContext_HttpRequest{Method: "GET", Path: "/orders?page=2", Host: "shop.example", Protocol: "HTTP/1.1", Size: -1}
+	h := &checkv3.AttributeContext_HttpRequest{Method: "GET", Path: "/orders?page=2", Host: "shop.example", Protocol: "HTTP/1.1"}
 	all := [][2]string{{":method", "GET"}, {":path", "/orders?page=2"}, {":authority", "shop.example"}, {"authorization", "Bearer " + corp.Token(time.Now(), nil)}}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
@@ -282,11 +283,54 @@ func TestExtAuthzRefusals(t *testing.T) {
 	if d.GetStatus().GetCode() != 204 || headers(d)["access-control-allow-origin"] != "https://page.example" {
 		t.Errorf("of a preflight: %v", d)
 	}
-	if d = ask(func(h *checkv3.AttributeContext_HttpRequest) { h.Size = 2000 }); d.GetStatus().GetCode() != 413 {
+	if d = ask(nil, "content-length: 2000"); d.GetStatus().GetCode() != 413 {
 		t.Errorf("of a large body: %v", d)
 	}
-	if d = ask(func(h *checkv3.AttributeContext_HttpRequest) { h.Size = 1000 }); d != nil {
+	if d = ask(nil, "content-length: 1000"); d != nil {
 		t.Errorf("of a small body: %v", d)
+	}
+}
+
+// A message to an MCP server is judged by its body if Envoy shows all of it; what it shows a part of, or nothing, is in doubt.
+func TestExtAuthzJudgesMessagesByTheirBody(t *testing.T) {
+	t.Parallel()
+	s := spec()
+	s.Rules[0].Match = []policy.Match{{MCP: &policy.MCPMatch{Methods: []string{"tools/call"}, Names: []string{"db_read"}}}}
+	call := func(tool string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `"}}`
+	}
+	for name, tc := range map[string]struct {
+		body, length string
+		fields       []string
+		allowed      bool
+	}{
+		"all of it":                         {call("db_read"), "", []string{"x-envoy-auth-partial-body: false"}, true},
+		"another tool":                      {call("db_drop"), "", []string{"x-envoy-auth-partial-body: false"}, false},
+		"a part":                            {call("db_read"), "", []string{"x-envoy-auth-partial-body: true"}, false},
+		"a part, whatever the client says":  {call("db_read"), "", []string{"x-envoy-auth-partial-body: false", "x-envoy-auth-partial-body: true"}, false},
+		"less than its length":              {call("db_read"), "900", []string{"x-envoy-auth-partial-body: false"}, false},
+		"nothing":                           {"", "", nil, false},
+		"nothing, whatever the client says": {"", "0", []string{"x-envoy-auth-partial-body: false"}, false},
+	} {
+		for _, packed := range []bool{true, false} {
+			e, o := newExtAuthz(t, s)
+			length := tc.length
+			if length == "" {
+				length = strconv.Itoa(len(tc.body))
+			}
+			fields := append([]string{":method: ", "content-type: application/json", "content-length: " + length}, tc.fields...)
+			out, err := e.Check(t.Context(), check(true, func(h *checkv3.AttributeContext_HttpRequest) {
+				h.Method = "POST"
+				if packed {
+					h.RawBody = []byte(tc.body)
+				} else {
+					h.Body = tc.body
+				}
+			}, fields...))
+			if err != nil || (out.GetOkResponse() != nil) != tc.allowed {
+				t.Errorf("%s: answered %v, %v for %s because %q", name, out, err, o.last.Reason, o.cause())
+			}
+		}
 	}
 }
 

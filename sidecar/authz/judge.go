@@ -18,7 +18,7 @@ type question struct {
 	id       string           // of the request
 	protocol string           // by which it is asked
 	refused  decision.Refusal // before the gate is asked
-	size     int64            // bytes of the body; 0 or less: nobody knows yet
+	size     int64            // bytes of the body; 0 or less: nobody knows
 
 	// edits says that the gateway can be told to remove any field, and passes answers of any status on.
 	edits bool

@@ -841,11 +841,12 @@ type AttributeContext_HttpRequest struct {
 	// Instead of headers, with encode_raw_headers: every field by itself.
 	HeaderMap *HeaderMap `protobuf:"bytes,13,opt,name=header_map,json=headerMap,proto3" json:"header_map,omitempty"`
 	// With the query.
-	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
-	Host string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
-	// Bytes of the body; -1: nobody knows yet.
-	Size          int64  `protobuf:"varint,9,opt,name=size,proto3" json:"size,omitempty"`
-	Protocol      string `protobuf:"bytes,10,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Path     string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	Host     string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
+	Protocol string `protobuf:"bytes,10,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// The beginning of the body, with with_request_body; raw_body with pack_as_bytes.
+	Body          string `protobuf:"bytes,11,opt,name=body,proto3" json:"body,omitempty"`
+	RawBody       []byte `protobuf:"bytes,12,opt,name=raw_body,json=rawBody,proto3" json:"raw_body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,18 +916,25 @@ func (x *AttributeContext_HttpRequest) GetHost() string {
 	return ""
 }
 
-func (x *AttributeContext_HttpRequest) GetSize() int64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
 func (x *AttributeContext_HttpRequest) GetProtocol() string {
 	if x != nil {
 		return x.Protocol
 	}
 	return ""
+}
+
+func (x *AttributeContext_HttpRequest) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *AttributeContext_HttpRequest) GetRawBody() []byte {
+	if x != nil {
+		return x.RawBody
+	}
+	return nil
 }
 
 var File_check_proto protoreflect.FileDescriptor
@@ -937,24 +945,25 @@ const file_check_proto_rawDesc = "" +
 	"\fCheckRequest\x12F\n" +
 	"\n" +
 	"attributes\x18\x01 \x01(\v2&.bearerguard.check.v3.AttributeContextR\n" +
-	"attributes\"\x8c\x05\n" +
+	"attributes\"\xa7\x05\n" +
 	"\x10AttributeContext\x12C\n" +
 	"\x06source\x18\x01 \x01(\v2+.bearerguard.check.v3.AttributeContext.PeerR\x06source\x12H\n" +
 	"\arequest\x18\x04 \x01(\v2..bearerguard.check.v3.AttributeContext.RequestR\arequest\x1a?\n" +
 	"\x04Peer\x127\n" +
 	"\aaddress\x18\x01 \x01(\v2\x1d.bearerguard.check.v3.AddressR\aaddress\x1aQ\n" +
 	"\aRequest\x12F\n" +
-	"\x04http\x18\x02 \x01(\v22.bearerguard.check.v3.AttributeContext.HttpRequestR\x04http\x1a\xd4\x02\n" +
+	"\x04http\x18\x02 \x01(\v22.bearerguard.check.v3.AttributeContext.HttpRequestR\x04http\x1a\xef\x02\n" +
 	"\vHttpRequest\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12Y\n" +
 	"\aheaders\x18\x03 \x03(\v2?.bearerguard.check.v3.AttributeContext.HttpRequest.HeadersEntryR\aheaders\x12>\n" +
 	"\n" +
 	"header_map\x18\r \x01(\v2\x1f.bearerguard.check.v3.HeaderMapR\theaderMap\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n" +
-	"\x04host\x18\x05 \x01(\tR\x04host\x12\x12\n" +
-	"\x04size\x18\t \x01(\x03R\x04size\x12\x1a\n" +
+	"\x04host\x18\x05 \x01(\tR\x04host\x12\x1a\n" +
 	"\bprotocol\x18\n" +
-	" \x01(\tR\bprotocol\x1a:\n" +
+	" \x01(\tR\bprotocol\x12\x12\n" +
+	"\x04body\x18\v \x01(\tR\x04body\x12\x19\n" +
+	"\braw_body\x18\f \x01(\fR\arawBody\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"U\n" +
