@@ -34,6 +34,13 @@ demo: ## Show a standalone sidecar refuse and forward requests (KEEP=1 leaves it
 	go build -trimpath -o $(BIN)/demo ./hack/demo
 	$(BIN)/demo --sidecar $(BIN)/sidecar --bearerguard $(BIN)/bearerguard
 
+.PHONY: demo-mcp
+demo-mcp: ## Show a standalone sidecar in front of an MCP server, with a real client and authorization server (needs node and npm).
+	go build $(SIDECAR) -o $(BIN)/sidecar ./cmd/sidecar
+	for dir in hack/interop/idp hack/interop/mcp; do \
+	  [ $$dir/node_modules/.package-lock.json -nt $$dir/package-lock.json ] || npm ci --no-progress --prefix $$dir; done
+	node hack/interop/mcp/demo.mjs $(BIN)/sidecar
+
 ##@ Check
 
 .PHONY: test

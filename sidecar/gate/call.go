@@ -32,6 +32,19 @@ func callOf(r *Request, h decision.Header) (*decision.Call, decision.Cause) {
 	return mcp.Read(h, r.Body.Data, r.Body.Whole)
 }
 
+// decide decides a request. Who brings no token and a message in doubt is asked for a token, if one is wanted whatever the
+// message is: a client finds out so whom to get it from.
+func (s *Snapshot) decide(r *decision.Request, subject *decision.Subject) decision.Decision {
+	if call := r.Call; subject == nil && call != nil && call.Kind == decision.CallDoubtful {
+		r.Call = decision.Unread
+		d := s.program.Decide(r, nil)
+		if r.Call = call; d.Reason == decision.NoToken {
+			return d
+		}
+	}
+	return s.program.Decide(r, subject)
+}
+
 // settleCall has the caller read the body where what it holds could make a difference, and says why a message is in doubt
 // where that may be what led to a refusal.
 func settleCall(dr *decision.Request, v *Verdict) {

@@ -85,7 +85,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 		v.Audit = s.audits(r, g, nil)
 		return
 	}
-	d := s.program.Decide(r, subject)
+	d := s.decide(r, subject)
 	if d.Reason == decision.NoToken {
 		v.Cause = s.enforce.locator.Missing(locate(r))
 	}

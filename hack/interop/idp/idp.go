@@ -96,6 +96,12 @@ var installing sync.Mutex
 // Install gets what package-lock.json names, unless it is there.
 func Install(t *testing.T) {
 	t.Helper()
+	InstallIn(t, Dir())
+}
+
+// InstallIn is Install for another directory with a package-lock.json.
+func InstallIn(t *testing.T, dir string) {
+	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
 			if os.Getenv("CI") != "" {
@@ -106,17 +112,17 @@ func Install(t *testing.T) {
 	}
 	installing.Lock()
 	defer installing.Unlock()
-	lock, err := os.Stat(filepath.Join(Dir(), "package-lock.json"))
+	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := os.Stat(filepath.Join(Dir(), "node_modules/.package-lock.json")); err == nil && !done.ModTime().Before(lock.ModTime()) {
+	if done, err := os.Stat(filepath.Join(dir, "node_modules/.package-lock.json")); err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "npm", "ci", "--no-progress")
-	cmd.Dir = Dir()
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}

@@ -6,7 +6,8 @@
 //
 // It listens on a free port of 127.0.0.1 and prints its issuer once it answers. What a user would do in the pages of a
 // log-in and a consent is done by whoever follows redirects: GET /interaction/ID?login=NAME[&acr=ACR] logs in and grants
-// everything that is asked for. A line on standard input ends it, and so does the end of the input.
+// everything that is asked for. A client that registers may ask for any scope later, whatever it says then. A line on standard
+// input ends it, and so does the end of the input.
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
@@ -75,8 +76,17 @@ async function interact(request, response) {
   return provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true })
 }
 
+// register reads what a client says of itself, without its scopes.
+async function register(request) {
+  let text = ''
+  for await (const part of request) text += part
+  const { scope, ...client } = JSON.parse(text)
+  request.body = client
+}
+
 const callback = provider.callback()
-handle = (request, response) => {
+handle = async (request, response) => {
+  if (request.url === '/reg' && request.method === 'POST') await register(request).catch(() => {})
   if (!request.url.startsWith('/interaction/')) return callback(request, response)
   interact(request, response).catch((err) => response.writeHead(500).end(String(err)))
 }
