@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
@@ -66,10 +67,35 @@ func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
 			Connections: l.Connections, Calls: l.HTTP2Requests, Streams: l.Streams,
 			ReadHead: l.ReadHead, Idle: l.Idle, Write: l.Write, Linger: l.Linger, Drain: l.Drain,
 		},
-		Observer: s.observer(), Log: log.WithName("authz"),
+		Observer: s.newAsked(), Log: log.WithName("authz"),
 	}); err != nil {
 		return err
 	}
 	log.Info("sidecar serves", "version", version, "listen", addresses(s.server), "admin", conf.Admin)
 	return s.serve(ctx)
+}
+
+// asked is the observer of questions: it counts by what protocol they come, besides what it counts of requests.
+type asked struct {
+	observer
+
+	checks *prometheus.CounterVec
+}
+
+func (s *sidecar) newAsked() asked {
+	a := asked{observer{s.metrics, s.decided}, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bearerguard_checks_total", Help: "Questions of gateways, by the protocol that they came by.",
+	}, []string{"protocol", "decision"})}
+	s.reg.MustRegister(a.checks)
+	return a
+}
+
+// Request implements authz.Observer.
+func (a asked) Request(r *telemetry.Record) {
+	decision := "deny"
+	if r.Forwarded || r.Reason.Answered() {
+		decision = "allow"
+	}
+	a.checks.WithLabelValues(r.Protocol, decision).Inc()
+	a.observer.Request(r)
 }

@@ -84,6 +84,9 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(metrics, `bearerguard_requests_total{decision="allow",policy="default/orders",reason="Allowed",rule="`) {
 		t.Errorf("metrics lack something:\n%.2000s", metrics)
 	}
+	if !strings.Contains(metrics, `bearerguard_checks_total{decision="allow",protocol="forward-auth"} `) {
+		t.Error("metrics do not say how it was asked")
+	}
 	for name, text := range map[string]string{"the log": p.log.String(), "the metrics": metrics} {
 		for _, canary := range []string{"canary-claim", token[strings.LastIndexByte(token, '.')+1:], `"kty"`} {
 			if strings.Contains(text, canary) {

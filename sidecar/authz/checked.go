@@ -1,9 +1,12 @@
 package authz
 
 import (
+	"crypto/sha256"
+	"encoding/pem"
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -57,6 +60,7 @@ func Checked(c *checkv3.CheckRequest) (gate.Request, decision.Refusal) {
 	if err != nil {
 		return refuse(errNoSource)
 	}
+	r.ClientCert = certificateOf(c.GetAttributes().GetSource().GetCertificate())
 	r.Remote, r.Body = a.Unmap(), bodyOf(described, h)
 	if r.Target[0] != '/' {
 		return gate.Request{}, decision.Refusal{Reason: decision.BadPath, Cause: errNotOrigin}
@@ -112,4 +116,18 @@ func contentLength(h http.Header) int64 {
 		return -1
 	}
 	return int64(n) //nolint:gosec // 63 bits
+}
+
+// certificateOf returns the certificate of a client, as far as tokens may be bound to it (RFC 8705 section 3): its handshake with Envoy
+// has proved that the key is the client's. Whether an authority vouches for it, a check does not say. Nil: there is none.
+func certificateOf(encoded string) *decision.ClientCert {
+	text, err := url.PathUnescape(encoded)
+	if err != nil || encoded == "" {
+		return nil
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil
+	}
+	return &decision.ClientCert{SANs: []string{}, Hash: sha256.Sum256(block.Bytes)}
 }

@@ -83,6 +83,10 @@ func (f *finder) spec(s *policy.Spec) {
 		f.needs("spec.forward.token", StripToken, tell+"strip the token")
 	}
 	for i, is := range s.Issuers {
+		if is.Proof != nil && is.Proof.MTLS == policy.BindingRequired && f.means.ForwardAuth {
+			f.add(fmt.Sprintf("spec.issuers[%d].proof.mtls", i),
+				"a gateway that asks by forward-auth does not show the client's certificate; Envoy (--ext-authz, include_peer_certificate) and a sidecar in the pod do")
+		}
 		for j, from := range is.From {
 			if (from.Query != "" || from.WebSocketProtocol != "") && f.means.ForwardAuth {
 				f.needs(fmt.Sprintf("spec.issuers[%d].from[%d]", i, j), StripToken, tell+"cut a token out of the query or a subprotocol")

@@ -2,8 +2,13 @@ package authz
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/pem"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -330,6 +335,35 @@ func TestExtAuthzJudgesMessagesByTheirBody(t *testing.T) {
 			if err != nil || (out.GetOkResponse() != nil) != tc.allowed {
 				t.Errorf("%s: answered %v, %v for %s because %q", name, out, err, o.last.Reason, o.cause())
 			}
+		}
+	}
+}
+
+// Tokens that are bound to a certificate are taken if Envoy says that the client came with it.
+func TestExtAuthzTakesTokensThatAreBoundToTheClientsCertificate(t *testing.T) {
+	t.Parallel()
+	s := spec()
+	s.Issuers[0].Proof = &policy.Proof{MTLS: policy.BindingRequired}
+	e, o := newExtAuthz(t, s)
+	own, _ := certificate(t)
+	other, _ := certificate(t)
+	encode := func(c tls.Certificate) string {
+		return url.QueryEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})))
+	}
+	hash := sha256.Sum256(own.Certificate[0])
+	token := corp.Token(time.Now(), map[string]any{"cnf": map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(hash[:])}})
+	for name, tc := range map[string]struct {
+		certificate string
+		allowed     bool
+	}{
+		"the certificate": {strings.ReplaceAll(encode(own), "+", "%20"), true}, "another": {strings.ReplaceAll(encode(other), "+", "%20"), false},
+		"none": {"", false}, "no certificate": {"%2D", false}, "bad escapes": {"%zz", false}, "a key": {url.PathEscape("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), false},
+	} {
+		c := check(true, nil, "authorization: Bearer "+token)
+		c.Attributes.Source.Certificate = tc.certificate
+		out, err := e.Check(t.Context(), c)
+		if err != nil || (out.GetOkResponse() != nil) != tc.allowed {
+			t.Errorf("%s: answered %v, %v for %s because %q", name, out, err, o.last.Reason, o.cause())
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (e Edit) Identity() []string {
 // Stripped returns the names of fields that carried the token and are not kept.
 func (e Edit) Stripped() []string {
 	if e.strip == "" {
-		return nil
+		return e.more
 	}
 	return append([]string{e.strip}, e.more...)
 }

@@ -746,8 +746,10 @@ func (x *OkHttpResponse) GetQueryParametersToRemove() []string {
 }
 
 type AttributeContext_Peer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       *Address               `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Address *Address               `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// The client's, with include_peer_certificate: PEM, URL-encoded.
+	Certificate   string `protobuf:"bytes,5,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,6 +789,13 @@ func (x *AttributeContext_Peer) GetAddress() *Address {
 		return x.Address
 	}
 	return nil
+}
+
+func (x *AttributeContext_Peer) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
 }
 
 type AttributeContext_Request struct {
@@ -945,12 +954,13 @@ const file_check_proto_rawDesc = "" +
 	"\fCheckRequest\x12F\n" +
 	"\n" +
 	"attributes\x18\x01 \x01(\v2&.bearerguard.check.v3.AttributeContextR\n" +
-	"attributes\"\xa7\x05\n" +
+	"attributes\"\xc9\x05\n" +
 	"\x10AttributeContext\x12C\n" +
 	"\x06source\x18\x01 \x01(\v2+.bearerguard.check.v3.AttributeContext.PeerR\x06source\x12H\n" +
-	"\arequest\x18\x04 \x01(\v2..bearerguard.check.v3.AttributeContext.RequestR\arequest\x1a?\n" +
+	"\arequest\x18\x04 \x01(\v2..bearerguard.check.v3.AttributeContext.RequestR\arequest\x1aa\n" +
 	"\x04Peer\x127\n" +
-	"\aaddress\x18\x01 \x01(\v2\x1d.bearerguard.check.v3.AddressR\aaddress\x1aQ\n" +
+	"\aaddress\x18\x01 \x01(\v2\x1d.bearerguard.check.v3.AddressR\aaddress\x12 \n" +
+	"\vcertificate\x18\x05 \x01(\tR\vcertificate\x1aQ\n" +
 	"\aRequest\x12F\n" +
 	"\x04http\x18\x02 \x01(\v22.bearerguard.check.v3.AttributeContext.HttpRequestR\x04http\x1a\xef\x02\n" +
 	"\vHttpRequest\x12\x16\n" +
