@@ -30,6 +30,10 @@ func SourceID(namespace string, issuer policy.Issuer) string {
 		return "configmap:" + refID(namespace, *k.ConfigMapRef) + form(k.ConfigMapRef)
 	case k.Kubernetes != nil:
 		return "kubernetes"
+	case k.SPIFFE != nil && k.SPIFFE.ConfigMapRef != nil:
+		return "spiffe: configmap:" + refID(namespace, *k.SPIFFE.ConfigMapRef)
+	case k.SPIFFE != nil:
+		return withCA("spiffe:"+part(k.SPIFFE.BundleURL), namespace, issuer.CASecretRef)
 	}
 	return ""
 }

@@ -16,7 +16,7 @@ const MaxClockSkew = 5 * time.Minute
 // checkIssuer checks one entry of spec.issuers.
 func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.Resource) {
 	c.checkName(at+".name", spec.Name)
-	if (spec.Issuer != "") == spec.AnyIssuer {
+	if (spec.Issuer != "") == spec.AnyIssuer && spec.Keys.SPIFFE == nil {
 		c.fail(at+".issuer", "is given together with anyIssuer: true, or neither is", "exactly one of issuer, anyIssuer: true")
 	}
 	c.checkString(at+".issuer", spec.Issuer, bounds{max: 2048})
@@ -56,13 +56,17 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.
 // Conflict is a field of an issuer that contradicts its profile. It reads: field problem; want want.
 type Conflict struct{ Field, Problem, Want string }
 
-// ProfileConflicts returns the fields that contradict the issuer's profile, and a profile that is not known.
+// ProfileConflicts returns the fields that contradict the issuer's profile, or that its tokens are JWT-SVIDs, and a profile that
+// is not known.
 func ProfileConflicts(spec *policy.Issuer) []Conflict {
 	var out []Conflict
 	conflict := func(contradicts bool, field, problem, want string) {
 		if contradicts {
 			out = append(out, Conflict{field, problem, want})
 		}
+	}
+	if spec.Keys.SPIFFE != nil {
+		out = append(out, svidConflicts(spec)...)
 	}
 	if spec.Profile != policy.ProfileRFC9068 {
 		conflict(spec.Profile != "", "profile", fmt.Sprintf("%q is no profile", clip(string(spec.Profile))), "RFC9068, or the field left out")
@@ -85,14 +89,17 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 	k := &spec.Keys
 	given := 0
 	for _, present := range []bool{k.JWKSURL != "", k.Discovery != nil, k.JWKS != "", k.SecretRef != nil,
-		k.ConfigMapRef != nil, k.Kubernetes != nil} {
+		k.ConfigMapRef != nil, k.Kubernetes != nil, k.SPIFFE != nil} {
 		if present {
 			given++
 		}
 	}
 	if given != 1 && (given != 0 || spec.Introspection == nil) {
 		c.fail(at+".keys", fmt.Sprintf("has %d sources", given),
-			"exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes")
+			"exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes, spiffe")
+	}
+	if k.SPIFFE != nil {
+		c.checkSPIFFE(at+".keys.spiffe", k.SPIFFE)
 	}
 	if k.JWKSURL != "" {
 		c.checkURL(at+".keys.jwksURL", k.JWKSURL)
@@ -116,8 +123,8 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 		c.checkRef(at+".caSecretRef", spec.CASecretRef)
 		c.checkFormat(at+".caSecretRef", spec.CASecretRef, fmt.Sprintf("is %s, but certificates to trust are PEM", spec.CASecretRef.Format),
 			policy.FormatPEM)
-		if k.JWKSURL == "" && k.Discovery == nil && spec.Introspection == nil {
-			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL, keys.discovery or introspection beside it")
+		if k.URL() == "" && k.Discovery == nil && spec.Introspection == nil {
+			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL, keys.discovery, keys.spiffe.bundleURL or introspection beside it")
 		}
 	}
 }

@@ -189,10 +189,11 @@ func (c *compiler) checkWhom(at string, spec *policy.Allow) {
 	if spec.Anonymous && spec.Authenticated {
 		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
 	}
-	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.Actors != nil || spec.Scopes != nil || spec.Claims != nil ||
+	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.SPIFFEIDs != nil || spec.Actors != nil ||
+		spec.Scopes != nil || spec.Claims != nil ||
 		spec.Authentication != nil
 	if spec.Anonymous && asks {
-		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, actors, scopes, claims or authentication", "anonymous: true alone or with when")
+		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, spiffeIDs, actors, scopes, claims or authentication", "anonymous: true alone or with when")
 	}
 	if spec.IgnoreToken && !spec.Anonymous {
 		c.fail(at+".ignoreToken", "goes without anonymous: true", "anonymous: true beside it, or the field left out")
@@ -220,6 +221,7 @@ func (c *compiler) addConditions(r *rule, spec *policy.Conditions, captures []st
 	c.checkStrings(at+".subjects", spec.Subjects, bounds{items: 256, min: 1, max: 1024})
 	r.subjects = spec.Subjects
 	c.addServiceAccounts(r, at+".serviceAccounts", spec.ServiceAccounts)
+	c.addSPIFFEIDs(r, at+".spiffeIDs", spec.SPIFFEIDs)
 	c.addActors(r, at+".actors", spec.Actors)
 	c.checkStrings(at+".scopes", spec.Scopes, bounds{items: 64, min: 1, max: 256})
 	for i, s := range spec.Scopes {

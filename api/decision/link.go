@@ -19,6 +19,7 @@ func (c *compiler) link() {
 		}
 	}
 	c.trustAccounts()
+	c.trustWorkloads()
 	c.linkLogins()
 	p.limits = newLimits(p)
 	p.ignored = newIgnored(p)

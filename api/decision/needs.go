@@ -26,7 +26,7 @@ func (p *Program) Needs(r *Request) []string {
 
 // others is how many kinds of conditions on a token the rule has besides scopes.
 func (r *rule) others() (n int) {
-	for _, asks := range [...]bool{r.narrowed, r.subjects != nil, r.accounts != nil, r.actors != nil, r.claims != nil, r.when != nil, r.login != nil} {
+	for _, asks := range [...]bool{r.narrowed, r.subjects != nil, r.accounts != nil, r.workloads != nil, r.actors != nil, r.claims != nil, r.when != nil, r.login != nil} {
 		if asks {
 			n++
 		}

@@ -22,8 +22,9 @@ type rule struct {
 	issuers   IssuerSet // the issuers that the rule asks for
 	narrowed  bool      // issuers were given
 	subjects  []string
-	accounts  *accounts // nil: none are asked for
-	actors    *actors   // nil: none are asked for
+	accounts  *accounts  // nil: none are asked for
+	workloads *workloads // nil: none are asked for
+	actors    *actors    // nil: none are asked for
 	scopes    []string
 	claims    []claimCondition
 	when      *expression // nil: none
@@ -40,7 +41,7 @@ func (r *rule) asksRequest() bool { return r.when != nil && r.when.readsRequest 
 
 // asksToken reports whether it makes a difference to the rule's conditions who brings the request.
 func (r *rule) asksToken() bool {
-	return r.narrowed || r.subjects != nil || r.accounts != nil || r.actors != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
+	return r.narrowed || r.subjects != nil || r.accounts != nil || r.workloads != nil || r.actors != nil || r.scopes != nil || r.claims != nil || r.when != nil && r.when.readsToken
 }
 
 // conditions returns the field path of the rule's conditions.
@@ -93,6 +94,9 @@ func (r *rule) settle(t token, asked *inquiry) verdict {
 	}
 	if r.accounts != nil {
 		s.check(".serviceAccounts", r.accounts.hold(s.token), "the token is for none of these service accounts of this cluster")
+	}
+	if r.workloads != nil {
+		s.check(".spiffeIDs", r.workloads.hold(s.token), "the token is for none of these SPIFFE IDs")
 	}
 	if r.actors != nil {
 		s.check(".actors", s.present() && r.actors.hold(s.token.claims), "whoever uses the token is none of these")

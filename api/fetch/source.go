@@ -2,6 +2,8 @@ package fetch
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/printable"
 )
@@ -14,6 +16,8 @@ type Source struct {
 	Issuer string
 	// MetadataURL is where the metadata is. Empty: below the issuer.
 	MetadataURL string
+	// SPIFFE says that the JWK Set is a SPIFFE bundle.
+	SPIFFE bool
 	// CA is PEM certificates to trust for this source. Empty: those of the Options.
 	CA string
 }
@@ -41,5 +45,32 @@ func (s Source) Fetch(ctx context.Context, o Options) ([]byte, Meta, error) {
 			return nil, Meta{}, err
 		}
 	}
+	if s.SPIFFE {
+		return bundle(ctx, at, o)
+	}
 	return JWKS(ctx, at, o)
+}
+
+// bundle fetches a SPIFFE bundle, which says itself how long it may be kept (SPIFFE Trust Domain and Bundle section 4.1.2).
+func bundle(ctx context.Context, at string, o Options) ([]byte, Meta, error) {
+	var hint *int64
+	vet := o.Vet
+	if vet == nil {
+		vet = isJWKS
+	}
+	o.Vet = func(body []byte) ([]byte, error) {
+		hint = nil
+		var b struct {
+			Hint *int64 `json:"spiffe_refresh_hint"`
+		}
+		if json.Unmarshal(body, &b) == nil {
+			hint = b.Hint
+		}
+		return vet(body)
+	}
+	keys, meta, err := JWKS(ctx, at, o)
+	if hint != nil && *hint >= 0 {
+		meta = Meta{MaxAge: time.Duration(min(*hint, int64(MaxRefresh/time.Second))) * time.Second, HasMaxAge: true}
+	}
+	return keys, meta, err
 }

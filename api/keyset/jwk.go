@@ -12,7 +12,7 @@ import (
 )
 
 // jwks reads a JWK Set, a list of JWKs, or a single JWK.
-func (c *collector) jwks(text []byte, use Use) error {
+func (c *collector) jwks(text []byte, r Reading) error {
 	doc, err := strictjson.Value(text)
 	if err != nil {
 		return err
@@ -32,7 +32,10 @@ func (c *collector) jwks(text []byte, use Use) error {
 			c.add(name, Key{}, errors.New("is not an object"))
 			continue
 		}
-		j := newJWK(m)
+		j, use := newJWK(m), r.Use
+		if r.SVID && !j.forSVID() {
+			continue
+		}
 		k, err := j.key(use)
 		name = j.name(name, k)
 		if err == nil {
@@ -188,6 +191,10 @@ func (j jwk) meaning() string {
 	}
 	return ""
 }
+
+// forSVID reports whether the key is for JWT-SVIDs. Others of a bundle are for X.509, or unknown, and are left alone (SPIFFE Trust
+// Domain and Bundle section 4.2.2).
+func (j jwk) forSVID() bool { return j.members["use"] == "jwt-svid" }
 
 // oddUse notes a use that is not known, which costs no key: other members and the source say what the key is for.
 func (j jwk) oddUse(use Use) string {

@@ -28,6 +28,8 @@ type Reading struct {
 	Use Use
 	// Format is what the text has to be. Empty: Auto.
 	Format policy.KeyFormat
+	// SVID takes of a JWK Set the keys for JWT-SVIDs alone, as it is a SPIFFE bundle.
+	SVID bool
 	// Secret says that, with format Auto, text in which no key material is recognised is a raw secret: an HMAC secret or,
 	// to decrypt, a symmetric key. It does not count for Public.
 	Secret bool
@@ -40,6 +42,8 @@ func ReadingOf(i *policy.Issuer) Reading {
 	switch k := &i.Keys; {
 	case k.SecretRef != nil:
 		return Reading{Use: Verify, Format: k.SecretRef.Format, Secret: i.OnlyHMAC()}
+	case k.SPIFFE != nil:
+		return Reading{Use: Public, Format: policy.FormatJWKS, SVID: true}
 	case k.ConfigMapRef != nil:
 		return Reading{Use: Public, Format: k.ConfigMapRef.Format}
 	}
@@ -149,7 +153,10 @@ func (c *collector) json(text []byte, r Reading, raw bool) error {
 	if r.Format == policy.FormatPEM {
 		return errors.New("is JSON; format PEM wants PEM blocks or a certificate")
 	}
-	err := c.jwks(text, r.Use)
+	err := c.jwks(text, r)
+	if err == nil && r.SVID && len(c.keys)+len(c.problems) == 0 {
+		err = errors.New("holds no key whose use is jwt-svid; want a SPIFFE bundle")
+	}
 	if err != nil && raw && r.Use == Verify {
 		err = fmt.Errorf("%w; if it is an HMAC secret, say so with format: HMAC", err)
 	}

@@ -62,7 +62,7 @@ func asksActor(c *policy.Conditions) bool {
 // refusesDelegated reports whether a rule lets no delegated token through anywhere.
 func refusesDelegated(r *policy.Rule) bool {
 	return r.Deny != nil && r.Match == nil && r.Deny.Actors != nil && r.Deny.Actors.Any && r.Deny.Issuers == nil &&
-		r.Deny.Subjects == nil && r.Deny.ServiceAccounts == nil && r.Deny.Scopes == nil && r.Deny.Claims == nil && r.Deny.When == ""
+		r.Deny.Subjects == nil && r.Deny.ServiceAccounts == nil && r.Deny.SPIFFEIDs == nil && r.Deny.Scopes == nil && r.Deny.Claims == nil && r.Deny.When == ""
 }
 
 // asksSubject returns the field that asks for a subject; empty if there is none.

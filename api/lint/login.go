@@ -13,12 +13,12 @@ func (l *linter) login(at string, allow *policy.Allow, issuers []policy.Issuer) 
 	}
 	for i := range issuers {
 		taken := allow.Issuers == nil || slices.Contains(allow.Issuers, issuers[i].Name)
-		if taken && issuers[i].Keys.Kubernetes == nil {
+		if k := &issuers[i].Keys; taken && k.Kubernetes == nil && k.SPIFFE == nil {
 			return
 		}
 	}
 	if len(issuers) > 0 {
-		l.add(at+".authentication", "lets no token in: service accounts of the cluster do not log in, so their tokens have neither acr nor auth_time",
+		l.add(at+".authentication", "lets no token in: service accounts and workloads do not log in, so their tokens have neither acr nor auth_time",
 			"an issuer whose users log in")
 	}
 }

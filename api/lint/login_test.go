@@ -13,7 +13,7 @@ func TestALogInThatNobodyHas(t *testing.T) {
 	t.Parallel()
 	cluster := policy.Issuer{Name: "k8s", Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}}
 	corp := policy.Issuer{Name: "corp", Keys: policy.KeySource{Discovery: &policy.Discovery{}}}
-	want := []string{"spec.rules[0].allow.authentication: lets no token in: service accounts of the cluster do not log in, " +
+	want := []string{"spec.rules[0].allow.authentication: lets no token in: service accounts and workloads do not log in, " +
 		"so their tokens have neither acr nor auth_time; want an issuer whose users log in"}
 	for what, c := range map[string]struct {
 		issuers []policy.Issuer

@@ -6,7 +6,7 @@ import (
 )
 
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
-// +kubebuilder:validation:XValidation:rule="has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two"
+// +kubebuilder:validation:XValidation:rule="has(self.keys) && has(self.keys.spiffe) ? !(has(self.anyIssuer) && self.anyIssuer) : has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two, and with keys.spiffe issuer or none"
 // +kubebuilder:validation:XValidation:rule="(has(self.audiences) || (has(self.resourceAudience) && self.resourceAudience)) != (has(self.anyAudience) && self.anyAudience)",message="give audiences or resourceAudience: true, or anyAudience: true"
 // +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
 // +kubebuilder:validation:XValidation:rule="has(self.keys) || has(self.introspection)",message="give keys, or introspection for opaque tokens"
@@ -139,11 +139,23 @@ func (i *Issuer) Skew() time.Duration {
 // +kubebuilder:validation:Enum=RS256;RS384;RS512;PS256;PS384;PS512;ES256;ES384;ES512;ES256K;EdDSA;Ed25519;HS256;HS384;HS512
 type Algorithm string
 
+// SVID reports whether a JWT-SVID may have the algorithm (JWT-SVID section 2.1).
+func (a Algorithm) SVID() bool {
+	switch a {
+	case "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512":
+		return true
+	}
+	return false
+}
+
 // HMAC reports whether the algorithm signs with a shared secret.
 func (a Algorithm) HMAC() bool { return a == "HS256" || a == "HS384" || a == "HS512" }
 
 // Allows reports whether the issuer allows the JWS algorithm of this name, if that is known at all.
 func (i *Issuer) Allows(name string) bool {
+	if i.Keys.SPIFFE != nil && !Algorithm(name).SVID() {
+		return false
+	}
 	if len(i.Algorithms) == 0 {
 		return !Algorithm(name).HMAC()
 	}
@@ -163,7 +175,7 @@ type Profile string
 const ProfileRFC9068 Profile = "RFC9068"
 
 // KeySource is where a key set comes from. Exactly one field is given.
-// +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes"
+// +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes), has(self.spiffe)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes, spiffe"
 // +kubebuilder:validation:XValidation:rule="!has(self.configMapRef) || !has(self.configMapRef.format) || self.configMapRef.format != 'HMAC'",message="configMapRef.format is Auto, JWKS or PEM; secrets belong in secretRef"
 type KeySource struct {
 	// JWKSURL is fetched for a JWK Set (RFC 7517). https, unless the operator allows plain http.
@@ -194,6 +206,51 @@ type KeySource struct {
 	// Kubernetes takes the keys of this cluster's own service-account issuer.
 	// +optional
 	Kubernetes *KubernetesKeys `json:"kubernetes,omitempty"`
+
+	// SPIFFE takes JWT-SVIDs of one trust domain, by the keys of its bundle. The trust domain is the issuer: issuer may be left
+	// out, and so may anyIssuer.
+	// +optional
+	SPIFFE *SPIFFE `json:"spiffe,omitempty"`
+}
+
+// SPIFFE is a trust domain and where its bundle is (SPIFFE Trust Domain and Bundle section 4). Of a bundle, the keys of use
+// jwt-svid count alone.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.bundleURL) != has(self.configMapRef)",message="give exactly one of bundleURL, configMapRef"
+type SPIFFE struct {
+	// TrustDomain is the name of the trust domain: "example.org". The claim "sub" of a token must be a SPIFFE ID of it.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[-a-z0-9._]{1,255}$`
+	TrustDomain string `json:"trustDomain"`
+
+	// BundleURL is the trust domain's bundle endpoint (SPIFFE Federation section 5), in the profile https_web: it is
+	// authenticated as web servers are. The bundle's spiffe_refresh_hint says how often it is fetched, from every minute to every
+	// hour.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^https?://[^\s]+$`
+	// +kubebuilder:validation:MaxLength=2048
+	BundleURL string `json:"bundleURL,omitempty"`
+
+	// ConfigMapRef is a ConfigMap entry with the bundle, as SPIRE's notifiers write it in the format spiffe. Its format is Auto or
+	// JWKS.
+	// +optional
+	ConfigMapRef *KeyRef `json:"configMapRef,omitempty"`
+}
+
+// URL returns where the key set is fetched that has an address of its own; empty if there is none.
+func (k *KeySource) URL() string {
+	if k.SPIFFE != nil {
+		return k.SPIFFE.BundleURL
+	}
+	return k.JWKSURL
+}
+
+// ConfigMap returns the ConfigMap entry that holds the keys; nil if none does.
+func (k *KeySource) ConfigMap() *KeyRef {
+	if k.SPIFFE != nil {
+		return k.SPIFFE.ConfigMapRef
+	}
+	return k.ConfigMapRef
 }
 
 // Discovery finds keys through an issuer's metadata.

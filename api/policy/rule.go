@@ -265,7 +265,7 @@ type Allow struct {
 // Vague reports whether a says nothing of whom it allows: neither authenticated nor anonymous, and no condition.
 func (a *Allow) Vague() bool {
 	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
-		a.Actors == nil && a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
+		a.SPIFFEIDs == nil && a.Actors == nil && a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
 }
 
 // Authentication is how the user has to have logged in (RFC 9470). All given conditions must hold.
@@ -333,6 +333,16 @@ type Conditions struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/([*]|[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?)$`
 	// +kubebuilder:validation:items:MaxLength=317
 	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+
+	// SPIFFEIDs are alternatives for the SPIFFE ID that the token is for: "spiffe://example.org/ns/shop/sa/cart", in whose path * is
+	// one whole segment. Only JWT-SVIDs count that an issuer with keys.spiffe verified, whatever "sub" others have.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^spiffe://[-a-z0-9._]{1,255}(/([*]|[-A-Za-z0-9._]+))*$`
+	// +kubebuilder:validation:items:MaxLength=2048
+	SPIFFEIDs []string `json:"spiffeIDs,omitempty"`
 
 	// Actors are who may use the token: the party that it was issued to directly, or one that acts for it (RFC 8693 section
 	// 4.1). Omitted: it does not matter.

@@ -76,6 +76,14 @@ func jwks(kids ...string) string {
 	return `{"keys":[` + strings.Join(out, ",") + `]}`
 }
 
+// svidBundle is a SPIFFE bundle with a key of each use.
+func svidBundle(kid string) string {
+	key := func(use, kid string) string {
+		return strings.TrimSuffix(strings.TrimPrefix(strings.Replace(jwks(kid), `"kid"`, `"use":"`+use+`","kid"`, 1), `{"keys":[`), `]}`)
+	}
+	return `{"spiffe_sequence":7,"spiffe_refresh_hint":600,"keys":[` + key("x509-svid", "x") + "," + key("jwt-svid", kid) + "," + key("wit-svid", "w") + `]}`
+}
+
 // bench is a running Resolver.
 type bench struct {
 	*keys.Resolver
@@ -159,10 +167,15 @@ func TestEverySourceIsResolved(t *testing.T) {
 			fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"http://%[1]s/jwks"}`, r.Host)
 			return
 		}
+		if r.URL.Path == "/bundle" {
+			fmt.Fprint(w, svidBundle("b"))
+			return
+		}
 		fmt.Fprint(w, jwks("u"))
 	}))
 	t.Cleanup(idp.Close)
 	b.objects.change(func() {
+		b.objects.maps["shop/bundle"] = map[string]string{"bundle": svidBundle("n")}
 		b.objects.secrets["shop/corp"] = map[string][]byte{"jwks": []byte(jwks("s")), "raw": []byte(strings.Repeat("k", 32))}
 		b.objects.maps["shop/public"] = map[string]string{"jwks": jwks("m")}
 	})
@@ -175,6 +188,8 @@ func TestEverySourceIsResolved(t *testing.T) {
 		"inline":          {Keys: policy.KeySource{JWKS: jwks("i")}},
 		"URL":             {Keys: policy.KeySource{JWKSURL: idp.URL + "/jwks"}},
 		"discovery":       {Issuer: idp.URL, Keys: policy.KeySource{Discovery: &policy.Discovery{}}},
+		"a bundle":        {Keys: policy.KeySource{SPIFFE: &policy.SPIFFE{TrustDomain: "a", BundleURL: idp.URL + "/bundle"}}},
+		"a bundle's map":  {Keys: policy.KeySource{SPIFFE: &policy.SPIFFE{TrustDomain: "a", ConfigMapRef: ref("bundle", "bundle")}}},
 		"this cluster":    {Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}},
 		"with decryption": {Keys: policy.KeySource{JWKS: jwks("d")}, Decryption: &policy.Decryption{SecretRef: *ref("corp", "raw")}},
 	}

@@ -17,7 +17,7 @@ func NewMetrics() *Metrics {
 		Name: "bearerguard_keyset_fetch_failures_total",
 		Help: "Reads of a key source that failed or whose content was refused, by the kind of source.",
 	}, []string{"source"})}
-	for _, kind := range []string{"secret", "configmap", "kubernetes", "discovery", "url", "inline"} {
+	for _, kind := range []string{"secret", "configmap", "kubernetes", "discovery", "url", "inline", "spiffe"} {
 		m.failures.WithLabelValues(kind)
 	}
 	return m

@@ -49,7 +49,11 @@ type shared struct {
 
 // sharedID is the ID of a source's keys.
 func sharedID(s fetch.Source) string {
-	text, _ := json.Marshal([]string{s.JWKSURL, s.Issuer, s.MetadataURL, s.CA}) // strings always can be
+	parts := []string{s.JWKSURL, s.Issuer, s.MetadataURL, s.CA}
+	if s.SPIFFE {
+		parts = append(parts, "spiffe")
+	}
+	text, _ := json.Marshal(parts) // strings always can be
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

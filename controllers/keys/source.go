@@ -47,6 +47,8 @@ func (s Source) kind() string {
 	switch {
 	case s.Decryption != nil, s.Keys.SecretRef != nil:
 		return "secret"
+	case s.Keys.SPIFFE != nil:
+		return "spiffe"
 	case s.Keys.ConfigMapRef != nil:
 		return "configmap"
 	case s.Keys.Kubernetes != nil:
@@ -79,8 +81,9 @@ func (s Source) holder() (object, string, bool) {
 		return object{secret, s.Namespace, s.Decryption.Name}, s.Decryption.Key, true
 	case s.Keys.SecretRef != nil:
 		return object{secret, s.Namespace, s.Keys.SecretRef.Name}, s.Keys.SecretRef.Key, true
-	case s.Keys.ConfigMapRef != nil:
-		return object{configMap, s.Namespace, s.Keys.ConfigMapRef.Name}, s.Keys.ConfigMapRef.Key, true
+	}
+	if ref := s.Keys.ConfigMap(); ref != nil {
+		return object{configMap, s.Namespace, ref.Name}, ref.Key, true
 	}
 	return object{}, "", false
 }
@@ -95,7 +98,7 @@ func (s Source) authority() (object, string, bool) {
 
 // fetched reports whether the keys come over HTTP.
 func (s Source) fetched() bool {
-	return s.Decryption == nil && (s.Keys.JWKSURL != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
+	return s.Decryption == nil && (s.Keys.URL() != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
 }
 
 // cluster stands for the cluster's own issuer among the sources of a Poller; no policy can name it.
@@ -106,8 +109,8 @@ func (s Source) address(ca string) fetch.Source {
 	switch {
 	case s.Keys.Kubernetes != nil:
 		return cluster()
-	case s.Keys.JWKSURL != "":
-		return fetch.Source{JWKSURL: s.Keys.JWKSURL, CA: ca}
+	case s.Keys.URL() != "":
+		return fetch.Source{JWKSURL: s.Keys.URL(), SPIFFE: s.Keys.SPIFFE != nil, CA: ca}
 	}
 	return fetch.Source{Issuer: s.Issuer, MetadataURL: s.Keys.Discovery.URL, CA: ca}
 }
@@ -117,6 +120,8 @@ func kindOf(s fetch.Source) string {
 	switch {
 	case s == cluster():
 		return "kubernetes"
+	case s.SPIFFE:
+		return "spiffe"
 	case s.JWKSURL != "":
 		return "url"
 	}

@@ -18,12 +18,15 @@ const maxFetched = 8 << 20
 
 // take takes over what a source gave, or why it failed; the last good keys stay. It is called with mu held.
 func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
-	old := e.state
+	old, as := e.state, e.source.Reading
+	if e.from != nil {
+		as.SVID = false // the keys were picked when the bundle was fetched
+	}
 	if err == nil {
-		err = vet(&e.state, data, e.source.Reading, at)
+		err = vet(&e.state, data, as, at)
 	}
 	if k, ok := r.sharedFor(e); ok && err != nil {
-		_ = vet(&e.state, k.JWKS, e.source.Reading, k.Fetched) // else there are none, as before
+		_ = vet(&e.state, k.JWKS, as, k.Fetched) // else there are none, as before
 	}
 	if e.from != nil && err == nil && *e.from != cluster() {
 		e.state.Notes = r.notes[*e.from]
@@ -89,7 +92,7 @@ func (r *Resolver) fetchOnce(ctx context.Context, s fetch.Source) ([]byte, fetch
 // keep returns the keys of an answer, if a namespace that wants them has room, and notes those that are left out. What else
 // the answer has is not kept.
 func (r *Resolver) keep(s fetch.Source, data []byte) ([]byte, error) {
-	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS})
+	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS, SVID: s.SPIFFE})
 	if err != nil {
 		return nil, err
 	}

@@ -166,6 +166,9 @@ func inlineKeys(issuer policy.Issuer) (*keyset.Set, error) {
 // plainHTTP warns of keys that are fetched where anybody on the way can replace them.
 func plainHTTP(field string, issuer policy.Issuer, allowHTTP bool) []string {
 	urls := map[string]string{".keys.jwksURL": issuer.Keys.JWKSURL}
+	if s := issuer.Keys.SPIFFE; s != nil {
+		urls[".keys.spiffe.bundleURL"] = s.BundleURL
+	}
 	if d := issuer.Keys.Discovery; d != nil {
 		urls[".keys.discovery.url"] = d.URL
 		if d.URL == "" {
@@ -173,7 +176,7 @@ func plainHTTP(field string, issuer policy.Issuer, allowHTTP bool) []string {
 		}
 	}
 	var out []string
-	for _, name := range []string{".issuer", ".keys.discovery.url", ".keys.jwksURL"} {
+	for _, name := range []string{".issuer", ".keys.discovery.url", ".keys.jwksURL", ".keys.spiffe.bundleURL"} {
 		if !strings.HasPrefix(strings.ToLower(urls[name]), "http://") {
 			continue
 		}

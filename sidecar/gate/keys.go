@@ -45,7 +45,7 @@ func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, 
 		verifier: v, maxAge: maxAge(spec), proofs: proofs,
 		onlyDPoP: spec.Proof != nil && spec.Proof.DPoP == policy.BindingRequired,
 	}
-	if k := spec.Keys; k.JWKSURL != "" || k.Discovery != nil || k.Kubernetes != nil {
+	if k := spec.Keys; k.URL() != "" || k.Discovery != nil || k.Kubernetes != nil {
 		is.source = keys
 	}
 	return is, nil

@@ -168,7 +168,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 			to.wantsProof(one.proofs, bit, len(to.issuers)-1)
 		}
 		to.onlyDPoP = (to.onlyDPoP || len(to.issuers) == 1) && one.onlyDPoP
-		if !is.Spec.AnyIssuer {
+		if is.Spec.Issuer != "" {
 			to.names = append(to.names, token.Named{Policy: is.Policy, Name: is.Spec.Name, Issuer: is.Spec.Issuer})
 		}
 		specs[at] = append(specs[at], is.Spec)

@@ -81,6 +81,9 @@ func material(set *manifest.Set, namespace string, k policy.KeySource) (data []b
 	case k.SecretRef != nil:
 		data, err = entry(set.Secrets, "Secret", namespace, *k.SecretRef)
 		return data, ".secretRef", err
+	case k.SPIFFE != nil && k.SPIFFE.ConfigMapRef != nil:
+		data, err = entry(set.ConfigMaps, "ConfigMap", namespace, *k.SPIFFE.ConfigMapRef)
+		return data, ".spiffe.configMapRef", err
 	case k.ConfigMapRef != nil:
 		data, err = entry(set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef)
 		return data, ".configMapRef", err
@@ -107,7 +110,8 @@ func fetched(set *manifest.Set) (map[string]fetch.Source, error) {
 	wanted := map[string]fetch.Source{}
 	for _, o := range set.Policies {
 		for i, issuer := range o.Spec.Issuers {
-			source := fetch.Source{JWKSURL: issuer.Keys.JWKSURL}
+			source := fetch.Source{JWKSURL: issuer.Keys.URL()}
+			source.SPIFFE = source.JWKSURL != "" && issuer.Keys.SPIFFE != nil
 			if issuer.Keys.Discovery != nil {
 				source = fetch.Source{Issuer: issuer.Issuer, MetadataURL: issuer.Keys.Discovery.URL}
 			}
@@ -197,7 +201,7 @@ func newURLKeys(o fetch.Options, log logr.Logger, poke func()) *urlKeys {
 
 // vet returns the keys of an answer, and logs what there is to say of them when that has changed.
 func (k *urlKeys) vet(s fetch.Source, data []byte) ([]byte, error) {
-	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS})
+	set, err := keyset.Read(data, keyset.Reading{Use: keyset.Public, Format: policy.FormatJWKS, SVID: s.SPIFFE})
 	if err != nil {
 		return nil, err
 	}

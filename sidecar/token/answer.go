@@ -96,7 +96,7 @@ func (v *Verifier) VerifyAnswer(a Answer, now time.Time) (Verified, decision.Ref
 	}
 	switch {
 	case r.hasIss && !v.anyIssuer && r.iss != v.issuer:
-		return Verified{}, decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{r.iss, r.hasIss, []Named{{Issuer: v.issuer}}}}
+		return Verified{}, decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{iss: r.iss, has: r.hasIss, issuers: []Named{{Issuer: v.issuer}}}}
 	case !r.hasIss:
 		r.iss = v.issuer
 	}

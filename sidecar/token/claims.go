@@ -165,6 +165,9 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
 			return refuse(decision.MissingClaim, fault{subject: p.String(), problem: "is missing or null; requiredClaims names it"})
 		}
 	}
+	if no := v.checkSVID(r); no.Refused() {
+		return no
+	}
 	if v.accessToken {
 		if no := checkAccessToken(r.all); no.Refused() {
 			return no

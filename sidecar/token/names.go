@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/spiffe"
 )
 
 // Named is an issuer of a policy, for causes.
@@ -26,17 +27,22 @@ func (n Named) String() string {
 
 // Stranger is the Cause of a signed token whose iss none of these issuers has.
 func (t *Token) Stranger(issuers []Named) decision.Cause {
-	return stranger{t.jws.claims.iss, t.jws.claims.hasIss, issuers}
+	c := &t.jws.claims
+	return stranger{c.iss, c.hasIss, strings.HasPrefix(c.sub, spiffe.Scheme), issuers}
 }
 
 type stranger struct {
 	iss     string
 	has     bool
+	svid    bool // sub is a SPIFFE ID
 	issuers []Named
 }
 
 // String names the issuer that came nearest and how it differs, without the token's iss.
 func (s stranger) String() string {
+	if !s.has && s.svid {
+		return "sub is a SPIFFE ID of a trust domain that no issuer has under keys.spiffe"
+	}
 	if !s.has {
 		return "iss is missing" + s.wanted()
 	}

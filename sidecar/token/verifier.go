@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/spiffe"
 	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -46,6 +47,7 @@ type Verifier struct {
 	kubernetes      bool // this cluster's service accounts
 	bound           bool // they must be bound to a pod
 	bindings        bindings
+	trustDomain     string // of JWT-SVIDs; empty: it takes none
 
 	name   string            // of the issuer in its policy
 	algs   map[string]scheme // JWS algorithms
@@ -70,7 +72,10 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if k := i.Keys.Kubernetes; k != nil {
 		v.kubernetes, v.bound = true, !k.AllowUnbound
 	}
-	if (i.Issuer == "") != i.AnyIssuer {
+	if s := i.Keys.SPIFFE; s != nil {
+		v.trustDomain, v.anyIssuer = s.TrustDomain, i.Issuer == ""
+	}
+	if (i.Issuer == "") != i.AnyIssuer && v.trustDomain == "" {
 		return nil, errors.New("issuer: give issuer or anyIssuer: true, exactly one of the two")
 	}
 	if (len(i.Audiences) == 0) != i.AnyAudience {
@@ -129,7 +134,7 @@ func (v *Verifier) times(i policy.Issuer) error {
 // algorithms settles which JWS algorithms are allowed.
 func (v *Verifier) algorithms(listed []policy.Algorithm) error {
 	for _, a := range defaultAlgorithms() {
-		if len(listed) == 0 {
+		if len(listed) == 0 && (v.trustDomain == "" || policy.Algorithm(a).SVID()) {
 			v.algs[a] = newScheme(a)
 		}
 	}
@@ -152,6 +157,9 @@ func (v *Verifier) Wants(t *Token) bool {
 	if t.header.encrypted {
 		return v.decrypts
 	}
+	if v.trustDomain != "" && !ofTrustDomain(t.jws.claims.sub, v.trustDomain) {
+		return false
+	}
 	return v.anyIssuer || t.jws.claims.hasIss && t.jws.claims.iss == v.issuer
 }
 
@@ -159,7 +167,7 @@ func (v *Verifier) Wants(t *Token) bool {
 type Verified struct {
 	// Claims are all claims of the token.
 	Claims decision.Claims
-	// Issuer is "iss", Subject "sub", JTI "jti", Session "sid"; KeyID is the id of the key that verified the token, or of
+	// Issuer is "iss", or for a JWT-SVID without it the SPIFFE ID of its trust domain, Subject "sub", JTI "jti", Session "sid"; KeyID is the id of the key that verified the token, or of
 	// the one that decrypted it where it is not signed. Empty if absent.
 	Issuer, Subject, JTI, Session, KeyID string
 	// Expiry is when the token begins to be refused: exp, or iat plus maxAge, plus the clock skew. Zero: never.
@@ -250,11 +258,11 @@ func (v *Verifier) unlisted(alg string) decision.Refusal {
 func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Refusal {
 	switch {
 	case !v.anyIssuer && (!r.hasIss || r.iss != v.issuer):
-		return decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{r.iss, r.hasIss, []Named{{Issuer: v.issuer}}}}
+		return decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{iss: r.iss, has: r.hasIss, issuers: []Named{{Issuer: v.issuer}}}}
 	case h.cty == "jwt" && !h.encrypted:
 		return because(decision.WrongType, "cty is JWT: the payload is a token of its own, and the outer one is not encrypted")
 	}
-	if no := h.checkType(v.types); no.Refused() {
+	if no := v.checkType(h); no.Refused() {
 		return no
 	}
 	return v.check(r, now)
@@ -263,6 +271,9 @@ func (v *Verifier) accepts(h *header, r *registered, now time.Time) decision.Ref
 func (v *Verifier) verified(r *registered, keyID string) Verified {
 	out := Verified{
 		Claims: r.all, Issuer: r.iss, Subject: r.sub, JTI: r.jti, Session: r.sid, KeyID: keyID, Confirmation: confirmationOf(r.all),
+	}
+	if v.trustDomain != "" && !r.hasIss {
+		out.Issuer = spiffe.Scheme + v.trustDomain
 	}
 	if v.kubernetes {
 		out.Pod, out.Account = objectUID(r.all, "pod"), objectUID(r.all, "serviceaccount")

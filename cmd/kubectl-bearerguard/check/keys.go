@@ -48,7 +48,7 @@ func (r *resolver) verification(at, namespace string, is policy.Issuer) {
 	case r.given[is.Name] != nil:
 		r.wanted[is.Name] = true
 		if k.SecretRef == nil {
-			as = keyset.Reading{Use: keyset.Verify, Secret: is.OnlyHMAC()}
+			as = keyset.Reading{Use: keyset.Verify, Secret: is.OnlyHMAC(), SVID: k.SPIFFE != nil}
 		}
 		at += ".keys"
 		set = r.parse(at, id, r.given[is.Name], as)
@@ -58,6 +58,9 @@ func (r *resolver) verification(at, namespace string, is policy.Issuer) {
 	case k.SecretRef != nil:
 		at += ".keys.secretRef"
 		set = r.ref(at, id, object{r.set.Secrets, "Secret", namespace, *k.SecretRef}, as)
+	case k.SPIFFE != nil && k.SPIFFE.ConfigMapRef != nil:
+		at += ".keys.spiffe.configMapRef"
+		set = r.ref(at, id, object{r.set.ConfigMaps, "ConfigMap", namespace, *k.SPIFFE.ConfigMapRef}, as)
 	case k.ConfigMapRef != nil:
 		at += ".keys.configMapRef"
 		set = r.ref(at, id, object{r.set.ConfigMaps, "ConfigMap", namespace, *k.ConfigMapRef}, as)
