@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,5 +132,48 @@ func TestServeRefusesToStart(t *testing.T) {
 		if err == nil || !strings.Contains(string(out), want) {
 			t.Errorf("%v: %v\n%s\nwant a failure with %s", args, err, out, want)
 		}
+	}
+}
+
+// A question about a token with a key that is not known yet waits for it, as a request through a sidecar does.
+func TestServeWaitsForRotatedKeys(t *testing.T) {
+	t.Parallel()
+	provider := newProvider(t)
+	dir := t.TempDir()
+	write(t, dir, "orders.yaml", provider.policy())
+	p := startServe(t, "--policies", dir, "--key-allow-http", "--key-allow-nets", "127.0.0.0/8")
+	next := gatetest.NewIssuer("https://corp.example", "two")
+	if got, _ := p.about(t, "/", provider.signer.Load().Token(time.Now(), nil)); got != http.StatusOK {
+		t.Errorf("with a known key: %d", got)
+	}
+	provider.signer.Store(next)
+	if got, _ := p.about(t, "/", next.Token(time.Now(), nil)); got != http.StatusOK {
+		t.Errorf("with a new key: %d, want 200 at the first question\n%s", got, p.log)
+	}
+	if got, _ := p.about(t, "/", gatetest.NewIssuer("https://corp.example", "made-up").Token(time.Now(), nil)); got != http.StatusUnauthorized {
+		t.Errorf("with a key that is not there: %d", got)
+	}
+}
+
+// Once told to stop, it goes on answering for --drain-wait, and says that it is not ready.
+func TestServeDrains(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "orders.yaml", policyFor(gatetest.NewIssuer("https://corp.example", "one"), "clerk"))
+	p := startServe(t, "--policies", dir, "--drain-wait", "2s")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(t, "it is not ready", func() bool { return p.get(t, p.admin+"/readyz", "") == http.StatusServiceUnavailable })
+	if got, _ := p.about(t, "/public", ""); got != http.StatusOK {
+		t.Errorf("while it drains: %d", got)
+	}
+	select {
+	case err := <-p.exited:
+		if err != nil {
+			t.Errorf("ended with %v\n%s", err, p.log)
+		}
+	case <-time.After(patience):
+		t.Error("it does not end")
 	}
 }

@@ -71,8 +71,8 @@ func TestEveryFieldOfAPolicyIsDecidedAbout(t *testing.T) {
 	t.Parallel()
 	for of, fields := range map[reflect.Type]map[string]string{
 		reflect.TypeFor[policy.Spec](): {
-			"Selector": "whom the policy is for", "TargetNames": "the same", "Mode": "the gate's", "Issuers": "see below", "Rules": "see below", "Forward": "see below",
-			"Paths": "withhold", "CORS": "promised", "Resource": "promised", "Streams": "promised", "NetworkPolicy": "the controller's",
+			"Mode": "the gate's", "Issuers": "see below", "Rules": "see below", "Forward": "see below",
+			"Paths": "withhold", "CORS": "promised", "Resource": "promised", "Streams": "promised",
 		},
 		reflect.TypeFor[policy.Forward](): {"Token": "promised", "Headers": "told", "PayloadHeader": "told"},
 		reflect.TypeFor[policy.Rule]():    {"Name": "a name", "Match": "see below", "Allow": "see below", "Deny": "see below"},

@@ -369,7 +369,7 @@ func TestExtAuthzTakesTokensThatAreBoundToTheClientsCertificate(t *testing.T) {
 }
 
 // startServer runs a server of both kinds.
-func startServer(t *testing.T, g *gate.Gate, l Limits) (addresses []net.Addr, stop context.CancelFunc, ended <-chan error) {
+func startServer(t testing.TB, g *gate.Gate, l Limits) (addresses []net.Addr, stop context.CancelFunc, ended <-chan error) {
 	t.Helper()
 	s, err := New(t.Context(), Config{
 		Gate: g, ExtAuthz: "127.0.0.1:0", ForwardAuth: "127.0.0.1:0", Convention: XForwarded, Limits: l, Observer: &seen{}, Log: logr.Discard(),
