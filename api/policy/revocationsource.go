@@ -16,6 +16,7 @@ const (
 
 // RevocationSource is an identity provider that tells by itself whose tokens are taken back.
 // +kubebuilder:validation:XValidation:rule="self.issuer == oldSelf.issuer",message="issuer cannot be changed: what was taken back was of the former one; make another RevocationSource"
+// +kubebuilder:validation:XValidation:rule="has(self.backChannelLogout) != has(self.sharedSignals)",message="give backChannelLogout or sharedSignals; exactly one of the two"
 type RevocationSource struct {
 	// Issuer is the "iss" of what the provider sends, and of the tokens that are taken back.
 	// +required
@@ -49,8 +50,12 @@ type RevocationSource struct {
 	TokenLifetime *Duration `json:"tokenLifetime,omitempty"`
 
 	// BackChannelLogout takes logout tokens (OpenID Connect Back-Channel Logout 1.0).
-	// +required
+	// +optional
 	BackChannelLogout *BackChannelLogout `json:"backChannelLogout,omitempty"`
+
+	// SharedSignals takes security event tokens (OpenID Shared Signals Framework 1.0, CAEP 1.0, RISC 1.0).
+	// +optional
+	SharedSignals *SharedSignals `json:"sharedSignals,omitempty"`
 }
 
 // BackChannelLogout is an endpoint that an identity provider posts logout tokens to.
@@ -117,8 +122,11 @@ func (s *RevocationSource) Validate(at string) error {
 	if err := s.validateKeys(at + ".keys"); err != nil {
 		return err
 	}
-	if s.BackChannelLogout == nil {
-		return fmt.Errorf("%s.backChannelLogout: is missing; want what the provider sends", at)
+	if (s.BackChannelLogout == nil) == (s.SharedSignals == nil) {
+		return fmt.Errorf("%s: has backChannelLogout and sharedSignals, or neither; want exactly one of the two", at)
+	}
+	if s.SharedSignals != nil {
+		return s.SharedSignals.validate(at + ".sharedSignals")
 	}
 	return s.BackChannelLogout.validate(at + ".backChannelLogout")
 }

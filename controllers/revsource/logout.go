@@ -93,7 +93,7 @@ func logoutToken(w http.ResponseWriter, req *http.Request) (string, int, error) 
 
 // unavailable reports whether an event could be taken another time.
 func unavailable(err error) bool {
-	for _, e := range []error{errNoKeys, errTooSoon, errCrowded, revstore.ErrBusy, revstore.ErrNoRoom, revstore.ErrNotStored,
+	for _, e := range []error{errNoKeys, errTooSoon, errCrowded, errCredentials, revstore.ErrBusy, revstore.ErrNoRoom, revstore.ErrNotStored,
 		context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, e) {
 			return true

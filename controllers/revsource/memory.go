@@ -3,6 +3,7 @@ package revsource
 import (
 	"crypto/sha256"
 	"sync"
+	"time"
 )
 
 // maxRemembered is how many tokens are remembered of a source, in each of two generations: 3 MiB when both are full.
@@ -13,6 +14,7 @@ const maxRemembered = 16_384
 type memory struct {
 	mu        sync.Mutex
 	now, last map[digest]digest // guarded by mu; last is what now was before it was full
+	noted     time.Time         // guarded by mu
 }
 
 // digest stands for a token or its jti.
@@ -52,6 +54,17 @@ func (m *memory) claim(k, by digest) bool {
 		m.now, m.last = map[digest]digest{}, m.now
 	}
 	m.now[k] = by
+	return true
+}
+
+// note reports whether it is time to store that events come, though they bring nothing new.
+func (m *memory) note(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.noted) < noteEvery {
+		return false
+	}
+	m.noted = now
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 // The results of an event.
 const (
 	resultStored      = "stored"
+	resultIgnored     = "ignored"
 	resultDuplicate   = "duplicate"
 	resultRefused     = "refused"
 	resultUnavailable = "unavailable"
@@ -38,7 +39,7 @@ func NewMetrics() *Metrics {
 	return &Metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bearerguard_revocation_events_total",
-			Help: "Events of RevocationSources by result: stored, duplicate, refused, unavailable (to be sent again); limited and unknown are requests " +
+			Help: "Events of RevocationSources by result: stored, ignored (nothing to take back), duplicate, refused, unavailable (to be sent again); limited and unknown are requests " +
 				"of too many and for no source.",
 		}, []string{"namespace", "source", "result"}),
 		entries: desc("entries", "Entries that are kept of what a RevocationSource has taken back."),

@@ -9,5 +9,5 @@ type conflictError struct{ path, holder string }
 
 // Error names the holder.
 func (e *conflictError) Error() string {
-	return "spec.backChannelLogout.path: " + e.path + " is the endpoint of RevocationSource " + e.holder + ", which is older; want another path"
+	return "path: " + e.path + " is the endpoint of RevocationSource " + e.holder + ", which is older; want another path"
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/revoked"
@@ -24,15 +25,16 @@ const noteEvery = time.Minute
 
 // Receiver takes events. It is safe for concurrent use.
 type Receiver struct {
-	sources registry
-	keys    *keys.Resolver
-	store   putter
-	shares  shares
-	turns   *turns
-	fresh   newKeys
-	metrics *Metrics
-	log     logr.Logger
-	now     func() time.Time
+	sources     registry
+	keys        *keys.Resolver
+	store       putter
+	shares      shares
+	turns       *turns
+	fresh       newKeys
+	credentials credentials
+	metrics     *Metrics
+	log         logr.Logger
+	now         func() time.Time
 }
 
 // putter stores; a revstore.Store is one.
@@ -40,8 +42,19 @@ type putter interface {
 	Put(ctx context.Context, source revstore.Source, records []revoked.Record, at time.Time) error
 }
 
-func newReceiver(store putter, m *Metrics, log logr.Logger) *Receiver {
-	return &Receiver{store: store, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2), 1024), metrics: m, log: log, now: time.Now}
+func newReceiver(store putter, secrets client.Reader, m *Metrics, log logr.Logger) *Receiver {
+	return &Receiver{
+		store: store, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2), 1024), credentials: credentials{reader: secrets, now: time.Now},
+		metrics: m, log: log, now: time.Now,
+	}
+}
+
+// authority returns the certificates that a source's caSecretRef names; nil: the system's.
+func (r *Receiver) authority(ctx context.Context, s *served) ([]byte, error) {
+	if s.spec.CASecretRef == nil {
+		return nil, nil
+	}
+	return r.credentials.entry(ctx, client.ObjectKey{Namespace: s.ref.Namespace, Name: s.spec.CASecretRef.Name}, s.spec.CASecretRef.Key, credentialsAge)
 }
 
 // read has a token read with the keys that there are, and once more if the provider has newer ones.
@@ -90,7 +103,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
-	result := r.logout(ctx, w, req, s)
+	take := r.logout
+	if s.spec.SharedSignals != nil {
+		take = r.push
+	}
+	result := take(ctx, w, req, s)
 	r.metrics.count(s, result)
 	if result == resultRefused {
 		r.shares.refused(from, r.now())

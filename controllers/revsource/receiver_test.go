@@ -144,7 +144,7 @@ type reader struct{ client.Reader }
 // receive makes a receiver with sources of namespace shop.
 func receive(t *testing.T, store putter, sources ...*v1alpha1.RevocationSource) *Receiver {
 	t.Helper()
-	r := newReceiver(store, NewMetrics(), logr.Discard())
+	r := newReceiver(store, reader{}, NewMetrics(), logr.Discard())
 	settled := make(chan struct{}, 100)
 	resolver, err := keys.New(keys.Options{
 		Reader: reader{}, Cluster: func(context.Context) (string, []byte, error) { return "", nil, errors.New("none") },

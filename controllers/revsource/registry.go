@@ -77,6 +77,18 @@ func (r *registry) at(path string) *served {
 	return r.paths[path]
 }
 
+// all returns the sources of all namespaces.
+func (r *registry) all() (out []*served) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, space := range r.spaces {
+		for _, s := range space {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // of returns the sources of a namespace, sorted by name.
 func (r *registry) of(namespace string) []*served {
 	r.mu.RLock()
@@ -122,7 +134,12 @@ func newServed(o *v1alpha1.RevocationSource) *served {
 	}
 	issuer := o.Spec.AsIssuer()
 	s.keyID = bundle.SourceID(o.Namespace, issuer)
-	s.path = "/logout/" + o.Namespace + "/" + cmp.Or(o.Spec.BackChannelLogout.Path, o.Name)
+	switch signals := o.Spec.SharedSignals; {
+	case signals == nil:
+		s.path = "/logout/" + o.Namespace + "/" + cmp.Or(o.Spec.BackChannelLogout.Path, o.Name)
+	case signals.Delivery == policy.Push:
+		s.path = "/events/" + o.Namespace + "/" + cmp.Or(signals.Path, o.Name)
+	}
 	return s
 }
 

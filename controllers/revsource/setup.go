@@ -58,19 +58,20 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	log := mgr.GetLogger().WithName("revocations")
 	store := &revstore.Store{Client: o.Client, Held: o.Held}
-	r := newReceiver(store, o.Metrics, log)
+	r := newReceiver(store, o.Keys.Reader, o.Metrics, log)
 	o.Keys.Checked = r.fresh.checked
 	var err error
 	if r.keys, err = keys.New(o.Keys); err != nil {
 		return err
 	}
+	talks := &streams{receiver: r, fetch: o.Keys.Fetch, now: time.Now}
 	compactor := &revstore.Compactor{Reader: o.Chunks, Client: o.Client, Owns: o.Owns, Log: log}
 	err = errors.Join(
 		mgr.Add(everywhere(r.runKeys(o.Keys.Namespace != ""))),
-		mgr.Add(manager.RunnableFunc(compactor.Run)),
+		mgr.Add(manager.RunnableFunc(compactor.Run)), mgr.Add(manager.RunnableFunc(talks.Run)),
 		addLoader(mgr, &loader{reader: mgr.GetCache(), receiver: r, store: store, owns: o.Owns, enabled: o.Listen != nil}),
 		addWriter(mgr, &writer{
-			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, owns: o.Owns, held: o.Held, now: time.Now,
+			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, streams: talks, owns: o.Owns, held: o.Held, now: time.Now,
 			written: map[types.UID]written{},
 		}),
 	)

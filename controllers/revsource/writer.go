@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
@@ -37,6 +38,7 @@ type writer struct {
 	chunks   client.Reader
 	client   client.Client
 	receiver *Receiver
+	streams  *streams
 	owns     func(context.Context, string) (bool, error)
 	held     func(namespace string) int
 	now      func() time.Time
@@ -74,10 +76,14 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	full := w.held != nil && w.held(namespace) >= revoked.Most-revstore.Reserve
 	statuses := map[string]v1alpha1.RevocationSourceStatus{}
 	for _, s := range sources {
-		state := states[s.keyID]
+		state, talk := states[s.keyID], w.streams.of(s.ref.UID)
+		if x := s.spec.SharedSignals; x != nil && x.Delivery == policy.Push && talk.err == nil && s.problem == nil {
+			_, talk.err = w.receiver.credentials.get(ctx, s, entryReceived, credentialsAge)
+		}
 		next := status.ComputeSource(status.Source{
 			Generation: s.object.Generation, Now: w.now(), Problem: s.problem, Reason: s.reason, Endpoint: s.endpoint(),
 			Keys: state.Keys, KeysErr: state.Err, Entries: kept[s.ref.UID].entries, LastEvent: kept[s.ref.UID].last, Full: full,
+			StreamErr: talk.err, Fetched: talk.fetched, Asked: talk.asked,
 			Previous: w.previous(ctx, s.object),
 		})
 		statuses[s.ref.Name] = next

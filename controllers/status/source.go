@@ -13,6 +13,9 @@ import (
 // eventsRefreshed is how much later the last event has to be for that alone to be worth a write.
 const eventsRefreshed = time.Minute
 
+// answerWithin is how long a transmitter has to send the event that it was asked for.
+const answerWithin = time.Minute
+
 // Source is what is known of one generation of a RevocationSource.
 type Source struct {
 	Generation int64
@@ -30,6 +33,10 @@ type Source struct {
 	LastEvent time.Time
 	// Full says that the namespace has no room for more.
 	Full bool
+	// StreamErr says why nothing can be had of the transmitter, Fetched is when events were fetched last, if they are, and Asked when the transmitter
+	// was asked last to verify the stream; zero: never.
+	StreamErr      error
+	Fetched, Asked time.Time
 	// Previous is the status as it stands.
 	Previous v1alpha1.RevocationSourceStatus
 }
@@ -83,10 +90,22 @@ func (in Source) connected(last *metav1.Time) outcome {
 			"take out TokenRevocations that are no longer needed, or shorten tokenLifetime"}
 	case in.Keys == 0 && in.KeysErr != nil:
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotConnected, "events cannot be verified; ResolvedRefs says why"}
+	case in.StreamErr != nil:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotConnected, in.StreamErr.Error()}
+	case !in.Fetched.IsZero():
+		return outcome{metav1.ConditionTrue, v1alpha1.ReasonEventReceived, "events can be fetched"}
+	case in.unanswered(last):
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNotConnected, "the transmitter was asked for an event, and none has come; is the endpoint " +
+			"of its stream ours, can it be reached from there, and is what it shows the entry received of the Secret?"}
 	case last == nil:
 		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonNoEventYet, "no event has come yet; log out at the provider to see whether one does"}
 	}
 	return outcome{metav1.ConditionTrue, v1alpha1.ReasonEventReceived, "events come"}
+}
+
+// unanswered reports whether the transmitter was asked for an event that should have come by now.
+func (in Source) unanswered(last *metav1.Time) bool {
+	return !in.Asked.IsZero() && in.Now.Sub(in.Asked) > answerWithin && (last == nil || last.Before(&metav1.Time{Time: in.Asked.Add(-answerWithin)}))
 }
 
 // SourceChanged reports whether next is worth a write.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -46,5 +47,19 @@ func (h *sourceHandler) handle(_ context.Context, req admission.Request) answer 
 			return refused(errors.New("spec.issuer: cannot be changed: what was taken back was of the former one; make another RevocationSource"))
 		}
 	}
+	if x := s.Spec.SharedSignals; x != nil {
+		warnings = append(warnings, plainTransmitter(x.Transmitter, h.allowHTTP)...)
+	}
 	return allowed("", append(warnings, plainHTTP("spec", issuer, h.allowHTTP)...))
+}
+
+// plainTransmitter warns of a credential that is shown to whoever is on the way.
+func plainTransmitter(url string, allowHTTP bool) []string {
+	switch {
+	case !strings.HasPrefix(strings.ToLower(url), "http://"):
+		return nil
+	case allowHTTP:
+		return []string{"spec.sharedSignals.transmitter: plain http: whoever is on the way sees the token"}
+	}
+	return []string{"spec.sharedSignals.transmitter: plain http, which the controller does not speak: it runs without --key-allow-http"}
 }

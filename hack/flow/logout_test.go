@@ -79,8 +79,19 @@ func TestAMistakeInARevocationSourceIsRefusedByName(t *testing.T) {
 		change func(*policy.RevocationSource)
 		want   string
 	}{
-		"no audience":             {func(s *policy.RevocationSource) { s.Audiences = nil }, "audiences"},
-		"nothing to receive":      {func(s *policy.RevocationSource) { s.BackChannelLogout = nil }, "backChannelLogout"},
+		"no audience":        {func(s *policy.RevocationSource) { s.Audiences = nil }, "audiences"},
+		"nothing to receive": {func(s *policy.RevocationSource) { s.BackChannelLogout = nil }, "backChannelLogout"},
+		"both at once": {func(s *policy.RevocationSource) {
+			s.SharedSignals = &policy.SharedSignals{Delivery: policy.Push, CredentialsSecretRef: policy.SecretName{Name: "a"}}
+		}, "backChannelLogout"},
+		"polling of nobody": {func(s *policy.RevocationSource) {
+			s.BackChannelLogout, s.SharedSignals = nil, &policy.SharedSignals{Delivery: policy.Poll, CredentialsSecretRef: policy.SecretName{Name: "a"}}
+		}, "transmitter"},
+		"an event that there is not": {func(s *policy.RevocationSource) {
+			s.BackChannelLogout, s.SharedSignals = nil, &policy.SharedSignals{
+				Delivery: policy.Push, CredentialsSecretRef: policy.SecretName{Name: "a"}, Events: []policy.SignalEvent{"logout"},
+			}
+		}, "spec.sharedSignals.events[0]"},
 		"a path with a slash":     {func(s *policy.RevocationSource) { s.BackChannelLogout.Path = "a/b" }, "backChannelLogout.path"},
 		"a life of a second":      {func(s *policy.RevocationSource) { s.TokenLifetime = &policy.Duration{Duration: time.Second} }, "spec.tokenLifetime"},
 		"two places for keys":     {func(s *policy.RevocationSource) { s.Keys.JWKSURL = "https://a.test" }, "spec.keys"},

@@ -151,7 +151,7 @@ func startController() (stop func(), err error) {
 		"--webhook-port", fmt.Sprint(hooks.LocalServingPort), "--push-port", fmt.Sprint(world.push), "--events-port", fmt.Sprint(world.port),
 		"--metrics-bind-address", "0", "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", world.health),
 		"--certs", "cert-manager", "--cert-dir", hooks.LocalServingCertDir, "--sidecar-image", "bearerguard.local/bearerguard:dev",
-		"--log-level", "error")
+		"--log-level", "error", "--key-allow-http", "--key-allow-nets", "127.0.0.0/8")
 }
 
 // start runs one of the built programs; stop ends it and waits. died is told if it ends before.

@@ -22,7 +22,7 @@ import (
 type controller struct {
 	binary, dir, log      string
 	webhook, push, health int // ports
-	metrics               int
+	metrics, events       int
 	client                *http.Client
 	token                 string // of who may read metrics
 	cmd                   *exec.Cmd
@@ -32,7 +32,7 @@ type controller struct {
 func (b *bench) prepareController(ctx context.Context, dir string) (*controller, error) {
 	hooks := b.cluster.env.WebhookInstallOptions
 	c := &controller{binary: b.controllerBinary(), dir: dir, log: b.log, webhook: hooks.LocalServingPort}
-	for _, port := range []*int{&c.push, &c.health, &c.metrics} {
+	for _, port := range []*int{&c.push, &c.health, &c.metrics, &c.events} {
 		var err error
 		if *port, err = freePort(ctx); err != nil {
 			return nil, err
@@ -66,6 +66,7 @@ func (b *bench) prepareController(ctx context.Context, dir string) (*controller,
 func (c *controller) start(ctx context.Context, hooks *envtest.WebhookInstallOptions) error {
 	c.cmd = exec.Command(c.binary, //nolint:gosec,noctx // the binary to measure; stop ends it
 		"--namespace", system, "--leader-elect=false", "--webhook-port", strconv.Itoa(c.webhook), "--push-port", strconv.Itoa(c.push),
+		"--events-port", strconv.Itoa(c.events),
 		"--metrics-bind-address", fmt.Sprintf("127.0.0.1:%d", c.metrics), "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", c.health),
 		"--certs", "cert-manager", "--cert-dir", hooks.LocalServingCertDir, "--sidecar-image", "bearerguard.local/bearerguard:dev",
 		"--log-level", "error")

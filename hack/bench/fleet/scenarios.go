@@ -21,6 +21,7 @@ var scenarios = []scenario{
 	{"many policies", manyPolicies},
 	{"churn", churn},
 	{"revocations", manyRevocations},
+	{"logouts", manyLogouts},
 	{"one namespace", func(ctx context.Context, b *bench) error { return b.fleetIn(ctx, 1) }},
 	{"many namespaces", func(ctx context.Context, b *bench) error { return b.fleetIn(ctx, b.namespaces) }},
 }

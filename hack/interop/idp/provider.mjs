@@ -53,6 +53,8 @@ if (features.introspection?.enabled) features.introspection.allowedPolicy ??= ()
 const provider = new Provider(issuer, {
   findAccount: (ctx, sub) => ({ accountId: sub, claims: () => ({ sub, ...accounts[sub] }) }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+  // Clients and resources of a test are on this machine, which the provider's own dispatcher would not connect to.
+  fetch: (url, options) => globalThis.fetch(url, { ...options, dispatcher: undefined }),
   scopes: [...new Set(['openid', 'offline_access', ...Object.values(resources).flatMap((r) => r.scopes ?? [])])],
   ...own,
   features,
