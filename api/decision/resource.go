@@ -81,6 +81,37 @@ type metadata struct {
 	Documentation        string   `json:"resource_documentation,omitempty"`
 	Policy               string   `json:"resource_policy_uri,omitempty"`
 	TermsOfService       string   `json:"resource_tos_uri,omitempty"`
+	DPoPRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	MTLS                 bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+}
+
+// bind says what is told of tokens that are bound to a key.
+func (m *metadata) bind(spec *policy.Spec) {
+	m.DPoPRequired = len(m.AuthorizationServers) > 0
+	takes := false
+	for i := range spec.Issuers {
+		is := &spec.Issuers[i]
+		if !isTold(spec, is) {
+			continue
+		}
+		takes = takes || is.TakesDPoP()
+		m.DPoPRequired = m.DPoPRequired && is.TakesDPoP() && is.Proof.DPoP == policy.BindingRequired
+		m.MTLS = m.MTLS || is.TakesMTLS()
+	}
+	if takes {
+		m.DPoPAlgorithms = proofAlgorithms()
+	}
+}
+
+// proofAlgorithms are those of DPoP proofs that the sidecar verifies: those that tokens may have which no policy lists.
+func proofAlgorithms() (names []string) {
+	for _, a := range algorithms() {
+		if !a.HMAC() && a != "ES256K" {
+			names = append(names, string(a))
+		}
+	}
+	return names
 }
 
 // addResource checks spec.resource and takes it in, unless the policy is in Audit mode.
@@ -120,6 +151,7 @@ func newResource(id string, spec *policy.Spec, u *url.URL) *Resource {
 	if m.ScopesSupported == nil {
 		m.ScopesSupported = scopesOf(spec.Rules)
 	}
+	m.bind(spec)
 	r.Metadata, _ = json.Marshal(m) // texts and lists of texts always marshal
 	return r
 }
@@ -128,7 +160,7 @@ func newResource(id string, spec *policy.Spec, u *url.URL) *Resource {
 func authorizationServers(spec *policy.Spec) (servers []string) {
 	for i := range spec.Issuers {
 		is := &spec.Issuers[i]
-		if named := spec.Resource.AuthorizationServers; named != nil && !slices.Contains(named, is.Name) || named == nil && !isServer(is) {
+		if !isTold(spec, is) {
 			continue
 		}
 		if !slices.Contains(servers, is.Issuer) {
@@ -136,6 +168,14 @@ func authorizationServers(spec *policy.Spec) (servers []string) {
 		}
 	}
 	return servers
+}
+
+// isTold reports whether clients are told of an issuer.
+func isTold(spec *policy.Spec, is *policy.Issuer) bool {
+	if named := spec.Resource.AuthorizationServers; named != nil {
+		return slices.Contains(named, is.Name)
+	}
+	return isServer(is)
 }
 
 // isServer reports whether an issuer is one that clients get tokens from. The cluster's own gives tokens to pods alone.

@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +11,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
 // tools is a policy of a protected resource.
@@ -141,6 +144,41 @@ func TestMetadataNeedNoToken(t *testing.T) {
 	want := `{"resource":"https://tools.example.com/mcp","authorization_servers":["https://login.example.com"],"scopes_supported":["orders.read"],"bearer_methods_supported":["header"]}`
 	if diff := cmp.Diff(want, string(v.Document.Body)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Metadata say which bound tokens are taken, and by which proofs.
+func TestMetadataTellOfBoundTokens(t *testing.T) {
+	t.Parallel()
+	urls := []string{"https://tools.example.com"}
+	for what, c := range map[string]struct {
+		proof    policy.Proof
+		required bool
+		proofs   []string
+		mtls     bool
+	}{
+		"DPoP is required": {policy.Proof{DPoP: policy.BindingRequired, PublicURLs: urls}, true, token.ProofAlgorithms(), false},
+		"DPoP may be":      {policy.Proof{DPoP: policy.BindingIfBound, PublicURLs: urls, MTLS: policy.BindingIfBound}, false, token.ProofAlgorithms(), true},
+		"mutual TLS":       {policy.Proof{MTLS: policy.BindingRequired}, false, nil, true},
+		"neither":          {policy.Proof{DPoP: policy.BindingRefuse}, false, nil, false},
+	} {
+		spec := tools()
+		spec.Issuers[0].Proof = &c.proof
+		v := newGate(t, gatetest.Policy("tools", spec)).Judge(get("/.well-known/oauth-protected-resource/mcp"))
+		var got struct {
+			Required bool     `json:"dpop_bound_access_tokens_required"`
+			Proofs   []string `json:"dpop_signing_alg_values_supported"`
+			MTLS     bool     `json:"tls_client_certificate_bound_access_tokens"`
+		}
+		if err := json.Unmarshal(v.Document.Body, &got); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got.Proofs)
+		want := slices.Clone(c.proofs)
+		slices.Sort(want)
+		if got.Required != c.required || !slices.Equal(got.Proofs, want) || got.MTLS != c.mtls {
+			t.Errorf("%s: %s", what, v.Document.Body)
+		}
 	}
 }
 
