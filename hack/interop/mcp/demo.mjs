@@ -1,57 +1,19 @@
 // node demo.mjs SIDECAR: the real sidecar in front of an MCP server that knows nothing of tokens, with oidc-provider as the
 // authorization server and the MCP SDK's client. It prints what happened; the exit code is 0 only if all of it was as expected.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { Session } from './client.mjs'
+import { freePort, here, run, startNode, startProvider, startSidecar } from './guard.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const dir = mkdtempSync(join(tmpdir(), 'bearerguard-mcp-'))
-const log = join(dir, 'log')
-const logFile = openSync(log, 'a')
-const children = []
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  return port
-}
-
-function start(program, args, stdout) {
-  const child = spawn(program, args, { stdio: ['pipe', stdout, logFile] })
-  children.push(child)
-  return child
-}
-
-// startNode starts a script that prints its URL.
-async function startNode(...args) {
-  const child = start(process.execPath, args, 'pipe')
-  for await (const line of createInterface({ input: child.stdout })) return line
-  throw new Error(`${args[0]} has ended`)
-}
-
-const policy = (url, issuer, jwks) => ({
-  apiVersion: 'bearerguard.dev/v1alpha1',
-  kind: 'AuthPolicy',
-  metadata: { name: 'weather', namespace: 'demo' },
-  spec: {
-    resource: { url, name: 'Weather', scopes: ['weather.read'] },
-    issuers: [{ name: 'login', issuer, resourceAudience: true, keys: { jwks } }],
-    rules: [
-      { name: 'streams', match: [{ paths: ['/mcp'], methods: ['GET', 'DELETE'] }], allow: { authenticated: true } },
-      { name: 'session', match: [{ paths: ['/mcp'], mcp: { methods: ['initialize', 'ping', 'notifications/*', '*/list'], responses: true } }], allow: { authenticated: true } },
-      { name: 'read', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['get_*'] } }], allow: { scopes: ['weather.read'] } },
-      { name: 'write', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['set_*'] } }], allow: { scopes: ['weather.read', 'weather.write'] } },
-      { name: 'never', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['drop_*'] } }], deny: {} },
-    ],
-  },
+const spec = (url, issuer, jwks) => ({
+  resource: { url, name: 'Weather', scopes: ['weather.read'] },
+  issuers: [{ name: 'login', issuer, resourceAudience: true, keys: { jwks } }],
+  rules: [
+    { name: 'streams', match: [{ paths: ['/mcp'], methods: ['GET', 'DELETE'] }], allow: { authenticated: true } },
+    { name: 'session', match: [{ paths: ['/mcp'], mcp: { methods: ['initialize', 'ping', 'notifications/*', '*/list'], responses: true } }], allow: { authenticated: true } },
+    { name: 'read', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['get_*'] } }], allow: { scopes: ['weather.read'] } },
+    { name: 'write', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['set_*'] } }], allow: { scopes: ['weather.read', 'weather.write'] } },
+    { name: 'never', match: [{ paths: ['/mcp'], mcp: { methods: ['tools/call'], names: ['drop_*'] } }], deny: {} },
+  ],
 })
 
 let wrong = 0
@@ -111,28 +73,16 @@ async function play(url, issuer, origin) {
   await session.close()
 }
 
-async function main(sidecar) {
-  const [port, admin] = [await freePort(), await freePort()]
+run(async () => {
+  const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const url = `${origin}/mcp`
-  const config = join(dir, 'provider.json')
-  writeFileSync(config, JSON.stringify({
+  const { issuer, jwks } = await startProvider({
     resources: { [url]: { scopes: ['weather.read', 'weather.write'] } },
     provider: { features: { registration: { enabled: true } } },
-  }))
-  const issuer = await startNode(join(here, '../idp/provider.mjs'), config)
+  })
   const app = await startNode(join(here, 'server.mjs'))
-  const jwks = JSON.stringify(await (await fetch(`${issuer}/jwks`)).json())
-  const policies = join(dir, 'policies')
-  mkdirSync(policies)
-  writeFileSync(join(policies, 'policy.yaml'), JSON.stringify(policy(url, issuer, jwks)))
-  const guard = start(sidecar, ['run', '--policies', policies, '--listen', `127.0.0.1:${port}`, '--upstream', app, '--admin', `127.0.0.1:${admin}`], 'ignore')
-  for (let i = 0; ; i++) {
-    const ready = await fetch(`http://127.0.0.1:${admin}/readyz`).then((r) => r.ok, () => false)
-    if (ready) break
-    if (i === 100 || guard.exitCode !== null) throw new Error('the sidecar does not get ready')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  await startSidecar(process.argv[2], port, app, spec(url, issuer, jwks))
   console.log(`
 An MCP server behind Bearerguard.
 
@@ -142,22 +92,6 @@ An MCP server behind Bearerguard.
                     ${issuer}
 `)
   await play(url, issuer, origin)
-}
-
-try {
-  await main(process.argv[2])
   console.log(wrong ? `\n  ${wrong} were wrong.` : '\n  All were as expected.')
-} catch (err) {
-  console.error(err)
-  wrong++
-} finally {
-  for (const child of children) {
-    const ended = child.exitCode ?? child.signalCode ?? once(child, 'exit')
-    child.stdin.end()
-    child.kill()
-    await ended
-  }
-  if (wrong) console.log(`\nThe log ends with:\n${readFileSync(log, 'utf8').split('\n').slice(-20).join('\n')}`)
-  rmSync(dir, { recursive: true, force: true })
-}
-process.exit(wrong ? 1 : 0)
+  return wrong
+})

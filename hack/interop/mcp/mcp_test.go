@@ -42,3 +42,7 @@ func run(t *testing.T, script string) {
 // TestClientAndServerOfTheSDK has the client find the authorization server, register, log in, call a tool, be refused another, step
 // up and call it: make demo-mcp shows it.
 func TestClientAndServerOfTheSDK(t *testing.T) { run(t, "demo.mjs") }
+
+// TestConformance runs scenarios of @modelcontextprotocol/conformance against a server that asks for tokens: sessions, streams, and
+// requests of the server that the client answers go through, and what is not from this machine does not.
+func TestConformance(t *testing.T) { run(t, "conformance.mjs") }
