@@ -61,7 +61,7 @@ func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
 	}
 	l := conf.Limits
 	if s.server, err = authz.New(ctx, authz.Config{
-		Gate: s.gate, ExtAuthz: conf.Serve.ExtAuthz, ForwardAuth: conf.Serve.ForwardAuth, Convention: conf.Serve.Convention, Port: conf.Serve.AppPort, TLS: tls,
+		Gate: s.gate, ExtAuthz: conf.Serve.ExtAuthz, CheckHeaders: conf.Serve.CheckHeaders, ForwardAuth: conf.Serve.ForwardAuth, Convention: conf.Serve.Convention, Port: conf.Serve.AppPort, TLS: tls,
 		Limits: authz.Limits{
 			HeadBytes: l.HeadBytes, Fields: l.Fields, URL: l.URL,
 			Connections: l.Connections, Calls: l.HTTP2Requests, Streams: l.Streams,

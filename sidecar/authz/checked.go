@@ -19,15 +19,27 @@ import (
 const (
 	errNoRequest    decision.Because    = "the check describes no HTTP request"
 	errBothHeaders  decision.Because    = "the check has headers in both forms, merged and raw"
+	errMerged       decision.Because    = "the check has merged headers, in which fields that come twice may be hidden; want encode_raw_headers, or --ext-authz-headers merged"
 	errNoSource     decision.Because    = "the check does not say the client's IP address"
 	errPseudo       decision.Because    = "a pseudo-header says otherwise than the check itself"
 	errQueryRepeats decision.ShapeError = "the query has a token and a parameter twice, and the gateway would make another query of it without the token"
 )
 
+// CheckHeaders says in which form Envoy may send the header of a request.
+type CheckHeaders string
+
+// The forms.
+const (
+	// RawHeaders is every field by itself (encode_raw_headers).
+	RawHeaders CheckHeaders = "raw"
+	// MergedHeaders is also one value for each name: joined by commas, or in older versions the last one. A field that comes twice, which the app
+	// may read otherwise than the guard did, is hidden then.
+	MergedHeaders CheckHeaders = "merged"
+)
+
 // Checked returns the request that a check of Envoy's describes. Method, path and host are as sent: it is for the gate to judge
-// them. The fields of one name are separate only where Envoy sends them raw (encode_raw_headers), else joined by commas, which
-// rules on headers take for a list.
-func Checked(c *checkv3.CheckRequest) (gate.Request, decision.Refusal) {
+// them.
+func Checked(c *checkv3.CheckRequest, form CheckHeaders) (gate.Request, decision.Refusal) {
 	refuse := func(why decision.Cause) (gate.Request, decision.Refusal) {
 		return gate.Request{}, decision.Refusal{Reason: decision.BadRequest, Cause: why}
 	}
@@ -36,8 +48,11 @@ func Checked(c *checkv3.CheckRequest) (gate.Request, decision.Refusal) {
 		return refuse(errNoRequest)
 	}
 	raw := described.GetHeaderMap().GetHeaders()
-	if len(raw) > 0 && len(described.GetHeaders()) > 0 {
+	switch merged := len(described.GetHeaders()) > 0; {
+	case merged && len(raw) > 0:
 		return refuse(errBothHeaders)
+	case merged && form != MergedHeaders:
+		return refuse(errMerged)
 	}
 	r := gate.Request{Method: described.GetMethod(), Target: described.GetPath(), Host: described.GetHost()}
 	h := make(http.Header, len(raw)+len(described.GetHeaders()))

@@ -22,8 +22,9 @@ import (
 
 // extAuthz answers checks of Envoy's.
 type extAuthz struct {
-	judge  *judge
-	limits Limits
+	judge   *judge
+	headers CheckHeaders
+	limits  Limits
 }
 
 // Bounds of a gRPC connection.
@@ -84,7 +85,7 @@ func (e *extAuthz) Check(ctx context.Context, c *checkv3.CheckRequest) (_ *check
 	defer cancel()
 	q := question{start: e.judge.now(), protocol: "ext_authz", edits: true}
 	var no decision.Refusal
-	q.Request, no = Checked(c)
+	q.Request, no = Checked(c, e.headers)
 	h, _ := q.Header.(http.Header)
 	q.id = requestid.Of(h[requestid.Header])
 	if no.Refused() || e.limits.exceeded(&q.Request, h, &no) {

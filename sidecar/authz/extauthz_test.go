@@ -30,7 +30,7 @@ import (
 func newExtAuthz(t testing.TB, s policy.Spec) (*extAuthz, *seen) {
 	t.Helper()
 	o, l := &seen{}, testLimits()
-	return &extAuthz{judge: &judge{gate: newGate(t, s), observe: o.Request, now: time.Now, most: int64(l.Calls)}, limits: l}, o
+	return &extAuthz{judge: &judge{gate: newGate(t, s), observe: o.Request, now: time.Now, most: int64(l.Calls)}, headers: MergedHeaders, limits: l}, o
 }
 
 // check is what Envoy sends of an honest request, raw or merged, with changes: an empty value removes a field.
@@ -139,6 +139,11 @@ func TestExtAuthzRefusesConfusedChecks(t *testing.T) {
 			t.Errorf("answered %v, %v because %q, want %q", out, err, o.cause(), cause)
 		}
 	}
+	e.headers = RawHeaders
+	if out, err := e.Check(t.Context(), check(false, nil)); err != nil || out.GetDeniedResponse() == nil || o.cause() != string(errMerged) {
+		t.Errorf("merged headers, which nobody has asked for: answered %v, %v because %q", out, err, o.cause())
+	}
+	e.headers = MergedHeaders
 	// Two tokens are refused, whether Envoy has merged them or not.
 	for raw, reason := range map[bool]string{true: "DuplicateAuthorization", false: "Malformed"} {
 		c := check(raw, nil)

@@ -28,6 +28,8 @@ type Config struct {
 	Gate *gate.Gate
 	// ExtAuthz is the address for gateways that ask as Envoy does, by gRPC; empty: none.
 	ExtAuthz string
+	// CheckHeaders is the form of headers that they may send; default RawHeaders.
+	CheckHeaders CheckHeaders
 	// ForwardAuth is the address for gateways that ask by HTTP; empty: none.
 	ForwardAuth string
 	// Convention is theirs.
@@ -139,7 +141,7 @@ func (s *Server) close() {
 }
 
 func (s *Server) extAuthz() port {
-	server := newExtAuthzServer(&extAuthz{judge: &s.judge, limits: s.c.Limits}, &s.c)
+	server := newExtAuthzServer(&extAuthz{judge: &s.judge, headers: s.c.CheckHeaders, limits: s.c.Limits}, &s.c)
 	return port{serve: server.Serve, drain: func(ctx context.Context) bool {
 		stop := context.AfterFunc(ctx, server.Stop)
 		server.GracefulStop()

@@ -15,6 +15,8 @@ import (
 type Serve struct {
 	// ExtAuthz is the address for those that ask as Envoy does.
 	ExtAuthz string
+	// CheckHeaders is the form in which they may send headers.
+	CheckHeaders authz.CheckHeaders
 	// ForwardAuth is the address for those that ask by HTTP; Convention is theirs.
 	ForwardAuth string
 	Convention  authz.Convention
@@ -39,6 +41,7 @@ type rawServe struct {
 	Serve
 
 	convention string
+	form       string
 	does       []string
 }
 
@@ -62,6 +65,7 @@ func ServeFlags(fs *pflag.FlagSet) func() (Config, error) {
 func (s *rawServe) define(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&s.ExtAuthz, "ext-authz", "", "address to answer gateways on that ask as Envoy does, by gRPC (envoy.service.auth.v3): host:port or :port")
+	fs.StringVar(&s.form, "ext-authz-headers", string(authz.RawHeaders), "raw: every header field by itself, for which Envoy needs encode_raw_headers; merged: also one value a name, which may hide fields that come twice")
 	fs.StringVar(&s.ForwardAuth, "forward-auth", "", "address to answer gateways on that ask by HTTP, as nginx, Traefik and Caddy do: host:port or :port")
 	fs.StringVar(&s.convention, "forward-auth-headers", "", "how they describe a request: x-forwarded (Traefik, Caddy) or x-original (nginx)")
 	fs.IntVar(&s.AppPort, "app-port", 0, "the port of the app that rules see; 0: rules that ask for one are refused")
@@ -81,6 +85,9 @@ func (s *rawServe) sockets(fail func(string, string, ...any)) Serve {
 	}
 	if out.ForwardAuth == "" && s.convention != "" {
 		fail("forward-auth-headers", "goes with --forward-auth")
+	}
+	if out.CheckHeaders = authz.CheckHeaders(s.form); out.CheckHeaders != authz.RawHeaders && out.CheckHeaders != authz.MergedHeaders {
+		fail("ext-authz-headers", "%q is not known; want %s or %s", s.form, authz.RawHeaders, authz.MergedHeaders)
 	}
 	out.Convention = authz.Convention(s.convention)
 	if out.ForwardAuth != "" && !slices.Contains(authz.Conventions(), out.Convention) {

@@ -20,10 +20,12 @@ func TestServeFlags(t *testing.T) {
 	}{
 		"forward-auth for nginx": {
 			args: []string{"--forward-auth", ":9002", "--forward-auth-headers", "x-original", "--app-port", "8080", "--gateway-does", "cors,max-body"},
-			want: Serve{ForwardAuth: ":9002", Convention: authz.XOriginal, AppPort: 8080, GatewayDoes: []authz.Promise{authz.CORS, authz.MaxBody}},
+			want: Serve{CheckHeaders: authz.RawHeaders, ForwardAuth: ":9002", Convention: authz.XOriginal, AppPort: 8080, GatewayDoes: []authz.Promise{authz.CORS, authz.MaxBody}},
 		},
-		"ext_authz":                         {args: []string{"--ext-authz", ":9001"}, want: Serve{ExtAuthz: ":9001"}},
+		"ext_authz":                         {args: []string{"--ext-authz", ":9001"}, want: Serve{ExtAuthz: ":9001", CheckHeaders: authz.RawHeaders}},
 		"an address for Envoy that is none": {args: []string{"--ext-authz", "9001"}, fail: `--ext-authz: "9001" is no address`},
+		"merged headers":                    {args: []string{"--ext-authz", ":9001", "--ext-authz-headers", "merged"}, want: Serve{ExtAuthz: ":9001", CheckHeaders: authz.MergedHeaders}},
+		"headers of another form":           {args: []string{"--ext-authz", ":9001", "--ext-authz-headers", "some"}, fail: `--ext-authz-headers: "some" is not known; want raw or merged`},
 		"a convention for nobody":           {args: []string{"--ext-authz", ":9001", "--forward-auth-headers", "x-original"}, fail: "--forward-auth-headers: goes with --forward-auth"},
 		"no address":                        {args: nil, fail: "--ext-authz: give --ext-authz ADDRESS, or --forward-auth ADDRESS"},
 		"an address that is none":           {args: []string{"--forward-auth", "9002", "--forward-auth-headers", "x-original"}, fail: `--forward-auth: "9002" is no address`},

@@ -50,7 +50,7 @@ func envoyRequest(raw bool, path string, fields ...string) *authv3.CheckRequest 
 
 // Envoy's own API in Go asks sidecar serve, whose messages have but the fields that it uses: what one writes the other reads.
 func TestEnvoysClient(t *testing.T) {
-	conn, err := grpc.NewClient(serve(t, "--ext-authz"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(serve(t, "--ext-authz", "--ext-authz-headers", "merged"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
