@@ -126,15 +126,16 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	if no = s.revoked(b, r.Now, g); !no.Refused() && (f.DPoP || b.bound != nil) {
-		b, no = s.prove(sd, r, f, b, g.remembers(sd))
+		b, no = s.prove(sd, r, f, b, g.remembers(sd, r))
 	}
 	return f, b, no, nil
 }
 
 // remembers returns what remembers the proofs of a side. Audit policies have none: the proof is the same that is being
-// remembered for the others, and what they say changes nothing.
-func (g *Gate) remembers(sd *side) *dpop.Memory {
-	if sd.audit {
+// remembered for the others, and what they say changes nothing. A request whose body is still to be read is judged again
+// with the same proof, and is not let in before.
+func (g *Gate) remembers(sd *side, r *decision.Request) *dpop.Memory {
+	if sd.audit || r.Call == decision.Unread {
 		return nil
 	}
 	return g.proofs
