@@ -11,7 +11,7 @@ import (
 func tokenHeaders(issuers []policy.Issuer) map[string]string {
 	out := map[string]string{"authorization": "the header of tokens"}
 	for _, issuer := range issuers {
-		for _, from := range issuer.From {
+		for _, from := range issuer.Locations() {
 			if from.Header != "" {
 				out[strings.ToLower(from.Header)] = "a header of tokens under spec.issuers"
 			}

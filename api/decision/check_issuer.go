@@ -68,20 +68,36 @@ func ProfileConflicts(spec *policy.Issuer) []Conflict {
 	if spec.Keys.SPIFFE != nil {
 		out = append(out, svidConflicts(spec)...)
 	}
-	if spec.Profile != policy.ProfileRFC9068 {
-		conflict(spec.Profile != "", "profile", fmt.Sprintf("%q is no profile", clip(string(spec.Profile))), "RFC9068, or the field left out")
+	typ := ProfileType(spec.Profile)
+	if typ == "" {
+		conflict(spec.Profile != "", "profile", fmt.Sprintf("%q is no profile", clip(string(spec.Profile))), "RFC9068, TransactionToken, or the field left out")
 		return out
 	}
-	conflict(spec.AnyIssuer, "anyIssuer", "is true, but profile RFC9068 requires iss", "issuer given")
-	conflict(spec.AnyAudience, "anyAudience", "is true, but profile RFC9068 requires aud", "audiences given")
-	conflict(spec.AllowMissingExp, "allowMissingExp", "is true, but profile RFC9068 requires exp", "the field left out")
-	for i, typ := range spec.Types {
-		other := !strings.EqualFold(typ, "at+jwt") && !strings.EqualFold(typ, "application/at+jwt")
-		conflict(other, fmt.Sprintf("types[%d]", i), "is not at+jwt, which profile RFC9068 requires", "types left out")
+	requires := func(what string) string {
+		return fmt.Sprintf("is true, but profile %s requires %s", spec.Profile, what)
 	}
-	conflict(spec.Decryption != nil && spec.Decryption.AllowUnsigned, "decryption.allowUnsigned",
-		"is true, but profile RFC9068 requires a signature", "the field left out")
+	conflict(spec.AnyIssuer && spec.Profile == policy.ProfileRFC9068, "anyIssuer", requires("iss"), "issuer given")
+	conflict(spec.AnyAudience, "anyAudience", requires("aud"), "audiences given")
+	conflict(spec.AllowMissingExp, "allowMissingExp", requires("exp"), "the field left out")
+	for i, t := range spec.Types {
+		other := !strings.EqualFold(t, typ) && !strings.EqualFold(t, "application/"+typ)
+		conflict(other, fmt.Sprintf("types[%d]", i), fmt.Sprintf("is not %s, which profile %s requires", typ, spec.Profile), "types left out")
+	}
+	conflict(spec.Decryption != nil && spec.Decryption.AllowUnsigned, "decryption.allowUnsigned", requires("a signature"), "the field left out")
+	conflict(spec.Proof != nil && spec.Profile == policy.ProfileTransactionToken, "proof",
+		"is given, but a transaction token is bound to no key", "the field left out")
 	return out
+}
+
+// ProfileType returns the typ of a profile's tokens, in lower case and without "application/"; empty for what is no profile.
+func ProfileType(p policy.Profile) string {
+	switch p {
+	case policy.ProfileRFC9068:
+		return "at+jwt"
+	case policy.ProfileTransactionToken:
+		return "txntoken+jwt"
+	}
+	return ""
 }
 
 // checkKeys checks where an issuer's keys come from.

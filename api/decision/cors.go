@@ -102,7 +102,7 @@ func (c *compiler) addCORS(spec *policy.Spec) {
 	if in.Headers == nil {
 		out.grant.Headers = []string{"Authorization", "Content-Type"}
 		for _, issuer := range spec.Issuers {
-			for _, from := range issuer.From {
+			for _, from := range issuer.Locations() {
 				if from.Header != "" {
 					out.grant.Headers = append(out.grant.Headers, textproto.CanonicalMIMEHeaderKey(from.Header))
 				}

@@ -211,8 +211,7 @@ func bearerMethods(spec *policy.Spec) []string {
 func taken(issuers []policy.Issuer) (methods []policy.BearerMethod) {
 	header, query := false, false
 	for i := range issuers {
-		header = header || issuers[i].From == nil
-		for _, from := range issuers[i].From {
+		for _, from := range issuers[i].Locations() {
 			header = header || strings.EqualFold(from.Header, "Authorization") && strings.EqualFold(from.Prefix, "Bearer ")
 			query = query || from.Query == "access_token"
 		}

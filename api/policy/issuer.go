@@ -8,7 +8,7 @@ import (
 // Issuer is one source of tokens: whom they must name, whom they are for, and the keys that prove it.
 // +kubebuilder:validation:XValidation:rule="has(self.keys) && has(self.keys.spiffe) ? !(has(self.anyIssuer) && self.anyIssuer) : has(self.issuer) != (has(self.anyIssuer) && self.anyIssuer)",message="give issuer, or anyIssuer: true for tokens without iss; exactly one of the two, and with keys.spiffe issuer or none"
 // +kubebuilder:validation:XValidation:rule="(has(self.audiences) || (has(self.resourceAudience) && self.resourceAudience)) != (has(self.anyAudience) && self.anyAudience)",message="give audiences or resourceAudience: true, or anyAudience: true"
-// +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer, has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="profile RFC9068 asks for iss, aud and exp: leave out anyIssuer, anyAudience and allowMissingExp"
+// +kubebuilder:validation:XValidation:rule="!has(self.profile) || [has(self.anyIssuer) && self.anyIssuer && self.profile == 'RFC9068', has(self.anyAudience) && self.anyAudience, has(self.allowMissingExp) && self.allowMissingExp].filter(x, x).size() == 0",message="a profile asks for aud and exp, and RFC9068 for iss: leave out anyAudience, allowMissingExp and anyIssuer"
 // +kubebuilder:validation:XValidation:rule="has(self.keys) || has(self.introspection)",message="give keys, or introspection for opaque tokens"
 // +kubebuilder:validation:XValidation:rule="!has(self.introspection) || has(self.keys) == (has(self.introspection.signedResponse) && self.introspection.signedResponse)",message="keys beside introspection are those that sign answers: give them with introspection.signedResponse: true, and only with it"
 // +kubebuilder:validation:XValidation:rule="!has(self.introspection) || !(has(self.types) || has(self.profile) || has(self.decryption))",message="types, profile and decryption are about tokens that the sidecar reads itself: leave them out beside introspection"
@@ -82,11 +82,13 @@ type Issuer struct {
 	Types []string `json:"types,omitempty"`
 
 	// Profile is a preset of what a token must be, on top of the other fields. RFC9068: a JWT access token (RFC 9068
-	// section 4), whose typ is at+jwt, and that has iss, exp, aud, sub, client_id, iat and jti. Omitted: none.
+	// section 4), whose typ is at+jwt, and that has iss, exp, aud, sub, client_id, iat and jti. TransactionToken: a transaction
+	// token (draft-ietf-oauth-transaction-tokens), whose typ is txntoken+jwt, and that has iat, exp, aud, txn, sub and scope; it comes in
+	// the header Txn-Token unless from says otherwise. Omitted: none.
 	// +optional
 	Profile Profile `json:"profile,omitempty"`
 
-	// From is where tokens are looked for. Default: header Authorization with prefix "Bearer ", and with proof.dpop "DPoP " too.
+	// From is where tokens are looked for. Default: header Txn-Token with profile TransactionToken, else header Authorization with prefix "Bearer ", and with proof.dpop "DPoP " too.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -168,11 +170,29 @@ func (i *Issuer) OnlyHMAC() bool {
 }
 
 // Profile names a standard that says what a token must be.
-// +kubebuilder:validation:Enum=RFC9068
+// +kubebuilder:validation:Enum=RFC9068;TransactionToken
 type Profile string
 
-// ProfileRFC9068 is the JWT Profile for OAuth 2.0 Access Tokens.
-const ProfileRFC9068 Profile = "RFC9068"
+// The profiles.
+const (
+	// ProfileRFC9068 is the JWT Profile for OAuth 2.0 Access Tokens.
+	ProfileRFC9068 Profile = "RFC9068"
+	// ProfileTransactionToken is that of OAuth Transaction Tokens (draft-ietf-oauth-transaction-tokens-10).
+	ProfileTransactionToken Profile = "TransactionToken"
+)
+
+// Locations returns where the issuer's tokens are looked for: what From says, or the default.
+func (i *Issuer) Locations() []TokenLocation {
+	switch {
+	case len(i.From) > 0:
+		return i.From
+	case i.Profile == ProfileTransactionToken:
+		return []TokenLocation{{Header: "Txn-Token"}}
+	case i.TakesDPoP():
+		return []TokenLocation{{Header: "Authorization", Prefix: "Bearer "}, {Header: "Authorization", Prefix: "DPoP "}}
+	}
+	return []TokenLocation{{Header: "Authorization", Prefix: "Bearer "}}
+}
 
 // KeySource is where a key set comes from. Exactly one field is given.
 // +kubebuilder:validation:XValidation:rule="[has(self.jwksURL), has(self.discovery), has(self.jwks), has(self.secretRef), has(self.configMapRef), has(self.kubernetes), has(self.spiffe)].filter(x, x).size() == 1",message="give exactly one of jwksURL, discovery, jwks, secretRef, configMapRef, kubernetes, spiffe"

@@ -29,7 +29,7 @@ func newNames(specs []policy.Spec) *names {
 			if i.TakesDPoP() {
 				n.token = add(n.token, "Dpop")
 			}
-			for _, l := range i.From {
+			for _, l := range i.Locations() {
 				if l.Header != "" {
 					n.token = add(n.token, textproto.CanonicalMIMEHeaderKey(l.Header))
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/departed"
 	"github.com/bearerguard/bearerguard/api/keyset/strictjson"
+	"github.com/bearerguard/bearerguard/api/policy"
 )
 
 // maxDate is 9999-12-31T23:59:59Z: a later date is a mistake, such as milliseconds for seconds.
@@ -168,10 +169,8 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
 	if no := v.checkSVID(r); no.Refused() {
 		return no
 	}
-	if v.accessToken {
-		if no := checkAccessToken(r.all); no.Refused() {
-			return no
-		}
+	if no := checkProfile(v.profile, r.all); no.Refused() {
+		return no
 	}
 	if v.bound && objectUID(r.all, "pod") == (departed.UID{}) {
 		return because(decision.Unbound, "kubernetes.io.pod.uid is missing: the token is bound to no pod; keys.kubernetes.allowUnbound: true takes such tokens")
@@ -179,21 +178,42 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
 	return v.bindings.check(r.all)
 }
 
-// checkAccessToken wants the claims that RFC 9068 section 2.2 requires. iss, exp and aud are compared elsewhere, and
-// sub, iat and jti have the right types already; an empty name names nobody.
-func checkAccessToken(all decision.Claims) decision.Refusal {
-	const required = "; profile RFC9068 requires it"
-	for _, name := range [...]string{"iat", "sub", "client_id", "jti"} {
+// profileClaims are those that a profile requires, beside exp, aud and iss, which are compared elsewhere: RFC 9068 section
+// 2.2, draft-ietf-oauth-transaction-tokens-10, the section on the body of a token.
+func profileClaims(p policy.Profile) []string {
+	switch p {
+	case policy.ProfileRFC9068:
+		return []string{"iat", "sub", "client_id", "jti"}
+	case policy.ProfileTransactionToken:
+		return []string{"iat", "txn", "sub", "scope"}
+	}
+	return nil
+}
+
+// checkProfile wants the claims that a profile requires. Those of RFC 7519 have the right types already; an empty name names
+// nobody. The contexts of a transaction token are objects, if they are there.
+func checkProfile(p policy.Profile, all decision.Claims) decision.Refusal {
+	for _, name := range profileClaims(p) {
 		v, has := all[name]
 		s, isText := v.(string)
 		switch {
 		case !has:
-			return refuse(decision.MissingClaim, fault{subject: name, problem: "is missing" + required})
+			return refuse(decision.MissingClaim, fault{subject: name, problem: "is missing; profile " + string(p) + " requires it"})
 		case name == "iat":
 		case !isText:
 			return refuse(decision.BadClaim, wrongKind(name, v, "a string"))
 		case s == "":
-			return refuse(decision.BadClaim, fault{subject: name, problem: "is empty" + required})
+			return refuse(decision.BadClaim, fault{subject: name, problem: "is empty; profile " + string(p) + " requires it"})
+		}
+	}
+	if p != policy.ProfileTransactionToken {
+		return decision.Refusal{}
+	}
+	for _, name := range [...]string{"tctx", "rctx"} {
+		if v, has := all[name]; has {
+			if _, ok := v.(map[string]any); !ok {
+				return refuse(decision.BadClaim, wrongKind(name, v, "an object"))
+			}
 		}
 	}
 	return decision.Refusal{}

@@ -138,6 +138,7 @@ func otherUse(typ string) bool {
 	case "id_token", "id+jwt", // names in use for ID tokens
 		"logout+jwt",                                 // OpenID Connect Back-Channel Logout 1.0
 		"secevent+jwt",                               // RFC 8417
+		"txntoken+jwt",                               // OAuth Transaction Tokens
 		"dpop+jwt",                                   // RFC 9449
 		"kb+jwt", "sd+jwt", "dc+sd-jwt", "vc+sd-jwt", // RFC 9901 and its credentials
 		"oauth-authz-req+jwt",          // RFC 9101

@@ -74,19 +74,11 @@ type spot struct {
 type Locator struct{ spots []spot }
 
 // NewLocator returns a locator over the places that the issuers list; an issuer's index is its index here, and there are
-// at most decision.MaxIssuers. An issuer that lists none takes tokens from Authorization: Bearer (RFC 6750 section 2.1), and
-// one that has proofs checked from Authorization: DPoP, too.
+// at most decision.MaxIssuers. Those of an issuer that lists none are policy.Issuer.Locations.
 func NewLocator(issuers []policy.Issuer) *Locator {
 	l := &Locator{}
 	for i, issuer := range issuers {
-		from := issuer.From
-		if len(from) == 0 {
-			from = []policy.TokenLocation{{Header: "Authorization", Prefix: "Bearer "}}
-			if issuer.TakesDPoP() {
-				from = append(from, policy.TokenLocation{Header: "Authorization", Prefix: "DPoP "})
-			}
-		}
-		for _, f := range from {
+		for _, f := range issuer.Locations() {
 			s := l.spot(newPlace(f), f.Prefix)
 			s.dpop = decision.DPoPLocation(f)
 			s.takers = s.takers.With(i)

@@ -43,7 +43,7 @@ type Verifier struct {
 	required        []decision.ClaimPath
 	skew, maxAge    time.Duration
 	allowMissingExp bool
-	accessToken     bool // profile RFC 9068
+	profile         policy.Profile
 	kubernetes      bool // this cluster's service accounts
 	bound           bool // they must be bound to a pod
 	bindings        bindings
@@ -100,8 +100,8 @@ func NewVerifier(c Config) (*Verifier, error) {
 		}
 		v.required = append(v.required, path)
 	}
-	if i.Profile == policy.ProfileRFC9068 {
-		v.accessToken, v.types = true, []string{"at+jwt"}
+	if typ := decision.ProfileType(i.Profile); typ != "" {
+		v.profile, v.types = i.Profile, []string{typ}
 	}
 	if err := v.algorithms(i.Algorithms); err != nil {
 		return nil, err
