@@ -80,8 +80,15 @@ func claims(now time.Time) map[string]any {
 	}
 }
 
-func (k key) token(now time.Time, alg string) (string, error) {
-	payload, err := mint.Encode(claims(now))
+func (k key) token(now time.Time, alg string) (string, error) { return k.tokenWith(now, alg, nil) }
+
+// tokenWith is a token with this claim cnf; nil: none.
+func (k key) tokenWith(now time.Time, alg string, cnf map[string]any) (string, error) {
+	all := claims(now)
+	if cnf != nil {
+		all["cnf"] = cnf
+	}
+	payload, err := mint.Encode(all)
 	if err != nil {
 		return "", err
 	}
