@@ -36,9 +36,24 @@ func (b *Bundle) policy(o Object, keys map[string]KeySet) Policy {
 	for _, issuer := range o.Spec.Issuers {
 		p.Keys = append(p.Keys, b.use(SourceID(o.Namespace, issuer), keys))
 		p.Decryption = append(p.Decryption, b.use(DecryptionID(o.Namespace, issuer), keys))
+		b.use(NonceID(o.Namespace, issuer), keys)
 	}
 	return p
 }
+
+// nonces returns the ids of what the nonces of its issuers are made with. They follow from the spec.
+func (p Policy) nonces() []string {
+	var out []string
+	for _, issuer := range p.Spec.Issuers {
+		if id := NonceID(p.Namespace, issuer); id != "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Named returns the ids of all key sets that the policy names; one that is named twice is there twice.
+func (p Policy) Named() []string { return slices.Concat(p.Keys, p.Decryption, p.nonces()) }
 
 func (b *Bundle) use(id string, keys map[string]KeySet) string {
 	if set, ok := keys[id]; ok && id != "" {
@@ -58,7 +73,7 @@ func byID(ns1, name1, ns2, name2 string) int {
 func (b *Bundle) KeepKeys(previous map[string]KeySet) bool {
 	kept := false
 	for _, p := range b.Policies {
-		for _, id := range slices.Concat(p.Keys, p.Decryption) {
+		for _, id := range p.Named() {
 			if _, ok := b.KeySets[id]; ok {
 				continue
 			}

@@ -46,6 +46,14 @@ func DecryptionID(namespace string, issuer policy.Issuer) string {
 	return "decryption:" + refID(namespace, issuer.Decryption.SecretRef) + form(&issuer.Decryption.SecretRef)
 }
 
+// NonceID names the source of what an issuer's nonces are made with; empty if its proofs need none.
+func NonceID(namespace string, issuer policy.Issuer) string {
+	if issuer.Proof == nil || issuer.Proof.NonceSecretRef == nil {
+		return ""
+	}
+	return "nonce:" + refID(namespace, *issuer.Proof.NonceSecretRef) + form(issuer.Proof.NonceSecretRef)
+}
+
 // secretForm names how the text of keys.secretRef is read (keyset.ReadingOf), which for Auto depends on the issuer's algorithms. It is always
 // part of the id: a set that was read in another way must not stand in for this one.
 func secretForm(issuer *policy.Issuer) string {

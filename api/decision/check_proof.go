@@ -50,12 +50,16 @@ func (c *compiler) checkDPoP(issuer string, spec *policy.Issuer) {
 		for _, f := range []struct {
 			name  string
 			given bool
-		}{{"publicURLs", p.PublicURLs != nil}, {"maxAge", p.MaxAge != nil}, {"replay", p.Replay != ""}} {
+		}{{"publicURLs", p.PublicURLs != nil}, {"maxAge", p.MaxAge != nil}, {"replay", p.Replay != ""}, {"nonceSecretRef", p.NonceSecretRef != nil}} {
 			if f.given {
 				c.fail(at+"."+f.name, "is given, but no proof is taken", "dpop: Required or IfBound beside it")
 			}
 		}
 		return
+	}
+	if p.NonceSecretRef != nil {
+		c.checkRef(at+".nonceSecretRef", p.NonceSecretRef)
+		c.checkFormat(at+".nonceSecretRef", p.NonceSecretRef, "is PEM, which holds no secret, and nonces are made with one", policy.FormatJWKS, policy.FormatHMAC)
 	}
 	if len(p.PublicURLs) == 0 {
 		c.fail(at+".publicURLs", "is missing: a proof names the URL that the client used, which a gateway may have changed since",

@@ -115,6 +115,8 @@ const (
 	BoundAsBearer Reason = "BoundAsBearer"
 	// BadProof: the DPoP proof is missing, malformed, or made for something else.
 	BadProof Reason = "BadProof"
+	// UseNonce: the DPoP proof has no nonce, or none that a sidecar gave lately (RFC 9449 section 9).
+	UseNonce Reason = "UseNonce"
 	// ProofReplayed: the DPoP proof was used before.
 	ProofReplayed Reason = "ProofReplayed"
 	// KeyMismatch: the key that the client proves is not the one that the token is bound to.
@@ -159,7 +161,7 @@ func Reasons() []Reason {
 		URITooLong, MCPMismatch, BodyTooLarge, RequestTimeout, Overloaded,
 		NoToken, Malformed, TokenTooLarge, UnknownIssuer, WrongLocation, AlgorithmNotAllowed, HeaderNotAllowed, WrongType,
 		UnknownKey, BadSignature, NotDecryptable, NotEncrypted, Unsigned, Expired, NotYetValid, TooOld, WrongAudience, MissingClaim,
-		BadClaim, KeyBound, NotBound, BoundAsBearer, BadProof, ProofReplayed, KeyMismatch, Unbound, Inactive, Revoked,
+		BadClaim, KeyBound, NotBound, BoundAsBearer, BadProof, UseNonce, ProofReplayed, KeyMismatch, Unbound, Inactive, Revoked,
 		DeniedByRule, NoRule, InsufficientScope, InsufficientAuthentication,
 		UpstreamUnavailable, UpstreamTimeout, UpstreamMalformed,
 	}

@@ -55,6 +55,22 @@ func DecryptionReading(r policy.KeyRef) Reading {
 	return Reading{Use: Decrypt, Format: r.Format, Secret: true}
 }
 
+// NonceReading returns how what nonces are made with is read.
+func NonceReading(r policy.KeyRef) Reading {
+	return Reading{Use: Verify, Format: r.Format, Secret: true}
+}
+
+// Secrets returns the symmetric keys of the set, in its order.
+func (s *Set) Secrets() [][]byte {
+	var out [][]byte
+	for _, k := range s.keys {
+		if secret, ok := k.raw.([]byte); ok {
+			out = append(out, secret)
+		}
+	}
+	return out
+}
+
 // Algorithms returns the JWS algorithms that at least one key fits, sorted; for a set to decrypt, its JWE algorithms.
 func (s *Set) Algorithms() []string {
 	var out []string

@@ -2,8 +2,9 @@ package policy
 
 // Proof is what is done with tokens that are bound to a key (RFC 7800 section 3), so that who stole one cannot use it.
 // +kubebuilder:validation:XValidation:rule="!has(self.dpop) || self.dpop == 'Refuse' || has(self.publicURLs)",message="dpop needs publicURLs: the URLs that clients use, which proofs name"
-// +kubebuilder:validation:XValidation:rule="(has(self.dpop) && self.dpop != 'Refuse') || !(has(self.publicURLs) || has(self.maxAge) || has(self.replay))",message="publicURLs, maxAge and replay go with dpop: Required or IfBound"
+// +kubebuilder:validation:XValidation:rule="(has(self.dpop) && self.dpop != 'Refuse') || !(has(self.publicURLs) || has(self.maxAge) || has(self.replay) || has(self.nonceSecretRef))",message="publicURLs, maxAge, replay and nonceSecretRef go with dpop: Required or IfBound"
 // +kubebuilder:validation:XValidation:rule="!(has(self.dpop) && self.dpop == 'Required' && has(self.mtls) && self.mtls == 'Required')",message="dpop and mtls cannot both be Required: a token is bound in one way; use IfBound for one of them, or for both"
+// +kubebuilder:validation:XValidation:rule="!has(self.nonceSecretRef) || !has(self.nonceSecretRef.format) || self.nonceSecretRef.format != 'PEM'",message="nonceSecretRef.format is Auto, JWKS or HMAC: nonces are made with a secret"
 type Proof struct {
 	// DPoP is for tokens with cnf.jkt, which come under the scheme DPoP with a proof in the header DPoP (RFC 9449).
 	// Default Refuse.
@@ -28,6 +29,12 @@ type Proof struct {
 	// None: nothing but maxAge does. (Not Off: YAML reads that as false.)
 	// +optional
 	Replay Replay `json:"replay,omitempty"`
+
+	// NonceSecretRef is a Secret entry with what nonces are made with: at least 32 bytes, or a JWK Set of symmetric keys, of which
+	// the first makes nonces and all are taken. With it a proof must have a nonce that a sidecar gave lately (RFC 9449 section 9);
+	// all pods that have the Secret take one another's. Omitted: proofs need none.
+	// +optional
+	NonceSecretRef *KeyRef `json:"nonceSecretRef,omitempty"`
 
 	// MTLS is for tokens with cnf.x5t#S256, which come over a TLS connection to the sidecar itself, with the client
 	// certificate that this is the hash of (RFC 8705 section 3). Default Refuse.

@@ -60,6 +60,11 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	if of := verification.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
 		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
 	}
+	if id := bundle.NonceID(namespace, issuer); id != "" && out.Failure == "" {
+		if f := failure(states[id]); f != "" {
+			out.Failure = "proof.nonceSecretRef: " + f
+		}
+	}
 	if issuer.Decryption == nil {
 		return out
 	}

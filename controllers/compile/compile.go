@@ -119,8 +119,8 @@ func (c *compiler) encode(policies []Policy) (*Bundle, error) {
 	assembled := bundle.Assemble(objects, c.keys)
 	named := map[string]bool{}
 	for _, p := range assembled.Policies {
-		for i := range p.Keys {
-			named[p.Keys[i]], named[p.Decryption[i]] = true, true
+		for _, id := range p.Named() {
+			named[id] = true
 		}
 	}
 	delete(named, "") // what issuers without decryption have

@@ -9,7 +9,7 @@ import (
 
 // Source is one place that keys come from.
 type Source struct {
-	// ID is bundle.SourceID or bundle.DecryptionID.
+	// ID is bundle.SourceID, bundle.DecryptionID or bundle.NonceID.
 	ID        string
 	Namespace string
 	// Issuer is the issuer as the policy has it, for discovery.
@@ -20,7 +20,7 @@ type Source struct {
 	Reading keyset.Reading
 	// CA is what fetches trust; nil: the system's.
 	CA *policy.KeyRef
-	// Decryption is the Secret with decryption keys.
+	// Decryption is the Secret with decryption keys, or with what nonces are made with.
 	Decryption *policy.KeyRef
 }
 
@@ -37,6 +37,11 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 			seen[id] = true
 			ref := i.Decryption.SecretRef
 			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &ref, Reading: keyset.DecryptionReading(ref)})
+		}
+		if id := bundle.NonceID(namespace, i); !seen[id] {
+			seen[id] = true
+			ref := *i.Proof.NonceSecretRef
+			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &ref, Reading: keyset.NonceReading(ref)})
 		}
 	}
 	return out

@@ -28,7 +28,7 @@ const (
 
 func settings(t testing.TB, p policy.Proof) *dpop.Settings {
 	t.Helper()
-	s, err := dpop.NewSettings(&policy.Issuer{Proof: &p})
+	s, err := dpop.NewSettings(&policy.Issuer{Proof: &p}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

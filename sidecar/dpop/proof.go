@@ -33,6 +33,7 @@ type Proof struct {
 	method, url      string // htm, htu
 	issued           time.Time
 	id, hash         string // jti, ath
+	nonce            string // empty: none
 	input, signature []byte
 }
 
@@ -145,6 +146,13 @@ func (p *Proof) readClaims(members map[string]any) decision.Refusal {
 			return bad("has an empty " + c.name)
 		}
 		*c.to = text
+	}
+	if v, has := members["nonce"]; has {
+		text, ok := v.(string)
+		if !ok {
+			return bad("has a nonce that is no string")
+		}
+		p.nonce = text
 	}
 	if len(p.id) > maxID {
 		return bad("has a jti of more than " + strconv.Itoa(maxID) + " bytes")

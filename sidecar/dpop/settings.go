@@ -17,16 +17,18 @@ type Settings struct {
 	written      []string // the same as the policy has them
 	maxAge, skew time.Duration
 	once         bool
+	wantsNonce   bool
+	nonces       *Nonces // nil: there are none, or none yet
 }
 
-// NewSettings returns those of an issuer; nil if it takes no tokens that are bound by DPoP.
-func NewSettings(spec *policy.Issuer) (*Settings, error) {
+// NewSettings returns those of an issuer, with the secrets that nonces are made with, none while they have not been read; nil if it takes no tokens that are bound by DPoP.
+func NewSettings(spec *policy.Issuer, secrets [][]byte) (*Settings, error) {
 	if !spec.TakesDPoP() {
 		return nil, nil //nolint:nilnil // no settings are what takes no proofs
 	}
 	s := &Settings{
 		written: spec.Proof.PublicURLs, maxAge: decision.DefaultProofAge, skew: token.DefaultSkew,
-		once: spec.Proof.Replay != policy.ReplayNone,
+		once: spec.Proof.Replay != policy.ReplayNone, wantsNonce: spec.Proof.NonceSecretRef != nil, nonces: NewNonces(secrets),
 	}
 	for i, u := range spec.Proof.PublicURLs {
 		n, ok := normal(u)
@@ -46,8 +48,12 @@ func NewSettings(spec *policy.Issuer) (*Settings, error) {
 
 // Same reports whether both want the same.
 func (s *Settings) Same(other *Settings) bool {
-	return slices.Equal(s.urls, other.urls) && s.maxAge == other.maxAge && s.skew == other.skew && s.once == other.once
+	return slices.Equal(s.urls, other.urls) && s.maxAge == other.maxAge && s.skew == other.skew && s.once == other.once &&
+		s.wantsNonce == other.wantsNonce && s.nonces.same(other.nonces)
 }
+
+// WantsNonce reports whether proofs need a nonce.
+func (s *Settings) WantsNonce() bool { return s.wantsNonce }
 
 // Once reports whether a proof may be used once only.
 func (s *Settings) Once() bool { return s.once }
@@ -75,9 +81,32 @@ func (s *Settings) Check(p *Proof, path string, now time.Time) decision.Refusal 
 	}
 	url, ok := normal(p.url)
 	if ok && slices.ContainsFunc(s.urls, func(base string) bool { return joins(url, base, path) }) {
-		return decision.Refusal{}
+		return s.checkNonce(p, now)
 	}
 	return differs("htu is not the URL of the request", p.url, s.expected()...)
+}
+
+// checkNonce holds the proof's nonce against those that were given (RFC 9449 section 9).
+func (s *Settings) checkNonce(p *Proof, now time.Time) decision.Refusal {
+	switch {
+	case !s.wantsNonce:
+		return decision.Refusal{}
+	case s.nonces == nil:
+		return decision.Refusal{Reason: decision.KeysUnavailable, Cause: decision.Because("what proof.nonceSecretRef names has not been read yet")}
+	case p.nonce == "":
+		return decision.Refusal{Reason: decision.UseNonce, Cause: decision.Because("the proof has no nonce; proof.nonceSecretRef wants one")}
+	case !s.nonces.good(p.nonce, now, s.maxAge+s.skew):
+		return decision.Refusal{Reason: decision.UseNonce, Cause: decision.Because("the proof's nonce is none that was given within proof.maxAge")}
+	}
+	return decision.Refusal{}
+}
+
+// Nonce returns a nonce for the next proof; empty: none is wanted, or none can be made.
+func (s *Settings) Nonce(now time.Time) string {
+	if s.nonces == nil {
+		return ""
+	}
+	return s.nonces.make(now)
 }
 
 // joins reports whether a URL is a base with a path after it. An app that is mounted at the base is reached with and without a

@@ -14,7 +14,7 @@ import (
 type CORS struct {
 	// Owned: fields for which Drops holds are dropped from the app's answer, so that there is one word and not two.
 	Owned bool
-	// Set are fields that every answer gets. They outlive the request, and must not be changed.
+	// Set are fields that every answer gets, a nonce for the client's next DPoP proof among them. They outlive the request, and must not be changed.
 	Set []refuse.Field
 }
 
@@ -56,7 +56,11 @@ func (s *Snapshot) cors(h decision.Header) (c CORS, grant decision.Grant, listed
 	if grant.Credentials {
 		fields = append(fields, refuse.Field{Name: "Access-Control-Allow-Credentials", Value: "true"})
 	}
-	fields = append(fields, refuse.Field{Name: "Access-Control-Expose-Headers", Value: strings.Join(grant.Expose, ", ")})
+	expose := strings.Join(grant.Expose, ", ")
+	if s.offers != nil && s.offers.nonces {
+		expose += ", DPoP-Nonce"
+	}
+	fields = append(fields, refuse.Field{Name: "Access-Control-Expose-Headers", Value: expose})
 	c.Set = append(fields, c.Set...)
 	return c, grant, true
 }

@@ -78,6 +78,9 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 		b.tell(v)
 		subject = b.subject
 	}
+	if found.DPoP && b != nil && b.refused == nil {
+		s.giveNonce(b, r.Now, v)
+	}
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
 		v.Challenge = s.offer(s.challenge(r, &decision.Decision{Reason: no.Reason}), found)

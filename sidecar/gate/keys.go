@@ -37,18 +37,24 @@ func (k *keyCache) issuer(spec policy.Issuer, keys, decryption string) (issuer, 
 	if err != nil {
 		return issuer{}, err
 	}
-	proofs, err := dpop.NewSettings(&spec)
-	if err != nil {
-		return issuer{}, err
-	}
-	is := issuer{
-		verifier: v, maxAge: maxAge(spec), proofs: proofs,
-		onlyDPoP: spec.Proof != nil && spec.Proof.DPoP == policy.BindingRequired,
-	}
+	is := issuer{verifier: v, maxAge: maxAge(spec), onlyDPoP: spec.Proof != nil && spec.Proof.DPoP == policy.BindingRequired}
 	if k := spec.Keys; k.URL() != "" || k.Discovery != nil || k.Kubernetes != nil {
 		is.source = keys
 	}
 	return is, nil
+}
+
+// proofs returns what an issuer of a namespace wants of proofs; nil if it takes none.
+func (k *keyCache) proofs(namespace string, spec policy.Issuer) (*dpop.Settings, error) {
+	nonces, err := k.set(bundle.NonceID(namespace, spec), keyset.Verify)
+	if err != nil {
+		return nil, err
+	}
+	var secrets [][]byte
+	if nonces != nil {
+		secrets = nonces.Secrets()
+	}
+	return dpop.NewSettings(&spec, secrets)
 }
 
 // set returns nil for a set that has not been resolved yet.

@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/dpop"
@@ -109,6 +111,20 @@ func (s *Snapshot) passes(sd *side, r *decision.Request, b *bearer, p *dpop.Proo
 	return passed, decision.Refusal{}
 }
 
+// giveNonce has the answer bring a nonce for the next proof, whoever gives the answer (RFC 9449 section 8.2).
+func (s *Snapshot) giveNonce(b *bearer, now time.Time, v *Verdict) {
+	for i := range s.enforce.proving {
+		p := &s.enforce.proving[i]
+		if p.issuers&b.subject.Verified() == 0 {
+			continue
+		}
+		if nonce := p.settings.Nonce(now); nonce != "" {
+			v.CORS.Set = append(v.CORS.Set[:len(v.CORS.Set):len(v.CORS.Set)], refuse.Field{Name: "Dpop-Nonce", Value: nonce})
+			return
+		}
+	}
+}
+
 // proofOf reads the proof of a request: there is one header field DPoP (RFC 9449 section 4.3, point 1).
 func proofOf(h decision.Header) (*dpop.Proof, decision.Refusal) {
 	switch fields := h.Values("Dpop"); len(fields) {
@@ -145,7 +161,10 @@ func (b *bearer) confirmation() token.Confirmation {
 }
 
 // offers is what challenges say of the scheme DPoP, where the token did not come under it and where it did.
-type offers struct{ plain, came refuse.DPoP }
+type offers struct {
+	plain, came refuse.DPoP
+	nonces      bool // answers have them
+}
 
 // newOffers returns nil if no token is taken under the scheme DPoP.
 func newOffers(sd *side) *offers {
@@ -156,6 +175,7 @@ func newOffers(sd *side) *offers {
 	all.plain = refuse.DPoP{Algorithms: dpop.Algorithms(), Only: sd.onlyDPoP}
 	all.came = all.plain
 	all.came.Came = true
+	all.nonces = slices.ContainsFunc(sd.proving, func(p proving) bool { return p.settings.WantsNonce() })
 	return &all
 }
 

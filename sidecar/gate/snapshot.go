@@ -154,6 +154,9 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 			return fmt.Errorf("%s: spec.issuers[%d]: the bundle names no key set for it", is.Policy, is.Index)
 		}
 		one, err := keys.issuer(is.Spec, p.Keys[is.Index], p.Decryption[is.Index])
+		if err == nil {
+			one.proofs, err = keys.proofs(p.Namespace, is.Spec)
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: spec.issuers[%d]: %w", is.Policy, is.Index, err))
 			continue

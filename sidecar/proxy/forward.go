@@ -151,12 +151,13 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 func answer(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	res.Body = &answerBody{ReadCloser: res.Body, request: x.body}
-	if c := &x.verdict.CORS; c.Owned {
-		for name := range res.Header {
-			if c.Drops(name) {
-				delete(res.Header, name)
-			}
+	c := &x.verdict.CORS
+	for name := range res.Header {
+		if c.Drops(name) {
+			delete(res.Header, name)
 		}
+	}
+	if len(c.Set) > 0 {
 		defer func() { // they are no trailers
 			for _, f := range c.Set {
 				res.Header.Add(f.Name, f.Value)

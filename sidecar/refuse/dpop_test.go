@@ -28,6 +28,8 @@ func TestChallengesWithTheSchemeDPoP(t *testing.T) {
 			[]string{`DPoP error="invalid_token", error_description="the token has expired", ` + algs, "Bearer"}},
 		"a bad proof": {decision.BadProof, Challenge{DPoP: &came},
 			[]string{`DPoP error="invalid_dpop_proof", error_description="the DPoP proof is missing or not valid", ` + algs, "Bearer"}},
+		"a nonce that is missing": {decision.UseNonce, Challenge{DPoP: &came},
+			[]string{`DPoP error="use_dpop_nonce", error_description="the DPoP proof needs the nonce that this answer has", ` + algs, "Bearer"}},
 		"a bearer token where none is taken": {decision.NotBound, Challenge{DPoP: &only},
 			[]string{`DPoP error="invalid_token", error_description="the token is not bound to a key", ` + algs}},
 		"a scope that is missing": {decision.InsufficientScope, Challenge{DPoP: &came, Scopes: []string{"a"}},

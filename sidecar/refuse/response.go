@@ -178,7 +178,7 @@ func challenges(r Refusal, c *Challenge) []string {
 	}
 	bearer, proof := c.params(r), c.params(r)
 	other := &bearer
-	if !c.DPoP.Came && !c.DPoP.Only && r.Error != invalidProof {
+	if !c.DPoP.Came && !c.DPoP.Only && r.Error != invalidProof && r.Error != useNonce {
 		other = &proof
 	}
 	if r.Error != "" {

@@ -30,6 +30,7 @@ const (
 // Error codes of RFC 9449 sections 7.1 and 9, for challenges with the scheme DPoP.
 const (
 	invalidProof = "invalid_dpop_proof"
+	useNonce     = "use_dpop_nonce"
 )
 
 // Refusal is how clients are told of one Reason. All of it is constant.
@@ -73,6 +74,12 @@ func unauthorized(description string) Refusal {
 func badProof(description string) Refusal {
 	r := unauthorized(description)
 	r.Error, r.Title = invalidProof, "Invalid DPoP proof"
+	return r
+}
+
+func useThisNonce(description string) Refusal {
+	r := badProof(description)
+	r.Error, r.Title = useNonce, "DPoP nonce required"
 	return r
 }
 
@@ -176,6 +183,7 @@ var refusals = map[decision.Reason]Refusal{
 	decision.NotBound:            unauthorized("the token is not bound to a key"),
 	decision.BoundAsBearer:       unauthorized("the token is bound to a key and is not taken as a bearer token"),
 	decision.BadProof:            badProof("the DPoP proof is missing or not valid"),
+	decision.UseNonce:            useThisNonce("the DPoP proof needs the nonce that this answer has"),
 	decision.ProofReplayed:       badProof("the DPoP proof was used before"),
 	decision.KeyMismatch:         unauthorized("the token is bound to another key"),
 	decision.Unbound:             unauthorized("the service-account token is bound to no pod"),

@@ -33,6 +33,9 @@ func given(set *manifest.Set) (map[string]bundle.KeySet, []string, error) {
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %s: %s%s: %w", set.Place(o, field+ref), o.ID(), field, ref, err)
 			}
+			if err := g.nonces(o, i, &issuer); err != nil {
+				return nil, nil, err
+			}
 			if issuer.Decryption == nil {
 				continue
 			}
@@ -48,6 +51,23 @@ func given(set *manifest.Set) (map[string]bundle.KeySet, []string, error) {
 		}
 	}
 	return g.keys, g.notes, nil
+}
+
+// nonces reads what an issuer's nonces are made with.
+func (g *files) nonces(o bundle.Object, index int, issuer *policy.Issuer) error {
+	id := bundle.NonceID(o.Namespace, *issuer)
+	if id == "" {
+		return nil
+	}
+	field, ref := fmt.Sprintf("spec.issuers[%d].proof.nonceSecretRef", index), *issuer.Proof.NonceSecretRef
+	data, err := entry(g.set.Secrets, "Secret", o.Namespace, ref)
+	if err == nil {
+		err = g.take(o, field, id, data, keyset.NonceReading(ref), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s: %s: %w", g.set.Place(o, field), o.ID(), field, err)
+	}
+	return nil
 }
 
 // files gathers the key sets of files.

@@ -15,14 +15,12 @@ func held(b *bundle.Bundle) []*pushv1.HeldKeySet {
 	var out []*pushv1.HeldKeySet
 	named := map[string]bool{"": true}
 	for _, p := range b.Policies {
-		for _, ids := range [][]string{p.Keys, p.Decryption} {
-			for _, id := range ids {
-				if named[id] {
-					continue
-				}
-				named[id] = true
-				out = append(out, heldSet(id, b.KeySets[id].JWKS))
+		for _, id := range p.Named() {
+			if named[id] {
+				continue
 			}
+			named[id] = true
+			out = append(out, heldSet(id, b.KeySets[id].JWKS))
 		}
 	}
 	return out

@@ -27,6 +27,10 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 		for i, is := range o.Spec.Issuers {
 			at := fmt.Sprintf("%s: spec.issuers[%d]", o.ID(), i)
 			r.verification(at, o.Namespace, is)
+			if id := bundle.NonceID(o.Namespace, is); id != "" {
+				ref := *is.Proof.NonceSecretRef
+				r.ref(at+".proof.nonceSecretRef", id, object{set.Secrets, "Secret", o.Namespace, ref}, keyset.NonceReading(ref))
+			}
 			if d := is.Decryption; d != nil {
 				r.ref(at+".decryption.secretRef", bundle.DecryptionID(o.Namespace, is),
 					object{set.Secrets, "Secret", o.Namespace, d.SecretRef}, keyset.DecryptionReading(d.SecretRef))
