@@ -86,6 +86,17 @@ func testSpoofed(t *testing.T, address string, a *app) {
 			}
 		}
 	}
+	// A second token, of which nobody knows which one the app reads; and one that is taken away on the way.
+	for _, fields := range [][]string{{"Authorization: Bearer admin"}, {"authorization: Basic YTpi"}} {
+		status, _, _ := send(t, address, "GET", "/orders", valid, fields...)
+		if got := a.take(); status < 400 || len(got) > 0 {
+			t.Errorf("%v: %d, %d requests at the app", fields, status, len(got))
+		}
+	}
+	status, _, _ := send(t, address, "GET", "/orders", valid, "Connection: Authorization")
+	if got := a.take(); status != http.StatusUnauthorized && len(got) == 1 && got[0].Header.Get("X-User") != "alice" {
+		t.Errorf("a token that Connection names: %d, and the app got %v", status, got[0].Header)
+	}
 	// The description of a request that is denied, replaced by that of one that is not.
 	for _, fields := range [][]string{
 		{"X-Forwarded-Uri: /orders"}, {"X-Original-URI: /orders"}, {"X-Original-URL: http://shop.example/orders"}, {"X_Forwarded_Uri: /orders"},
