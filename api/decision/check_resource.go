@@ -71,7 +71,7 @@ func parseResourceURL(text string) (u *url.URL, problem string) {
 		return nil, "is http, and its host is not this one"
 	case !strings.HasPrefix(text, u.Scheme+"://"+withPort(host, u.Port())+u.EscapedPath()):
 		return nil, "is not in canonical form: scheme and host are in lower case"
-	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
+	case needless(u.Scheme, u.Port()):
 		return nil, "has the port that goes without saying"
 	case u.EscapedPath() == "":
 		return u, ""
@@ -80,6 +80,11 @@ func parseResourceURL(text string) (u *url.URL, problem string) {
 		return nil, "has a path that is not in canonical form"
 	}
 	return u, ""
+}
+
+// needless reports whether a port is the scheme's own.
+func needless(scheme, port string) bool {
+	return scheme == "https" && port == "443" || scheme == "http" && port == "80"
 }
 
 func withPort(host, port string) string {

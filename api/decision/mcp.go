@@ -119,10 +119,13 @@ func callRoutes(rules []*rule) (routes *node) {
 	return routes
 }
 
+// HasCalls reports whether a rule has mcp.
+func (p *Program) HasCalls() bool { return p != nil && p.calls != nil }
+
 // AsksCall reports whether a rule asks about the message to an MCP server that the request may bring, and whether a rule of an
 // Enforce policy does. It costs nothing where no rule has mcp.
 func (p *Program) AsksCall(r *Request) (asks, enforced bool) {
-	if p == nil || p.calls == nil || r.Path == "" || r.Path[0] != '/' {
+	if !p.HasCalls() || r.Path == "" || r.Path[0] != '/' {
 		return false, false
 	}
 	one := *r

@@ -8,8 +8,15 @@ import (
 // readCall reads the message to an MCP server that a request brings, if a rule asks about it. It reports whether that settles
 // the request: headers that contradict the body would have the guard and the app read two things.
 func (s *Snapshot) readCall(r *Request, dr *decision.Request, v *Verdict) (final bool) {
+	if !s.program.HasCalls() {
+		return false
+	}
+	if dr.Call = mcp.Head(r.Method, dr.Header); dr.Call.Kind == decision.CallNone {
+		return false
+	}
 	asks, enforced := s.program.AsksCall(dr)
 	if !asks {
+		dr.Call = nil
 		return false
 	}
 	var contradiction decision.Cause
