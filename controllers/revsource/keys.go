@@ -110,3 +110,27 @@ func (r *Receiver) keysOf(s *served) ([]keyset.Key, error) {
 	}
 	return s.verifies.of(state.Set.JWKS)
 }
+
+// keysPoll is how often it is looked whether keys that are being read are there.
+const keysPoll = 50 * time.Millisecond
+
+// firstKeys is keysOf, but that it waits for keys that have not been tried to be read yet: many a provider sends an event once.
+func (r *Receiver) firstKeys(ctx context.Context, s *served) ([]keyset.Key, error) {
+	known, err := r.keysOf(s)
+	if err == nil || r.keys.Settled(s.ref.Namespace) {
+		return known, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, newKeysWait)
+	defer cancel()
+	look := time.NewTicker(keysPoll)
+	defer look.Stop()
+	for err != nil && !r.keys.Settled(s.ref.Namespace) {
+		select {
+		case <-look.C:
+			known, err = r.keysOf(s)
+		case <-ctx.Done():
+			return known, err
+		}
+	}
+	return r.keysOf(s)
+}

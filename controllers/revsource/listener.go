@@ -3,6 +3,7 @@ package revsource
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,7 +30,7 @@ func (r *Receiver) Serve(ctx context.Context, lis net.Listener, conf *tls.Config
 		Handler: r, TLSConfig: conf, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: streamsAtOnce},
-		ErrorLog: quiet(),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // who sends garbage would write our log
 	}
 	stopped := make(chan struct{})
 	go func() {

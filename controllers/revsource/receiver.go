@@ -59,7 +59,7 @@ func (r *Receiver) authority(ctx context.Context, s *served) ([]byte, error) {
 
 // read has a token read with the keys that there are, and once more if the provider has newer ones.
 func (r *Receiver) read(ctx context.Context, s *served, read func([]keyset.Key) error) error {
-	known, err := r.keysOf(s)
+	known, err := r.firstKeys(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -141,11 +141,21 @@ func (p *provider) logout(t *testing.T, with map[string]any) string {
 // reader has no Secrets and no ConfigMaps.
 type reader struct{ client.Reader }
 
-// receive makes a receiver with sources of namespace shop.
+// receive makes a receiver with sources of namespace shop whose keys have been read, or tried to.
 func receive(t *testing.T, store putter, sources ...*v1alpha1.RevocationSource) *Receiver {
 	t.Helper()
-	r := newReceiver(store, reader{}, NewMetrics(), logr.Discard())
-	settled := make(chan struct{}, 100)
+	r, settled := begin(t, store, sources...)
+	for !r.keys.Settled("shop") {
+		<-settled
+	}
+	return r
+}
+
+// begin is receive without waiting for keys.
+func begin(t *testing.T, store putter, sources ...*v1alpha1.RevocationSource) (r *Receiver, settled chan struct{}) {
+	t.Helper()
+	r = newReceiver(store, reader{}, NewMetrics(), logr.Discard())
+	settled = make(chan struct{}, 100)
 	resolver, err := keys.New(keys.Options{
 		Reader: reader{}, Cluster: func(context.Context) (string, []byte, error) { return "", nil, errors.New("none") },
 		Fetch:   fetch.Options{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
@@ -159,10 +169,35 @@ func receive(t *testing.T, store putter, sources ...*v1alpha1.RevocationSource) 
 	all := prepare(sources, true)
 	resolver.Want("shop", wanted(all))
 	r.sources.set("shop", all)
-	for !resolver.Settled("shop") {
-		<-settled
+	return r, settled
+}
+
+// A controller that has just started reads keys first, and many a provider sends a log-out once.
+func TestAnEventWaitsForTheFirstKeys(t *testing.T) {
+	t.Parallel()
+	p, store := newProvider(t, "k"), &shelf{}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		close(asked)
+		<-answer
+		p.ServeHTTP(w, req)
+	}))
+	defer server.Close()
+	r, _ := begin(t, store, newSource("login", policy.KeySource{JWKSURL: server.URL}))
+	<-asked
+	done := make(chan *httptest.ResponseRecorder)
+	go func() { done <- postLogout(r, p.logout(t, nil)) }()
+	select {
+	case w := <-done:
+		t.Errorf("is answered %d before there are keys", w.Code)
+		close(answer)
+		return
+	case <-time.After(2 * keysPoll):
 	}
-	return r
+	close(answer)
+	if w := <-done; w.Code != 200 || store.has() != 1 {
+		t.Errorf("with keys: %d %s", w.Code, w.Body)
+	}
 }
 
 func newSource(name string, keys policy.KeySource) *v1alpha1.RevocationSource {

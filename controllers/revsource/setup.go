@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -65,11 +65,12 @@ func Setup(mgr manager.Manager, o Options) error {
 		return err
 	}
 	talks := &streams{receiver: r, fetch: o.Keys.Fetch, now: time.Now}
+	load := &loader{reader: mgr.GetCache(), receiver: r, store: store, owns: o.Owns, enabled: o.Listen != nil}
 	compactor := &revstore.Compactor{Reader: o.Chunks, Client: o.Client, Owns: o.Owns, Log: log}
 	err = errors.Join(
 		mgr.Add(everywhere(r.runKeys(o.Keys.Namespace != ""))),
 		mgr.Add(manager.RunnableFunc(compactor.Run)), mgr.Add(manager.RunnableFunc(talks.Run)),
-		addLoader(mgr, &loader{reader: mgr.GetCache(), receiver: r, store: store, owns: o.Owns, enabled: o.Listen != nil}),
+		addLoader(mgr, load),
 		addWriter(mgr, &writer{
 			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, streams: talks, owns: o.Owns, held: o.Held, now: time.Now,
 			written: map[types.UID]written{},
@@ -78,20 +79,70 @@ func Setup(mgr manager.Manager, o Options) error {
 	if err != nil || o.Listen == nil {
 		return err
 	}
-	return mgr.Add(everywhere(func(ctx context.Context) error {
-		if o.Ready != nil {
-			select {
-			case <-o.Ready:
-			case <-ctx.Done():
-				return nil
+	var open atomic.Bool
+	return errors.Join(
+		mgr.AddReadyzCheck("events", func(*http.Request) error {
+			if !open.Load() {
+				return errors.New("the port for events is not open yet")
 			}
+			return nil
+		}),
+		mgr.Add(everywhere(func(ctx context.Context) error { return o.serve(ctx, r, load, &open) })),
+	)
+}
+
+// serve opens the port once it is known which sources there are: many a provider sends an event once, and would take 404 for an answer.
+func (o Options) serve(ctx context.Context, r *Receiver, load *loader, open *atomic.Bool) error {
+	if o.Ready != nil {
+		select {
+		case <-o.Ready:
+		case <-ctx.Done():
+			return nil
 		}
-		lis, err := o.Listen(ctx)
-		if err != nil {
-			return fmt.Errorf("open the port for events: %w", err)
+	}
+	if !load.all(ctx) {
+		return nil
+	}
+	lis, err := o.Listen(ctx)
+	if err != nil {
+		return fmt.Errorf("open the port for events: %w", err)
+	}
+	open.Store(true)
+	return r.Serve(ctx, lis, o.TLS)
+}
+
+// loadAgain is how soon the first load is tried again.
+const loadAgain = 200 * time.Millisecond
+
+// all loads the sources of all namespaces, and reports false if ctx ended before.
+func (l *loader) all(ctx context.Context) bool {
+	for {
+		if l.tryAll(ctx) == nil {
+			return true
 		}
-		return r.Serve(ctx, lis, o.TLS)
-	}))
+		select {
+		case <-time.After(loadAgain): // caches are being filled
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (l *loader) tryAll(ctx context.Context) error {
+	var list v1alpha1.RevocationSourceList
+	if err := l.reader.List(ctx, &list); err != nil {
+		return fmt.Errorf("list revocation sources: %w", err)
+	}
+	done := map[string]bool{}
+	for i := range list.Items {
+		if namespace := list.Items[i].Namespace; !done[namespace] {
+			if _, err := l.Reconcile(ctx, namespace); err != nil {
+				return err
+			}
+			done[namespace] = true
+		}
+	}
+	return nil
 }
 
 // runKeys reads keys, the last good ones of other replicas first.
@@ -116,9 +167,6 @@ func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (everywhere) NeedLeaderElection() bool { return false }
-
-// quiet drops what net/http would log of clients: who sends garbage would write our log.
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // loader keeps the registry. It runs on every replica.
 type loader struct {

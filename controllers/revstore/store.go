@@ -130,7 +130,7 @@ func (s *Store) Forget(namespace string, but map[Source]bool) {
 func (s *Store) run(ctx context.Context, source Source, w *writer) {
 	for s.waits(w) {
 		if rest := writeGap - time.Since(w.wrote); rest > 0 {
-			time.Sleep(rest)
+			<-time.After(rest)
 		}
 		batch := s.take(w)
 		s.places <- struct{}{}

@@ -209,6 +209,7 @@ func (s Signals) Taken(source *policy.RevocationSource) (out []revoked.Record) {
 			out = append(out, subjectUntil(source, e.Subject.Value, e.At)...)
 		case policy.SubjectIsSession:
 			out = append(out, session(source, e.Subject.Value, e.At)...)
+		default: // it is no claim of access tokens
 		}
 	}
 	return out

@@ -2,7 +2,6 @@ package flow_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -93,8 +92,7 @@ func startNode(t *testing.T, script string, config any) string {
 	}
 	file := filepath.Join(t.TempDir(), "config.json")
 	write(t, file, text)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "node", filepath.Join(dir, script), file)
+	cmd := exec.CommandContext(t.Context(), "node", filepath.Join(dir, script), file)
 	// The certificate of the test's controller is its own authority, which node takes for none.
 	cmd.Env, cmd.Stderr = append(os.Environ(), "NODE_TLS_REJECT_UNAUTHORIZED=0", "NODE_NO_WARNINGS=1"), os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -108,7 +106,7 @@ func startNode(t *testing.T, script string, config any) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = stdin.Close(); cancel(); _ = cmd.Wait() })
+	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s did not start: %v", script, err)
