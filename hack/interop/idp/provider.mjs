@@ -55,6 +55,11 @@ const provider = new Provider(issuer, {
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   // Clients and resources of a test are on this machine, which the provider's own dispatcher would not connect to.
   fetch: (url, options) => globalThis.fetch(url, { ...options, dispatcher: undefined }),
+  // how and when the user logged in (RFC 9470 section 6.1)
+  extraTokenClaims: (ctx) => {
+    const { acr, authTime } = ctx.oidc.entities.AuthorizationCode ?? {}
+    return authTime && { acr, auth_time: authTime }
+  },
   scopes: [...new Set(['openid', 'offline_access', ...Object.values(resources).flatMap((r) => r.scopes ?? [])])],
   ...own,
   features,
