@@ -131,6 +131,15 @@ func TestRender(t *testing.T) {
 				{"Www-Authenticate", `Bearer error="insufficient_user_authentication", error_description="the request needs another or a more recent log-in of the user", scope="pay", acr_values="urn:mace:silver phr", max_age="300", resource_metadata="https://a.example/x"`},
 			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientAuthentication","title":"Another log-in required","status":401,"detail":"the request needs another or a more recent log-in of the user","reason":"InsufficientAuthentication"}` + "\n")},
 		},
+		"another log-in for a token that is bound, of a resource": {
+			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{
+				Scopes: []string{"pay"}, ACR: []string{"phr"}, ResourceMetadata: "https://a.example/x", DPoP: &DPoP{Came: true, Only: true, Algorithms: "ES256"},
+			}}, form: GRPC,
+			want: Response{Status: 200, Header: []Field{
+				{"Content-Type", "application/grpc"}, {"Grpc-Status", "16"}, {"Grpc-Message", "the request needs another or a more recent log-in of the user"},
+				{"Www-Authenticate", `DPoP error="insufficient_user_authentication", error_description="the request needs another or a more recent log-in of the user", scope="pay", acr_values="phr", resource_metadata="https://a.example/x", algs="ES256"`},
+			}},
+		},
 		"gRPC has the same challenge": {
 			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{MaxAge: time.Minute}}, form: GRPC,
 			want: Response{Status: 200, Header: []Field{
