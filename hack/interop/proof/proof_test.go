@@ -1,4 +1,4 @@
-// Package proof_test has tokens that oidc-provider binds to a key be used by oauth4webapi, with a real sidecar between.
+// Package proof_test has tokens that oidc-provider binds to a key be used by oauth4webapi and by a TLS client, with a real sidecar between.
 package proof_test
 
 import (
