@@ -18,7 +18,7 @@ type Object struct {
 // ID is "namespace/name".
 func (o Object) ID() string { return o.Namespace + "/" + o.Name }
 
-// Assemble makes the bundle of a workload from the policies that select it and the keys resolved so far, by the ids of SourceID and DecryptionID. Keys that no policy names are left out: a sidecar is
+// Assemble makes the bundle of a workload from the policies that select it and the keys resolved so far, by the ids of SourceID, DecryptionID and IntrospectionID. Keys that no policy names are left out: a sidecar is
 // given no more than it needs. The order of the arguments does not matter, and none of them is changed or kept, but for
 // the bytes of the key sets, which are shared.
 func Assemble(policies []Object, keys map[string]KeySet) *Bundle {
@@ -37,6 +37,10 @@ func (b *Bundle) policy(o Object, keys map[string]KeySet) Policy {
 		p.Keys = append(p.Keys, b.use(SourceID(o.Namespace, issuer), keys))
 		p.Decryption = append(p.Decryption, b.use(DecryptionID(o.Namespace, issuer), keys))
 		b.use(NonceID(o.Namespace, issuer), keys)
+		p.Introspection = append(p.Introspection, b.use(IntrospectionID(o.Namespace, issuer), keys))
+		if issuer.Introspection != nil {
+			b.Features |= FeatureIntrospection
+		}
 	}
 	return p
 }
@@ -53,7 +57,9 @@ func (p Policy) nonces() []string {
 }
 
 // Named returns the ids of all key sets that the policy names; one that is named twice is there twice.
-func (p Policy) Named() []string { return slices.Concat(p.Keys, p.Decryption, p.nonces()) }
+func (p Policy) Named() []string {
+	return slices.Concat(p.Keys, p.Decryption, p.Introspection, p.nonces())
+}
 
 func (b *Bundle) use(id string, keys map[string]KeySet) string {
 	if set, ok := keys[id]; ok && id != "" {

@@ -24,14 +24,26 @@ type Policy struct {
 	// Keys and Decryption have the ids of the key sets of Spec.Issuers, in the same order; an empty Decryption id means
 	// that the issuer's tokens are not encrypted.
 	Keys, Decryption []string
+	// Introspection has the ids under which KeySets holds what the introspection endpoints of Spec.Issuers are shown, in the same
+	// order; empty: the issuer is not asked.
+	Introspection []string
 }
 
 // ID is "namespace/name".
 func (p Policy) ID() string { return p.Namespace + "/" + p.Name }
 
+// IntrospectionOf returns the id in Introspection of the issuer with this index; empty if it is not asked.
+func (p Policy) IntrospectionOf(i int) string {
+	if i >= len(p.Introspection) {
+		return ""
+	}
+	return p.Introspection[i]
+}
+
 // KeySet is vetted key material.
 type KeySet struct {
-	// JWKS is a JWK Set in the canonical form of keyset.Set; it may hold symmetric and private keys.
+	// JWKS is a JWK Set in the canonical form of keyset.Set; it may hold symmetric and private keys. Under an id of Policy.Introspection
+	// it is a credential, as api/credential encodes it.
 	JWKS []byte
 }
 
@@ -53,9 +65,12 @@ const FeatureRevocations Features = 1 << 3
 // FeatureLeaving is that of a sidecar which takes ServerMessage.leaving. No bundle needs it.
 const FeatureLeaving Features = 1 << 4
 
+// FeatureIntrospection is that of a sidecar which asks issuers about tokens. Bundles need it whose policies say introspection.
+const FeatureIntrospection Features = 1 << 16
+
 // WaitTrailer is the gRPC trailer in which the controller says, when it ends a stream, how many milliseconds the sidecar is to wait before
 // it connects again. Without it the sidecar waits as it would for a controller that is lost.
 const WaitTrailer = "bearerguard-wait-ms"
 
 // KnownFeatures are the bits that this build understands.
-const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations | FeatureLeaving
+const KnownFeatures = FeatureV1Alpha1 | FeatureGone | FeatureCurrent | FeatureRevocations | FeatureLeaving | FeatureIntrospection

@@ -48,7 +48,7 @@ func Encode(b *Bundle) ([]byte, error) {
 func issuerKeys(p Policy) []*pushv1.IssuerKeys {
 	out := make([]*pushv1.IssuerKeys, len(p.Keys))
 	for i := range p.Keys {
-		out[i] = &pushv1.IssuerKeys{Verification: p.Keys[i], Decryption: p.Decryption[i]}
+		out[i] = &pushv1.IssuerKeys{Verification: p.Keys[i], Decryption: p.Decryption[i], Introspection: p.IntrospectionOf(i)}
 	}
 	return out
 }
@@ -92,6 +92,7 @@ func decodePolicy(m *pushv1.Policy) (Policy, error) {
 	for _, k := range m.GetIssuerKeys() {
 		p.Keys = append(p.Keys, k.GetVerification())
 		p.Decryption = append(p.Decryption, k.GetDecryption())
+		p.Introspection = append(p.Introspection, k.GetIntrospection())
 	}
 	return p, nil
 }

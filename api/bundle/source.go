@@ -54,6 +54,27 @@ func NonceID(namespace string, issuer policy.Issuer) string {
 	return "nonce:" + refID(namespace, *issuer.Proof.NonceSecretRef) + form(issuer.Proof.NonceSecretRef)
 }
 
+// introspectionPrefix begins the ids of IntrospectionID, and no others.
+const introspectionPrefix = "introspection:"
+
+// IntrospectionID names the source of what an issuer's introspection endpoint is shown; empty if it is not asked. The method of
+// authentication belongs to it, since it says which entries are taken, as does the authority that the endpoint is known by.
+func IntrospectionID(namespace string, issuer policy.Issuer) string {
+	in := issuer.Introspection
+	if in == nil {
+		return ""
+	}
+	auth := in.Auth
+	if auth == "" {
+		auth = policy.AuthBasic
+	}
+	id := introspectionPrefix + strings.Join([]string{namespace, part(in.CredentialsSecretRef.Name)}, "/") + " auth:" + string(auth)
+	return withCA(id, namespace, issuer.CASecretRef)
+}
+
+// IsCredential reports whether an id is one of IntrospectionID.
+func IsCredential(id string) bool { return strings.HasPrefix(id, introspectionPrefix) }
+
 // secretForm names how the text of keys.secretRef is read (keyset.ReadingOf), which for Auto depends on the issuer's algorithms. It is always
 // part of the id: a set that was read in another way must not stand in for this one.
 func secretForm(issuer *policy.Issuer) string {

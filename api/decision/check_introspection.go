@@ -23,7 +23,6 @@ func (c *compiler) checkIntrospection(at string, spec *policy.Issuer) {
 		return
 	}
 	here := at + ".introspection"
-	c.fail(here, "is not enforced by this release", "keys")
 	if (in.URL != "") == (in.Discovery != nil) {
 		c.fail(here, "has url and discovery, or neither", "exactly one of url, discovery")
 	}

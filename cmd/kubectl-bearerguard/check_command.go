@@ -21,7 +21,8 @@ import (
 const checkLong = `Decide a request offline, with the sidecar's own code, and explain the verdict.
 
 The files hold AuthPolicy, TokenRevocation, Secret and ConfigMap objects, as for a standalone sidecar. Nothing is
-fetched: for an issuer whose keys are behind a URL, give them with --keys.
+fetched: for an issuer whose keys are behind a URL, give them with --keys; for one that is asked about opaque tokens, give
+its answer with --introspection.
 
 The exit code is 0 if the request is let through, 2 if it is refused, and 1 if the question itself is wrong.`
 
@@ -43,6 +44,7 @@ type checkFlags struct {
 	files, keys, header               []string
 	token, request, labels, namespace string
 	data                              string
+	introspection                     string
 	remote, at, output                string
 	port                              int
 }
@@ -71,6 +73,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
 	flags.StringVarP(&f.data, "data", "d", "", "`body` of the request, which rules with mcp look at; JSON unless -H says otherwise (@file reads a file, @- standard input)")
 	flags.StringArrayVar(&f.keys, "keys", nil, "keys of an issuer, as `name=file`, instead of those that the policy names; repeatable")
+	flags.StringVar(&f.introspection, "introspection", "", "`file` with what the issuer answers that is asked about the token (RFC 7662)")
 	flags.StringVar(&f.labels, "labels", "", "labels of the workload, as `k=v,...` (default: every policy applies)")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
 	flags.IntVar(&f.port, "port", 8080, "port that the client dials")
@@ -167,6 +170,13 @@ func (f *checkFlags) readKeys(in *check.Input, stdin io.Reader) error {
 		if in.Keys[name], err = readFile(path, stdin); err != nil {
 			return fmt.Errorf("--keys: %w", err)
 		}
+	}
+	if f.introspection == "" {
+		return nil
+	}
+	var err error
+	if in.Introspection, err = readFile(f.introspection, stdin); err != nil {
+		return fmt.Errorf("--introspection: %w", err)
 	}
 	return nil
 }

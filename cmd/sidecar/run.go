@@ -23,6 +23,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/config"
 	"github.com/bearerguard/bearerguard/sidecar/exposure"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/introspect"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 	"github.com/bearerguard/bearerguard/sidecar/source"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -73,6 +74,7 @@ type sidecar struct {
 	server  server
 	proxy   *proxy.Proxy // the server, if it is one
 	leaving *departure
+	asking  *introspect.Pool
 	// refuses says what of a bundle cannot be enforced; nil: everything can.
 	refuses func(*bundle.Bundle) error
 }
@@ -130,9 +132,10 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	s.decided = telemetry.NewDecisionLog(log.WithName("decision"), telemetry.LogOptions{
 		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects,
 	})
+	s.asking = introspect.NewPool(introspect.Options{Observe: s.answered})
 	var err error
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{
-		Cache: s.cache, Freshness: s.freshness, Pushed: conf.Push.Address != "",
+		Cache: s.cache, Freshness: s.freshness, Introspection: s.introspection, Pushed: conf.Push.Address != "",
 	}); err != nil {
 		return nil, err
 	}
@@ -210,7 +213,9 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 			return err
 		}
 	}
-	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{CacheBytes: s.conf.CacheBytes, OnLeftOut: s.leftOut})
+	snapshot, err := gate.NewSnapshot(b, version, gate.SnapshotOptions{
+		CacheBytes: s.conf.CacheBytes, OnLeftOut: s.leftOut, Endpoints: s.endpoints,
+	})
 	if err != nil {
 		s.metrics.SnapshotRejected()
 		return err

@@ -49,6 +49,14 @@ func podOf(w compile.Workload, c push.Sidecar, p compile.PolicyRef) status.Pod {
 }
 
 func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.State) status.Issuer {
+	introspection, asked := states[bundle.IntrospectionID(namespace, issuer)]
+	if asked && issuer.Keys == (policy.KeySource{}) {
+		out := status.Issuer{Name: issuer.Name, Keys: introspection.Keys, Fetched: introspection.Fetched}
+		if f := failure(introspection); f != "" {
+			out.Failure = "introspection.credentialsSecretRef: " + f
+		}
+		return out
+	}
 	verification := states[bundle.SourceID(namespace, issuer)]
 	out := status.Issuer{
 		Name: issuer.Name, Keys: verification.Keys, Fetched: verification.Fetched,
@@ -64,6 +72,9 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 		if f := failure(states[id]); f != "" {
 			out.Failure = "proof.nonceSecretRef: " + f
 		}
+	}
+	if f := failure(introspection); asked && f != "" && out.Failure == "" {
+		out.Failure = "introspection.credentialsSecretRef: " + f
 	}
 	if issuer.Decryption == nil {
 		return out
@@ -85,9 +96,10 @@ func without(o compile.Outcome, issuer policy.Issuer, sidecars map[string]push.S
 	}
 	var out []string
 	verification, decryption := bundle.SourceID(o.Policy.Namespace, issuer), bundle.DecryptionID(o.Policy.Namespace, issuer)
+	introspection := bundle.IntrospectionID(o.Policy.Namespace, issuer)
 	for w := range o.Pods() {
 		c := sidecars[w.UID]
-		if c.Lost.IsZero() && (c.Lacks(verification) || c.Lacks(decryption)) {
+		if c.Lost.IsZero() && (c.Lacks(verification) || c.Lacks(decryption) || c.Lacks(introspection)) {
 			out = append(out, w.Name)
 		}
 	}

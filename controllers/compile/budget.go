@@ -30,7 +30,7 @@ type Cost struct {
 func CostOf(namespace string, s policy.Spec) Cost {
 	c := Cost{Rules: len(s.Rules)}
 	for _, i := range s.Issuers {
-		for _, id := range []string{bundle.SourceID(namespace, i), bundle.DecryptionID(namespace, i), bundle.NonceID(namespace, i)} {
+		for _, id := range []string{bundle.SourceID(namespace, i), bundle.DecryptionID(namespace, i), bundle.NonceID(namespace, i), bundle.IntrospectionID(namespace, i)} {
 			if id != "" && !slices.Contains(c.Sources, id) {
 				c.Sources = append(c.Sources, id)
 			}

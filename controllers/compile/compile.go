@@ -123,7 +123,7 @@ func (c *compiler) encode(policies []Policy) (*Bundle, error) {
 			named[id] = true
 		}
 	}
-	delete(named, "") // what issuers without decryption have
+	delete(named, "") // what issuers without decryption, introspection or keys have
 	encoded, err := bundle.Encode(assembled)
 	if err != nil {
 		return nil, err

@@ -80,6 +80,7 @@ type entry struct {
 	from       *fetch.Source // where it is fetched; nil: it is not, or not yet
 	state      State
 	settled    bool // there has been an outcome
+	credential parts
 }
 
 // State is what is known of a source.
@@ -170,6 +171,9 @@ func (r *Resolver) begin(e *entry) {
 	switch holder, _, held := e.source.holder(); {
 	case held:
 		r.readSoon(holder)
+		if authority, _, ok := e.source.authority(); ok && authority != holder {
+			r.readSoon(authority)
+		}
 	case !e.source.fetched():
 		r.take(e, []byte(e.source.Keys.JWKS), time.Now(), nil)
 	default:

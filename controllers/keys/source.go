@@ -9,7 +9,7 @@ import (
 
 // Source is one place that keys come from.
 type Source struct {
-	// ID is bundle.SourceID, bundle.DecryptionID or bundle.NonceID.
+	// ID is bundle.SourceID, bundle.DecryptionID, bundle.NonceID or bundle.IntrospectionID.
 	ID        string
 	Namespace string
 	// Issuer is the issuer as the policy has it, for discovery.
@@ -22,6 +22,8 @@ type Source struct {
 	CA *policy.KeyRef
 	// Decryption is the Secret with decryption keys, or with what nonces are made with.
 	Decryption *policy.KeyRef
+	// Introspection has the Secret with what an introspection endpoint is shown; nothing else is used then but CA.
+	Introspection *policy.Introspection
 }
 
 // SourcesOf returns the sources that a policy names, each once.
@@ -43,6 +45,10 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 			ref := *i.Proof.NonceSecretRef
 			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &ref, Reading: keyset.NonceReading(ref)})
 		}
+		if id := bundle.IntrospectionID(namespace, i); !seen[id] {
+			seen[id] = true
+			out = append(out, Source{ID: id, Namespace: namespace, Introspection: i.Introspection, CA: i.CASecretRef})
+		}
 	}
 	return out
 }
@@ -50,6 +56,8 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 // kind is the label of a source in metrics.
 func (s Source) kind() string {
 	switch {
+	case s.Introspection != nil:
+		return "credential"
 	case s.Decryption != nil, s.Keys.SecretRef != nil:
 		return "secret"
 	case s.Keys.SPIFFE != nil:
@@ -79,9 +87,11 @@ const (
 	configMap objectKind = "ConfigMap"
 )
 
-// holder returns the object that holds the keys themselves, if one does.
+// holder returns the object that holds the keys themselves, or the credential, if one does. Of a credential there is no one key.
 func (s Source) holder() (object, string, bool) {
 	switch {
+	case s.Introspection != nil:
+		return object{secret, s.Namespace, s.Introspection.CredentialsSecretRef.Name}, "", true
 	case s.Decryption != nil:
 		return object{secret, s.Namespace, s.Decryption.Name}, s.Decryption.Key, true
 	case s.Keys.SecretRef != nil:
@@ -93,9 +103,9 @@ func (s Source) holder() (object, string, bool) {
 	return object{}, "", false
 }
 
-// authority returns the Secret with the CA for fetches, if one is named.
+// authority returns the Secret with the CA for fetches, or for an introspection endpoint, if one is named.
 func (s Source) authority() (object, string, bool) {
-	if s.CA == nil || !s.fetched() || s.Keys.Kubernetes != nil {
+	if s.CA == nil || s.Introspection == nil && (!s.fetched() || s.Keys.Kubernetes != nil) {
 		return object{}, "", false
 	}
 	return object{secret, s.Namespace, s.CA.Name}, s.CA.Key, true
@@ -103,7 +113,7 @@ func (s Source) authority() (object, string, bool) {
 
 // fetched reports whether the keys come over HTTP.
 func (s Source) fetched() bool {
-	return s.Decryption == nil && (s.Keys.URL() != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
+	return s.Decryption == nil && s.Introspection == nil && (s.Keys.URL() != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
 }
 
 // cluster stands for the cluster's own issuer among the sources of a Poller; no policy can name it.

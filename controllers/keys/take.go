@@ -23,7 +23,7 @@ func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 		as.SVID = false // the keys were picked when the bundle was fetched
 	}
 	if err == nil {
-		err = vet(&e.state, data, as, at)
+		err = e.vet(data, as, at)
 	}
 	if k, ok := r.sharedFor(e); ok && err != nil {
 		_ = vet(&e.state, k.JWKS, as, k.Fetched) // else there are none, as before
@@ -43,6 +43,15 @@ func (r *Resolver) take(e *entry, data []byte, at time.Time, err error) {
 	for namespace := range e.namespaces {
 		r.options.Changed(namespace)
 	}
+}
+
+// vet takes over what a source gave, if it passes.
+func (e *entry) vet(data []byte, as keyset.Reading, at time.Time) error {
+	if e.source.Introspection != nil { // it has been read already
+		e.state.Set, e.state.Keys, e.state.Fetched = bundle.KeySet{JWKS: data}, 1, at
+		return nil
+	}
+	return vet(&e.state, data, as, at)
 }
 
 func vet(s *State, data []byte, as keyset.Reading, at time.Time) error {

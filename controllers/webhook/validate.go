@@ -175,8 +175,16 @@ func plainHTTP(field string, issuer policy.Issuer, allowHTTP bool) []string {
 			urls[".issuer"] = issuer.Issuer
 		}
 	}
+	if in := issuer.Introspection; in != nil {
+		urls[".introspection.url"] = in.URL
+		if d := in.Discovery; d != nil {
+			if urls[".introspection.discovery.url"] = d.URL; d.URL == "" {
+				urls[".issuer"] = issuer.Issuer
+			}
+		}
+	}
 	var out []string
-	for _, name := range []string{".issuer", ".keys.discovery.url", ".keys.jwksURL", ".keys.spiffe.bundleURL"} {
+	for _, name := range []string{".issuer", ".keys.discovery.url", ".keys.jwksURL", ".keys.spiffe.bundleURL", ".introspection.discovery.url", ".introspection.url"} {
 		if !strings.HasPrefix(strings.ToLower(urls[name]), "http://") {
 			continue
 		}

@@ -17,6 +17,8 @@ type finding struct {
 	verified token.Verified
 	by       decision.IssuerSet // the issuers that vouch for it
 	until    time.Time          // when it stops to be good; zero: never
+	fresh    time.Time          // when its issuer has to be asked again; zero: it is not asked
+	question *question          // what is to be found out first; nil: nothing
 }
 
 // who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to
@@ -36,7 +38,7 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 			return token.Entry[bearer]{Value: bearer{refused: f}}
 		}
 		b, bytes := s.newBearer(f)
-		return token.Entry[bearer]{Value: b, Bytes: bytes, Expiry: f.until, Keep: true}
+		return token.Entry[bearer]{Value: b, Bytes: bytes, Expiry: earlier(f.until, f.fresh), Keep: true}
 	})
 }
 
@@ -44,9 +46,18 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 // token is good if one of them says so, and then all that do count. If none does, the reason is that of the issuer
 // with which it got furthest.
 func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time) *finding {
+	if sd.asks && token.Opaque(raw) {
+		if no := token.CheckOpaque(raw); no.Refused() {
+			return &finding{refusal: no}
+		}
+		return s.recall(sd, found, nil, now)
+	}
 	t, no := token.Parse(raw)
-	if no.Refused() {
+	switch {
+	case no.Refused():
 		return &finding{refusal: no}
+	case sd.asks && sd.introspects(t):
+		return s.recall(sd, found, t, now)
 	}
 	f := &finding{refusal: decision.Refusal{Reason: decision.UnknownIssuer}, keyID: t.KeyID()}
 	var by decision.IssuerSet
@@ -125,7 +136,7 @@ func progress(reason decision.Reason) int {
 	switch reason {
 	case decision.UnknownIssuer:
 		return 0
-	case decision.WrongLocation:
+	case decision.WrongLocation, decision.Inactive:
 		return 1
 	case decision.AlgorithmNotAllowed, decision.HeaderNotAllowed, decision.WrongType:
 		return 2
@@ -139,6 +150,8 @@ func progress(reason decision.Reason) int {
 		return 6
 	case decision.KeysUnavailable:
 		return 7
+	case decision.IntrospectionUnavailable: // whoever was not heard may vouch for it
+		return 9
 	default: // what is found out once the signature has been verified
 		return 8
 	}

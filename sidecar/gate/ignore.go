@@ -18,7 +18,11 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 	}
 	var subject *decision.Subject
 	if s.program.DenyAsks() {
-		subject = s.valid(r, g)
+		var lack *lack
+		if subject, lack = s.valid(r, g); lack != nil { // a deny rule may fit once the issuer has told
+			v.Reason, v.lack = decision.IntrospectionUnavailable, lack
+			return
+		}
 	}
 	d := s.program.Decide(r, subject)
 	v.Reason, v.Policy, v.Rule, v.TokenIgnored = d.Reason, d.Policy, d.Rule, d.TokenIgnored
@@ -33,24 +37,30 @@ func (s *Snapshot) ignoreToken(r *decision.Request, sh *shape, g *Gate, v *Verdi
 }
 
 // valid returns the Subject of the request's token; nil if there is none or it is not valid. Nobody is told of keys that
-// are missing.
-func (s *Snapshot) valid(r *decision.Request, g *Gate) *decision.Subject {
+// are missing. What the issuer has to be asked about is neither yet.
+func (s *Snapshot) valid(r *decision.Request, g *Gate) (*decision.Subject, *lack) {
 	f, no := s.enforce.locator.Find(locate(r))
 	if no.Refused() || !f.OK {
-		return nil
+		return nil, nil
 	}
 	b := s.who(&s.enforce, f, r.Now)
-	if b.refused != nil || s.revoked(b, r.Now, g).Refused() {
-		return nil
+	switch {
+	case b.refused != nil && b.refused.question != nil:
+		return nil, g.lackOf(b.refused)
+	case b.refused != nil, s.revoked(b, r.Now, g).Refused():
+		return nil, nil
 	}
 	if f.DPoP || b.bound != nil {
 		proved, no := s.prove(&s.enforce, r, f, b, nil)
-		if no.Refused() {
-			return nil
+		switch {
+		case proved.refused != nil && proved.refused.question != nil:
+			return nil, g.lackOf(proved.refused)
+		case no.Refused():
+			return nil, nil
 		}
 		b = proved
 	}
-	return b.subject
+	return b.subject, nil
 }
 
 // withhold cuts out tokens that nobody looked at: what is never forwarded, and everything if a policy says Strip.

@@ -125,11 +125,13 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 	}
 	b = s.who(sd, f, r.Now)
 	if no := b.refused; no != nil {
-		return f, b, no.refusal, g.lacking(no.unknown)
+		return f, b, no.refusal, g.lackOf(no)
 	}
 	// A verified token may have been cached before the revocation's time came: ask every time.
 	if no = s.revoked(b, r.Now, g); !no.Refused() && (f.DPoP || b.bound != nil) {
-		b, no = s.prove(sd, r, f, b, g.remembers(sd, r))
+		if b, no = s.prove(sd, r, f, b, g.remembers(sd, r)); b.refused != nil {
+			return f, b, no, g.lackOf(b.refused)
+		}
 	}
 	return f, b, no, nil
 }
@@ -172,7 +174,11 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 		r.Call, decided = nil, nil
 		defer func() { r.Call = decision.Unread }()
 	}
-	_, b, no, _ := s.identify(&s.audit, r, g)
+	_, b, no, lack := s.identify(&s.audit, r, g)
+	if lack != nil && lack.question != nil { // nobody waits on their behalf: the next request with the token finds the answer
+		s.answers.aside(lack.question, clientOf(r.Remote))
+		return nil
+	}
 	switch {
 	case no.Refused() && decided != nil:
 		return decided

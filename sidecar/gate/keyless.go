@@ -12,9 +12,10 @@ func keyless(b *bundle.Bundle) string {
 			continue
 		}
 		some := false
-		for _, id := range p.Keys {
-			_, ok := b.KeySets[id]
-			some = some || ok || id == ""
+		for i, id := range p.Keys {
+			_, keys := b.KeySets[id]
+			_, credential := b.KeySets[p.IntrospectionOf(i)]
+			some = some || (keys || id == "") && (credential || p.IntrospectionOf(i) == "")
 		}
 		if !some {
 			return p.ID()

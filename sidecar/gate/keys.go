@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/dpop"
@@ -85,4 +86,53 @@ func maxAge(spec policy.Issuer) time.Duration {
 		return 0
 	}
 	return spec.MaxAge.Duration + spec.Skew()
+}
+
+// credential returns what an introspection endpoint is shown, or nil if that has not been resolved yet.
+func (k *keyCache) credential(id string) []byte {
+	raw, ok := k.bundle.KeySets[id]
+	if !ok && !slices.Contains(k.unresolved, id) {
+		k.unresolved = append(k.unresolved, id)
+	}
+	return raw.JWKS
+}
+
+// asked are the issuers of a snapshot that are asked about tokens, and where each is: its side and its place there.
+type asked struct {
+	all []Asked
+	at  []struct {
+		side *side
+		n    int
+	}
+}
+
+// add notes the issuer that is to be the next of its side.
+func (a *asked) add(to *side, credential []byte, spec policy.Issuer) {
+	a.all = append(a.all, Asked{Issuer: spec, Credential: credential})
+	a.at = append(a.at, struct {
+		side *side
+		n    int
+	}{to, len(to.issuers)})
+}
+
+// open gives the issuers their endpoints. It is called for a snapshot that asks nobody, too: what was asked before may be given up.
+func (a *asked) open(open func([]Asked) ([]Endpoint, error)) error {
+	if open == nil {
+		return nil
+	}
+	endpoints, err := open(a.all)
+	if err != nil {
+		return err
+	}
+	for i, at := range a.at {
+		at.side.issuers[at.n].endpoint = endpoints[i]
+	}
+	return nil
+}
+
+func answerTTL(in *policy.Introspection) time.Duration {
+	if in.CacheTTL == nil {
+		return decision.DefaultAnswerTTL
+	}
+	return in.CacheTTL.Duration
 }

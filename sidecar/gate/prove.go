@@ -56,6 +56,15 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 	if no := p.Fits(dpop.Use{Method: r.Method, Token: f.Raw, Key: c.JKT}); no.Refused() {
 		return b, no
 	}
+	if sd.asks && len(sd.issuers) > 1 && memory != nil {
+		// Before the proof is remembered: the request may have to wait for an answer, and is judged again with it then.
+		narrow := f
+		if narrow.Takers, no = s.passes(sd, r, b, p, nil); !no.Refused() && narrow.Takers != f.Takers {
+			if b := s.who(sd, narrow, r.Now); b.refused != nil && b.refused.question != nil {
+				return b, b.refused.refusal
+			}
+		}
+	}
 	passed, no := s.passes(sd, r, b, p, memory)
 	if no.Refused() || passed == f.Takers {
 		return b, no

@@ -22,6 +22,8 @@ type SnapshotOptions struct {
 	// OnLeftOut is told of each identity header that a token cannot give, when the token is verified; nil: nobody is. It
 	// must not block.
 	OnLeftOut func(LeftOut)
+	// Endpoints returns where issuers are asked about tokens, in order; nil for one that cannot be asked. Nil: none can.
+	Endpoints func([]Asked) ([]Endpoint, error)
 }
 
 // DefaultCacheBytes is the default bound of the cache of verified tokens: room for 50,000 at 350 bytes each, for the
@@ -50,6 +52,7 @@ type Snapshot struct {
 	cache      *token.Cache[bearer]
 	subjects   *decision.Pool
 	commons    commons
+	answers    *answers
 }
 
 // side is the issuers of one mode: tokens are looked for and verified separately for Enforce and for Audit policies, so
@@ -62,6 +65,8 @@ type side struct {
 
 	proving  []proving // of the issuers that take tokens bound by DPoP
 	onlyDPoP bool      // all take those alone
+
+	asks bool // there are issuers that are asked about tokens
 }
 
 type issuer struct {
@@ -72,6 +77,8 @@ type issuer struct {
 	maxAge   time.Duration  // with the clock skew; 0: no limit
 	proofs   *dpop.Settings // nil: it takes no tokens bound by DPoP
 	onlyDPoP bool           // it takes no others
+	endpoint Endpoint       // where it is asked about tokens; nil: it is not, or cannot be
+	ttl      time.Duration  // how long what it says is used
 }
 
 // NewSnapshot compiles a bundle. The version is for logs and acknowledgements. The error names everything that is wrong
@@ -101,9 +108,9 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	for _, p := range compiled {
 		s.policies = append(s.policies, p.ID())
 	}
-	s.keyless = keyless(b)
+	s.keyless, s.answers = keyless(b), newAnswers()
 	s.resources = describeAll(program)
-	if err := s.addIssuers(b); err != nil {
+	if err := s.addIssuers(b, o.Endpoints); err != nil {
 		return nil, err
 	}
 	if err := s.addForwarding(b); err != nil {
@@ -140,7 +147,7 @@ func (s *Snapshot) Summary() Summary {
 func (s *Snapshot) CacheStats() token.Stats { return s.cache.Stats() }
 
 // addIssuers makes a verifier for each issuer. One without keys yet gets one that answers KeysUnavailable.
-func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
+func (s *Snapshot) addIssuers(b *bundle.Bundle, open func([]Asked) ([]Endpoint, error)) error {
 	byID := make(map[string]bundle.Policy, len(b.Policies))
 	for _, p := range b.Policies {
 		byID[decision.Policy{Namespace: p.Namespace, Name: p.Name}.ID()] = p
@@ -148,6 +155,7 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 	keys := keyCache{bundle: b, sets: map[keyUse]*keyset.Set{}}
 	var specs [2][]policy.Issuer
 	var problems []error
+	var asked asked
 	for bit, is := range s.program.Issuers() {
 		p := byID[is.Policy]
 		if is.Index >= len(p.Keys) || is.Index >= len(p.Decryption) {
@@ -166,6 +174,10 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 		if is.Audit {
 			to, at = &s.audit, 1
 		}
+		if is.Spec.Introspection != nil {
+			one.ttl, to.asks = answerTTL(is.Spec.Introspection), true
+			asked.add(to, keys.credential(p.IntrospectionOf(is.Index)), is.Spec)
+		}
 		to.issuers = append(to.issuers, one)
 		if one.proofs != nil {
 			to.wantsProof(one.proofs, bit, len(to.issuers)-1)
@@ -175,6 +187,9 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle) error {
 			to.names = append(to.names, token.Named{Policy: is.Policy, Name: is.Spec.Name, Issuer: is.Spec.Issuer})
 		}
 		specs[at] = append(specs[at], is.Spec)
+	}
+	if err := asked.open(open); err != nil {
+		problems = append(problems, err)
 	}
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])

@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
 )
 
 // Times of requests that wait for keys.
@@ -25,13 +27,15 @@ type Client interface {
 	Left() bool
 }
 
-// lack is what other keys could change about a refusal.
+// lack is what other keys, or an answer of the token's issuer, could change about a refusal.
 type lack struct {
-	sources []string      // ids of key sets; not empty
-	in      time.Duration // how long it is until the last of them can be looked for
+	sources  []string      // ids of key sets; not empty without a question
+	in       time.Duration // how long it is until the last of them can be looked for
+	question *question     // to be asked first; nil: none
 }
 
-// JudgeWaiting is Judge for requests that can wait: a token that fails for want of its key is judged again with each next
+// JudgeWaiting is Judge for requests that can wait: a token that only its issuer can tell about is asked about, and judged again with
+// the answer. A token that fails for want of its key is judged again with each next
 // snapshot, until its key sets have been looked at after the request came. So an issuer that signs with a new key at once
 // refuses nobody. The wait ends after Options.KeyWait at the latest, when ctx is done, and when the client has left.
 //
@@ -41,7 +45,10 @@ type lack struct {
 func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 	under := g.snapshot.Load()
 	v := g.Judge(r)
-	if v.lack == nil {
+	if v.lack != nil && v.lack.question != nil {
+		v = g.judgeAsked(ctx, r, v)
+	}
+	if v.lack == nil || len(v.lack.sources) == 0 {
 		return v
 	}
 	return g.judgeAgain(ctx, r, under, v)
@@ -87,7 +94,7 @@ func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Ve
 		case looked:
 			return v
 		}
-		if !w.wait(ctx, next, end.C, r.Client) {
+		if len(v.lack.sources) == 0 || !w.wait(ctx, next, end.C, r.Client) {
 			return v
 		}
 		g.lacking(v.lack.sources) // asks again: the look that has ended may have begun before the request came
@@ -116,6 +123,21 @@ func (w *waiter) wait(ctx context.Context, news <-chan struct{}, end <-chan time
 		}
 		return false
 	}
+}
+
+// lackOf returns what could change about a refusal; nil: nothing. Of an answer whose signature needs other keys, they are asked for,
+// but nobody waits: the client comes again.
+func (g *Gate) lackOf(f *finding) *lack {
+	if q := f.question; q != nil {
+		own := *q
+		own.now = g.opts.Now
+		return &lack{question: &own}
+	}
+	l := g.lacking(f.unknown)
+	if f.refusal.Reason == decision.IntrospectionUnavailable {
+		return nil
+	}
+	return l
 }
 
 // lacking asks for a look at key sets that lack a token's key. It returns nil if none can be looked at.

@@ -238,7 +238,7 @@ func (d *Dir) read() (rules, error) {
 	if r.wanted, err = fetched(set); err != nil {
 		return rules{}, err
 	}
-	if r.given, r.notes, err = given(set); err != nil {
+	if r.given, r.notes, err = given(set, d.c.Fetch); err != nil {
 		return rules{}, err
 	}
 	return r, nil

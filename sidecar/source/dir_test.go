@@ -432,3 +432,46 @@ func TestDirTellsOfKeysOnceTheyAreInForce(t *testing.T) {
 		t.Errorf("told of %s, after %d fetches", told.id, fetches.Load())
 	}
 }
+
+// TestStandaloneIntrospection: the credential comes from the files, with the rules of the command line, and what it lacks is told.
+func TestStandaloneIntrospection(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "policy.yaml", `apiVersion: bearerguard.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: orders}
+spec:
+  issuers:
+  - {name: corp, issuer: "https://corp", audiences: [a], introspection: {url: "https://corp/i", credentialsSecretRef: {name: sidecar}}}
+  rules: [{name: r, allow: {authenticated: true}}]
+`)
+	load := func() (*bundle.Bundle, error) {
+		s := newSink()
+		d := source.NewDir(source.DirConfig{Path: dir, Apply: s.apply, Log: s.log, Fetch: fetch.Options{AllowHTTP: true}})
+		defer d.Close()
+		if err := d.Load(t.Context()); err != nil {
+			return nil, err
+		}
+		return s.next(t), nil
+	}
+	const at = "policy.yaml:6: default/orders: spec.issuers[0].introspection.credentialsSecretRef: "
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), at+"no file has the Secret default/sidecar") {
+		t.Errorf("without a Secret: %v", err)
+	}
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: sidecar}\nstringData: {client_id: x"
+	write(t, dir, "secret.yaml", secret+"}\n")
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), at+`the Secret default/sidecar has no entry "client_secret"`) {
+		t.Errorf("without an entry: %v", err)
+	}
+	write(t, dir, "secret.yaml", secret+", client_secret: y}\n")
+	b, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Features&bundle.FeatureIntrospection == 0 {
+		t.Error("an older sidecar would take the bundle")
+	}
+	if got := string(b.KeySets[b.Policies[0].Introspection[0]].JWKS); got != `{"clientID":"x","clientSecret":"y","allowHTTP":true}` {
+		t.Error(got)
+	}
+}

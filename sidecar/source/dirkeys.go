@@ -13,15 +13,17 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/credential"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
 
-// given returns the key sets that the files themselves hold, by id, and what there is to say of them. The error names
+// given returns the key sets that the files themselves hold, by id, and what there is to say of them. rules are how introspection
+// endpoints may be reached. The error names
 // file, line and field.
-func given(set *manifest.Set) (map[string]bundle.KeySet, []string, error) {
+func given(set *manifest.Set, rules fetch.Options) (map[string]bundle.KeySet, []string, error) {
 	g := files{set: set, keys: map[string]bundle.KeySet{}}
 	for _, o := range set.Policies {
 		for i, issuer := range o.Spec.Issuers {
@@ -34,6 +36,9 @@ func given(set *manifest.Set) (map[string]bundle.KeySet, []string, error) {
 				return nil, nil, fmt.Errorf("%s: %s: %s%s: %w", set.Place(o, field+ref), o.ID(), field, ref, err)
 			}
 			if err := g.nonces(o, i, &issuer); err != nil {
+				return nil, nil, err
+			}
+			if err := g.credential(o, i, &issuer, rules); err != nil {
 				return nil, nil, err
 			}
 			if issuer.Decryption == nil {
@@ -90,6 +95,37 @@ func (g *files) take(o bundle.Object, field, id string, data []byte, as keyset.R
 		g.notes = append(g.notes, fmt.Sprintf("%s: %s: %s: %s", g.set.Place(o, field), o.ID(), field, note))
 	}
 	g.keys[id] = bundle.KeySet{JWKS: set.Canonical()}
+	return nil
+}
+
+// credential takes what the introspection endpoint of an issuer is shown, if there is one.
+func (g *files) credential(o bundle.Object, i int, issuer *policy.Issuer, rules fetch.Options) error {
+	in := issuer.Introspection
+	if in == nil {
+		return nil
+	}
+	fail := func(field string, err error) error {
+		field = fmt.Sprintf("spec.issuers[%d].%s", i, field)
+		return fmt.Errorf("%s: %s: %s: %w", g.set.Place(o, field), o.ID(), field, err)
+	}
+	name := in.CredentialsSecretRef.Name
+	entries, ok := g.set.Secrets[manifest.Ref{Namespace: o.Namespace, Name: name}]
+	if !ok {
+		return fail("introspection.credentialsSecretRef", fmt.Errorf("no file has the Secret %s/%s", o.Namespace, name))
+	}
+	c, err := credential.Read(entries, in.Auth)
+	if err != nil {
+		return fail("introspection.credentialsSecretRef", fmt.Errorf("the Secret %s/%s %w", o.Namespace, name, err))
+	}
+	c.AllowHTTP, c.AllowNets = rules.AllowHTTP, rules.AllowNets
+	if ref := issuer.CASecretRef; ref != nil {
+		ca, err := entry(g.set.Secrets, "Secret", o.Namespace, *ref)
+		if err != nil {
+			return fail("caSecretRef", err)
+		}
+		c.CA = string(ca)
+	}
+	g.keys[bundle.IntrospectionID(o.Namespace, *issuer)] = bundle.KeySet{JWKS: c.Encode()}
 	return nil
 }
 

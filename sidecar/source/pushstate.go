@@ -30,6 +30,10 @@ func heldSet(id string, jwks []byte) *pushv1.HeldKeySet {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
+	if len(jwks) > 0 && bundle.IsCredential(id) {
+		digest := sha256.Sum256(jwks)
+		return &pushv1.HeldKeySet{Id: id, Digest: digest[:], Count: 1}
+	}
 	if len(jwks) == 0 || json.Unmarshal(jwks, &set) != nil || len(set.Keys) == 0 {
 		return &pushv1.HeldKeySet{Id: id}
 	}

@@ -23,6 +23,8 @@ type Metrics struct {
 	revoked  prometheus.Gauge
 	unsaved  prometheus.Counter
 	leftOut  *prometheus.CounterVec
+	asked    *prometheus.CounterVec
+	asking   prometheus.Histogram
 	snapshot snapshotCollector
 }
 
@@ -38,6 +40,8 @@ type Cache struct {
 type Sources struct {
 	// Cache returns the state of the token cache.
 	Cache func() Cache
+	// Introspection returns the state of the questions to issuers.
+	Introspection func() Introspection
 	// Freshness returns whether the controller is connected, and how long ago the snapshot in force was last known to be the newest;
 	// known is false before the first one.
 	Freshness func() (connected bool, age time.Duration, known bool)
@@ -72,10 +76,14 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 		Name: "bearerguard_identity_headers_left_out_total",
 		Help: "Identity headers that a verified token could not give, counted when it is verified, by the reason.",
 	}, []string{"reason"})
+	m.asked, m.asking = newIntrospection()
 	m.snapshot.sources = s
-	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.revoked, m.unsaved, m.leftOut, &m.snapshot}
+	all := []prometheus.Collector{m.requests.vec, m.audits.vec, m.own, m.conns, m.rejected, m.revoked, m.unsaved, m.leftOut, m.asked, m.asking, &m.snapshot}
 	if s.Cache != nil {
 		all = append(all, cacheCollector{s.Cache})
+	}
+	if s.Introspection != nil {
+		all = append(all, introspectionCollector{s.Introspection})
 	}
 	for _, c := range all {
 		if err := reg.Register(c); err != nil {

@@ -24,16 +24,16 @@ const signedType = "token-introspection+jwt"
 // answerAge is how old a signed answer may be, beside the clock skew: it was asked for just now.
 const answerAge = time.Minute
 
-// Opaque reports whether text has not the form of a JWT, so that only its issuer can read it: three or five parts, the first of
-// which is base64url of something that begins like a JSON object.
+// Opaque reports whether text has not the form of a JWT, so that only its issuer can read it: a JWT has dots, and before the first
+// one base64url of something that begins like a JSON object. One that is cut off, or spelt in another way than it is to be, has the form.
 func Opaque(raw string) bool {
-	var parts [5]string
-	if _, ok := split(raw, &parts); !ok {
+	first, _, dots := strings.Cut(raw, ".")
+	if !dots {
 		return true
 	}
-	head, err := base64url.DecodeString(strings.TrimRight(parts[0], "="))
+	head, err := base64url.DecodeString(strings.TrimRight(first, "="))
 	if err != nil { // what an app may read more leniently than we do is no opaque token
-		return !strings.HasPrefix(parts[0], "ey") // {" and { with a blank
+		return !strings.HasPrefix(first, "ey") // {" and { with a blank
 	}
 	return !strings.HasPrefix(strings.TrimLeft(string(head), " \t\r\n"), "{")
 }

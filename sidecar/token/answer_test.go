@@ -155,7 +155,9 @@ func TestWhatIsOpaque(t *testing.T) {
 		"eyJhbGciOiJub25lIn0=.e30.x":       false, // padded
 		"eyJhbGciOiJub25lIn1.e30.x":        false, // unused bits, as some readers take
 		"ey%4AhbGciOiJub25lIn0.e30.x":      false,
-		"eyJhbGciOiJub25lIn0.e30.x.y":      true,  // four parts are none of a JWT's
+		"eyJhbGciOiJub25lIn0.e30.x.y":      false,
+		"eyJhbGciOiJub25lIn0.e30":          false, // cut off
+		"eyJhbGciOiJub25lIn0":              true,
 		"IHsiYWxnIjoibm9uZSJ9.e30.x":       false, // a blank first
 		"eyJhbGciOiJub25lIn0.e30.x.y.zzzz": false,
 	} {

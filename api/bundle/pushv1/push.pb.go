@@ -1037,9 +1037,11 @@ func (x *Policy) GetIssuerKeys() []*IssuerKeys {
 
 // IssuerKeys names the key sets of one issuer. A named set that the bundle lacks has not been resolved yet.
 type IssuerKeys struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Verification  string                 `protobuf:"bytes,1,opt,name=verification,proto3" json:"verification,omitempty"`
-	Decryption    string                 `protobuf:"bytes,2,opt,name=decryption,proto3" json:"decryption,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Verification string                 `protobuf:"bytes,1,opt,name=verification,proto3" json:"verification,omitempty"`
+	Decryption   string                 `protobuf:"bytes,2,opt,name=decryption,proto3" json:"decryption,omitempty"`
+	// What the sidecar shows the issuer's introspection endpoint; among the key sets, in another form.
+	Introspection string `protobuf:"bytes,3,opt,name=introspection,proto3" json:"introspection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1088,11 +1090,19 @@ func (x *IssuerKeys) GetDecryption() string {
 	return ""
 }
 
+func (x *IssuerKeys) GetIntrospection() string {
+	if x != nil {
+		return x.Introspection
+	}
+	return ""
+}
+
 // KeySet is vetted key material.
 type KeySet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// A JWK Set; it may hold symmetric and private keys.
+	// A JWK Set; it may hold symmetric and private keys. Of an id that IssuerKeys.introspection has: a credential, as api/credential
+	// encodes it.
 	Jwks          []byte `protobuf:"bytes,2,opt,name=jwks,proto3" json:"jwks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1219,13 +1229,14 @@ const file_push_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04spec\x18\x04 \x01(\fR\x04spec\x12@\n" +
 	"\vissuer_keys\x18\x05 \x03(\v2\x1f.bearerguard.push.v1.IssuerKeysR\n" +
-	"issuerKeys\"P\n" +
+	"issuerKeys\"v\n" +
 	"\n" +
 	"IssuerKeys\x12\"\n" +
 	"\fverification\x18\x01 \x01(\tR\fverification\x12\x1e\n" +
 	"\n" +
 	"decryption\x18\x02 \x01(\tR\n" +
-	"decryption\",\n" +
+	"decryption\x12$\n" +
+	"\rintrospection\x18\x03 \x01(\tR\rintrospection\",\n" +
 	"\x06KeySet\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04jwks\x18\x02 \x01(\fR\x04jwks2\\\n" +

@@ -29,6 +29,8 @@ type Input struct {
 	Labels map[string]string
 	// Keys has verification keys by issuer name, instead of what the policy names: JWK Set, PEM or a raw secret.
 	Keys map[string][]byte
+	// Introspection is what issuers answer that are asked about tokens, JSON or, where signedResponse wants it, a JWS. Nil: not known.
+	Introspection []byte
 	// Method, Target (path and query) and Host of the request.
 	Method, Target, Host string
 	// Header of the request, with the token.
@@ -132,7 +134,7 @@ func Run(in Input) (Report, error) {
 	b := bundle.Assemble(set.Policies, keys)
 	now := func() time.Time { return in.Now }
 	var left []LeftOut
-	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now, OnLeftOut: func(l gate.LeftOut) {
+	snapshot, err := gate.NewSnapshot(b, "check", gate.SnapshotOptions{Now: now, Endpoints: in.endpoints, OnLeftOut: func(l gate.LeftOut) {
 		left = append(left, LeftOut{Policy: l.Policy, Header: l.Header, Cause: l.Why.Text()})
 	}})
 	if err != nil {
@@ -145,11 +147,14 @@ func Run(in Input) (Report, error) {
 		Method: in.Method, Target: in.Target, Host: in.Host, Header: in.Header, Port: in.Port, Remote: in.Remote,
 		Body: &gate.Body{Data: in.Body, Whole: true},
 	}
-	verdict := g.Judge(&request)
+	verdict := in.judge(g, &request)
 	report := newReport(verdict)
 	why := verdict.Why(&request)
 	if report.Details = why.Details(); report.Policy == "" {
 		report.Policy = report.Details.Policy
+	}
+	if verdict.Reason == decision.IntrospectionUnavailable && in.Introspection == nil {
+		notes = append(notes, "only its issuer can tell what the token is, and nobody is asked here: give what the issuer answers with --introspection FILE")
 	}
 	report.Notes = append(append(notes, overruled(set.Policies, program)...), set.Skipped...)
 	report.Warnings = set.Warnings()
@@ -279,7 +284,7 @@ func explain(report *Report, in Input, program *decision.Program, b *bundle.Bund
 	}
 	var subject *decision.Subject
 	if !report.TokenIgnored {
-		if subject, err = identify(report, request, program, b); err != nil {
+		if subject, err = identify(report, request, program, b, &in); err != nil {
 			return err
 		}
 	}
@@ -288,7 +293,7 @@ func explain(report *Report, in Input, program *decision.Program, b *bundle.Bund
 }
 
 // identify asks each issuer, as the gate did, and binds what the first that takes the token says.
-func identify(report *Report, r decision.Request, program *decision.Program, b *bundle.Bundle) (*decision.Subject, error) {
+func identify(report *Report, r decision.Request, program *decision.Program, b *bundle.Bundle, in *Input) (*decision.Subject, error) {
 	issuers := program.Issuers()
 	locations := make([]policy.Issuer, 0, len(issuers))
 	for _, is := range issuers {
@@ -299,21 +304,30 @@ func identify(report *Report, r decision.Request, program *decision.Program, b *
 	if no.Refused() || !found.OK {
 		return nil, nil //nolint:nilnil // no subject is how a request without a token is judged
 	}
+	verifiers, err := verifiersOf(issuers, b)
+	if err != nil {
+		return nil, err
+	}
 	t, malformed := token.Parse(found.Raw)
+	asked := introspected(verifiers, found.Raw, t)
 	var claims decision.Claims
 	var verified decision.IssuerSet
 	for i, is := range issuers {
 		no := malformed
+		if asked {
+			no = decision.Refusal{}
+		}
 		if !no.Refused() && !found.Takers.Has(i) {
 			no = decision.Refusal{Reason: decision.WrongLocation, Cause: locator.Elsewhere(found, i, is.Spec.Name)}
 		}
 		if !no.Refused() {
-			v, err := verifier(is, b)
-			if err != nil {
-				return nil, err
-			}
 			var one token.Verified
-			if one, no = v.Verify(t, r.Now); !no.Refused() {
+			if asked {
+				one, no = in.heard(verifiers[i], is, t, b, r.Now)
+			} else {
+				one, no = verifiers[i].Verify(t, r.Now)
+			}
+			if !no.Refused() {
 				if verified == 0 {
 					claims = one.Claims
 				}

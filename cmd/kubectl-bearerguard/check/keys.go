@@ -26,7 +26,10 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 	for _, o := range set.Policies {
 		for i, is := range o.Spec.Issuers {
 			at := fmt.Sprintf("%s: spec.issuers[%d]", o.ID(), i)
-			r.verification(at, o.Namespace, is)
+			if is.Keys != (policy.KeySource{}) {
+				r.verification(at, o.Namespace, is)
+			}
+			r.credential(at, o.Namespace, is)
 			if id := bundle.NonceID(o.Namespace, is); id != "" {
 				ref := *is.Proof.NonceSecretRef
 				r.ref(at+".proof.nonceSecretRef", id, object{set.Secrets, "Secret", o.Namespace, ref}, keyset.NonceReading(ref))
