@@ -41,8 +41,9 @@ func normalHost(scheme, host string) (string, bool) {
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
 		name, port = host[:colon], host[colon+1:]
 	}
-	if name == "" || strings.Trim(port, "0123456789") != "" {
-		return "", false
+	ipv6 := strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]")
+	if name == "" || strings.Trim(port, "0123456789") != "" || strings.Contains(name, ":") && !ipv6 {
+		return "", false // a colon elsewhere than in an address of IPv6
 	}
 	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
 		return name, true
