@@ -136,12 +136,17 @@ func (c *compiler) checkKeys(at string, spec *policy.Issuer) {
 			policy.FormatJWKS, policy.FormatPEM)
 	}
 	if spec.CASecretRef != nil {
-		c.checkRef(at+".caSecretRef", spec.CASecretRef)
-		c.checkFormat(at+".caSecretRef", spec.CASecretRef, fmt.Sprintf("is %s, but certificates to trust are PEM", spec.CASecretRef.Format),
-			policy.FormatPEM)
-		if k.URL() == "" && k.Discovery == nil && spec.Introspection == nil {
-			c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL, keys.discovery, keys.spiffe.bundleURL or introspection beside it")
-		}
+		c.checkCA(at, spec)
+	}
+}
+
+// checkCA checks the certificates that fetches trust.
+func (c *compiler) checkCA(at string, spec *policy.Issuer) {
+	c.checkRef(at+".caSecretRef", spec.CASecretRef)
+	c.checkFormat(at+".caSecretRef", spec.CASecretRef, fmt.Sprintf("is %s, but certificates to trust are PEM", spec.CASecretRef.Format),
+		policy.FormatPEM)
+	if spec.Keys.URL() == "" && spec.Keys.Discovery == nil && spec.Introspection == nil {
+		c.fail(at+".caSecretRef", "is given where nothing is fetched", "keys.jwksURL, keys.discovery, keys.spiffe.bundleURL or introspection beside it")
 	}
 }
 

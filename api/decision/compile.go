@@ -189,10 +189,7 @@ func (c *compiler) checkWhom(at string, spec *policy.Allow) {
 	if spec.Anonymous && spec.Authenticated {
 		c.fail(at+".authenticated", "goes with anonymous: true", "one of the two")
 	}
-	asks := spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.SPIFFEIDs != nil || spec.Actors != nil ||
-		spec.Scopes != nil || spec.Claims != nil ||
-		spec.Authentication != nil
-	if spec.Anonymous && asks {
+	if spec.Anonymous && asksBearer(spec) {
 		c.fail(at+".anonymous", "goes with issuers, subjects, serviceAccounts, spiffeIDs, actors, scopes, claims or authentication", "anonymous: true alone or with when")
 	}
 	if spec.IgnoreToken && !spec.Anonymous {
@@ -201,6 +198,12 @@ func (c *compiler) checkWhom(at string, spec *policy.Allow) {
 	if !spec.Anonymous && len(c.issuers) == 0 {
 		c.fail(at, "asks for a token, but the policy has no issuers", "an issuer under spec.issuers, or anonymous: true")
 	}
+}
+
+// asksBearer reports whether an allow rule has a condition on a token, CEL aside.
+func asksBearer(spec *policy.Allow) bool {
+	return spec.Issuers != nil || spec.Subjects != nil || spec.ServiceAccounts != nil || spec.SPIFFEIDs != nil || spec.Actors != nil ||
+		spec.Scopes != nil || spec.Claims != nil || spec.Authentication != nil
 }
 
 func (c *compiler) addConditions(r *rule, spec *policy.Conditions, captures []string) {

@@ -87,18 +87,8 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if err := v.times(i); err != nil {
 		return nil, err
 	}
-	for n, t := range i.Types {
-		if t == "" {
-			return nil, fmt.Errorf("types[%d]: is empty; want a typ such as at+jwt", n)
-		}
-		v.types = append(v.types, mediaType(t))
-	}
-	for n, p := range i.RequiredClaims {
-		path, err := decision.ParseClaimPath(p)
-		if err != nil {
-			return nil, fmt.Errorf("requiredClaims[%d]: %w", n, err)
-		}
-		v.required = append(v.required, path)
+	if err := v.lists(i); err != nil {
+		return nil, err
 	}
 	if typ := decision.ProfileType(i.Profile); typ != "" {
 		v.profile, v.types = i.Profile, []string{typ}
@@ -114,6 +104,24 @@ func NewVerifier(c Config) (*Verifier, error) {
 	}
 	v.decryption = newChoice(c.Decryption)
 	return v, nil
+}
+
+// lists reads types and requiredClaims.
+func (v *Verifier) lists(i policy.Issuer) error {
+	for n, t := range i.Types {
+		if t == "" {
+			return fmt.Errorf("types[%d]: is empty; want a typ such as at+jwt", n)
+		}
+		v.types = append(v.types, mediaType(t))
+	}
+	for n, p := range i.RequiredClaims {
+		path, err := decision.ParseClaimPath(p)
+		if err != nil {
+			return fmt.Errorf("requiredClaims[%d]: %w", n, err)
+		}
+		v.required = append(v.required, path)
+	}
+	return nil
 }
 
 // times reads clockSkew and maxAge.
