@@ -23,7 +23,7 @@ func main() {
 
 func run(out io.Writer) error {
 	fmt.Fprintf(out, "%s, %s/%s, %d CPUs, %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpu())
-	for _, part := range []func(io.Writer) error{verification, cached, bound, revocations, memory} {
+	for _, part := range []func(io.Writer) error{verification, cached, opaque, bound, revocations, memory} {
 		fmt.Fprintln(out)
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		if err := part(w); err != nil {
