@@ -53,6 +53,11 @@ func (e *entry) misfit(r *Request) string {
 	if field := e.excluded(r); field != "" {
 		return field
 	}
+	return e.unfitting(r)
+}
+
+// unfitting returns the first field that does not fit what the request brings, or "".
+func (e *entry) unfitting(r *Request) string {
 	for i := range e.headers {
 		if !e.headers[i].fits(r, e.deny) {
 			return "headers"

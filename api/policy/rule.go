@@ -264,8 +264,13 @@ type Allow struct {
 
 // Vague reports whether a says nothing of whom it allows: neither authenticated nor anonymous, and no condition.
 func (a *Allow) Vague() bool {
-	return !a.Authenticated && !a.Anonymous && a.Issuers == nil && a.Subjects == nil && a.ServiceAccounts == nil &&
-		a.SPIFFEIDs == nil && a.Actors == nil && a.Scopes == nil && a.Claims == nil && a.When == "" && a.Authentication == nil
+	return !a.Authenticated && !a.Anonymous && !a.AsksToken() && a.When == ""
+}
+
+// AsksToken reports whether a has a condition that no request without a token satisfies, when aside.
+func (a *Allow) AsksToken() bool {
+	return a.Issuers != nil || a.Subjects != nil || a.ServiceAccounts != nil || a.SPIFFEIDs != nil || a.Actors != nil ||
+		a.Scopes != nil || a.Claims != nil || a.Authentication != nil
 }
 
 // Authentication is how the user has to have logged in (RFC 9470). All given conditions must hold.

@@ -32,7 +32,7 @@ func (c *Chunk) UnmarshalJSON(raw []byte) error {
 	var spec v1alpha1.RevocationChunkSpec
 	*c = Chunk{}
 	if json.Unmarshal(raw, &spec) != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	c.Source, c.Entries = spec.Source, revoked.ReadList(spec.Entries)
 	if spec.LastEvent != nil {

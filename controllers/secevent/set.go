@@ -139,11 +139,14 @@ func nameOf(uri string) policy.SignalEvent {
 			return e
 		}
 	}
-	switch name := strings.TrimPrefix(uri, risc); {
-	case name == uri:
-	case name == "sessions-revoked": // of RISC, before there was CAEP's
+	name, ok := strings.CutPrefix(uri, risc)
+	if !ok {
+		return ""
+	}
+	switch name {
+	case "sessions-revoked": // of RISC, before there was CAEP's
 		return policy.SessionRevoked
-	case name == "account-disabled", name == "account-purged":
+	case "account-disabled", "account-purged":
 		return policy.SignalEvent(name)
 	}
 	return ""

@@ -77,30 +77,39 @@ func (f *finder) needs(field string, p Promise, problem string) {
 	}
 }
 
+const cannotTell = "a gateway that asks by forward-auth cannot be told to "
+
 func (f *finder) spec(s *policy.Spec) {
-	const tell = "a gateway that asks by forward-auth cannot be told to "
 	if s.Forward != nil && s.Forward.Token == policy.Strip && f.means.ForwardAuth {
-		f.needs("spec.forward.token", StripToken, tell+"strip the token")
+		f.needs("spec.forward.token", StripToken, cannotTell+"strip the token")
 	}
-	for i, is := range s.Issuers {
-		if is.Proof != nil && is.Proof.MTLS == policy.BindingRequired && f.means.ForwardAuth {
-			f.add(fmt.Sprintf("spec.issuers[%d].proof.mtls", i),
-				"a gateway that asks by forward-auth does not show the client's certificate; Envoy (--ext-authz, include_peer_certificate) and a sidecar in the pod do")
-		}
-		for j, from := range is.From {
-			if (from.Query != "" || from.WebSocketProtocol != "") && f.means.ForwardAuth {
-				f.needs(fmt.Sprintf("spec.issuers[%d].from[%d]", i, j), StripToken, tell+"cut a token out of the query or a subprotocol")
-			}
-		}
+	for i := range s.Issuers {
+		f.issuer(fmt.Sprintf("spec.issuers[%d]", i), &s.Issuers[i])
 	}
 	if s.CORS != nil {
 		f.needs("spec.cors", CORS, "a gateway cannot be told what the app's answers are to say")
 	}
 	if s.Resource != nil && f.means.ForwardAuth {
-		f.needs("spec.resource", ResourceMetadata, tell+"answer with its metadata")
+		f.needs("spec.resource", ResourceMetadata, cannotTell+"answer with its metadata")
 	}
 	if s.Streams != nil && s.Streams.OnExpiry == policy.CloseStream {
 		f.needs("spec.streams.onExpiry", CloseStreams, "a gateway cannot be told to end a stream")
+	}
+}
+
+// issuer looks for what a gateway that asks by forward-auth does not show, or leaves in its place.
+func (f *finder) issuer(at string, is *policy.Issuer) {
+	if !f.means.ForwardAuth {
+		return
+	}
+	if is.Proof != nil && is.Proof.MTLS == policy.BindingRequired {
+		f.add(at+".proof.mtls",
+			"a gateway that asks by forward-auth does not show the client's certificate; Envoy (--ext-authz, include_peer_certificate) and a sidecar in the pod do")
+	}
+	for j, from := range is.From {
+		if from.Query != "" || from.WebSocketProtocol != "" {
+			f.needs(fmt.Sprintf("%s.from[%d]", at, j), StripToken, cannotTell+"cut a token out of the query or a subprotocol")
+		}
 	}
 }
 

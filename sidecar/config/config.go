@@ -166,12 +166,7 @@ func (r *raw) config() (Config, error) {
 		fail("probes", "%s", err)
 	}
 	checkSource(&c, fail)
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
-		fail("tls-cert", "goes with --tls-key, and --tls-client-ca with both; want none or all that are needed")
-	}
-	if c.Plaintext && (c.TLS.Cert == "" || c.TLS.ClientCA != "") {
-		fail("tls-permissive", "goes with --tls-cert and without --tls-client-ca: who comes in plaintext shows no certificate")
-	}
+	checkTLS(&c, fail)
 	if c.Admin != "" && !isAddress(c.Admin) {
 		fail("admin", "%q is no address; want host:port or :port", c.Admin)
 	}
@@ -179,6 +174,15 @@ func (r *raw) config() (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+func checkTLS(c *Config, fail func(string, string, ...any)) {
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
+		fail("tls-cert", "goes with --tls-key, and --tls-client-ca with both; want none or all that are needed")
+	}
+	if c.Plaintext && (c.TLS.Cert == "" || c.TLS.ClientCA != "") {
+		fail("tls-permissive", "goes with --tls-cert and without --tls-client-ca: who comes in plaintext shows no certificate")
+	}
 }
 
 // take takes over the values of plain flags. Where 0 means none to the flag, a negative number does to the proxy.

@@ -96,13 +96,19 @@ func (s *rawServe) sockets(fail func(string, string, ...any)) Serve {
 	if out.AppPort < 0 || out.AppPort > 65535 {
 		fail("app-port", "is %d; want 1 to 65535, or 0 if it is not known", out.AppPort)
 	}
+	out.GatewayDoes = s.promises(fail)
+	return out
+}
+
+// promises reads --gateway-does.
+func (s *rawServe) promises(fail func(string, string, ...any)) (out []authz.Promise) {
 	for _, text := range s.does {
 		p := authz.Promise(strings.TrimSpace(text))
 		if !slices.Contains(authz.Promises(), p) {
 			fail("gateway-does", "%q is not known; want some of %s", text, strings.Trim(fmt.Sprint(authz.Promises()), "[]"))
 			continue
 		}
-		out.GatewayDoes = append(out.GatewayDoes, p)
+		out = append(out, p)
 	}
 	return out
 }

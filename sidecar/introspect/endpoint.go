@@ -150,8 +150,12 @@ func (e *Endpoint) ask(ctx context.Context, raw string) (token.Answer, error) {
 	case len(body) > MaxBytes:
 		return token.Answer{}, &Failure{Result: TooLarge, Err: fmt.Errorf("the answer is larger than %d bytes", MaxBytes)}
 	}
-	// The media type says what the bytes are: a signed answer is not guessed from its looks (RFC 9701 section 4).
-	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return e.answer(resp.Header.Get("Content-Type"), body)
+}
+
+// answer takes what came for what its media type says: a signed answer is not guessed from its looks (RFC 9701 section 4).
+func (e *Endpoint) answer(contentType string, body []byte) (token.Answer, error) {
+	kind, _, err := mime.ParseMediaType(contentType)
 	switch {
 	case err == nil && kind == mediaSigned && e.spec.SignedResponse:
 		return token.Answer{Signed: true, Body: strings.TrimSpace(string(body)), ClientID: e.cred.ClientID}, nil

@@ -176,6 +176,11 @@ func challenges(r Refusal, c *Challenge) []string {
 	if c.DPoP == nil {
 		return []string{scheme("Bearer", c.params(r))}
 	}
+	return c.both(r)
+}
+
+// both writes the challenges of the schemes DPoP and Bearer, first that which the client is to look at.
+func (c *Challenge) both(r Refusal) []string {
 	bearer, proof := c.params(r), c.params(r)
 	other := &bearer
 	if !c.DPoP.Came && !c.DPoP.Only && r.Error != invalidProof && r.Error != useNonce {

@@ -36,18 +36,7 @@ func (r Report) Text(w io.Writer) {
 	if r.Body != "" {
 		fmt.Fprintf(w, "  and is          %s\n", r.Body)
 	}
-	if r.TokenIgnored {
-		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")
-	}
-	if len(r.Scopes) > 0 {
-		fmt.Fprintf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
-	}
-	if len(r.ACR) > 0 {
-		fmt.Fprintf(w, "  the user has to log in with an acr of: %s\n", strings.Join(r.ACR, " "))
-	}
-	if r.MaxAge > 0 {
-		fmt.Fprintf(w, "  the user has to have logged in at most %d s ago\n", r.MaxAge)
-	}
+	r.needs(w)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
@@ -63,6 +52,22 @@ func (r Report) Text(w io.Writer) {
 		if a.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", a.Cause)
 		}
+	}
+}
+
+// needs writes what the request needs of its token.
+func (r Report) needs(w io.Writer) {
+	if r.TokenIgnored {
+		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")
+	}
+	if len(r.Scopes) > 0 {
+		fmt.Fprintf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
+	}
+	if len(r.ACR) > 0 {
+		fmt.Fprintf(w, "  the user has to log in with an acr of: %s\n", strings.Join(r.ACR, " "))
+	}
+	if r.MaxAge > 0 {
+		fmt.Fprintf(w, "  the user has to have logged in at most %d s ago\n", r.MaxAge)
 	}
 }
 
