@@ -114,7 +114,7 @@ func TestParseRefuses(t *testing.T) {
 	const secretHead = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
 	tests := map[string]struct{ yaml, want string }{
 		"an unknown field": {head + "spec:\n  rules:\n  - name: a\n    allow:\n      scope: [a]\n",
-			`f.yaml:8: spec.rules[0].allow.scope: is not a known field; want one of anonymous, authenticated, claims, ignoreToken, issuers, maxBody, scopes, serviceAccounts, subjects, when`},
+			`f.yaml:8: spec.rules[0].allow.scope: is not a known field; want one of actors, anonymous, authenticated, authentication, claims, ignoreToken, issuers, maxBody, scopes, serviceAccounts, spiffeIDs, subjects, when`},
 		"an unknown field at the top":    {head + "spce: {}\n", `f.yaml:4: spce: is not a known field; want one of apiVersion, kind, metadata, spec, status`},
 		"a field in another case":        {head + "spec: {Mode: Audit}\n", `f.yaml:4: spec.Mode: is not a known field`},
 		"a field twice":                  {head + "spec:\n  mode: Audit\n  mode: Enforce\n", `f.yaml:6: spec.mode: is given twice`},
