@@ -75,8 +75,8 @@ func TestNoWebhookIsAskedAboutNamespacesOfAnotherRelease(t *testing.T) {
 				}
 			}
 		}
-		if hooks != 7 {
-			t.Errorf("%d webhooks, want 7", hooks)
+		if hooks != 8 {
+			t.Errorf("%d webhooks, want 8", hooks)
 		}
 	}
 }

@@ -62,6 +62,9 @@ func (a *actors) ofIssuer(who map[string]any, tokens string) bool {
 	if !has {
 		issuer = tokens
 	}
+	if issuer == "" && a.deny {
+		return true // nobody says whose the actor is
+	}
 	if a.issuer == "" {
 		return a.deny || issuer == tokens
 	}

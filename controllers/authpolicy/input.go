@@ -68,23 +68,20 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	if of := verification.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
 		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
 	}
-	if id := bundle.NonceID(namespace, issuer); id != "" && out.Failure == "" {
-		if f := failure(states[id]); f != "" {
-			out.Failure = "proof.nonceSecretRef: " + f
+	for _, other := range [...]struct{ field, id string }{
+		{"proof.nonceSecretRef", bundle.NonceID(namespace, issuer)},
+		{"introspection.credentialsSecretRef", bundle.IntrospectionID(namespace, issuer)},
+		{"decryption", bundle.DecryptionID(namespace, issuer)},
+	} {
+		if f := failure(states[other.id]); f != "" && out.Failure == "" && other.id != "" {
+			out.Failure = other.field + ": " + f
 		}
-	}
-	if f := failure(introspection); asked && f != "" && out.Failure == "" {
-		out.Failure = "introspection.credentialsSecretRef: " + f
 	}
 	if issuer.Decryption == nil {
 		return out
 	}
-	decryption := states[bundle.DecryptionID(namespace, issuer)]
-	if f := failure(decryption); f != "" && out.Failure == "" {
-		out.Failure = "decryption: " + f
-	}
-	if len(decryption.Notes) > 0 {
-		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(decryption.Notes, "; "), "; ")
+	if notes := states[bundle.DecryptionID(namespace, issuer)].Notes; len(notes) > 0 {
+		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(notes, "; "), "; ")
 	}
 	return out
 }

@@ -17,6 +17,7 @@ type Memory struct {
 	seed maphash.Seed
 
 	mu        sync.Mutex // guards what follows
+	latest    int64      // the latest time that was given to Take, in nanoseconds since 1970
 	proofs    map[uint64]*taken
 	oldest    *taken // of all, in the order in which they were taken
 	newest    *taken
@@ -61,7 +62,11 @@ func (m *Memory) Take(p *Proof, s *Settings, now time.Time) bool {
 	hash := maphash.Comparable(m.seed, [2]string{p.thumbprint, p.id})
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.oldest != nil && m.oldest.end < now.UnixNano() {
+	m.latest = max(m.latest, now.UnixNano())
+	if s.end(p).UnixNano() < m.latest {
+		return false // it may have been forgotten
+	}
+	for m.oldest != nil && m.oldest.end < m.latest {
 		m.drop(m.oldest)
 	}
 	if _, has := m.proofs[hash]; has {

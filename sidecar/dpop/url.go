@@ -32,10 +32,8 @@ func normal(url string) (text string, ok bool) {
 
 // normalHost takes off the default port and an empty one. A percent sign has no place in a host of HTTP.
 func normalHost(scheme, host string) (string, bool) {
-	for i := range len(host) {
-		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`%@\"<>^{|}`+"`", c) >= 0 {
-			return "", false
-		}
+	if strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`%@\"<>^{|}`+"`", c) }) {
+		return "", false
 	}
 	name, port := host, ""
 	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {

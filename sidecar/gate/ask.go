@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net/netip"
+	"reflect"
 	"sync"
 	"time"
 
@@ -69,42 +70,24 @@ func (s *Snapshot) recall(sd *side, found token.Found, t *token.Token, now time.
 	return f
 }
 
-// ask asks all issuers that the token may be from, and holds what they say to the policy. As with keys, the token is good if one says
-// so, and then all that do count.
+// said is what an endpoint has said of a token.
+type said struct {
+	answer token.Answer
+	err    error
+}
+
+// ask asks all issuers that the token may be from, and holds what they say to the policy. The token is good if one says so, and then
+// all that do count, as long as they say the same of it: else nobody could tell whose word a rule goes by.
 func (q *question) ask(ctx context.Context, client netip.Addr, raw string) *finding {
-	type said struct {
-		answer token.Answer
-		err    error
-	}
-	var wait sync.WaitGroup
-	answers := make([]said, len(q.side.issuers))
-	first := map[Endpoint]int{} // issuer entries with one endpoint ask it once
-	for i, is := range q.side.issuers {
-		if !is.verifier.Asks(q.token) || !q.found.Takers.Has(i) || is.endpoint == nil {
-			continue
-		}
-		if _, asked := first[is.endpoint]; asked {
-			continue
-		}
-		first[is.endpoint] = i
-		wait.Go(func() { answers[i].answer, answers[i].err = is.endpoint.Ask(ctx, client, raw) })
-	}
-	wait.Wait()
+	answers := q.answers(ctx, client, raw)
 	now := q.now()
 	f := &finding{refusal: decision.Refusal{Reason: decision.UnknownIssuer}, fresh: now.Add(refusalLife)}
-	ttl := time.Duration(0)
+	ttl, differ := time.Duration(0), false
 	for i, is := range q.side.issuers {
-		if !is.verifier.Asks(q.token) || !q.found.Takers.Has(i) {
+		if !q.concerns(i) {
 			continue
 		}
-		v, no := token.Verified{}, decision.Refusal{Reason: decision.KeysUnavailable, Cause: decision.Because("the credential for the introspection endpoint of issuer " + is.name + " has not been read yet")}
-		if is.endpoint != nil {
-			if a := answers[first[is.endpoint]]; a.err != nil {
-				no = decision.Refusal{Reason: decision.IntrospectionUnavailable, Cause: decision.Because("the introspection endpoint of issuer " + is.name + ": " + a.err.Error())}
-			} else {
-				v, no = is.verifier.VerifyAnswer(a.answer, now)
-			}
-		}
+		v, no := is.heed(answers, now)
 		if no.Refused() {
 			f.further(no, is.bit)
 			if is.source != "" && token.NewerKeys(no) {
@@ -112,18 +95,61 @@ func (q *question) ask(ctx context.Context, client netip.Addr, raw string) *find
 			}
 			continue
 		}
+		differ = differ || f.by != 0 && !reflect.DeepEqual(v.Claims, f.verified.Claims)
 		f.add(v, is)
 		if ttl == 0 || is.ttl < ttl {
 			ttl = is.ttl
 		}
 	}
-	if f.by != 0 {
-		if f.refusal.Reason != decision.IntrospectionUnavailable { // else another one may vouch for it, too: ask again soon
-			f.fresh = now.Add(ttl)
-		}
-		f.refusal, f.unknown = decision.Refusal{}, nil
+	switch {
+	case differ:
+		return &finding{refusal: decision.Refusal{Reason: decision.UnknownIssuer, Cause: errRivals}, fresh: now.Add(refusalLife)}
+	case f.by == 0:
+		return f
+	case f.refusal.Reason != decision.IntrospectionUnavailable: // else another one may vouch for it, too: ask again soon
+		f.fresh = now.Add(ttl)
 	}
+	f.refusal, f.unknown = decision.Refusal{}, nil
 	return f
+}
+
+// errRivals is why a token is refused that two issuers know as two things.
+const errRivals decision.Because = "two issuers that were asked vouch for the token and say different things of it; give each a place of its own (issuers[].from)"
+
+// concerns reports whether an issuer, by its index in the side, is one of those that are asked.
+func (q *question) concerns(i int) bool {
+	return q.side.issuers[i].verifier.Asks(q.token) && q.found.Takers.Has(i)
+}
+
+// answers asks, each endpoint once.
+func (q *question) answers(ctx context.Context, client netip.Addr, raw string) map[Endpoint]*said {
+	var wait sync.WaitGroup
+	out := map[Endpoint]*said{}
+	for i, is := range q.side.issuers {
+		if !q.concerns(i) || is.endpoint == nil || out[is.endpoint] != nil {
+			continue
+		}
+		s := &said{}
+		out[is.endpoint] = s
+		wait.Go(func() { s.answer, s.err = is.endpoint.Ask(ctx, client, raw) })
+	}
+	wait.Wait()
+	return out
+}
+
+// heed holds what the issuer's endpoint has said to the policy.
+func (is *issuer) heed(answers map[Endpoint]*said, now time.Time) (token.Verified, decision.Refusal) {
+	if is.endpoint == nil {
+		return token.Verified{}, decision.Refusal{
+			Reason: decision.KeysUnavailable, Cause: decision.Because("the credential for the introspection endpoint of issuer " + is.name + " has not been read yet"),
+		}
+	}
+	if a := answers[is.endpoint]; a.err != nil {
+		return token.Verified{}, decision.Refusal{
+			Reason: decision.IntrospectionUnavailable, Cause: decision.Because("the introspection endpoint of issuer " + is.name + ": " + a.err.Error()),
+		}
+	}
+	return is.verifier.VerifyAnswer(answers[is.endpoint].answer, now)
 }
 
 // add counts an issuer that vouches for the token.

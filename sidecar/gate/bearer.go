@@ -42,9 +42,7 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 	})
 }
 
-// verify tries every issuer that the token may be from and that takes tokens from the place where it was found. The
-// token is good if one of them says so, and then all that do count. If none does, the reason is that of the issuer
-// with which it got furthest.
+// verify finds out about a token: by keys, or by what its issuer has said of it when asked.
 func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time) *finding {
 	if sd.asks && token.Opaque(raw) {
 		if no := token.CheckOpaque(raw); no.Refused() {
@@ -59,6 +57,13 @@ func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time
 	case sd.asks && sd.introspects(t):
 		return s.recall(sd, found, t, now)
 	}
+	return sd.verify(t, found, now)
+}
+
+// verify tries every issuer that the token may be from and that takes tokens from the place where it was found. The
+// token is good if one of them says so, and then all that do count. If none does, the reason is that of the issuer
+// with which it got furthest.
+func (sd *side) verify(t *token.Token, found token.Found, now time.Time) *finding {
 	f := &finding{refusal: decision.Refusal{Reason: decision.UnknownIssuer}, keyID: t.KeyID()}
 	var by decision.IssuerSet
 	var until time.Time

@@ -57,7 +57,7 @@ func (s *Snapshot) decide(r *decision.Request, subject *decision.Subject) decisi
 func settleCall(dr *decision.Request, v *Verdict) {
 	switch {
 	case dr.Call == nil:
-	case dr.Call.Kind == decision.CallUnread && (v.Forward || v.Reason == decision.InsufficientScope):
+	case dr.Call.Kind == decision.CallUnread && (v.Forward || v.Reason == decision.InsufficientScope || v.Reason == decision.InsufficientAuthentication):
 		*v = Verdict{WantBody: mcp.MaxBody, Reason: decision.InternalError, Path: v.Path, CORS: v.CORS}
 	case dr.Call.Kind == decision.CallDoubtful && (v.Reason == decision.NoRule || v.Reason == decision.DeniedByRule) && v.Cause == nil:
 		v.Cause = dr.Call.Doubt

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -33,6 +34,32 @@ func TestAProofIsTakenOnceForARequestThatIsJudgedTwice(t *testing.T) {
 		}
 		if v := ask(id, body); v.Reason != decision.ProofReplayed {
 			t.Errorf("%s again: %s %v", id, v.Reason, v.Cause)
+		}
+	}
+}
+
+// A request that is slow to bring its body must not be judged by the time at which it came: what remembers proofs has gone on.
+func TestAnOldTimeBringsNoProofBack(t *testing.T) {
+	t.Parallel()
+	alice, bob := gatetest.NewProver("alice"), gatetest.NewProver("bob")
+	g := newGate(t, gatetest.Policy("orders", proofs(dpopIfBound())))
+	ask := func(by *gatetest.Prover, id string, made, at time.Time) decision.Reason {
+		r := attempt{token: bound(by, nil), by: by, made: gatetest.Made{ID: id, At: made}}.request()
+		r.Time = at
+		return g.Judge(r).Reason
+	}
+	for i, c := range []struct {
+		by       *gatetest.Prover
+		id       string
+		made, at time.Time
+		want     decision.Reason
+	}{
+		{alice, "1", start, start, decision.Allowed},
+		{bob, "2", start.Add(100 * time.Second), start.Add(100 * time.Second), decision.Allowed},
+		{alice, "1", start, start.Add(5 * time.Second), decision.ProofReplayed},
+	} {
+		if got := ask(c.by, c.id, c.made, c.at); got != c.want {
+			t.Errorf("%d: %s, want %s", i, got, c.want)
 		}
 	}
 }

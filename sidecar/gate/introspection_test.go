@@ -362,3 +362,65 @@ func TestAFloodOfMadeUpTokens(t *testing.T) {
 		t.Errorf("who left: %s", v.Reason)
 	}
 }
+
+// Two issuers may know one text as two tokens. Whose word a rule of either goes by nobody could say.
+func TestIssuersThatSayDifferentThingsOfAToken(t *testing.T) {
+	t.Parallel()
+	says := func(members string) func(string) (int, string) {
+		return func(string) (int, string) {
+			return 200, fmt.Sprintf(`{"active":true,"aud":"orders","exp":%d,%s}`, time.Now().Add(time.Hour).Unix(), members)
+		}
+	}
+	partner := newDesk(t, says(`"sub":"root","scope":"orders.read orders.admin"`))
+	corp := newDesk(t, says(`"sub":"alice","scope":"orders.read","cnf":{"jkt":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}`))
+	bound := corp.issuer("corp")
+	bound.Proof = &policy.Proof{DPoP: policy.BindingRequired, PublicURLs: []string{public}}
+	admin := policy.Rule{Name: "admin", Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"orders.admin"}}}}
+	own := gatetest.Policy("b-team", policy.Spec{Issuers: []policy.Issuer{corp.issuer("corp")}, Rules: []policy.Rule{admin}})
+	proved := gatetest.Policy("b-team", policy.Spec{Issuers: []policy.Issuer{bound}, Rules: []policy.Rule{admin}})
+	other := reading(partner.issuer("partner"))
+	other.Name = "a-team"
+	for name, c := range map[string]struct {
+		policies []bundle.Object
+		want     decision.Reason
+	}{
+		"alone, bound":                  {[]bundle.Object{proved}, decision.BoundAsBearer},
+		"beside another that vouches":   {[]bundle.Object{proved, other}, decision.UnknownIssuer},
+		"beside one that vouches alone": {[]bundle.Object{own, other}, decision.Allowed}, // by that one's own policy
+		"alone, where none is expected": {[]bundle.Object{own}, decision.KeyBound},
+	} {
+		g, load := asking(t, gate.Options{}, partner, corp)
+		load(c.policies...)
+		if v := g.JudgeWaiting(t.Context(), bring("0paque")); v.Reason != c.want || strings.HasSuffix(v.Policy, "b-team") {
+			t.Errorf("%s: %s %v, want %s", name, v.Reason, v.Cause, c.want)
+		}
+	}
+	corp.say.Store(partner.say.Load())
+	g, load := asking(t, gate.Options{}, partner, corp)
+	twin := corp.issuer("corp")
+	twin.Issuer = partner.URL
+	load(gatetest.Policy("b-team", policy.Spec{Issuers: []policy.Issuer{twin}, Rules: []policy.Rule{admin}}), other)
+	if v := g.JudgeWaiting(t.Context(), bring("0paque")); !v.Forward {
+		t.Errorf("two endpoints that say the same: %s %v", v.Reason, v.Cause)
+	}
+}
+
+// An answer need not have iss. Rules see who was asked.
+func TestRulesSeeTheIssuerThatWasAsked(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(string) (int, string) {
+		return 200, fmt.Sprintf(`{"active":true,"sub":"alice","aud":"orders","scope":"orders.read","act":{"sub":"bot"},"exp":%d}`, time.Now().Add(time.Hour).Unix())
+	})
+	for name, deny := range map[string]policy.Conditions{
+		"actors of the issuer": {Actors: &policy.Actors{AnyOf: []string{"bot"}, Issuer: d.URL}},
+		"the variable issuer":  {When: "issuer == '" + d.URL + "'"},
+	} {
+		g, load := asking(t, gate.Options{}, d)
+		p := reading(d.issuer("corp"))
+		p.Spec.Rules = append(p.Spec.Rules, policy.Rule{Name: "denied", Deny: &deny})
+		load(p)
+		if v := g.JudgeWaiting(t.Context(), bring("0paque")); v.Reason != decision.DeniedByRule {
+			t.Errorf("%s: %s %v", name, v.Reason, v.Cause)
+		}
+	}
+}

@@ -56,13 +56,9 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 	if no := p.Fits(dpop.Use{Method: r.Method, Token: f.Raw, Key: c.JKT}); no.Refused() {
 		return b, no
 	}
-	if sd.asks && len(sd.issuers) > 1 && memory != nil {
-		// Before the proof is remembered: the request may have to wait for an answer, and is judged again with it then.
-		narrow := f
-		if narrow.Takers, no = s.passes(sd, r, b, p, nil); !no.Refused() && narrow.Takers != f.Takers {
-			if b := s.who(sd, narrow, r.Now); b.refused != nil && b.refused.question != nil {
-				return b, b.refused.refusal
-			}
+	if memory != nil {
+		if waits := s.waits(sd, r, f, b, p); waits != nil {
+			return waits, waits.refused.refusal
 		}
 	}
 	passed, no := s.passes(sd, r, b, p, memory)
@@ -74,6 +70,23 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 		return b, b.refused.refusal
 	}
 	return b, decision.Refusal{}
+}
+
+// waits returns a bearer of whom something is to be found out first, if the proof leaves fewer issuers that vouch; else nil. It is
+// asked before the proof is remembered: the request may have to wait for an answer, and is judged again with it then.
+func (s *Snapshot) waits(sd *side, r *decision.Request, f token.Found, b *bearer, p *dpop.Proof) *bearer {
+	if !sd.asks || len(sd.issuers) < 2 {
+		return nil
+	}
+	passed, no := s.passes(sd, r, b, p, nil)
+	if no.Refused() || passed == f.Takers {
+		return nil
+	}
+	f.Takers = passed
+	if b := s.who(sd, f, r.Now); b.refused != nil && b.refused.question != nil {
+		return b
+	}
+	return nil
 }
 
 // passes holds a proof against what each issuer wants that vouches for the token. It returns the takers of the token whose

@@ -97,8 +97,8 @@ func (v *Verifier) VerifyAnswer(a Answer, now time.Time) (Verified, decision.Ref
 	switch {
 	case r.hasIss && !v.anyIssuer && r.iss != v.issuer:
 		return Verified{}, decision.Refusal{Reason: decision.UnknownIssuer, Cause: stranger{iss: r.iss, has: r.hasIss, issuers: []Named{{Issuer: v.issuer}}}}
-	case !r.hasIss:
-		r.iss = v.issuer
+	case !r.hasIss && v.issuer != "": // rules see who was asked
+		r.iss, r.all["iss"] = v.issuer, v.issuer
 	}
 	if no := v.check(&r, now); no.Refused() {
 		return Verified{}, no

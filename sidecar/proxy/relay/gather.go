@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -42,6 +43,7 @@ func (x *exchange) judgeBody(first *gate.Verdict) gate.Verdict {
 		return gate.Verdict{Reason: reason, Path: first.Path, CORS: first.CORS}
 	}
 	x.request.Body = &x.begun
+	x.request.Time = time.Time{} // it is later by now
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
 }
 
@@ -210,7 +212,8 @@ func (b *readBody) Read(p []byte) (int, error) {
 	switch {
 	case len(b.held) > 0:
 		n := copy(p, b.held)
-		if b.held = b.held[n:]; len(b.held) == 0 && b.end != nil {
+		if b.held = b.held[n:]; len(b.held) == 0 {
+			b.held = nil // what is left of it, which is nothing, would keep all of it
 			return n, b.end
 		}
 		return n, nil

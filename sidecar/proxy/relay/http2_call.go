@@ -129,6 +129,7 @@ func (c *call) judgeBody(first *gate.Verdict) gate.Verdict {
 		return gate.Verdict{Reason: reason, Path: first.Path, CORS: first.CORS}
 	}
 	c.x.request.Body = &body
+	c.x.request.Time = time.Time{} // it is later by now
 	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &c.x.request)
 }
 
