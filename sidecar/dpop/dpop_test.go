@@ -170,8 +170,8 @@ func TestMemoryIsShared(t *testing.T) {
 	if m.Take(proof(flood, 5*most-1), s, now) {
 		t.Error("the last proof of the flood is not remembered")
 	}
-	later := now.Add(91 * time.Second)
-	if !m.Take(proof(victim, 1000), s, later) {
+	now = now.Add(91 * time.Second)
+	if !m.Take(proof(victim, 1000), s, now) {
 		t.Error("nothing is taken any more")
 	}
 	if n, _ := m.Stats(); n != 1 {

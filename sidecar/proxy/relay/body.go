@@ -124,7 +124,11 @@ func (x *exchange) skipBody() bool {
 		if total += had - c.in.buf.len(); b.done {
 			return true
 		}
-		if total > maxSkip || c.in.fill() != nil {
+		if total > maxSkip {
+			c.linger() // else the client may never read the answer
+			return false
+		}
+		if c.in.fill() != nil {
 			return false
 		}
 	}

@@ -47,6 +47,7 @@ type exchange struct {
 	held   []byte    // where the head is, if that is not the buffer any more; a block
 	asked  bool      // the client has been asked for its body
 	broken bool      // the body cannot be read
+	large  bool      // there is more of the body than was read for the gate
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -120,7 +121,7 @@ func (x *exchange) run(n int) (again bool) {
 	if v.Forward {
 		return x.forward(&v)
 	}
-	if x.broken || !x.req.KeepAlive || !x.body.skippable(&x.req) {
+	if x.broken || x.large || !x.req.KeepAlive || !x.body.skippable(&x.req) {
 		x.refuse(&v, closeAfter)
 		c.linger()
 		return false

@@ -42,7 +42,7 @@ func (x *exchange) judgeBody(first *gate.Verdict) gate.Verdict {
 		x.broken = true
 		return gate.Verdict{Reason: reason, Path: first.Path, CORS: first.CORS}
 	}
-	x.request.Body = &x.begun
+	x.request.Body, x.large = &x.begun, !x.begun.Whole
 	x.request.Time = time.Time{} // it is later by now
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
 }
