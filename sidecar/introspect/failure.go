@@ -1,6 +1,9 @@
 package introspect
 
-import "errors"
+import (
+	"errors"
+	"net/http"
+)
 
 // Result is what became of a question. The set is closed; a Result is safe as a metric label.
 type Result string
@@ -50,8 +53,10 @@ func (f *Failure) ours() bool {
 	switch f.Result {
 	case Timeouted, Unreachable:
 		return true
-	case Status: // 401 and 403 are about our credential
-		return f.Code >= 500 || f.Code == 401 || f.Code == 403 || f.Code == 404 || f.Code == 429
+	case Status:
+		// 401 is about our credential (RFC 7662 section 2.3). 403 and 404 are not counted: a firewall before the endpoint says so of a
+		// request whose token it takes for an attack.
+		return f.Code >= 500 || f.Code == http.StatusUnauthorized || f.Code == http.StatusTooManyRequests
 	case Answered, Garbage, TooLarge, Open, Crowded:
 	}
 	return false

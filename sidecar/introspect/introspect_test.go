@@ -311,10 +311,24 @@ func TestAnEndpointThatFailsIsLeftAlone(t *testing.T) {
 			t.Fatalf("after it came back: %s", got)
 		}
 	}
-	status.Store(400) // what an odd token leads to cuts off nobody
-	for range 50 {
-		if got := ask(); got != introspect.Status {
-			t.Fatalf("odd tokens: %s", got)
+	for _, odd := range []int32{400, 403, 404} { // what an odd token leads to cuts off nobody
+		status.Store(odd)
+		for range 50 {
+			if got := ask(); got != introspect.Status {
+				t.Fatalf("odd tokens, %d: %s", odd, got)
+			}
+		}
+	}
+	for _, theirs := range []int32{401, 429, 503} {
+		status.Store(200)
+		now.Add(int64(time.Minute))
+		ask()
+		status.Store(theirs)
+		for range 5 {
+			ask()
+		}
+		if got := ask(); got != introspect.Open {
+			t.Errorf("after five times %d: %s", theirs, got)
 		}
 	}
 }

@@ -38,8 +38,9 @@ func Opaque(raw string) bool {
 	return !strings.HasPrefix(strings.TrimLeft(string(head), " \t\r\n"), "{")
 }
 
-// CheckOpaque is the strict front for opaque tokens. The zero Refusal means that raw may be one (RFC 6749 appendix A.12):
-// printable ASCII without what separates tokens from other text, at most MaxBytes of it.
+// CheckOpaque is the strict front for opaque tokens. The zero Refusal means that raw may be one: a b64token (RFC 6750 section 2.1),
+// at most MaxBytes of it. RFC 6749 has more characters, which a bearer token cannot have, and which a firewall before the
+// issuer may take for an attack.
 func CheckOpaque(raw string) decision.Refusal {
 	if len(raw) > MaxBytes {
 		return decision.Refusal{Reason: decision.TokenTooLarge, Cause: length(len(raw))}
@@ -47,12 +48,16 @@ func CheckOpaque(raw string) decision.Refusal {
 	if problem := oddity(raw); problem != "" {
 		return malformed("the token", problem)
 	}
-	for i := range len(raw) {
-		if raw[i] <= ' ' || raw[i] > '~' {
-			return malformed("the token", "has a character that is not printable ASCII")
-		}
+	text := strings.TrimRight(raw, "=")
+	if text == "" || strings.ContainsFunc(text, func(c rune) bool { return !inB64token(c) }) {
+		return malformed("the token", "is no b64token: letters, digits and -._~+/ are all that it may have, and = at its end")
 	}
 	return decision.Refusal{}
+}
+
+// inB64token reports whether a character may be in a b64token before its end (RFC 6750 section 2.1).
+func inB64token(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~+/", c)
 }
 
 // Introspects reports whether the verifier's issuer is asked about tokens.

@@ -165,13 +165,16 @@ func TestWhatIsOpaque(t *testing.T) {
 			t.Errorf("%s: %v; want %v", raw, got, want)
 		}
 	}
-	for _, raw := range []string{"", "Bearer x", "a b", `"x"`, "a\x00b", "a\nb", "\u00e4", `{"active":true}`, strings.Repeat("x", MaxBytes+1)} {
+	for _, raw := range []string{"", "Bearer x", "a b", `"x"`, "a\x00b", "a\nb", "\u00e4", `{"active":true}`, strings.Repeat("x", MaxBytes+1),
+		"=", "a=b", "a|b", "a:b", "a%00", "a;b", "<script>", "a'or'1", "../x?y", "a\\b", "a@b", "$x", "a\xff", "\u212a"} {
 		if !CheckOpaque(raw).Refused() {
 			t.Errorf("%q was taken", raw[:min(len(raw), 20)])
 		}
 	}
-	if no := CheckOpaque("2YotnFZFEjr1zCsicMWpAA-._~+/="); no.Refused() {
-		t.Error(no.Reason, no.Cause)
+	for _, raw := range []string{"2YotnFZFEjr1zCsicMWpAA-._~+/=", "x", "x==", "../x", strings.Repeat("x", MaxBytes)} {
+		if no := CheckOpaque(raw); no.Refused() {
+			t.Error(no.Reason, no.Cause)
+		}
 	}
 }
 
