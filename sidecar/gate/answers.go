@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -139,6 +140,19 @@ func (a *answers) fly(ctx context.Context, f *flight, q *question, client netip.
 		a.land(f, found, q.now(), ctx.Err() == nil || found.refusal.Reason != decision.IntrospectionUnavailable)
 	}()
 	found = q.ask(ctx, client, q.found.Raw)
+}
+
+// errPanic is why there is no answer where asking panicked.
+var errPanic = errors.New("asking it failed inside the sidecar")
+
+// askOne asks one endpoint. It is called in a goroutine of its own, so a panic, which would end the process, is a failure.
+func askOne(ctx context.Context, e Endpoint, client netip.Addr, raw string) (answer token.Answer, err error) {
+	defer func() {
+		if recover() != nil {
+			answer, err = token.Answer{}, errPanic
+		}
+	}()
+	return e.Ask(ctx, client, raw)
 }
 
 // land keeps an outcome for a while, if it is one, and wakes those who wait.

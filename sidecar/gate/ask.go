@@ -131,7 +131,7 @@ func (q *question) answers(ctx context.Context, client netip.Addr, raw string) m
 		}
 		s := &said{}
 		out[is.endpoint] = s
-		wait.Go(func() { s.answer, s.err = is.endpoint.Ask(ctx, client, raw) })
+		wait.Go(func() { s.answer, s.err = askOne(ctx, is.endpoint, client, raw) })
 	}
 	wait.Wait()
 	return out

@@ -22,6 +22,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/introspect"
+	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
 // desk is an introspection endpoint: say tells what it answers to a token.
@@ -251,6 +252,32 @@ func TestAnIssuerThatDoesNotAnswerIs503(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 		})
+	}
+}
+
+// panicking is an endpoint that panics.
+type panicking struct{}
+
+func (panicking) Ask(context.Context, netip.Addr, string) (token.Answer, error) { panic("of the test") }
+
+func TestAPanicWhileAskingIs503(t *testing.T) {
+	t.Parallel()
+	is := policy.Issuer{
+		Name: "corp", Issuer: "https://corp.example.com", Audiences: []string{"orders"},
+		Introspection: &policy.Introspection{URL: "https://corp.example.com/i", CredentialsSecretRef: policy.SecretRef{Name: "sidecar"}},
+	}
+	p := reading(is)
+	keys := map[string]bundle.KeySet{bundle.IntrospectionID(p.Namespace, is): {JWKS: credential.Credential{ClientID: "x"}.Encode()}}
+	s, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{p}, keys), "test", gate.SnapshotOptions{
+		Endpoints: func([]gate.Asked) ([]gate.Endpoint, error) { return []gate.Endpoint{panicking{}}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{})
+	g.Swap(s)
+	if v := g.JudgeWaiting(t.Context(), bring("0paque")); v.Forward || v.Reason != decision.IntrospectionUnavailable || !strings.Contains(v.Cause.String(), "inside the sidecar") {
+		t.Errorf("%s %v", v.Reason, v.Cause)
 	}
 }
 

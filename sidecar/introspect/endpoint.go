@@ -100,13 +100,15 @@ func (e *Endpoint) Ask(ctx context.Context, client netip.Addr, raw string) (toke
 	if !e.asked.begin() {
 		return token.Answer{}, e.count(&Failure{Result: Open, Err: errOpen}, 0)
 	}
+	fine := true // also if it panics, which is due to one answer
+	defer func() { e.asked.end(fine) }()
 	began := e.pool.now()
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	a, err := e.ask(own, raw)
 	var f *Failure
 	errors.As(err, &f)
-	e.asked.end(f == nil || !f.ours())
+	fine = f == nil || !f.ours()
 	return a, e.count(f, e.pool.now().Sub(began))
 }
 

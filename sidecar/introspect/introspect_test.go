@@ -333,6 +333,41 @@ func TestAnEndpointThatFailsIsLeftAlone(t *testing.T) {
 	}
 }
 
+// transport is a function as an http.RoundTripper.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAPanicGivesBackWhatItHeld: the turn, and the probe, or the endpoint would never be asked again.
+func TestAPanicGivesBackWhatItHeld(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	e := open(t, introspect.Options{Now: func() time.Time { return time.Unix(1000, now.Load()) }}, func(http.ResponseWriter, *http.Request) {})
+	ask := func() (result introspect.Result, panicked bool) {
+		defer func() { panicked = recover() != nil }()
+		_, err := e.Ask(t.Context(), client, "x")
+		var f *introspect.Failure
+		if errors.As(err, &f) {
+			return f.Result, false
+		}
+		return introspect.Answered, false
+	}
+	e.Through(transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("down") }))
+	for range 5 {
+		_, _ = ask()
+	}
+	if got, _ := ask(); got != introspect.Open {
+		t.Fatalf("%s; want %s", got, introspect.Open)
+	}
+	e.Through(transport(func(*http.Request) (*http.Response, error) { panic("of the test") }))
+	for i := range 100 { // more than there are turns
+		now.Add(int64(time.Minute))
+		if got, panicked := ask(); !panicked {
+			t.Fatalf("question %d did not get through: %s", i, got)
+		}
+	}
+}
+
 // TestOneClientLeavesTurnsToOthers: a client whose questions hang has not all turns.
 func TestOneClientLeavesTurnsToOthers(t *testing.T) {
 	t.Parallel()
