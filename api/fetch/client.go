@@ -156,14 +156,28 @@ func CheckURL(rawURL string, o Options) error {
 	return nil
 }
 
+// CheckCA returns an error if Options.CA could not be so. It reads on after the name of what holds it.
+func CheckCA(ca []byte) error {
+	_, err := pool(ca)
+	return err
+}
+
+func pool(ca []byte) (*x509.CertPool, error) {
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(ca) {
+		return nil, errors.New("holds no PEM certificate that can be read")
+	}
+	return p, nil
+}
+
 // newTransport makes a transport for one fetch. Connections are not kept, so that each fetch resolves the name, checks
 // the address and checks the certificate anew.
 func newTransport(o Options) (*http.Transport, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(o.CA) > 0 {
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(o.CA) {
-			return nil, errors.New("ca: holds no PEM certificate that can be read")
+		var err error
+		if conf.RootCAs, err = pool(o.CA); err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
 		}
 	}
 	g := newGuard(o.AllowNets)

@@ -36,6 +36,23 @@ func Explain(err error, o Options) error { return explain(err, o.withDefaults())
 // Uncoded refuses an answer in a content coding (RFC 9110 section 8.4), as none was asked for.
 func Uncoded(h http.Header) error { return uncoded(h.Get("Content-Encoding")) }
 
+// CheckIntrospection returns an error that says why an introspection endpoint cannot be asked, as far as can be told without asking, and
+// the field of the policy's issuer that it is about. The endpoint is at address or, if that is empty, where the issuer's metadata
+// says, which are at metadataURL or, if that is empty too, below the issuer.
+func CheckIntrospection(address, metadataURL, issuer string, o Options) (field string, err error) {
+	switch {
+	case address != "":
+		return "introspection.url", CheckURL(address, o)
+	case metadataURL != "":
+		return "introspection.discovery.url", CheckURL(metadataURL, o)
+	}
+	urls, err := wellKnown(issuer)
+	if err == nil {
+		err = CheckURL(urls[0], o)
+	}
+	return "issuer", err
+}
+
 // DiscoverIntrospection finds the address of an issuer's introspection endpoint in its metadata (RFC 8414 section 2), as Discover
 // finds that of its JWK Set.
 func DiscoverIntrospection(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {

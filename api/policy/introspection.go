@@ -37,6 +37,14 @@ type Introspection struct {
 	SignedResponse bool `json:"signedResponse,omitempty"`
 }
 
+// MetadataURL returns where the issuer's metadata are said to be; empty if that is not said.
+func (in *Introspection) MetadataURL() string {
+	if in.Discovery == nil {
+		return ""
+	}
+	return in.Discovery.URL
+}
+
 // SecretRef names a Secret in the policy's own namespace.
 type SecretRef struct {
 	// Name of the Secret.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/credential"
+	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
@@ -49,12 +51,10 @@ func podOf(w compile.Workload, c push.Sidecar, p compile.PolicyRef) status.Pod {
 }
 
 func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.State) status.Issuer {
-	introspection, asked := states[bundle.IntrospectionID(namespace, issuer)]
-	if asked && issuer.Keys == (policy.KeySource{}) {
+	introspection := states[bundle.IntrospectionID(namespace, issuer)]
+	if issuer.Introspection != nil && issuer.Keys == (policy.KeySource{}) {
 		out := status.Issuer{Name: issuer.Name, Keys: introspection.Keys, Fetched: introspection.Fetched}
-		if f := failure(introspection); f != "" {
-			out.Failure = "introspection.credentialsSecretRef: " + f
-		}
+		unasked(&out, issuer, introspection)
 		return out
 	}
 	verification := states[bundle.SourceID(namespace, issuer)]
@@ -70,20 +70,36 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	}
 	for _, other := range [...]struct{ field, id string }{
 		{"proof.nonceSecretRef", bundle.NonceID(namespace, issuer)},
-		{"introspection.credentialsSecretRef", bundle.IntrospectionID(namespace, issuer)},
 		{"decryption", bundle.DecryptionID(namespace, issuer)},
 	} {
 		if f := failure(states[other.id]); f != "" && out.Failure == "" && other.id != "" {
 			out.Failure = other.field + ": " + f
 		}
 	}
-	if issuer.Decryption == nil {
-		return out
-	}
+	unasked(&out, issuer, introspection)
 	if notes := states[bundle.DecryptionID(namespace, issuer)].Notes; len(notes) > 0 {
 		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(notes, "; "), "; ")
 	}
 	return out
+}
+
+// unasked adds why sidecars cannot ask an issuer about tokens, if they should and no other failure is known. Issuers at several
+// addresses may share a credential, which has the operator's rules for reaching them, so the addresses are looked at here.
+func unasked(out *status.Issuer, issuer policy.Issuer, shown keys.State) {
+	in := issuer.Introspection
+	if in == nil || out.Failure != "" {
+		return
+	}
+	if c, err := credential.Decode(shown.Set.JWKS); err == nil {
+		rules := fetch.Options{AllowHTTP: c.AllowHTTP, AllowNets: c.AllowNets}
+		if field, err := fetch.CheckIntrospection(in.URL, in.MetadataURL(), issuer.Issuer, rules); err != nil {
+			out.Failure, out.Keys = field+": "+err.Error(), 0
+			return
+		}
+	}
+	if f := failure(shown); f != "" {
+		out.Failure = "introspection.credentialsSecretRef: " + f
+	}
 }
 
 // without names the selected pods whose connected sidecars have no keys of an issuer, to verify or to decrypt.

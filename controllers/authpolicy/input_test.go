@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/credential"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -22,6 +24,13 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 	both.Decryption = &policy.Decryption{SecretRef: ref}
 	const id, decryption = "secret:shop/corp/k as:Keys", "decryption:shop/corp/k"
 	good := keys.State{Keys: 2, Algorithms: []string{"RS256", "RS384"}}
+	asked := func(url string) policy.Issuer {
+		return policy.Issuer{Name: "corp", Introspection: &policy.Introspection{URL: url, CredentialsSecretRef: policy.SecretRef{Name: "s"}}}
+	}
+	const shown = "introspection:shop/s auth:Basic"
+	credentialOf := func(c credential.Credential) keys.State {
+		return keys.State{Keys: 1, Set: bundle.KeySet{JWKS: c.Encode()}}
+	}
 	tests := map[string]struct {
 		issuer policy.Issuer
 		states map[string]keys.State
@@ -38,6 +47,14 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 			status.Issuer{Name: "corp", Keys: 1, Note: "a; decryption: b; c"}},
 		"a note to decrypt": {both, map[string]keys.State{id: good, decryption: {Keys: 1, Notes: []string{"b"}}},
 			status.Issuer{Name: "corp", Keys: 2, Note: "decryption: b"}},
+		"an issuer that is asked": {asked("https://corp/i"), map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x"})},
+			status.Issuer{Name: "corp", Keys: 1}},
+		"one that is asked over plain http": {asked("http://corp/i"), map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x"})},
+			status.Issuer{Name: "corp", Failure: "introspection.url: scheme is http; want https, or the operator's leave to use http"}},
+		"one that is, with the operator's leave": {asked("http://corp/i"),
+			map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x", Rules: credential.Rules{AllowHTTP: true}})}, status.Issuer{Name: "corp", Keys: 1}},
+		"one without a credential yet": {asked("http://corp/i"), map[string]keys.State{shown: {Err: errors.New("is missing")}},
+			status.Issuer{Name: "corp", Failure: "introspection.credentialsSecretRef: is missing"}},
 	}
 	for name, tc := range tests {
 		if diff := cmp.Diff(tc.want, issuerOf("shop", tc.issuer, tc.states)); diff != "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/credential"
+	"github.com/bearerguard/bearerguard/api/fetch"
 )
 
 // parts are what a credential is made of, as far as they have been read.
@@ -28,10 +29,8 @@ func (r *Resolver) giveCredential(e *entry, o object, data map[string][]byte, er
 		p.entries, p.read, p.problem = data, err == nil, err
 	}
 	if trusts && authority == o {
-		ca, problem := pick(o, data, key, err)
-		if p.ca = ca; problem != nil {
-			problem = fmt.Errorf("caSecretRef: %w", problem)
-		}
+		ca, problem := pickCA(o, data, key, err)
+		p.ca = ca
 		if p.problem == nil || holder != o {
 			p.problem = problem
 		}
@@ -50,4 +49,16 @@ func (r *Resolver) giveCredential(e *entry, o object, data map[string][]byte, er
 	}
 	c.CA, c.AllowHTTP, c.AllowNets = string(p.ca), r.options.Fetch.AllowHTTP, r.options.Fetch.AllowNets
 	r.take(e, c.Encode(), now, nil)
+}
+
+// pickCA returns the entry of an object that has certificates to trust. One that has none is found here: for a sidecar it would be too late.
+func pickCA(o object, data map[string][]byte, key string, err error) ([]byte, error) {
+	ca, err := pick(o, data, key, err)
+	if err == nil {
+		if err = fetch.CheckCA(ca); err == nil {
+			return ca, nil
+		}
+		err = fmt.Errorf("%s %s: entry %q %w", o.kind, o.name, key, err)
+	}
+	return nil, fmt.Errorf("caSecretRef: %w", err)
 }

@@ -255,6 +255,29 @@ func TestAnIssuerThatDoesNotAnswerIs503(t *testing.T) {
 	}
 }
 
+// TestAnEndpointThatCannotBeUsedIsNobodyElses: the other issuers of the workload load, and are asked.
+func TestAnEndpointThatCannotBeUsedIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, active)
+	local := gatetest.NewIssuer("https://keys.example.com", "k1")
+	broken := d.issuer("broken")
+	broken.Issuer, broken.Introspection.URL = "https://broken.example.com", "http://broken.example.com/i"
+	broken.From = []policy.TokenLocation{{Header: "X-Broken"}}
+	g, load := asking(t, gate.Options{}, d)
+	load(reading(d.issuer("corp"), broken, local.Policy("local")))
+	if v := g.JudgeWaiting(t.Context(), bring("0paque")); !v.Forward {
+		t.Errorf("an issuer that is asked: %s %v", v.Reason, v.Cause)
+	}
+	if v := g.JudgeWaiting(t.Context(), bring(local.Token(time.Now(), map[string]any{"scope": "orders.read"}))); !v.Forward {
+		t.Errorf("an issuer with keys: %s %v", v.Reason, v.Cause)
+	}
+	r := bring("")
+	r.Header = http.Header{"X-Broken": {"0paque"}}
+	if v := g.JudgeWaiting(t.Context(), r); v.Reason != decision.IntrospectionUnavailable || !strings.Contains(v.Cause.String(), "introspection.url: scheme is http") {
+		t.Errorf("the issuer itself: %s %v", v.Reason, v.Cause)
+	}
+}
+
 // panicking is an endpoint that panics.
 type panicking struct{}
 

@@ -41,6 +41,8 @@ type Endpoint struct {
 	rules  fetch.Options
 	client *http.Client
 	asked  breaker
+	// unusable is why it cannot be asked; nil: it can. Then there is no client.
+	unusable error
 
 	busy int // guarded by pool.turns.mu: questions that run
 
@@ -53,10 +55,8 @@ type Endpoint struct {
 func newEndpoint(p *Pool, spec policy.Issuer, cred credential.Credential) (*Endpoint, error) {
 	e := &Endpoint{pool: p, spec: *spec.Introspection, issuer: spec.Issuer, cred: cred, asked: breaker{now: p.now}}
 	e.rules = fetch.Options{AllowHTTP: cred.AllowHTTP, AllowNets: cred.AllowNets, CA: []byte(cred.CA), Timeout: Timeout, MaxBytes: MaxBytes}
-	if e.spec.URL != "" {
-		if err := fetch.CheckURL(e.spec.URL, e.rules); err != nil {
-			return nil, fmt.Errorf("introspection.url: %w", err)
-		}
+	if field, err := fetch.CheckIntrospection(e.spec.URL, e.spec.MetadataURL(), e.issuer, e.rules); err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	var shown *tls.Certificate
 	var err error
@@ -90,6 +90,9 @@ func (e *Endpoint) ClientID() string { return e.cred.ClientID }
 // Ask asks about a token on behalf of a client. It waits for its turn, which ctx ends, and then for the answer, which ctx does
 // not: others may wait for that as well. The error is a *Failure.
 func (e *Endpoint) Ask(ctx context.Context, client netip.Addr, raw string) (token.Answer, error) {
+	if e.unusable != nil {
+		return token.Answer{}, e.count(&Failure{Result: Unreachable, Err: e.unusable}, 0)
+	}
 	if !e.asked.allows() {
 		return token.Answer{}, e.count(&Failure{Result: Open, Err: errOpen}, 0)
 	}
@@ -227,7 +230,7 @@ func (e *Endpoint) address(ctx context.Context) (string, error) {
 	if found != "" && e.pool.now().Before(until) {
 		return found, nil
 	}
-	found, err := fetch.DiscoverIntrospection(ctx, e.issuer, e.spec.Discovery.URL, e.rules)
+	found, err := fetch.DiscoverIntrospection(ctx, e.issuer, e.spec.MetadataURL(), e.rules)
 	if err != nil {
 		return "", err
 	}
@@ -245,4 +248,8 @@ func (e *Endpoint) forget() {
 }
 
 // close gives up connections that nobody uses.
-func (e *Endpoint) close() { e.client.CloseIdleConnections() }
+func (e *Endpoint) close() {
+	if e.client != nil {
+		e.client.CloseIdleConnections()
+	}
+}

@@ -226,16 +226,56 @@ func TestAnEndpointThatLies(t *testing.T) {
 	}
 }
 
-func TestPlainHTTPNeedsTheOperatorsLeave(t *testing.T) {
+// TestAnEndpointThatCannotBeUsed says so to whoever asks it, and takes nothing from the others.
+func TestAnEndpointThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	spec := policy.Issuer{Name: "corp", Introspection: &policy.Introspection{URL: "http://login.example.com/introspect"}}
-	cred := credential.Credential{ClientID: "x"}
-	if _, err := introspect.NewPool(introspect.Options{}).Open([]introspect.Wanted{{Issuer: spec, Credential: cred.Encode()}}); err == nil {
-		t.Error("was opened")
+	const plain, secure = "http://login.example.com/introspect", "https://login.example.com/introspect"
+	fine := credential.Credential{ClientID: "x"}.Encode()
+	garbled := credential.Credential{ClientID: "x", Rules: credential.Rules{CA: "no PEM"}}.Encode()
+	for what, c := range map[string]struct {
+		issuer policy.Issuer
+		shown  []byte
+		want   string
+	}{
+		"plain http without the operator's leave": {policy.Issuer{Introspection: &policy.Introspection{URL: plain}}, fine, "introspection.url: scheme is http"},
+		"metadata over plain http": {policy.Issuer{Introspection: &policy.Introspection{Discovery: &policy.Discovery{URL: plain}}}, fine,
+			"introspection.discovery.url: scheme is http"},
+		"metadata below an issuer over plain http": {policy.Issuer{Issuer: "http://login.example.com", Introspection: &policy.Introspection{Discovery: &policy.Discovery{}}}, fine,
+			"issuer: scheme is http"},
+		"an authority that is no PEM": {policy.Issuer{Introspection: &policy.Introspection{URL: secure}}, garbled, "caSecretRef: ca: holds no PEM certificate"},
+		"no key to sign with": {policy.Issuer{Introspection: &policy.Introspection{URL: secure, Auth: policy.AuthPrivateKeyJWT}}, fine,
+			"introspection.credentialsSecretRef: entry"},
+		"a credential that is none": {policy.Issuer{Introspection: &policy.Introspection{URL: secure}}, []byte(`{"s3cret":1}`), "introspection.credentialsSecretRef: is no credential"},
+	} {
+		pool := introspect.NewPool(introspect.Options{})
+		usable := policy.Issuer{Introspection: &policy.Introspection{URL: "https://192.0.2.1:1/"}}
+		wanted := []introspect.Wanted{{Issuer: c.issuer, Credential: c.shown}, {Issuer: usable, Credential: fine}}
+		all, err := pool.Open(wanted)
+		if err != nil || all[0] == nil || all[1] == nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for range 10 { // never left alone for a moment: the cause is to be told
+			_, err = all[0].Ask(t.Context(), client, "t0ken")
+			var f *introspect.Failure
+			if !errors.As(err, &f) || f.Result != introspect.Unreachable || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		again, err := pool.Open(wanted)
+		if err != nil || again[0] != all[0] || again[1] != all[1] {
+			t.Errorf("%s: opened anew: %v", what, err)
+		}
+		if _, err := pool.Open(nil); err != nil {
+			t.Errorf("%s: given up: %v", what, err)
+		}
 	}
-	cred.AllowHTTP = true
-	if _, err := introspect.NewPool(introspect.Options{}).Open([]introspect.Wanted{{Issuer: spec, Credential: cred.Encode()}}); err != nil {
-		t.Error(err)
+	allowed := credential.Credential{ClientID: "x", Rules: credential.Rules{AllowHTTP: true}}
+	all, err := introspect.NewPool(introspect.Options{}).Open([]introspect.Wanted{{Issuer: policy.Issuer{Introspection: &policy.Introspection{URL: "http://127.0.0.1:1/"}}, Credential: allowed.Encode()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := all[0].Ask(t.Context(), client, "t0ken"); err == nil || strings.Contains(err.Error(), "scheme") {
+		t.Errorf("with the operator's leave: %v", err)
 	}
 }
 

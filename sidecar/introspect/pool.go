@@ -50,8 +50,8 @@ type Wanted struct {
 	Credential []byte
 }
 
-// Open returns the endpoints that rules name, in order; nil for one without a credential. Those that they do not name any more are
-// given up.
+// Open returns the endpoints that rules name, in order; nil for one without a credential. One that cannot be used is returned, too: whoever
+// asks it gets the cause, and the other issuers of the rules go on working. Those that they do not name any more are given up.
 func (p *Pool) Open(wanted []Wanted) ([]*Endpoint, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,13 +70,7 @@ func (p *Pool) Open(wanted []Wanted) ([]*Endpoint, error) {
 			e = p.open[id]
 		}
 		if e == nil {
-			cred, err := credential.Decode(w.Credential)
-			if err != nil {
-				return nil, fmt.Errorf("credential of issuer %s %w", w.Issuer.Name, err)
-			}
-			if e, err = newEndpoint(p, w.Issuer, cred); err != nil {
-				return nil, fmt.Errorf("issuer %s: %w", w.Issuer.Name, err)
-			}
+			e = p.endpoint(w)
 		}
 		next[id], out[i] = e, e
 	}
@@ -87,6 +81,19 @@ func (p *Pool) Open(wanted []Wanted) ([]*Endpoint, error) {
 	}
 	p.open = next
 	return out, nil
+}
+
+// endpoint returns a new endpoint.
+func (p *Pool) endpoint(w Wanted) *Endpoint {
+	cred, err := credential.Decode(w.Credential)
+	if err != nil {
+		return &Endpoint{pool: p, unusable: fmt.Errorf("introspection.credentialsSecretRef: %w", err)}
+	}
+	e, err := newEndpoint(p, w.Issuer, cred)
+	if err != nil {
+		return &Endpoint{pool: p, unusable: err}
+	}
+	return e
 }
 
 // identity is the same for endpoints that are asked in the same way.

@@ -437,17 +437,19 @@ func TestDirTellsOfKeysOnceTheyAreInForce(t *testing.T) {
 func TestStandaloneIntrospection(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, dir, "policy.yaml", `apiVersion: bearerguard.dev/v1alpha1
+	const corp = `apiVersion: bearerguard.dev/v1alpha1
 kind: AuthPolicy
 metadata: {name: orders}
 spec:
   issuers:
   - {name: corp, issuer: "https://corp", audiences: [a], introspection: {url: "https://corp/i", credentialsSecretRef: {name: sidecar}}}
   rules: [{name: r, allow: {authenticated: true}}]
-`)
+`
+	write(t, dir, "policy.yaml", corp)
+	rules := fetch.Options{AllowHTTP: true}
 	load := func() (*bundle.Bundle, error) {
 		s := newSink()
-		d := source.NewDir(source.DirConfig{Path: dir, Apply: s.apply, Log: s.log, Fetch: fetch.Options{AllowHTTP: true}})
+		d := source.NewDir(source.DirConfig{Path: dir, Apply: s.apply, Log: s.log, Fetch: rules})
 		defer d.Close()
 		if err := d.Load(t.Context()); err != nil {
 			return nil, err
@@ -473,5 +475,15 @@ spec:
 	}
 	if got := string(b.KeySets[b.Policies[0].Introspection[0]].JWKS); got != `{"clientID":"x","clientSecret":"y","allowHTTP":true}` {
 		t.Error(got)
+	}
+	write(t, dir, "secret.yaml", secret+", client_secret: y, ca.crt: no PEM}\n")
+	write(t, dir, "policy.yaml", strings.Replace(corp, "audiences", "caSecretRef: {name: sidecar, key: ca.crt}, audiences", 1))
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), `caSecretRef: the Secret default/sidecar: entry "ca.crt" holds no PEM certificate`) {
+		t.Errorf("an authority that is none: %v", err)
+	}
+	rules.AllowHTTP = false
+	write(t, dir, "policy.yaml", strings.Replace(corp, "https://corp/i", "http://corp/i", 1))
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), "policy.yaml:6: default/orders: spec.issuers[0].introspection.url: scheme is http") {
+		t.Errorf("plain http: %v", err)
 	}
 }

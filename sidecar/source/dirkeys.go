@@ -123,7 +123,13 @@ func (g *files) credential(o bundle.Object, i int, issuer *policy.Issuer, rules 
 		if err != nil {
 			return fail("caSecretRef", err)
 		}
+		if err := fetch.CheckCA(ca); err != nil {
+			return fail("caSecretRef", fmt.Errorf("the Secret %s/%s: entry %q %w", o.Namespace, ref.Name, ref.Key, err))
+		}
 		c.CA = string(ca)
+	}
+	if field, err := fetch.CheckIntrospection(in.URL, in.MetadataURL(), issuer.Issuer, rules); err != nil {
+		return fail(field, err)
 	}
 	g.keys[bundle.IntrospectionID(o.Namespace, *issuer)] = bundle.KeySet{JWKS: c.Encode()}
 	return nil
