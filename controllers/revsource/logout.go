@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 
@@ -30,7 +31,7 @@ func (r *Receiver) logout(ctx context.Context, w http.ResponseWriter, req *http.
 	if s.memory.has(whole) {
 		return resultDuplicate // 200: it is stored
 	}
-	switch err := r.takeLogout(ctx, s, raw); {
+	switch err := r.takeLogout(ctx, s, place(req.RemoteAddr), raw); {
 	case err == nil:
 		s.memory.claim(whole, whole)
 		return resultStored
@@ -46,10 +47,10 @@ func (r *Receiver) logout(ctx context.Context, w http.ResponseWriter, req *http.
 }
 
 // takeLogout reads, verifies and stores a logout token.
-func (r *Receiver) takeLogout(ctx context.Context, s *served, raw string) error {
+func (r *Receiver) takeLogout(ctx context.Context, s *served, from netip.Prefix, raw string) error {
 	var said secevent.Logout
 	rules := secevent.Rules{Issuer: s.spec.Issuer, Audiences: s.spec.Audiences}
-	err := r.read(ctx, s, func(known []keyset.Key) (err error) {
+	err := r.read(ctx, s, from, func(known []keyset.Key) (err error) {
 		said, err = secevent.ReadLogout(raw, known, rules, r.now())
 		return err
 	})
@@ -93,7 +94,7 @@ func logoutToken(w http.ResponseWriter, req *http.Request) (string, int, error) 
 
 // unavailable reports whether an event could be taken another time.
 func unavailable(err error) bool {
-	for _, e := range []error{errNoKeys, errTooSoon, errCrowded, errCredentials, revstore.ErrBusy, revstore.ErrNoRoom, revstore.ErrNotStored,
+	for _, e := range []error{errNoKeys, errTooSoon, errCrowded, errTooMany, errCredentials, revstore.ErrBusy, revstore.ErrNoRoom, revstore.ErrNotStored,
 		context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, e) {
 			return true

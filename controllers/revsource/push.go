@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/keyset"
@@ -40,7 +41,7 @@ func (r *Receiver) push(ctx context.Context, w http.ResponseWriter, req *http.Re
 		reject(w, status, codeRequest, err.Error())
 		return resultRefused
 	}
-	result, err := r.takeSignals(ctx, s, raw)
+	result, err := r.takeSignals(ctx, s, place(req.RemoteAddr), raw)
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)
@@ -92,14 +93,14 @@ func postedSET(w http.ResponseWriter, req *http.Request) (string, int, error) {
 }
 
 // takeSignals reads, verifies and stores a security event token. One that comes again, be it signed anew, makes the same entries.
-func (r *Receiver) takeSignals(ctx context.Context, s *served, raw string) (result string, err error) {
+func (r *Receiver) takeSignals(ctx context.Context, s *served, from netip.Prefix, raw string) (result string, err error) {
 	whole := tokenKey(raw)
 	if s.memory.has(whole) {
 		return resultDuplicate, nil
 	}
 	var said secevent.Signals
 	rules := secevent.Rules{Issuer: s.spec.Issuer, Audiences: s.spec.Audiences}
-	err = r.read(ctx, s, func(known []keyset.Key) (err error) {
+	err = r.read(ctx, s, from, func(known []keyset.Key) (err error) {
 		said, err = secevent.ReadSignals(raw, known, rules, r.now())
 		return err
 	})

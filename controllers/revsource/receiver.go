@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -57,8 +58,9 @@ func (r *Receiver) authority(ctx context.Context, s *served) ([]byte, error) {
 	return r.credentials.entry(ctx, client.ObjectKey{Namespace: s.ref.Namespace, Name: s.spec.CASecretRef.Name}, s.spec.CASecretRef.Key, credentialsAge)
 }
 
-// read has a token read with the keys that there are, and once more if the provider has newer ones.
-func (r *Receiver) read(ctx context.Context, s *served, read func([]keyset.Key) error) error {
+// read has a token read with the keys that there are, and once more if the provider has newer ones. Who has it wait for these in vain pays
+// as for a refusal: it takes no signature.
+func (r *Receiver) read(ctx context.Context, s *served, from netip.Prefix, read func([]keyset.Key) error) error {
 	known, err := r.firstKeys(ctx, s)
 	if err != nil {
 		return err
@@ -67,8 +69,11 @@ func (r *Receiver) read(ctx context.Context, s *served, read func([]keyset.Key) 
 	if !errors.Is(err, secevent.ErrUnknownKey) || !s.fetched() {
 		return err
 	}
-	if !r.fresh.wait(ctx, s.keyID, r.keys.Refetch) {
-		return errTooSoon
+	if err := r.fresh.wait(ctx, s.keyID, from, r.keys.Refetch); err != nil {
+		if !errors.Is(err, errCrowded) {
+			r.shares.refused(from, r.now())
+		}
+		return err
 	}
 	if known, err = r.keysOf(s); err != nil {
 		return err

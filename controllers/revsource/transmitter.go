@@ -202,7 +202,7 @@ func (s *streams) takeAll(ctx context.Context, st *stream, sets map[string]strin
 	for jti, raw := range sets {
 		places <- struct{}{}
 		go func() {
-			result, err := s.receiver.takeSignals(ctx, st.source, raw)
+			result, err := s.receiver.takeSignals(ctx, st.source, fetched, raw)
 			<-places
 			out <- outcome{jti, result, err}
 		}()
