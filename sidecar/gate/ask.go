@@ -170,7 +170,7 @@ func (g *Gate) judgeAsked(ctx context.Context, r *Request, v Verdict) Verdict {
 		return v
 	}
 	defer r.Places.leave()
-	client := clientOf(r.Remote)
+	client := ClientOf(r.Remote)
 	w := g.room.enter(client)
 	if w == nil {
 		return v

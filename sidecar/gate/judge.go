@@ -176,7 +176,7 @@ func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.Audit
 	}
 	_, b, no, lack := s.identify(&s.audit, r, g)
 	if lack != nil && lack.question != nil { // nobody waits on their behalf: the next request with the token finds the answer
-		s.answers.aside(lack.question, clientOf(r.Remote))
+		s.answers.aside(lack.question, ClientOf(r.Remote))
 		return nil
 	}
 	switch {

@@ -80,9 +80,9 @@ func newRoom(most int) *room {
 	}
 }
 
-// clientOf returns what counts as one client: an address of IPv4, a network of 64 bits of IPv6, since whoever has one
+// ClientOf returns what counts as one client: an address of IPv4, a network of 64 bits of IPv6, since whoever has one
 // address of that has all.
-func clientOf(a netip.Addr) netip.Addr {
+func ClientOf(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() {
 		return a
@@ -96,7 +96,7 @@ func clientOf(a netip.Addr) netip.Addr {
 
 // sight returns what tells a token that fails for want of a key from others.
 func (r *room) sight(client netip.Addr, source, keyID string) sight {
-	return sight{client: clientOf(client), source: source, keyID: maphash.String(r.seed, keyID)}
+	return sight{client: ClientOf(client), source: source, keyID: maphash.String(r.seed, keyID)}
 }
 
 // wake gives news to all who wait.

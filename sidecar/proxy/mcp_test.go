@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -216,6 +217,53 @@ func TestMCPBodiesThatComeSlowly(t *testing.T) {
 		res, got := ask(t, client(t, h2), r)
 		if res.StatusCode != 408 || !strings.Contains(got, "RequestTimeout") {
 			t.Errorf("got %s %s", res.Status, got)
+		}
+	})
+}
+
+// A client that begins many bodies and ends none leaves room for those of others.
+func TestMCPBodiesOfOneClientLeaveRoom(t *testing.T) {
+	t.Parallel()
+	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
+		g := protect(t, repeat(t), func(c *Config) { c.AppProtocol = app }, gatetest.Policy("server", mcpServer()))
+		const bodies = 300
+		c := client(t, h2)
+		refused := make(chan string, bodies)
+		for range bodies {
+			slow, end := io.Pipe()
+			t.Cleanup(func() { _ = end.Close() })
+			go func() { _, _ = io.WriteString(end, "{") }()
+			r := request(t, "POST", "http://"+g.addr+"/mcp", slow, "Authorization", "Bearer "+token(), "Content-Type", "application/json")
+			go func() {
+				res, err := c.Do(r)
+				if err != nil {
+					return // once all is over
+				}
+				b, _ := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				refused <- res.Status + " " + string(b)
+			}()
+		}
+		held := 4 << 20 / (2 * mcp.MaxBody) // chunks and what is in them
+		if h2 {
+			held = 4 << 20 / mcp.MaxBody
+		}
+		for range bodies - held {
+			select {
+			case got := <-refused:
+				if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "Overloaded") {
+					t.Fatalf("a body too many: %s", got)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the bodies of one client have more room than they may")
+			}
+		}
+		other := client(t, h2)
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		other.Transport.(*http.Transport).DialContext = from.DialContext
+		r := request(t, "POST", "http://"+g.addr+"/mcp", io.MultiReader(strings.NewReader(toolCall("get_user", 0))), "Authorization", "Bearer "+token(), "Content-Type", "application/json")
+		if res, got := ask(t, other, r); res.StatusCode != 200 {
+			t.Errorf("another client: %s %s", res.Status, got)
 		}
 	})
 }

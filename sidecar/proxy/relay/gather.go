@@ -3,7 +3,8 @@ package relay
 import (
 	"io"
 	"net/http"
-	"sync/atomic"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -11,26 +12,49 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// maxGathered bounds the bodies that are waited for so that the gate can read them, of all connections together, in bytes.
-const maxGathered = 32 << 20
+// maxGathered bounds the bodies that are waited for so that the gate can read them, of all connections together, and maxGatheredOf
+// those of one client, in bytes.
+const (
+	maxGathered   = 32 << 20
+	maxGatheredOf = maxGathered / 8
+)
 
 // leastGathered is what a body counts for at least: its goroutine and its block.
 const leastGathered = 8 << 10
 
-// gathered counts the bytes of bodies that are waited for.
-type gathered struct{ bytes atomic.Int64 }
-
-// take counts a body, and returns false if there is no room.
-func (g *gathered) take(n int) bool {
-	size := int64(max(n, leastGathered))
-	if g.bytes.Add(size) <= maxGathered {
-		return true
-	}
-	g.bytes.Add(-size)
-	return false
+// gathered counts the bytes of bodies that are waited for. It is safe for concurrent use.
+type gathered struct {
+	mu    sync.Mutex
+	bytes int                // guarded by mu
+	of    map[netip.Addr]int // guarded by mu; by client, as gate.ClientOf tells them apart
 }
 
-func (g *gathered) give(n int) { g.bytes.Add(-int64(max(n, leastGathered))) }
+// take counts a body of the client at an address, and returns false if there is no room.
+func (g *gathered) take(from netip.Addr, n int) bool {
+	size, from := max(n, leastGathered), gate.ClientOf(from)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bytes+size > maxGathered || g.of[from]+size > maxGatheredOf {
+		return false
+	}
+	if g.of == nil {
+		g.of = map[netip.Addr]int{}
+	}
+	g.bytes += size
+	g.of[from] += size
+	return true
+}
+
+// give gives back what take has counted.
+func (g *gathered) give(from netip.Addr, n int) {
+	size, from := max(n, leastGathered), gate.ClientOf(from)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bytes -= size
+	if g.of[from] -= size; g.of[from] == 0 {
+		delete(g.of, from)
+	}
+}
 
 // judgeBody reads the beginning of the body, which stays in the buffer, and asks the gate again. The verdict refuses where the
 // body cannot be read. Until letBody, it may need what has been read.
@@ -71,10 +95,10 @@ func (x *exchange) gather(data []byte, most int) decision.Reason {
 		return ReasonOf(err)
 	case whole:
 		return ""
-	case !c.relay.gathered.take(size + len(data)):
+	case !c.relay.gathered.take(c.info.Remote, size+len(data)):
 		return decision.Overloaded
 	}
-	defer c.relay.gathered.give(size + len(data))
+	defer c.relay.gathered.give(c.info.Remote, size+len(data))
 	x.holdHead(size)
 	if !x.askForBody() {
 		return decision.BadRequest
@@ -164,21 +188,22 @@ func (x *exchange) askForBody() bool {
 // Gather reads the beginning of a request's body, up to most bytes. The body reads then as if nobody had. The reason is why it
 // cannot be read.
 func (h *HTTP2) Gather(r *http.Request, most int) (gate.Body, decision.Reason) {
-	return h.relay.gatherHTTP2(r, most, &upload{})
+	return h.gather(r, most, &upload{})
 }
 
-// gatherHTTP2 is Gather; pace is told how fast the body comes.
-func (r *Relay) gatherHTTP2(q *http.Request, most int, pace *upload) (gate.Body, decision.Reason) {
+// gather is Gather; pace is told how fast the body comes.
+func (h *HTTP2) gather(q *http.Request, most int, pace *upload) (gate.Body, decision.Reason) {
 	switch {
 	case q.ContentLength > int64(most):
 		return gate.Body{}, ""
 	case q.ContentLength >= 0:
 		most = int(q.ContentLength)
 	}
-	if !r.gathered.take(most) {
+	room, from := &h.relay.gathered, h.info.Remote
+	if !room.take(from, most) {
 		return gate.Body{}, decision.Overloaded
 	}
-	defer r.gathered.give(most)
+	defer room.give(from, most)
 	block, n := make([]byte, min(most, smallBlock)), 0
 	var err error
 	for n < most && err == nil {

@@ -120,7 +120,7 @@ func (c *call) judge() gate.Verdict {
 // judgeBody reads the beginning of the body and asks the gate again. The verdict refuses where the body cannot be read.
 func (c *call) judgeBody(first *gate.Verdict) gate.Verdict {
 	c.setGathering(true)
-	body, reason := c.h.relay.gatherHTTP2(c.r, first.WantBody, &c.body)
+	body, reason := c.h.gather(c.r, first.WantBody, &c.body)
 	c.setGathering(false)
 	if reason != "" {
 		if c.ending() == endBodyRate {
