@@ -16,17 +16,7 @@ const MaxClockSkew = 5 * time.Minute
 // checkIssuer checks one entry of spec.issuers.
 func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.Resource) {
 	c.checkName(at+".name", spec.Name)
-	if (spec.Issuer != "") == spec.AnyIssuer && spec.Keys.SPIFFE == nil {
-		c.fail(at+".issuer", "is given together with anyIssuer: true, or neither is", "exactly one of issuer, anyIssuer: true")
-	}
-	c.checkString(at+".issuer", spec.Issuer, bounds{max: 2048})
-	if (spec.Audiences != nil || spec.ResourceAudience) == spec.AnyAudience {
-		c.fail(at+".audiences", "is given together with anyAudience: true, or neither is", wantAudience(resource))
-	}
-	if spec.ResourceAudience && resource == nil {
-		c.fail(at+".resourceAudience", "is true, but the policy has no spec.resource", "spec.resource.url, or audiences")
-	}
-	c.checkStrings(at+".audiences", spec.Audiences, bounds{items: 16, min: 1, max: 2048})
+	c.checkParties(at, spec, resource)
 	c.checkKeys(at, spec)
 	c.checkIntrospection(at, spec)
 	c.checkAlgorithms(at+".algorithms", spec)
@@ -51,6 +41,21 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.
 	if d := spec.MaxAge; d != nil && d.Duration <= 0 {
 		c.fail(at+".maxAge", fmt.Sprintf("is %s", d.Duration), "a positive duration such as 1h")
 	}
+}
+
+// checkParties checks whom tokens are to be from, and for.
+func (c *compiler) checkParties(at string, spec *policy.Issuer, resource *policy.Resource) {
+	if (spec.Issuer != "") == spec.AnyIssuer && spec.Keys.SPIFFE == nil {
+		c.fail(at+".issuer", "is given together with anyIssuer: true, or neither is", "exactly one of issuer, anyIssuer: true")
+	}
+	c.checkString(at+".issuer", spec.Issuer, bounds{max: 2048})
+	if (spec.Audiences != nil || spec.ResourceAudience) == spec.AnyAudience {
+		c.fail(at+".audiences", "is given together with anyAudience: true, or neither is", wantAudience(resource))
+	}
+	if spec.ResourceAudience && resource == nil {
+		c.fail(at+".resourceAudience", "is true, but the policy has no spec.resource", "spec.resource.url, or audiences")
+	}
+	c.checkStrings(at+".audiences", spec.Audiences, bounds{items: 16, min: 1, max: 2048})
 }
 
 // Conflict is a field of an issuer that contradicts its profile. It reads: field problem; want want.

@@ -177,6 +177,33 @@ func statuses(t *testing.T, r *bufio.Reader, most int) string {
 	return strings.Join(got, " ")
 }
 
+// A client that goes on with a body in chunks, of which nobody knows how long it is, can read why it is refused.
+func TestARefusedBodyInChunksIsNoReset(t *testing.T) {
+	t.Parallel()
+	g := protect(t, repeat(t), nil, gatetest.Policy("server", mcpServer()))
+	for what, headers := range map[string]string{
+		"a body that is too long to be read": "Content-Type: application/json\r\nAuthorization: Bearer " + token() + "\r\n",
+		"no token":                           "",
+	} {
+		c := dial(t, g.addr)
+		chunk := fmt.Sprintf("%x\r\n%s\r\n", 32<<10, strings.Repeat("x", 32<<10))
+		_, err := io.WriteString(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"+headers+"\r\n"+strings.Repeat(chunk, 5))
+		r := bufio.NewReader(c)
+		if got := statuses(t, r, 1); err != nil || got != "403" && got != "401" {
+			t.Errorf("%s: %q %v", what, got, err)
+		}
+		for range 32 {
+			if _, err := io.WriteString(c, chunk); err != nil {
+				t.Errorf("%s: the rest: %v", what, err)
+				break
+			}
+		}
+		if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
+			t.Errorf("%s: ends with %q %v", what, rest, err)
+		}
+	}
+}
+
 // A client that waits to be asked for its body is asked once, by the sidecar, and the app is not to ask again.
 func TestMCPAsksForTheBody(t *testing.T) {
 	t.Parallel()
