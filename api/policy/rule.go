@@ -136,40 +136,6 @@ type Match struct {
 	MCP *MCPMatch `json:"mcp,omitempty"`
 }
 
-// MCPMatch fits a POST whose body is one JSON-RPC message of which the given fields fit. The body is what is looked at; the headers
-// Mcp-Method and Mcp-Name, which clients of the revision 2026-07-28 and later have to send, must say the same, or the request is
-// refused. A batch, a member that comes twice, a body of more than 64 KiB and whatever else leaves a doubt fits no allow rule
-// and every deny rule. Requests of methods that bring no message, such as GET, fit neither.
-// +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="has(self.methods) || has(self.names) || (has(self.responses) && self.responses)",message="give methods, names or responses: true"
-type MCPMatch struct {
-	// Methods are JSON-RPC methods, such as "tools/call", with at most one * in each, which stands for any text: "resources/*".
-	// Omitted beside names: each.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=128
-	Methods []string `json:"methods,omitempty"`
-
-	// Names are those of tools and prompts (tools/call, prompts/get), and URIs of resources (resources/read, resources/subscribe,
-	// resources/unsubscribe), with at most one * in each: "db_*". Other methods have no name, and fit none.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=256
-	// +kubebuilder:validation:items:Pattern=`^[^*]*[*]?[^*]*$`
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=1024
-	Names []string `json:"names,omitempty"`
-
-	// Responses: what a client answers to requests of the server, in sessions of revisions before 2026-07-28, fits as well.
-	// +optional
-	Responses bool `json:"responses,omitempty"`
-}
-
 // HeaderMatch is a condition on a request header. Values and patterns are alternatives: one of either is enough. Of
 // notValues and notPatterns none may fit; a header that is missing fits none.
 //
@@ -228,9 +194,9 @@ type HeaderMatch struct {
 }
 
 // Allow is the conditions of an allow rule. It says whom it lets in: authenticated, anonymous or a condition is given.
-// +kubebuilder:validation:XValidation:rule="has(self.anonymous) && self.anonymous || has(self.authenticated) && self.authenticated || has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.scopes) || has(self.claims) || has(self.when)",message="says nothing of who is allowed; want authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes"
+// +kubebuilder:validation:XValidation:rule="has(self.anonymous) && self.anonymous || has(self.authenticated) && self.authenticated || has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.spiffeIDs) || has(self.actors) || has(self.scopes) || has(self.claims) || has(self.authentication) || has(self.when)",message="says nothing of who is allowed; want authenticated: true for any valid token, anonymous: true for everybody, or a condition such as scopes"
 // +kubebuilder:validation:XValidation:rule="!(has(self.anonymous) && self.anonymous && has(self.authenticated) && self.authenticated)",message="give one of anonymous: true, authenticated: true"
-// +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.scopes) || has(self.claims))",message="anonymous: true cannot go with issuers, subjects, serviceAccounts, scopes or claims"
+// +kubebuilder:validation:XValidation:rule="!has(self.anonymous) || !self.anonymous || !(has(self.issuers) || has(self.subjects) || has(self.serviceAccounts) || has(self.spiffeIDs) || has(self.actors) || has(self.scopes) || has(self.claims) || has(self.authentication))",message="anonymous: true cannot go with issuers, subjects, serviceAccounts, spiffeIDs, actors, scopes, claims or authentication"
 // +kubebuilder:validation:XValidation:rule="!has(self.ignoreToken) || !self.ignoreToken || (has(self.anonymous) && self.anonymous)",message="ignoreToken: true goes with anonymous: true only"
 type Allow struct {
 	// Authenticated: any valid token of the policy's issuers is enough. An allow rule without any condition has to say so,
@@ -271,25 +237,6 @@ func (a *Allow) Vague() bool {
 func (a *Allow) AsksToken() bool {
 	return a.Issuers != nil || a.Subjects != nil || a.ServiceAccounts != nil || a.SPIFFEIDs != nil || a.Actors != nil ||
 		a.Scopes != nil || a.Claims != nil || a.Authentication != nil
-}
-
-// Authentication is how the user has to have logged in (RFC 9470). All given conditions must hold.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.acr) || has(self.maxAge)",message="give acr, maxAge or both"
-type Authentication struct {
-	// ACR are alternatives for the claim "acr" (OpenID Connect Core 1.0 section 2), compared as they are. A client is told
-	// them in this order as acr_values: the preferred one first.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:Pattern=`^[!#-\[\]-~]{1,256}$`
-	ACR []string `json:"acr,omitempty"`
-
-	// MaxAge is how long ago the claim "auth_time" may be when a request comes, in whole seconds from 1s to 8760h; the issuer's
-	// clockSkew is added. A token without auth_time does not fit.
-	// +optional
-	MaxAge *Duration `json:"maxAge,omitempty"`
 }
 
 // VagueRule is what is told of a rule that was stored before an allow rule had to say whom it allows.
@@ -375,38 +322,6 @@ type Conditions struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when,omitempty"`
-}
-
-// Actors are alternatives for the party that acts for a token's subject: the claim "act", of which the outermost is the one that
-// acts now (RFC 8693 section 4.1). Those inside it acted before, and are never looked at. An act that is no object, or that has no
-// sub, does not fit an allow rule and fits a deny rule.
-//
-// +kubebuilder:validation:XValidation:rule="(has(self.any) && self.any) != ((has(self.none) && self.none) || has(self.anyOf))",message="give any: true, or none: true and anyOf, of which one is enough"
-// +kubebuilder:validation:XValidation:rule="!has(self.issuer) || has(self.anyOf)",message="issuer goes with anyOf"
-type Actors struct {
-	// AnyOf are alternatives for the actor's "sub".
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=256
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=1024
-	AnyOf []string `json:"anyOf,omitempty"`
-
-	// Issuer is the "iss" of the actors under anyOf; an actor without iss has that of the token. Default: the token's in an allow
-	// rule; in a deny rule it does not matter.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=2048
-	Issuer string `json:"issuer,omitempty"`
-
-	// None: nobody acts for the subject, which uses the token itself.
-	// +optional
-	None bool `json:"none,omitempty"`
-
-	// Any: somebody acts for the subject, whoever it is.
-	// +optional
-	Any bool `json:"any,omitempty"`
 }
 
 // ClaimCondition is one condition on one claim: exactly one operator is given. Values are compared with a claim that is

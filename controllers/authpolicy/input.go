@@ -52,21 +52,9 @@ func podOf(w compile.Workload, c push.Sidecar, p compile.PolicyRef) status.Pod {
 
 func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.State) status.Issuer {
 	introspection := states[bundle.IntrospectionID(namespace, issuer)]
-	if issuer.Introspection != nil && issuer.Keys == (policy.KeySource{}) {
-		out := status.Issuer{Name: issuer.Name, Keys: introspection.Keys, Fetched: introspection.Fetched}
-		unasked(&out, issuer, introspection)
-		return out
-	}
-	verification := states[bundle.SourceID(namespace, issuer)]
-	out := status.Issuer{
-		Name: issuer.Name, Keys: verification.Keys, Fetched: verification.Fetched,
-		Failure: failure(verification), Note: strings.Join(verification.Notes, "; "),
-	}
-	if err := keyset.Serves(verification.Algorithms, &issuer); out.Failure == "" && err != nil {
-		out.Failure, out.Keys = "the source "+err.Error(), 0
-	}
-	if of := verification.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
-		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
+	out := status.Issuer{Name: issuer.Name, Keys: introspection.Keys, Fetched: introspection.Fetched}
+	if issuer.Introspection == nil || issuer.Keys != (policy.KeySource{}) {
+		out = verifying(issuer, states[bundle.SourceID(namespace, issuer)])
 	}
 	for _, other := range [...]struct{ field, id string }{
 		{"proof.nonceSecretRef", bundle.NonceID(namespace, issuer)},
@@ -79,6 +67,20 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	unasked(&out, issuer, introspection)
 	if notes := states[bundle.DecryptionID(namespace, issuer)].Notes; len(notes) > 0 {
 		out.Note = strings.TrimPrefix(out.Note+"; decryption: "+strings.Join(notes, "; "), "; ")
+	}
+	return out
+}
+
+// verifying says how the keys stand that verify an issuer's signatures.
+func verifying(issuer policy.Issuer, state keys.State) status.Issuer {
+	out := status.Issuer{
+		Name: issuer.Name, Keys: state.Keys, Fetched: state.Fetched, Failure: failure(state), Note: strings.Join(state.Notes, "; "),
+	}
+	if err := keyset.Serves(state.Algorithms, &issuer); out.Failure == "" && err != nil {
+		out.Failure, out.Keys = "the source "+err.Error(), 0
+	}
+	if of := state.ClusterIssuer; out.Failure == "" && of != "" && issuer.Issuer != "" && issuer.Issuer != of {
+		out.Failure = fmt.Sprintf("issuer is %q, but the keys are those of this cluster's issuer %q", issuer.Issuer, of)
 	}
 	return out
 }

@@ -31,6 +31,8 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 	credentialOf := func(c credential.Credential) keys.State {
 		return keys.State{Keys: 1, Set: bundle.KeySet{JWKS: c.Encode()}}
 	}
+	nonced := asked("https://corp/i")
+	nonced.Proof = &policy.Proof{DPoP: policy.BindingIfBound, NonceSecretRef: &ref}
 	tests := map[string]struct {
 		issuer policy.Issuer
 		states map[string]keys.State
@@ -53,6 +55,8 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 			status.Issuer{Name: "corp", Failure: "introspection.url: scheme is http; want https, or the operator's leave to use http"}},
 		"one that is, with the operator's leave": {asked("http://corp/i"),
 			map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x", Rules: credential.Rules{AllowHTTP: true}})}, status.Issuer{Name: "corp", Keys: 1}},
+		"one whose nonce Secret is missing": {nonced, map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x"}), bundle.NonceID("shop", nonced): {Err: errors.New("is missing")}},
+			status.Issuer{Name: "corp", Keys: 1, Failure: "proof.nonceSecretRef: is missing"}},
 		"one without a credential yet": {asked("http://corp/i"), map[string]keys.State{shown: {Err: errors.New("is missing")}},
 			status.Issuer{Name: "corp", Failure: "introspection.credentialsSecretRef: is missing"}},
 	}
