@@ -77,7 +77,7 @@ func checkNearest(t testing.TB, p *decision.Program, r *decision.Request, s *dec
 	if d.Reason == decision.InsufficientScope && (d.Policy != n.Policy || d.Rule != n.Rule || !strings.HasSuffix(n.Failed, ".allow.scopes")) {
 		t.Errorf("rule %s lacks scopes, %s of %s is nearest", d.Rule, n.Failed, n.Rule)
 	}
-	if d.Reason == decision.InsufficientAuthentication && !strings.Contains(n.Failed, ".allow.authentication.") {
+	if d.Reason == decision.InsufficientAuthentication && (d.Policy != n.Policy || d.Rule != n.Rule || !strings.Contains(n.Failed, ".allow.authentication.")) {
 		t.Errorf("rule %s wants another log-in, %s of %s is nearest", d.Rule, n.Failed, n.Rule)
 	}
 	failed := slices.ContainsFunc(e.Rules[i].Conditions, func(c decision.ConditionReport) bool {

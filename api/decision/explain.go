@@ -77,7 +77,7 @@ func (p *Program) Explain(r *Request, s *Subject) Explanation {
 		return e
 	}
 	if p.enforce {
-		e.Nearest = p.nearest(r, s, rec, e.Decision.Reason)
+		e.Nearest = p.nearest(r, s, rec, &e.Decision)
 	}
 	for _, rule := range p.rules {
 		if rule != nil {

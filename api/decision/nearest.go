@@ -25,9 +25,10 @@ func (n *Nearest) String() string {
 }
 
 // Nearest returns the rule of the Enforce policies that came nearest to letting a request in which Decide refuses with NoRule,
-// NoToken, InsufficientScope or InsufficientAuthentication; nil for another one. It costs as much as Explain and is for refusals that somebody reads.
+// NoToken, InsufficientScope or InsufficientAuthentication; nil for another one. It costs as much as Explain and is for refusals
+// that somebody reads.
 //
-// Of the rules that match, it is the one of which the fewest conditions fail, then the one of which the most hold. If none
+// A rule that decided, but for scopes or the user's log-in, is it. Else, of the rules that match, it is the one of which the fewest conditions fail, then the one of which the most hold. If none
 // matches, it is the one whose match gets furthest, field by field in the order of Mismatches; of paths, segment by segment.
 // Among equals it is the first in the order of Explanation.Rules.
 func (p *Program) Nearest(r *Request, s *Subject) *Nearest {
@@ -39,17 +40,15 @@ func (p *Program) Nearest(r *Request, s *Subject) *Nearest {
 	if s == nil {
 		s = p.nobody
 	}
-	return p.nearest(r, s, rec, d.Reason)
+	return p.nearest(r, s, rec, &d)
 }
 
 // nearest is Nearest once a judge has been recorded.
-func (p *Program) nearest(r *Request, s *Subject, rec *recorder, reason Reason) *Nearest {
-	among := func(rule int) bool { return has(rec.found.matches, rule) }
-	switch reason {
-	case InsufficientScope:
-		among = func(rule int) bool { return has(rec.found.scope, rule) }
-	case InsufficientAuthentication:
-		among = func(rule int) bool { return has(rec.found.login, rule) }
+func (p *Program) nearest(r *Request, s *Subject, rec *recorder, d *Decision) *Nearest {
+	among := func(rule *rule) bool { return has(rec.found.matches, rule.number) }
+	switch d.Reason {
+	case InsufficientScope, InsufficientAuthentication:
+		among = func(rule *rule) bool { return rule.policy == d.Policy && rule.name == d.Rule }
 	case NoRule, NoToken:
 	default:
 		return nil
@@ -61,10 +60,10 @@ func (p *Program) nearest(r *Request, s *Subject, rec *recorder, reason Reason) 
 }
 
 // nearestMatching returns the rule of some that match of which the fewest conditions fail.
-func (p *Program) nearestMatching(s *Subject, rec *recorder, among func(rule int) bool) (best *Nearest) {
+func (p *Program) nearestMatching(s *Subject, rec *recorder, among func(*rule) bool) (best *Nearest) {
 	var fewest, most int
 	for _, rule := range p.enforcedAllows() {
-		if !among(rule.number) {
+		if !among(rule) {
 			continue
 		}
 		var failed *ConditionReport

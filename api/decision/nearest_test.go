@@ -23,6 +23,8 @@ rules:
 - {name: in-order, match: [{paths: ["/same"]}], allow: {subjects: [a]}}
 - {name: in-order-too, match: [{paths: ["/same"]}], allow: {subjects: [b]}}
 - {name: pay, match: [{paths: ["/pay"]}], allow: {scopes: [pay], authentication: {acr: [strong], maxAge: 5m}}}
+- {name: list, match: [{paths: ["/list"]}], allow: {scopes: [list]}}
+- {name: list-all, match: [{paths: ["/list"]}], allow: {issuers: [corp], claims: [{claim: a, exists: true}], scopes: [all]}}
 - {name: no-delete, match: [{methods: [DELETE]}], deny: {}}
 `, "mode: Audit\n"+corp+"\nrules: [{name: tried, match: [{paths: ['/trial/deep/{x}']}], allow: {authenticated: true}}]")
 	const mismatch = "the match does not fit the request"
@@ -38,6 +40,8 @@ rules:
 			near("buy", "spec.rules[0].allow.claims[1]", "the claim mfa does not satisfy equals")},
 		"the first of several conditions": {"POST /orders", `{"realm":{"roles":[]},"mfa":"no","sub":"root"}`, decision.InsufficientScope,
 			near("buy-anything", "spec.rules[1].allow.scopes", "the token lacks scopes")},
+		"the rule that would allow but for scopes, though more of another one holds": {"GET /list", `{"a":1}`, decision.InsufficientScope,
+			near("list", "spec.rules[9].allow.scopes", "the token lacks scopes")},
 		"no token": {"POST /orders", "", decision.NoToken,
 			near("buy-anything", "spec.rules[1].allow.issuers", "no token that the rule may look at")},
 		"a condition on the request": {"GET /users/bob", `{"sub":"alice"}`, decision.NoRule,
