@@ -127,12 +127,13 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 	PATH=$(BIN):$$PATH protoc -I sidecar/authz --go_out=. --go_opt=module=github.com/bearerguard/bearerguard check.proto
 
 .PHONY: manifests
-manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, and config/ from the chart (with helm, which it builds if need be).
+manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/ from the chart (with helm, which it builds if need be), and the reference in docs/cli.md.
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
 	config/render.sh
+	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
 
-GENERATED = api config charts controllers/push/reportv1
+GENERATED = api config charts controllers/push/reportv1 docs/cli.md
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.

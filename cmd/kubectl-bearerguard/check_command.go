@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
 
@@ -45,8 +46,9 @@ type checkFlags struct {
 	token, request, labels, namespace string
 	data                              string
 	introspection                     string
-	remote, at, output                string
+	remote, at                        string
 	port                              int
+	output                            output.Format
 }
 
 func newCheck(now func() time.Time) *cobra.Command {
@@ -79,7 +81,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.IntVar(&f.port, "port", 8080, "port that the client dials")
 	flags.StringVar(&f.remote, "remote", "192.0.2.1", "address of the client")
 	flags.StringVar(&f.at, "at", "", "`time` to decide at, RFC 3339 (default: now)")
-	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	output.AddFlag(cmd, &f.output, output.FormatText, output.FormatJSON, output.FormatYAML)
 	return cmd
 }
 
@@ -88,17 +90,11 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 	if err != nil {
 		return err
 	}
-	if f.output == "json" {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(report); err != nil {
-			return err
-		}
-	} else {
-		report.Text(out)
+	if err := f.output.Value(out, report, func(w io.Writer, _ output.Look) { report.Text(w) }); err != nil {
+		return err
 	}
 	if !report.Allowed && !report.Reason.Answered() {
-		return errRefused
+		return exit.ErrNo
 	}
 	return nil
 }
@@ -106,9 +102,6 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 // input reads the flags and the files they name. Every error names the flag that it is about.
 func (f *checkFlags) input(stdin io.Reader, now time.Time) (check.Input, error) {
 	in := check.Input{Namespace: f.namespace, Port: f.port, Now: now, Header: http.Header{}, Keys: map[string][]byte{}}
-	if f.output != "text" && f.output != "json" {
-		return in, fmt.Errorf("--output: %q is neither text nor json", f.output)
-	}
 	steps := []func(*check.Input, io.Reader) error{f.readFiles, f.readKeys, f.readRequest, f.readHeader, f.readLabels, f.readOrigin}
 	for _, step := range steps {
 		if err := step(&in, stdin); err != nil {

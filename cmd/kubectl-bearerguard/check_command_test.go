@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
 )
 
 // samples copies the sample policy and makes the keys that it names; it returns the directory and the signing key.
@@ -87,7 +88,7 @@ func TestCheckDecidesAsTheSidecarDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text, err := run(t, append([]string{"check", "-f", dir, "-o", "json"}, tt.args...)...)
-			if tt.want.Allowed != (err == nil) || err != nil && !errors.Is(err, errRefused) {
+			if tt.want.Allowed != (err == nil) || err != nil && !errors.Is(err, exit.ErrNo) {
 				t.Fatalf("error is %v", err)
 			}
 			var r check.Report
@@ -107,7 +108,7 @@ func TestCheckExplainsInWords(t *testing.T) {
 	dir, signing := samples(t)
 	guest := mintFor(t, signing, "--scope", "orders.read", "--claim", `realm_access={"roles":["guest-canary"]}`)
 	text, err := run(t, "check", "-f", dir, "--token", guest, "--request", "GET /orders/1")
-	if !errors.Is(err, errRefused) {
+	if !errors.Is(err, exit.ErrNo) {
 		t.Fatalf("error is %v, want a refusal", err)
 	}
 	for _, want := range []string{
@@ -156,7 +157,7 @@ func TestCheckTellsTheCause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text, err := run(t, "check", "-f", dir, "--token", tt.token, "--request", "GET /orders/1")
-			if !errors.Is(err, errRefused) {
+			if !errors.Is(err, exit.ErrNo) {
 				t.Errorf("error is %v, want a refusal", err)
 			}
 			for _, want := range tt.want {
@@ -205,7 +206,7 @@ spec:
 	}
 	token := must("token", "--key", file("signing"), "--iss", "https://login.example.com/", "--aud", "orders", "--encrypt-key", file("jwe"), "--enc", "A256GCM")
 	text, err := run(t, "check", "-f", file("policy.yaml"), "--token", token, "--request", "GET /")
-	if want := "they differ by a final slash"; !errors.Is(err, errRefused) || !strings.Contains(text, "because: in the token inside, ") || !strings.Contains(text, want) {
+	if want := "they differ by a final slash"; !errors.Is(err, exit.ErrNo) || !strings.Contains(text, "because: in the token inside, ") || !strings.Contains(text, want) {
 		t.Errorf("%v; report lacks %q:\n%s", err, want, text)
 	}
 }
@@ -225,7 +226,7 @@ func TestCheckTakesATokenAsItWasCopied(t *testing.T) {
 		}
 	}
 	for _, none := range []string{"", "Bearer", "Bearer ", `""`} {
-		if out, err := run(t, "check", "-f", dir, "--token", none, "--request", "GET /orders/1"); !errors.Is(err, errRefused) {
+		if out, err := run(t, "check", "-f", dir, "--token", none, "--request", "GET /orders/1"); !errors.Is(err, exit.ErrNo) {
 			t.Errorf("%q: %v\n%s", none, err, out)
 		}
 	}
@@ -248,7 +249,7 @@ spec:
 	}
 	question := []string{"check", "-f", file, "--token", mintFor(t, signing), "--request", "GET /"}
 	out, err := run(t, question...)
-	if !errors.Is(err, errRefused) || !strings.Contains(out, "KeysUnavailable") || !strings.Contains(out, "--keys corp=FILE") {
+	if !errors.Is(err, exit.ErrNo) || !strings.Contains(out, "KeysUnavailable") || !strings.Contains(out, "--keys corp=FILE") {
 		t.Errorf("without keys: %v\n%s", err, out)
 	}
 	if out, err := run(t, append(question, "--keys", "corp="+signing)...); err != nil {
@@ -282,7 +283,7 @@ spec:
 	if strings.Contains(out, "does not take the token") {
 		t.Errorf("somebody looked at the token:\n%s", out)
 	}
-	if out, err := run(t, "check", "-f", file, "--token", "opaque123", "--request", "GET /"); !errors.Is(err, errRefused) || !strings.Contains(out, "Malformed") {
+	if out, err := run(t, "check", "-f", file, "--token", "opaque123", "--request", "GET /"); !errors.Is(err, exit.ErrNo) || !strings.Contains(out, "Malformed") {
 		t.Errorf("elsewhere: %v\n%s", err, out)
 	}
 }
@@ -312,7 +313,7 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 		"a label without value":        {with("--request", "GET /", "--labels", "app"), `--labels "app"`},
 		"an address that is none":      {with("--request", "GET /", "--remote", "here"), "--remote: "},
 		"a time that is none":          {with("--request", "GET /", "--at", "noon"), "--at: "},
-		"an output that is none":       {with("--request", "GET /", "-o", "xml"), "--output: "},
+		"an output that is none":       {with("--request", "GET /", "-o", "xml"), `invalid argument "xml" for "-o, --output" flag: want text, json or yaml`},
 		"keys of an unknown issuer":    {with("--request", "GET /", "--keys", "acme="+broken), `no policy has an issuer with the name "acme"`},
 		"a policy with a mistake":      {[]string{"check", "-f", broken, "--request", "GET /"}, broken + ":59: shop/orders: spec.rules[3].allow.when"},
 		"a directory without policies": {[]string{"check", "-f", t.TempDir(), "--request", "GET /"}, "hold no AuthPolicy"},
@@ -321,7 +322,7 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := run(t, tt.args...)
-			if err == nil || errors.Is(err, errRefused) || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || errors.Is(err, exit.ErrNo) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error is %v\nwant one that has %q", err, tt.want)
 			}
 		})

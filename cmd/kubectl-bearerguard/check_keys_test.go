@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
 )
 
 // TestCheckSaysWhatIsWrongWithKeys has a Secret whose text is no plain key: what becomes of a genuine token, and what is said.
@@ -110,7 +112,7 @@ data: {k: %s}
 				t.Fatal(err)
 			}
 			out, err := run(t, "check", "-f", file, "--token", forge(text), "--request", "GET /")
-			if !errors.Is(err, errRefused) {
+			if !errors.Is(err, exit.ErrNo) {
 				t.Errorf("%s, %s: a forged token is taken: %v\n%s", name, how, err, out)
 			}
 		}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,29 +11,38 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot(invokedAs(os.Args[0]), time.Now)
-	root.SetArgs(os.Args[1:])
+	name, first := invokedAs(os.Args[0])
+	root := newRoot(name, time.Now)
+	root.SetArgs(append(first, os.Args[1:]...))
 	root.SetIn(os.Stdin)
 	root.SetOut(os.Stdout)
 	root.SetErr(os.Stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errRefused) { // that has been said already
+		if !exit.Silent(err) {
 			fmt.Fprintf(os.Stderr, "error: %v\n", err)
 		}
 		stop()
-		os.Exit(exitCode(err))
+		os.Exit(exit.Code(err))
 	}
 }
 
-// invokedAs is how people call this program, for help texts.
-func invokedAs(program string) string {
-	if strings.HasPrefix(filepath.Base(program), "kubectl-") {
-		return "kubectl bearerguard"
+// invokedAs is how people call this program, for help texts, and the arguments that this name stands for: kubectl completes
+// the arguments of a plugin by a program named kubectl_complete-PLUGIN.
+func invokedAs(program string) (name string, first []string) {
+	switch base := strings.TrimSuffix(filepath.Base(program), ".exe"); {
+	case base == "kubectl_complete-bearerguard":
+		return "kubectl bearerguard", []string{cobra.ShellCompRequestCmd}
+	case strings.HasPrefix(base, "kubectl-"):
+		return "kubectl bearerguard", nil
 	}
-	return "bearerguard"
+	return "bearerguard", nil
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,23 +12,20 @@ import (
 // version is set by the linker; a plain "go install" leaves it empty and the build information is used.
 var version string
 
-// errRefused ends the program with code 2: the command worked, and the answer is no.
-var errRefused = errors.New("refused")
+const rootLong = `Bearerguard lets a request through to an app only if the Bearer token it carries is genuine and its claims
+satisfy the AuthPolicies that apply. This program helps to write such policies, to try them, and to see what they do.
 
-func exitCode(err error) int {
-	if errors.Is(err, errRefused) {
-		return 2
-	}
-	return 1
-}
+The exit code is 0 if all is well or the answer is yes, 2 if the answer is no, and 1 for an error.`
 
 // newRoot builds the command tree. name is how the program was called; now is its clock.
 func newRoot(name string, now func() time.Time) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "bearerguard",
-		Short: "Work with Bearerguard's policies and tokens",
-		Long: `Bearerguard lets a request through to an app only if the Bearer token it carries is genuine and its claims
-satisfy the AuthPolicies that apply. This program helps to write and to try such policies.`,
+		Use:     "bearerguard",
+		Short:   "Work with Bearerguard's policies and tokens",
+		Long:    rootLong,
+		Version: versionText(),
+		Example: `  # May this token read an order?
+  bearerguard check -f policies/ --token "$TOKEN" --request 'GET /orders/1'`,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: name},
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -37,17 +34,34 @@ satisfy the AuthPolicies that apply. This program helps to write and to try such
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())
 	})
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
+	root.SetVersionTemplate("bearerguard {{.Version}}\n")
 	token := newToken(now)
 	token.AddCommand(newKeys())
-	root.AddCommand(token, newCheck(now), newVersion())
+	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now))
+	addGroup(root, "tokens", "Tokens for development:", token)
+	// Commands that ask a cluster come here, as a group of their own: "cluster", "What runs in a cluster:".
+	addGroup(root, "program", "This program:", newVersion())
+	root.SetHelpCommandGroupID("program")
+	root.SetCompletionCommandGroupID("program")
 	return root
+}
+
+// addGroup adds commands under a heading of the help text.
+func addGroup(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
 }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  bearerguard version",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "bearerguard", versionText())
 			return err
