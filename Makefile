@@ -125,6 +125,7 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 	PATH=$(BIN):$$PATH protoc -I controllers/push --go_out=. --go_opt=module=github.com/bearerguard/bearerguard \
 		--go-grpc_out=. --go-grpc_opt=module=github.com/bearerguard/bearerguard report.proto
 	PATH=$(BIN):$$PATH protoc -I sidecar/authz --go_out=. --go_opt=module=github.com/bearerguard/bearerguard check.proto
+	go run ./hack/reference
 
 .PHONY: manifests
 manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/ from the chart (with helm, which it builds if need be), and the reference in docs/cli.md.
@@ -133,7 +134,7 @@ manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/
 	config/render.sh
 	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
 
-GENERATED = api config charts controllers/push/reportv1 docs/cli.md
+GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.

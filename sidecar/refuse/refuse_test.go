@@ -74,41 +74,41 @@ func TestRender(t *testing.T) {
 			cause: Cause{Reason: decision.NoToken},
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Www-Authenticate", "Bearer"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#notoken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
 		},
 		"an expired token is invalid_token": {
 			cause: Cause{Reason: decision.Expired},
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer error="invalid_token", error_description="the token has expired"`},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/Expired","title":"Invalid token","status":401,"detail":"the token has expired","reason":"Expired"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#expired","title":"Invalid token","status":401,"detail":"the token has expired","reason":"Expired"}` + "\n")},
 		},
 		"missing scopes are named, broken ones left out": {
 			cause: Cause{Reason: decision.InsufficientScope, Challenge: &Challenge{Scopes: []string{"orders.read", "a\"b", "c d", "orders.write"}}},
 			want: Response{Status: 403, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer error="insufficient_scope", error_description="the token lacks a scope that the request needs", scope="orders.read orders.write"`},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientScope","title":"Forbidden","status":403,"detail":"the token lacks a scope that the request needs","reason":"InsufficientScope"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#insufficientscope","title":"Forbidden","status":403,"detail":"the token lacks a scope that the request needs","reason":"InsufficientScope"}` + "\n")},
 		},
 		"a missing token is told of the resource and the scopes that the request needs": {
 			cause: Cause{Reason: decision.NoToken, Challenge: &Challenge{Scopes: []string{"a", "b"}, ResourceMetadata: "https://a.example/x"}},
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer scope="a b", resource_metadata="https://a.example/x"`},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#notoken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
 		},
 		"a rule that denies tells of the resource, without an error": {
 			cause: Cause{Reason: decision.DeniedByRule, Challenge: &Challenge{ResourceMetadata: "https://a.example/x"}},
 			want: Response{Status: 403, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer resource_metadata="https://a.example/x"`},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/DeniedByRule","title":"Forbidden","status":403,"detail":"a rule denies the request","reason":"DeniedByRule"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#deniedbyrule","title":"Forbidden","status":403,"detail":"a rule denies the request","reason":"DeniedByRule"}` + "\n")},
 		},
 		"an outage is no challenge, whatever the resource": {
 			cause: Cause{Reason: decision.KeysUnavailable, Challenge: &Challenge{ResourceMetadata: "https://a.example/x"}},
 			want: Response{Status: 503, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/KeysUnavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#keysunavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
 		},
 		"a document is the answer": {
 			cause: Cause{Reason: decision.ResourceMetadata, RequestID: "a-1", Document: &Document{Status: 200, Header: []Field{{"Content-Type", "application/json"}}, Body: []byte("{}")}},
@@ -119,7 +119,7 @@ func TestRender(t *testing.T) {
 			cause: Cause{Reason: decision.NoToken, Document: &Document{Status: 200}},
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Www-Authenticate", "Bearer"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#notoken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken"}` + "\n")},
 		},
 		"another log-in is asked for, with all that the next token needs; broken values are left out": {
 			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{
@@ -129,7 +129,7 @@ func TestRender(t *testing.T) {
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
 				{"Www-Authenticate", `Bearer error="insufficient_user_authentication", error_description="the request needs another or a more recent log-in of the user", scope="pay", acr_values="urn:mace:silver phr", max_age="300", resource_metadata="https://a.example/x"`},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InsufficientAuthentication","title":"Another log-in required","status":401,"detail":"the request needs another or a more recent log-in of the user","reason":"InsufficientAuthentication"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#insufficientauthentication","title":"Another log-in required","status":401,"detail":"the request needs another or a more recent log-in of the user","reason":"InsufficientAuthentication"}` + "\n")},
 		},
 		"another log-in for a token that is bound, of a resource": {
 			cause: Cause{Reason: decision.InsufficientAuthentication, Challenge: &Challenge{
@@ -151,7 +151,7 @@ func TestRender(t *testing.T) {
 			cause: Cause{Reason: decision.KeysUnavailable},
 			want: Response{Status: 503, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Retry-After", "5"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/KeysUnavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#keysunavailable","title":"Service unavailable","status":503,"detail":"the keys of the token's issuer are not available yet","reason":"KeysUnavailable"}` + "\n")},
 		},
 		"gRPC without a token is 16 in the trailers-only form": {
 			cause: Cause{Reason: decision.NoToken}, form: GRPC,
@@ -163,13 +163,13 @@ func TestRender(t *testing.T) {
 			cause: Cause{Reason: decision.NoToken, RequestID: "a-1"},
 			want: Response{Status: 401, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"X-Request-Id", "a-1"}, {"Www-Authenticate", "Bearer"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoToken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken","requestId":"a-1"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#notoken","title":"Token required","status":401,"detail":"a token is required","reason":"NoToken","requestId":"a-1"}` + "\n")},
 		},
 		"an id that would break the document is not told": {
 			cause: Cause{Reason: decision.NoPolicy, RequestID: `a","b":"`},
 			want: Response{Status: 403, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/NoPolicy","title":"Forbidden","status":403,"detail":"no policy applies to this workload","reason":"NoPolicy"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#nopolicy","title":"Forbidden","status":403,"detail":"no policy applies to this workload","reason":"NoPolicy"}` + "\n")},
 		},
 		"gRPC tells the request's id in a header": {
 			cause: Cause{Reason: decision.DeniedByRule, RequestID: "a-1"}, form: GRPC,
@@ -187,7 +187,7 @@ func TestRender(t *testing.T) {
 			cause: Cause{Reason: decision.Allowed},
 			want: Response{Status: 500, Header: []Field{
 				{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"},
-			}, Body: []byte(`{"type":"https://bearerguard.dev/problems/InternalError","title":"Internal error","status":500,"detail":"the guard could not decide","reason":"InternalError"}` + "\n")},
+			}, Body: []byte(`{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#internalerror","title":"Internal error","status":500,"detail":"the guard could not decide","reason":"InternalError"}` + "\n")},
 		},
 	}
 	for name, tt := range tests {

@@ -266,6 +266,15 @@ func scopeToken(s string) bool {
 	return s != ""
 }
 
+// page is the address of docs/reasons.md, which says of each reason what it means and what to do.
+const page = "https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md"
+
+// Type returns the type of a problem (RFC 9457 section 3.1.1): the address of the text on its reason.
+func Type(reason decision.Reason) string { return page + "#" + Anchor(reason) }
+
+// Anchor returns the fragment of a reason's section on that page, as Markdown makes it of the heading.
+func Anchor(reason decision.Reason) string { return strings.ToLower(string(reason)) }
+
 func known(reason decision.Reason) decision.Reason {
 	if _, ok := bodies[reason]; ok {
 		return reason
@@ -312,7 +321,7 @@ func problems() map[decision.Reason][]byte {
 	out := make(map[decision.Reason][]byte, len(refusals))
 	for reason, r := range refusals {
 		b, err := json.Marshal(problem{
-			Type:   "https://bearerguard.dev/problems/" + string(reason),
+			Type:   Type(reason),
 			Title:  r.Title,
 			Status: r.Status,
 			Detail: r.Description,

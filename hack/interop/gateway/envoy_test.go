@@ -98,7 +98,7 @@ func TestEnvoysClient(t *testing.T) {
 				if denied == nil || tc.status != 0 && (denied.GetStatus().GetCode() != tc.status || codes.Code(out.GetStatus().GetCode()) != tc.code) { //nolint:gosec // a code
 					t.Errorf("%s: answered %v", what, out)
 				}
-				if !strings.HasPrefix(denied.GetBody(), `{"type":"https://bearerguard.dev/problems/`) {
+				if !strings.HasPrefix(denied.GetBody(), `{"type":"https://github.com/bearerguard/bearerguard/blob/main/docs/reasons.md#`) {
 					t.Errorf("%s: body %s", what, denied.GetBody())
 				}
 			}

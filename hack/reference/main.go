@@ -1,0 +1,39 @@
+// Command reference writes the pages of docs/ that follow from the code: reasons.md from the closed list of reasons, what clients
+// are told, the causes and the advice. "make generate" runs it in the root of the repository; its tests hold the pages to the code.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := write("."); err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// write writes the pages of a copy of the repository.
+func write(root string) error {
+	pages, err := render(root)
+	if err != nil {
+		return err
+	}
+	for name, text := range pages {
+		if err := os.WriteFile(filepath.Join(root, "docs", name), []byte(text), 0o644); err != nil { //nolint:gosec // a page is for everybody
+			return err
+		}
+	}
+	return nil
+}
+
+// render returns the pages by their names.
+func render(root string) (map[string]string, error) {
+	reasons, err := reasonsPage(root)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"reasons.md": reasons}, nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+)
+
+const root = "../.."
+
+func TestPagesAreUpToDate(t *testing.T) {
+	t.Parallel()
+	pages, err := render(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range pages {
+		got, err := os.ReadFile(filepath.Join(root, "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("docs/%s is not what the code says: run make generate\n%s", name, diff)
+		}
+	}
+}
+
+// TestProblemTypesAreSectionsOfThePage holds the addresses in the answers to what is there to be read.
+func TestProblemTypesAreSectionsOfThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(root, "docs", "reasons.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range decision.Reasons() {
+		if n := strings.Count(string(page), "\n### "+string(reason)+"\n"); n != 1 {
+			t.Errorf("%s has %d sections", reason, n)
+		}
+		file, anchor, _ := strings.Cut(refuse.Type(reason), "#")
+		if !strings.HasSuffix(file, "/docs/reasons.md") || anchor != strings.ToLower(string(reason)) {
+			t.Errorf("%s: its type is %s", reason, refuse.Type(reason))
+		}
+	}
+}
+
+func TestAReasonWithoutTextIsAnError(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for name, r := range map[string]reason{
+		"no comment": {name: string(decision.NoToken)}, "no advice": {name: "Unheard", means: "nobody knows"},
+	} {
+		if err := writeReason(&b, r, nil); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "reason.go")
+	if err := os.WriteFile(file, []byte("package decision\n\n// Some.\nconst (\n\t// Allowed: yes.\n\tAllowed = 1\n)\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readReasons(file); err == nil || !strings.Contains(err.Error(), "reason NoToken is not in") {
+		t.Errorf("a list that lacks reasons: %v", err)
+	}
+}
+
+func TestCausesAreReadFromTheCode(t *testing.T) {
+	t.Parallel()
+	causes, err := readCauses(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, want := range map[decision.Reason]string{
+		decision.Expired: "exp has passed", decision.BadClaim: "aud is …, not a string or a list of strings",
+		decision.UnknownKey: "no key fits alg …", decision.BadProof: "the proof has no jwk, the public key that it was made with",
+		decision.BadPath: "the path has %00", decision.BadHost: "the host is missing",
+		decision.BadMethod: "TRACE shows the client what the sidecar adds", decision.KeyBound: "cnf binds the token to a key",
+	} {
+		found := false
+		for _, c := range causes[string(reason)] {
+			found = found || c == want
+		}
+		if !found {
+			t.Errorf("%s lacks the cause %q: %q", reason, want, causes[string(reason)])
+		}
+	}
+}
