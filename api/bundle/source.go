@@ -46,10 +46,14 @@ func DecryptionID(namespace string, issuer policy.Issuer) string {
 	return "decryption:" + refID(namespace, issuer.Decryption.SecretRef) + form(&issuer.Decryption.SecretRef)
 }
 
-// NonceID names the source of what an issuer's nonces are made with; empty if its proofs need none.
+// NonceID names the source of what an issuer's nonces are made with; empty if its proofs need none. Without a Secret of the policy's it is one for the
+// namespace, since a proof has one nonce, and all issuers that vouch for its token have to take it.
 func NonceID(namespace string, issuer policy.Issuer) string {
-	if issuer.Proof == nil || issuer.Proof.NonceSecretRef == nil {
+	switch {
+	case !issuer.TakesDPoP() || !issuer.Proof.WantsNonce():
 		return ""
+	case issuer.Proof.NonceSecretRef == nil:
+		return "nonce:" + namespace
 	}
 	return "nonce:" + refID(namespace, *issuer.Proof.NonceSecretRef) + form(issuer.Proof.NonceSecretRef)
 }

@@ -27,6 +27,7 @@ func (c *compiler) checkProof(issuer string, spec *policy.Issuer) {
 	checkChoice(c, at+".dpop", p.DPoP, bindings)
 	checkChoice(c, at+".mtls", p.MTLS, bindings)
 	checkChoice(c, at+".replay", p.Replay, []policy.Replay{policy.ReplayPerPod, policy.ReplayNone})
+	checkChoice(c, at+".nonce", p.Nonce, []policy.Nonce{policy.NonceNone, policy.NonceRequired})
 	if p.DPoP == policy.BindingRequired && p.MTLS == policy.BindingRequired {
 		c.fail(at+".mtls", "is Required, and so is dpop, but a token is bound in one way", "IfBound for one of them, or for both")
 	}
@@ -50,7 +51,7 @@ func (c *compiler) checkDPoP(issuer string, spec *policy.Issuer) {
 		for _, f := range []struct {
 			name  string
 			given bool
-		}{{"publicURLs", p.PublicURLs != nil}, {"maxAge", p.MaxAge != nil}, {"replay", p.Replay != ""}, {"nonceSecretRef", p.NonceSecretRef != nil}} {
+		}{{"publicURLs", p.PublicURLs != nil}, {"maxAge", p.MaxAge != nil}, {"replay", p.Replay != ""}, {"nonce", p.Nonce != ""}, {"nonceSecretRef", p.NonceSecretRef != nil}} {
 			if f.given {
 				c.fail(at+"."+f.name, "is given, but no proof is taken", "dpop: Required or IfBound beside it")
 			}
@@ -59,6 +60,9 @@ func (c *compiler) checkDPoP(issuer string, spec *policy.Issuer) {
 	}
 	if p.NonceSecretRef != nil {
 		c.checkRef(at+".nonceSecretRef", p.NonceSecretRef)
+		if p.Nonce == policy.NonceNone {
+			c.fail(at+".nonce", "is None, but nonceSecretRef names what nonces are made with", "Required, or no nonceSecretRef")
+		}
 		c.checkFormat(at+".nonceSecretRef", p.NonceSecretRef, "is PEM, which holds no secret, and nonces are made with one", policy.FormatJWKS, policy.FormatHMAC)
 	}
 	if len(p.PublicURLs) == 0 {

@@ -2,9 +2,10 @@ package policy
 
 // Proof is what is done with tokens that are bound to a key (RFC 7800 section 3), so that who stole one cannot use it.
 // +kubebuilder:validation:XValidation:rule="!has(self.dpop) || self.dpop == 'Refuse' || has(self.publicURLs)",message="dpop needs publicURLs: the URLs that clients use, which proofs name"
-// +kubebuilder:validation:XValidation:rule="(has(self.dpop) && self.dpop != 'Refuse') || !(has(self.publicURLs) || has(self.maxAge) || has(self.replay) || has(self.nonceSecretRef))",message="publicURLs, maxAge, replay and nonceSecretRef go with dpop: Required or IfBound"
+// +kubebuilder:validation:XValidation:rule="(has(self.dpop) && self.dpop != 'Refuse') || !(has(self.publicURLs) || has(self.maxAge) || has(self.replay) || has(self.nonce) || has(self.nonceSecretRef))",message="publicURLs, maxAge, replay, nonce and nonceSecretRef go with dpop: Required or IfBound"
 // +kubebuilder:validation:XValidation:rule="!(has(self.dpop) && self.dpop == 'Required' && has(self.mtls) && self.mtls == 'Required')",message="dpop and mtls cannot both be Required: a token is bound in one way; use IfBound for one of them, or for both"
 // +kubebuilder:validation:XValidation:rule="!has(self.nonceSecretRef) || !has(self.nonceSecretRef.format) || self.nonceSecretRef.format != 'PEM'",message="nonceSecretRef.format is Auto, JWKS or HMAC: nonces are made with a secret"
+// +kubebuilder:validation:XValidation:rule="!has(self.nonceSecretRef) || !has(self.nonce) || self.nonce != 'None'",message="nonceSecretRef is what nonces are made with, and nonce: None wants none"
 type Proof struct {
 	// DPoP is for tokens with cnf.jkt, which come under the scheme DPoP with a proof in the header DPoP (RFC 9449).
 	// Default Refuse.
@@ -30,9 +31,14 @@ type Proof struct {
 	// +optional
 	Replay Replay `json:"replay,omitempty"`
 
-	// NonceSecretRef is a Secret entry with what nonces are made with: at least 32 bytes, or a JWK Set of symmetric keys, of which
-	// the first makes nonces and all are taken. With it a proof must have a nonce that a sidecar gave lately (RFC 9449 section 9);
-	// all pods that have the Secret take one another's. Omitted: proofs need none.
+	// Nonce says whether a proof must have a nonce that a sidecar gave lately (RFC 9449 section 9). Required: it must, and nonces
+	// are made with a key that the controller gives the namespace, so that all of its pods take one another's; a standalone sidecar
+	// makes a key of its own with each start. None, the default: it need not. (Not On and Off: YAML reads those as true and false.)
+	// +optional
+	Nonce Nonce `json:"nonce,omitempty"`
+
+	// NonceSecretRef is a Secret entry with what nonces are made with instead: at least 32 bytes, or a JWK Set of symmetric keys, of which
+	// the first makes nonces and all are taken. It implies nonce: Required; all pods that have the Secret take one another's.
 	// +optional
 	NonceSecretRef *KeyRef `json:"nonceSecretRef,omitempty"`
 
@@ -68,6 +74,20 @@ const (
 	// ReplayNone remembers nothing.
 	ReplayNone Replay = "None"
 )
+
+// Nonce says whether proofs must have a nonce.
+// +kubebuilder:validation:Enum=None;Required
+type Nonce string
+
+const (
+	// NonceNone wants no nonce.
+	NonceNone Nonce = "None"
+	// NonceRequired wants one that a sidecar gave lately.
+	NonceRequired Nonce = "Required"
+)
+
+// WantsNonce reports whether a proof must have a nonce.
+func (p *Proof) WantsNonce() bool { return p.Nonce == NonceRequired || p.NonceSecretRef != nil }
 
 // TakesDPoP reports whether the issuer's tokens may be bound by DPoP.
 func (i *Issuer) TakesDPoP() bool { return i.Proof != nil && i.Proof.DPoP.Taken() }

@@ -149,7 +149,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 	var server *push.Server
 	resolver, err := keys.New(keys.Options{
 		Reader: mgr.GetAPIReader(), Cluster: cluster, Fetch: c.fetch,
-		Namespace: c.namespace, Watcher: watcher,
+		Namespace: c.namespace, Watcher: watcher, Creator: watcher,
 		Changed: triggers.Keys.Add, Metrics: counted,
 		Checked: func(k keys.Checked) {
 			server.KeysChecked(push.Checked{KeySet: k.ID, Began: k.Began, JWKS: k.JWKS, Next: k.Next})

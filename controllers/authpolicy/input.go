@@ -56,8 +56,12 @@ func issuerOf(namespace string, issuer policy.Issuer, states map[string]keys.Sta
 	if issuer.Introspection == nil || issuer.Keys != (policy.KeySource{}) {
 		out = verifying(issuer, states[bundle.SourceID(namespace, issuer)])
 	}
+	nonces := "proof.nonce"
+	if issuer.Proof != nil && issuer.Proof.NonceSecretRef != nil {
+		nonces = "proof.nonceSecretRef"
+	}
 	for _, other := range [...]struct{ field, id string }{
-		{"proof.nonceSecretRef", bundle.NonceID(namespace, issuer)},
+		{nonces, bundle.NonceID(namespace, issuer)},
 		{"decryption", bundle.DecryptionID(namespace, issuer)},
 	} {
 		if f := failure(states[other.id]); f != "" && out.Failure == "" && other.id != "" {

@@ -33,6 +33,8 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 	}
 	nonced := asked("https://corp/i")
 	nonced.Proof = &policy.Proof{DPoP: policy.BindingIfBound, NonceSecretRef: &ref}
+	made := asked("https://corp/i")
+	made.Proof = &policy.Proof{DPoP: policy.BindingIfBound, Nonce: policy.NonceRequired}
 	tests := map[string]struct {
 		issuer policy.Issuer
 		states map[string]keys.State
@@ -57,6 +59,8 @@ func TestWhatIsSaidOfAnIssuersKeys(t *testing.T) {
 			map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x", Rules: credential.Rules{AllowHTTP: true}})}, status.Issuer{Name: "corp", Keys: 1}},
 		"one whose nonce Secret is missing": {nonced, map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x"}), bundle.NonceID("shop", nonced): {Err: errors.New("is missing")}},
 			status.Issuer{Name: "corp", Keys: 1, Failure: "proof.nonceSecretRef: is missing"}},
+		"one whose nonces have no root": {made, map[string]keys.State{shown: credentialOf(credential.Credential{ClientID: "x"}), "nonce:shop": {Err: errors.New("is missing")}},
+			status.Issuer{Name: "corp", Keys: 1, Failure: "proof.nonce: is missing"}},
 		"one without a credential yet": {asked("http://corp/i"), map[string]keys.State{shown: {Err: errors.New("is missing")}},
 			status.Issuer{Name: "corp", Failure: "introspection.credentialsSecretRef: is missing"}},
 	}

@@ -109,7 +109,7 @@ func startOn(t *testing.T, o *objects) *bench {
 	}
 	var err error
 	b.Resolver, err = keys.New(keys.Options{
-		Reader: b.objects, Namespace: system,
+		Reader: b.objects, Creator: b.objects, Namespace: system,
 		Cluster: func(context.Context) (string, []byte, error) {
 			return "https://kubernetes.default.svc", []byte(jwks("c")), nil
 		},

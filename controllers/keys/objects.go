@@ -185,6 +185,9 @@ func pick(o object, data map[string][]byte, key string, err error) ([]byte, erro
 // get reads an object from the API server's cache, at least as new as the version since.
 func (r *Resolver) get(ctx context.Context, o object, since string) (map[string][]byte, string, error) {
 	data, version, err := r.getObject(ctx, o, &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: since}})
+	if apierrors.IsNotFound(err) && r.makes(o) {
+		data, version, err = r.makeRoot(ctx, o)
+	}
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 		return nil, "", missing(o, err)

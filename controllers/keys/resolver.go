@@ -17,11 +17,14 @@ import (
 type Options struct {
 	// Reader reads Secrets and ConfigMaps, without a cache. Required.
 	Reader client.Reader
+	// Creator creates the Secret that nonces derive from, where there is none. Default: nobody does.
+	Creator Creator
 	// Watcher watches those that are named. Default: they are polled.
 	Watcher Watcher
 	// Cluster returns the issuer and the JWK Set of the cluster's own service-account tokens. Required.
 	Cluster func(context.Context) (issuer string, jwks []byte, err error)
-	// Namespace is the controller's, where replicas share the last good keys of what they fetch. Empty: they share nothing.
+	// Namespace is the controller's, where replicas share the last good keys of what they fetch, and what nonces derive from. Empty: they
+	// share nothing.
 	Namespace string
 	// Fetch are the operator's rules for fetching over HTTP.
 	Fetch fetch.Options
@@ -145,6 +148,7 @@ func (r *Resolver) Want(namespace string, sources []Source) {
 		ids = append(ids, s.ID)
 		e := r.entries[s.ID]
 		if e == nil {
+			s.root = object{secret, r.options.Namespace, NonceSecret}
 			e = &entry{source: s, namespaces: map[string]bool{}}
 			r.entries[s.ID] = e
 			r.begin(e)

@@ -24,6 +24,10 @@ type Source struct {
 	Decryption *policy.KeyRef
 	// Introspection has the Secret with what an introspection endpoint is shown; nothing else is used then but CA.
 	Introspection *policy.Introspection
+	// Nonces says that nonces are made with a secret that the controller derives for the namespace; nothing else is used then.
+	Nonces bool
+
+	root object // what Nonces derives from; the Resolver's to say
 }
 
 // SourcesOf returns the sources that a policy names, each once.
@@ -42,8 +46,7 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 		}
 		if id := bundle.NonceID(namespace, i); !seen[id] {
 			seen[id] = true
-			ref := *i.Proof.NonceSecretRef
-			out = append(out, Source{ID: id, Namespace: namespace, Decryption: &ref, Reading: keyset.NonceReading(ref)})
+			out = append(out, nonceSource(id, namespace, i.Proof.NonceSecretRef))
 		}
 		if id := bundle.IntrospectionID(namespace, i); !seen[id] {
 			seen[id] = true
@@ -56,6 +59,8 @@ func SourcesOf(namespace string, spec policy.Spec) []Source {
 // kind is the label of a source in metrics.
 func (s Source) kind() string {
 	switch {
+	case s.Nonces:
+		return "nonces"
 	case s.Introspection != nil:
 		return "credential"
 	case s.Decryption != nil, s.Keys.SecretRef != nil:
@@ -90,6 +95,8 @@ const (
 // holder returns the object that holds the keys themselves, or the credential, if one does. Of a credential there is no one key.
 func (s Source) holder() (object, string, bool) {
 	switch {
+	case s.Nonces:
+		return s.root, rootEntry, true
 	case s.Introspection != nil:
 		return object{secret, s.Namespace, s.Introspection.CredentialsSecretRef.Name}, "", true
 	case s.Decryption != nil:
@@ -113,7 +120,7 @@ func (s Source) authority() (object, string, bool) {
 
 // fetched reports whether the keys come over HTTP.
 func (s Source) fetched() bool {
-	return s.Decryption == nil && s.Introspection == nil && (s.Keys.URL() != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
+	return !s.Nonces && s.Decryption == nil && s.Introspection == nil && (s.Keys.URL() != "" || s.Keys.Discovery != nil || s.Keys.Kubernetes != nil)
 }
 
 // cluster stands for the cluster's own issuer among the sources of a Poller; no policy can name it.

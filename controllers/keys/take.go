@@ -51,6 +51,13 @@ func (e *entry) vet(data []byte, as keyset.Reading, at time.Time) error {
 		e.state.Set, e.state.Keys, e.state.Fetched = bundle.KeySet{JWKS: data}, 1, at
 		return nil
 	}
+	if e.source.Nonces {
+		derived, err := keyset.Nonces(data, e.source.Namespace)
+		if err != nil {
+			return fmt.Errorf("%s %s: entry %q %w", e.source.root.kind, e.source.root.name, rootEntry, err)
+		}
+		data = derived
+	}
 	return vet(&e.state, data, as, at)
 }
 

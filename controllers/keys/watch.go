@@ -53,7 +53,7 @@ func (r *Resolver) rewatch(namespace string) {
 	for _, id := range r.wanted[namespace] {
 		e := r.entries[id]
 		for _, of := range []func() (object, string, bool){e.source.holder, e.source.authority} {
-			if o, _, ok := of(); ok {
+			if o, _, ok := of(); ok && o.namespace == namespace { // all namespaces share the root of nonces, which is polled
 				named[o] = true
 			}
 		}

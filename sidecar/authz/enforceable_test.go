@@ -88,7 +88,7 @@ func TestEveryFieldOfAPolicyIsDecidedAbout(t *testing.T) {
 			"Issuers": "of the token", "Subjects": "of the token", "ServiceAccounts": "of the token", "Scopes": "of the token", "Claims": "of the token", "When": "read",
 			"Actors": "of the token", "SPIFFEIDs": "of the token",
 		},
-		reflect.TypeFor[policy.Proof](): {"DPoP": "of the header", "PublicURLs": "of the header", "MaxAge": "of the header", "Replay": "of the header", "NonceSecretRef": "of the header; refusals bring the next", "MTLS": "refused by forward-auth"},
+		reflect.TypeFor[policy.Proof](): {"DPoP": "of the header", "PublicURLs": "of the header", "MaxAge": "of the header", "Replay": "of the header", "Nonce": "of the header; refusals bring the next", "NonceSecretRef": "of the header; refusals bring the next", "MTLS": "refused by forward-auth"},
 		reflect.TypeFor[policy.Issuer](): {
 			"Name": "a name", "Issuer": "of the token", "AnyIssuer": "of the token", "Audiences": "of the token", "ResourceAudience": "of the token", "AnyAudience": "of the token",
 			"Keys": "of the token", "CASecretRef": "of the keys", "Algorithms": "of the token", "Types": "of the token", "Profile": "of the token", "From": "promised",

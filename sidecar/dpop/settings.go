@@ -28,7 +28,7 @@ func NewSettings(spec *policy.Issuer, secrets [][]byte) (*Settings, error) {
 	}
 	s := &Settings{
 		written: spec.Proof.PublicURLs, maxAge: decision.DefaultProofAge, skew: token.DefaultSkew,
-		once: spec.Proof.Replay != policy.ReplayNone, wantsNonce: spec.Proof.NonceSecretRef != nil, nonces: NewNonces(secrets),
+		once: spec.Proof.Replay != policy.ReplayNone, wantsNonce: spec.Proof.WantsNonce(), nonces: NewNonces(secrets),
 	}
 	for i, u := range spec.Proof.PublicURLs {
 		n, ok := normal(u)
@@ -92,9 +92,9 @@ func (s *Settings) checkNonce(p *Proof, now time.Time) decision.Refusal {
 	case !s.wantsNonce:
 		return decision.Refusal{}
 	case s.nonces == nil:
-		return decision.Refusal{Reason: decision.KeysUnavailable, Cause: decision.Because("what proof.nonceSecretRef names has not been read yet")}
+		return decision.Refusal{Reason: decision.KeysUnavailable, Cause: decision.Because("what nonces are made with (proof.nonce, proof.nonceSecretRef) has not been read yet")}
 	case p.nonce == "":
-		return decision.Refusal{Reason: decision.UseNonce, Cause: decision.Because("the proof has no nonce; proof.nonceSecretRef wants one")}
+		return decision.Refusal{Reason: decision.UseNonce, Cause: decision.Because("the proof has no nonce; proof.nonce wants one")}
 	case !s.nonces.good(p.nonce, now, s.maxAge+s.skew):
 		return decision.Refusal{Reason: decision.UseNonce, Cause: decision.Because("the proof's nonce is none that was given within proof.maxAge")}
 	}

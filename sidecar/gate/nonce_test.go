@@ -38,6 +38,57 @@ func pod(t *testing.T, secret string) *gate.Gate {
 	return g
 }
 
+// made is a gate of a pod whose namespace has nonces that derive from a root; empty: they have not come yet.
+func made(t *testing.T, root string) *gate.Gate {
+	t.Helper()
+	p := dpopIfBound()
+	p.Nonce = policy.NonceRequired
+	b := gatetest.Bundle(t, gatetest.Policy("orders", proofs(p)))
+	if root != "" {
+		set, err := keyset.Nonces([]byte(root), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.KeySets["nonce:shop"] = bundle.KeySet{JWKS: set}
+	}
+	s, err := gate.NewSnapshot(b, "test", gate.SnapshotOptions{Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(gate.Options{Now: clock})
+	g.Swap(s)
+	return g
+}
+
+// Nonces that nobody set up are those of the namespace.
+func TestNoncesOfTheNamespace(t *testing.T) {
+	t.Parallel()
+	alice, root := gatetest.NewProver("alice"), strings.Repeat("r", 32)
+	ids := 0
+	try := func(g *gate.Gate, nonce any) gate.Verdict {
+		ids++
+		return g.Judge(attempt{token: bound(alice, nil), by: alice, made: gatetest.Made{ID: fmt.Sprint(ids), Claims: map[string]any{"nonce": nonce}}}.request())
+	}
+	one, other := made(t, root), made(t, root)
+	first := try(one, nil)
+	nonce := nonceOf(first)
+	if first.Reason != decision.UseNonce || nonce == "" || first.Cause.String() != "the proof has no nonce; proof.nonce wants one" {
+		t.Fatalf("without a nonce: %s (%v)", first.Reason, first.Cause)
+	}
+	for name, g := range map[string]*gate.Gate{"the same pod": one, "another replica": other} {
+		if v := try(g, nonce); !v.Forward {
+			t.Errorf("%s: %s (%v)", name, v.Reason, v.Cause)
+		}
+	}
+	rotated := try(made(t, strings.Repeat("n", 32)), nonce)
+	if rotated.Reason != decision.UseNonce || nonceOf(rotated) == "" {
+		t.Errorf("after a rotation: %s, nonce %q", rotated.Reason, nonceOf(rotated))
+	}
+	if v := try(made(t, ""), nonce); v.Reason != decision.KeysUnavailable {
+		t.Errorf("before anything has come: %s", v.Reason)
+	}
+}
+
 // nonceOf returns the nonce that an answer brings.
 func nonceOf(v gate.Verdict) string {
 	for _, f := range v.CORS.Set {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
@@ -47,6 +49,7 @@ type Dir struct {
 	c       DirConfig
 	changed chan struct{} // size 1: something is to be looked at
 	keys    *urlKeys
+	root    []byte                    // what nonces derive from, of this process alone
 	wrong   atomic.Pointer[time.Time] // since when what the folder says cannot be used; nil: it is in force
 
 	// Touched by Load and Run only.
@@ -88,7 +91,8 @@ func NewDir(c DirConfig) *Dir {
 	if c.Checked == nil {
 		c.Checked = func(string, time.Time) {}
 	}
-	d := &Dir{c: c, changed: make(chan struct{}, 1)}
+	d := &Dir{c: c, changed: make(chan struct{}, 1), root: make([]byte, keyset.MinNonceRoot)}
+	_, _ = rand.Read(d.root) // it never fails
 	d.keys = newURLKeys(c.Fetch, c.Log, d.poke)
 	return d
 }
@@ -238,7 +242,7 @@ func (d *Dir) read() (rules, error) {
 	if r.wanted, err = fetched(set); err != nil {
 		return rules{}, err
 	}
-	if r.given, r.notes, err = given(set, d.c.Fetch); err != nil {
+	if r.given, r.notes, err = given(set, d.c.Fetch, d.root); err != nil {
 		return rules{}, err
 	}
 	return r, nil

@@ -204,6 +204,36 @@ func TestDirFollowsTheFolder(t *testing.T) {
 	}
 }
 
+// A standalone sidecar makes nonces with a secret of its own, the same as long as it runs, and another for each namespace.
+func TestStandaloneNonces(t *testing.T) {
+	t.Parallel()
+	policies := func(rule string) string {
+		one := strings.Replace(authPolicy("a", `{jwks: '`+jwks("one")+`'}`), "    keys:",
+			"    proof: {dpop: Required, publicURLs: ['https://a.example'], nonce: Required}\n    keys:", 1)
+		one = strings.Replace(one, "name: all", "name: "+rule, 1)
+		return one + "---\n" + strings.Replace(one, "{name: a}", "{name: a, namespace: bank}", 1)
+	}
+	run := func() (first, later *bundle.Bundle) {
+		dir, s := t.TempDir(), newSink()
+		write(t, dir, "a.yaml", policies("all"))
+		start(t, source.DirConfig{Path: dir, Apply: s.apply, Log: s.log})
+		first = s.next(t)
+		write(t, dir, "a.yaml", policies("other"))
+		return first, s.next(t)
+	}
+	of := func(b *bundle.Bundle, namespace string) string { return string(b.KeySets["nonce:"+namespace].JWKS) }
+	first, later := run()
+	another, _ := run()
+	switch shop := of(first, "default"); {
+	case shop == "" || of(later, "default") != shop:
+		t.Error("it is another one after an edit")
+	case of(first, "bank") == shop:
+		t.Error("two namespaces have the same")
+	case of(another, "default") == shop:
+		t.Error("two processes have the same")
+	}
+}
+
 func TestDirFollowsAKubernetesVolume(t *testing.T) {
 	t.Parallel()
 	dir, s := t.TempDir(), newSink()

@@ -21,10 +21,9 @@ import (
 )
 
 // given returns the key sets that the files themselves hold, by id, and what there is to say of them. rules are how introspection
-// endpoints may be reached. The error names
-// file, line and field.
-func given(set *manifest.Set, rules fetch.Options) (map[string]bundle.KeySet, []string, error) {
-	g := files{set: set, keys: map[string]bundle.KeySet{}}
+// endpoints may be reached; nonces without a Secret derive from root. The error names file, line and field.
+func given(set *manifest.Set, rules fetch.Options, root []byte) (map[string]bundle.KeySet, []string, error) {
+	g := files{set: set, root: root, keys: map[string]bundle.KeySet{}}
 	for _, o := range set.Policies {
 		for i, issuer := range o.Spec.Issuers {
 			field := fmt.Sprintf("spec.issuers[%d].keys", i)
@@ -58,11 +57,16 @@ func given(set *manifest.Set, rules fetch.Options) (map[string]bundle.KeySet, []
 	return g.keys, g.notes, nil
 }
 
-// nonces reads what an issuer's nonces are made with.
+// nonces reads what an issuer's nonces are made with, or derives it.
 func (g *files) nonces(o bundle.Object, index int, issuer *policy.Issuer) error {
 	id := bundle.NonceID(o.Namespace, *issuer)
 	if id == "" {
 		return nil
+	}
+	if issuer.Proof.NonceSecretRef == nil {
+		set, err := keyset.Nonces(g.root, o.Namespace)
+		g.keys[id] = bundle.KeySet{JWKS: set}
+		return err
 	}
 	field, ref := fmt.Sprintf("spec.issuers[%d].proof.nonceSecretRef", index), *issuer.Proof.NonceSecretRef
 	data, err := entry(g.set.Secrets, "Secret", o.Namespace, ref)
@@ -78,6 +82,7 @@ func (g *files) nonces(o bundle.Object, index int, issuer *policy.Issuer) error 
 // files gathers the key sets of files.
 type files struct {
 	set   *manifest.Set
+	root  []byte // what nonces derive from
 	keys  map[string]bundle.KeySet
 	notes []string
 }

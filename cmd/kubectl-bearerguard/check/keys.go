@@ -1,6 +1,7 @@
 package check
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,10 +31,7 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 				r.verification(at, o.Namespace, is)
 			}
 			r.credential(at, o.Namespace, is)
-			if id := bundle.NonceID(o.Namespace, is); id != "" {
-				ref := *is.Proof.NonceSecretRef
-				r.ref(at+".proof.nonceSecretRef", id, object{set.Secrets, "Secret", o.Namespace, ref}, keyset.NonceReading(ref))
-			}
+			r.nonces(at, o.Namespace, is)
 			if d := is.Decryption; d != nil {
 				r.ref(at+".decryption.secretRef", bundle.DecryptionID(o.Namespace, is),
 					object{set.Secrets, "Secret", o.Namespace, d.SecretRef}, keyset.DecryptionReading(d.SecretRef))
@@ -46,6 +44,28 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 		}
 	}
 	return r.keys, r.notes, nil
+}
+
+// nonces takes what an issuer's nonces are made with. Where that is the sidecars' own there is something else here, since without
+// anything they would answer 503.
+func (r *resolver) nonces(at, namespace string, is policy.Issuer) {
+	id := bundle.NonceID(namespace, is)
+	if id == "" {
+		return
+	}
+	if ref := is.Proof.NonceSecretRef; ref != nil {
+		r.ref(at+".proof.nonceSecretRef", id, object{r.set.Secrets, "Secret", namespace, *ref}, keyset.NonceReading(*ref))
+		return
+	}
+	root := make([]byte, keyset.MinNonceRoot)
+	_, _ = rand.Read(root) // it never fails
+	set, err := keyset.Nonces(root, namespace)
+	if err != nil {
+		r.notes = append(r.notes, fmt.Sprintf("%s.proof.nonce: %v", at, err))
+		return
+	}
+	r.keys[id] = bundle.KeySet{JWKS: set}
+	r.notes = append(r.notes, at+".proof.nonce: what the sidecars' nonces are made with is not known here, so no proof has a good one")
 }
 
 func (r *resolver) verification(at, namespace string, is policy.Issuer) {
