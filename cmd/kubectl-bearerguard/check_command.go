@@ -25,6 +25,10 @@ The files hold AuthPolicy, TokenRevocation, Secret and ConfigMap objects, as for
 fetched: for an issuer whose keys are behind a URL, give them with --keys; for one that is asked about opaque tokens, give
 its answer with --introspection.
 
+With --claims there is no token, and nothing is verified: the claims are taken as if their issuer had signed them, and
+held to the policy as those of a token are. Of iss, aud, iat, exp and jti, those that are missing are filled in; null
+leaves one out.
+
 The exit code is 0 if the request is let through, 2 if it is refused, and 1 if the question itself is wrong.`
 
 const checkExample = `  # May this token read an order?
@@ -32,6 +36,9 @@ const checkExample = `  # May this token read an order?
 
   # What does a request without a token get? As JSON, for a test in a pipeline.
   bearerguard check -f policy.yaml --request 'GET https://orders.example.com/docs/' -o json
+
+  # Without a token: what would one with these claims get?
+  bearerguard check -f policy.yaml --request 'GET /orders/1' --claims '{"sub":"alice","scope":"orders.read"}'
 
   # May it call a tool of an MCP server?
   bearerguard check -f policies/ --token "$TOKEN" --request 'POST /mcp' \
@@ -44,7 +51,7 @@ const checkExample = `  # May this token read an order?
 type checkFlags struct {
 	files, keys, header               []string
 	token, request, labels, namespace string
-	data                              string
+	data, claims, issuer              string
 	introspection                     string
 	remote, at                        string
 	port                              int
@@ -72,6 +79,8 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with the policies; repeatable (- reads standard input)")
 	flags.StringVar(&f.request, "request", "", "`request`: METHOD and path or URL, such as 'GET /orders/1'")
 	flags.StringVar(&f.token, "token", "", "`token` for Authorization: Bearer, also with that text before it (- reads standard input)")
+	flags.StringVar(&f.claims, "claims", "", "claims in place of a token, which nothing proves: a `file`, or JSON such as '{\"sub\":\"alice\"}'")
+	flags.StringVar(&f.issuer, "issuer", "", "`name` of the issuer whose token --claims would be (default: by iss, or the only one)")
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
 	flags.StringVarP(&f.data, "data", "d", "", "`body` of the request, which rules with mcp look at; JSON unless -H says otherwise (@file reads a file, @- standard input)")
 	flags.StringArrayVar(&f.keys, "keys", nil, "keys of an issuer, as `name=file`, instead of those that the policy names; repeatable")
@@ -81,6 +90,8 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.IntVar(&f.port, "port", 8080, "port that the client dials")
 	flags.StringVar(&f.remote, "remote", "192.0.2.1", "address of the client")
 	flags.StringVar(&f.at, "at", "", "`time` to decide at, RFC 3339 (default: now)")
+	cmd.MarkFlagsMutuallyExclusive("token", "claims")
+	cmd.MarkFlagsMutuallyExclusive("introspection", "claims")
 	output.AddFlag(cmd, &f.output, output.FormatText, output.FormatJSON, output.FormatYAML)
 	return cmd
 }
@@ -90,7 +101,7 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 	if err != nil {
 		return err
 	}
-	if err := f.output.Value(out, report, func(w io.Writer, _ output.Look) { report.Text(w) }); err != nil {
+	if err := f.output.Value(out, report, report.Text); err != nil {
 		return err
 	}
 	if !report.Allowed && !report.Reason.Answered() {
@@ -102,7 +113,7 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 // input reads the flags and the files they name. Every error names the flag that it is about.
 func (f *checkFlags) input(stdin io.Reader, now time.Time) (check.Input, error) {
 	in := check.Input{Namespace: f.namespace, Port: f.port, Now: now, Header: http.Header{}, Keys: map[string][]byte{}}
-	steps := []func(*check.Input, io.Reader) error{f.readFiles, f.readKeys, f.readRequest, f.readHeader, f.readLabels, f.readOrigin}
+	steps := []func(*check.Input, io.Reader) error{f.readFiles, f.readKeys, f.readRequest, f.readHeader, f.readClaims, f.readLabels, f.readOrigin}
 	for _, step := range steps {
 		if err := step(&in, stdin); err != nil {
 			return in, err
@@ -212,6 +223,24 @@ func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
 	}
 	if token = pasted(token); token != "" {
 		in.Header.Add("Authorization", "Bearer "+token)
+	}
+	return nil
+}
+
+func (f *checkFlags) readClaims(in *check.Input, stdin io.Reader) error {
+	switch {
+	case f.claims == "" && f.issuer != "":
+		return fmt.Errorf("--issuer: goes with --claims")
+	case f.claims == "":
+		return nil
+	}
+	in.Claims = &check.Claims{JSON: []byte(f.claims), Issuer: f.issuer}
+	if strings.HasPrefix(strings.TrimSpace(f.claims), "{") {
+		return nil
+	}
+	var err error
+	if in.Claims.JSON, err = readFile(f.claims, stdin); err != nil {
+		return fmt.Errorf("--claims: %w", err)
 	}
 	return nil
 }

@@ -114,11 +114,13 @@ func TestCheckExplainsInWords(t *testing.T) {
 	for _, want := range []string{
 		"REFUSED  403 NoRule\n",
 		"  nearest: rule read of shop/orders\n  failed: spec.rules[1].allow.claims[0]: the claim realm_access.roles does not satisfy anyOf\n",
-		"issuer corp of shop/orders takes the token",
-		"allow rule read of shop/orders matches, but its conditions do not hold",
-		"+ spec.rules[1].allow.scopes holds",
-		"- spec.rules[1].allow.claims[0]: ",
-		"allow rule public of shop/orders does not match the request",
+		"\ntoken\n└─ ✓ issuer corp of shop/orders takes the token\n",
+		"\npolicy shop/orders\n├─ · deny rule archive-is-read-only does not match the request: spec.rules[4].match[0].paths\n",
+		"├─ · allow rule public does not match the request: spec.rules[0].match[0].paths\n" +
+			"├─ ✗ allow rule read matches, but its conditions do not hold\n" +
+			"│  ├─ ✓ spec.rules[1].allow.issuers holds\n" +
+			"│  ├─ ✗ spec.rules[1].allow.claims[0]: the claim realm_access.roles does not satisfy anyOf\n" +
+			"│  └─ ✓ spec.rules[1].allow.scopes holds\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("report lacks %q:\n%s", want, text)

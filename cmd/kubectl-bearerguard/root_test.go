@@ -18,6 +18,12 @@ import (
 
 var update = flag.Bool("update", false, "write what is generated: the reference in docs/cli.md, and golden files")
 
+// TestMain gives the program a locale, by which text has marks beyond ASCII or not.
+func TestMain(m *testing.M) {
+	os.Setenv("LC_ALL", "C.UTF-8")
+	os.Exit(m.Run())
+}
+
 // every calls f with each command but those that cobra adds.
 func every(c *cobra.Command, f func(*cobra.Command)) {
 	f(c)

@@ -29,6 +29,8 @@ type Input struct {
 	Labels map[string]string
 	// Keys has verification keys by issuer name, instead of what the policy names: JWK Set, PEM or a raw secret.
 	Keys map[string][]byte
+	// Claims are judged in place of a token; nil: the token is in Header, or there is none.
+	Claims *Claims
 	// Introspection is what issuers answer that are asked about tokens, JSON or, where signedResponse wants it, a JWS. Nil: not known.
 	Introspection []byte
 	// Method, Target (path and query) and Host of the request.
@@ -42,6 +44,8 @@ type Input struct {
 	Remote netip.Addr
 	// Now is when.
 	Now time.Time
+
+	standIns map[string][]byte // keys that issuers have for Claims, by the source they stand for
 }
 
 // Report is the verdict and how it came about. It holds no token and no key. It is for someone who has the token: causes
@@ -55,6 +59,8 @@ type Report struct {
 	// Status and Detail are what the client of a refused request gets.
 	Status int    `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
+	// Claims is given where there was no token, and nothing was verified.
+	Claims *ClaimsReport `json:"claims,omitempty"`
 	// Policy and Rule decided; Rule is empty where none did. Of a token that was not taken, Policy has the issuer.
 	Policy string `json:"policy,omitempty"`
 	Rule   string `json:"rule,omitempty"`
@@ -122,8 +128,15 @@ func Run(in Input) (Report, error) {
 	if len(set.Policies) == 0 {
 		return Report{}, errors.New("the files hold no AuthPolicy")
 	}
+	warnings := set.Warnings()
 	set.Policies = selected(set.Policies, in.Labels)
-	keys, notes, err := resolve(set, in.Keys)
+	var claims *ClaimsReport
+	if in.Claims != nil {
+		if claims, err = in.standIn(set); err != nil {
+			return Report{}, err
+		}
+	}
+	keys, notes, err := resolve(set, &in)
 	if err != nil {
 		return Report{}, err
 	}
@@ -157,7 +170,7 @@ func Run(in Input) (Report, error) {
 		notes = append(notes, "only its issuer can tell what the token is, and nobody is asked here: give what the issuer answers with --introspection FILE")
 	}
 	report.Notes = append(append(notes, overruled(set.Policies, program)...), set.Skipped...)
-	report.Warnings = set.Warnings()
+	report.Warnings, report.Claims = warnings, claims
 	if report.Allowed {
 		report.LeftOut = left
 	}

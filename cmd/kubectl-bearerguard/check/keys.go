@@ -14,16 +14,17 @@ import (
 
 // resolver finds the keys that policies name, in the files at hand.
 type resolver struct {
-	set    *manifest.Set
-	given  map[string][]byte // by issuer name, instead of its source
-	keys   map[string]bundle.KeySet
-	notes  []string
-	wanted map[string]bool // names in given that an issuer has
+	set      *manifest.Set
+	given    map[string][]byte // by issuer name, instead of its source
+	standIns map[string][]byte // by source
+	keys     map[string]bundle.KeySet
+	notes    []string
+	wanted   map[string]bool // names in given that an issuer has
 }
 
 // resolve returns the key sets by their ids, and remarks on sources that are not resolved and keys that are left out.
-func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeySet, []string, error) {
-	r := resolver{set: set, given: given, keys: map[string]bundle.KeySet{}, wanted: map[string]bool{}}
+func resolve(set *manifest.Set, in *Input) (map[string]bundle.KeySet, []string, error) {
+	r := resolver{set: set, given: in.Keys, standIns: in.standIns, keys: map[string]bundle.KeySet{}, wanted: map[string]bool{}}
 	for _, o := range set.Policies {
 		for i, is := range o.Spec.Issuers {
 			at := fmt.Sprintf("%s: spec.issuers[%d]", o.ID(), i)
@@ -38,7 +39,7 @@ func resolve(set *manifest.Set, given map[string][]byte) (map[string]bundle.KeyS
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
+	for _, name := range slices.Sorted(maps.Keys(r.given)) {
 		if !r.wanted[name] {
 			return nil, nil, fmt.Errorf("no policy has an issuer with the name %q", name)
 		}
@@ -72,6 +73,9 @@ func (r *resolver) verification(at, namespace string, is policy.Issuer) {
 	id, as := bundle.SourceID(namespace, is), keyset.ReadingOf(&is)
 	var set *keyset.Set
 	switch k := is.Keys; {
+	case r.standIns[id] != nil:
+		r.wanted[is.Name] = true
+		r.keys[id] = bundle.KeySet{JWKS: r.standIns[id]}
 	case r.given[is.Name] != nil:
 		r.wanted[is.Name] = true
 		if k.SecretRef == nil {

@@ -3,18 +3,20 @@ package check
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
-// Text writes the report for people.
-func (r Report) Text(w io.Writer) {
+// Text writes the report for people: the verdict, what the client and the app get, and a tree of policies, rules and conditions.
+func (r Report) Text(w io.Writer, look output.Look) {
 	switch {
 	case r.Reason.Answered():
-		fmt.Fprintf(w, "ANSWERED %d %s: the sidecar answers, and the app does not get it\n", r.Status, r.Reason)
+		fmt.Fprintf(w, "%s %d %s: the sidecar answers, and the app does not get it\n", look.Paint(output.Good, "ANSWERED"), r.Status, r.Reason)
 	case r.Allowed:
-		fmt.Fprintf(w, "ALLOWED  %s%s\n", r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "%s  %s%s\n", look.Paint(output.Good, "ALLOWED"), r.Reason, by(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the app gets %s\n", r.Target)
 		for _, h := range r.Headers {
 			fmt.Fprintf(w, "  with         %s\n", h)
@@ -23,7 +25,7 @@ func (r Report) Text(w io.Writer) {
 			fmt.Fprintf(w, "  without      %s: left out: %s\n", l.Header, l.Cause)
 		}
 	default:
-		fmt.Fprintf(w, "REFUSED  %d %s%s\n", r.Status, r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "%s  %d %s%s\n", look.Paint(output.Bad, "REFUSED"), r.Status, r.Reason, by(r.Policy, r.Rule))
 		if r.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", r.Cause)
 		}
@@ -37,21 +39,32 @@ func (r Report) Text(w io.Writer) {
 		fmt.Fprintf(w, "  and is          %s\n", r.Body)
 	}
 	r.needs(w)
-	for _, n := range r.Notes {
-		fmt.Fprintf(w, "  note: %s\n", n)
-	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "  warning: %s\n", warning)
-	}
-	r.issuers(w)
-	for _, rule := range r.Rules {
-		writeRule(w, rule)
-	}
+	r.remarks(w, look)
+	r.issuers(w, look)
+	r.tree(w, look)
 	for _, a := range r.Audit {
 		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, by("", a.Rule))
 		if a.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", a.Cause)
 		}
+	}
+}
+
+// remarks writes what to know of the verdict.
+func (r Report) remarks(w io.Writer, look output.Look) {
+	warn := func(kind, text string) { fmt.Fprintf(w, "  %s %s\n", look.Paint(output.Warn, kind), text) }
+	if c := r.Claims; c != nil {
+		text := "these are claims, not a token: they were taken as if " + "issuer " + strings.Join(c.Issuers, ", issuer ") + " had signed them"
+		if len(c.Filled) > 0 {
+			text += "; filled in: " + strings.Join(c.Filled, ", ")
+		}
+		warn("not verified:", text)
+	}
+	for _, n := range r.Notes {
+		warn("note:", n)
+	}
+	for _, warning := range r.Warnings {
+		warn("warning:", warning)
 	}
 }
 
@@ -88,44 +101,75 @@ func (r Report) details(w io.Writer) {
 	}
 }
 
-func (r Report) issuers(w io.Writer) {
-	for i, is := range r.Issuers {
-		if i == 0 {
-			fmt.Fprintln(w, "\ntoken")
-		}
-		said := "takes the token"
+func (r Report) issuers(w io.Writer, look output.Look) {
+	if len(r.Issuers) == 0 {
+		return
+	}
+	root := output.Node{Head: "token", Style: output.Strong}
+	if r.Claims != nil {
+		root.Head = "claims"
+	}
+	for _, is := range r.Issuers {
+		n := output.Node{Mark: output.Good, Text: "issuer " + is.Issuer + " of " + is.Policy + " takes the token"}
 		if is.Reason != "" {
-			said = "does not take the token: " + string(is.Reason)
+			n.Mark, n.Text = output.Bad, "issuer "+is.Issuer+" of "+is.Policy+" does not take the token: "+string(is.Reason)
 			if is.Cause != "" {
-				said += ": " + is.Cause
+				n.Text += ": " + is.Cause
 			}
 		}
-		fmt.Fprintf(w, "  issuer %s of %s %s\n", is.Issuer, is.Policy, said)
+		root.Children = append(root.Children, n)
+	}
+	fmt.Fprintln(w)
+	look.Tree(w, root)
+}
+
+// tree writes each policy with its rules, and each rule with its conditions.
+func (r Report) tree(w io.Writer, look output.Look) {
+	var policies []output.Node
+	for _, rule := range r.Rules {
+		i := slices.IndexFunc(policies, func(n output.Node) bool { return n.Head == "policy "+rule.Policy })
+		if i < 0 {
+			i = len(policies)
+			n := output.Node{Head: "policy " + rule.Policy, Style: output.Strong}
+			if rule.Audit {
+				n.Text = "(Audit: only says what it would do)"
+			}
+			policies = append(policies, n)
+		}
+		policies[i].Children = append(policies[i].Children, ruleNode(rule))
+	}
+	for _, p := range policies {
+		fmt.Fprintln(w)
+		look.Tree(w, p)
 	}
 }
 
-func writeRule(w io.Writer, r decision.RuleReport) {
-	state := "does not match the request"
+// ruleNode says what became of a rule. Its mark is what it means for the request.
+func ruleNode(r decision.RuleReport) output.Node {
+	n := output.Node{Mark: output.Faint, Head: strings.ToLower(r.Effect) + " rule " + r.Rule}
+	deny := r.Effect == "Deny"
 	switch {
+	case r.Fits && deny:
+		n.Mark, n.Text = output.Bad, "fits"
 	case r.Fits:
-		state = "fits"
-	case r.Matches:
-		state = "matches, but its conditions do not hold"
-	}
-	fmt.Fprintf(w, "\n%s rule %s of %s %s\n", strings.ToLower(r.Effect), r.Rule, r.Policy, state)
-	if !r.Matches {
-		for _, m := range r.Mismatches {
-			fmt.Fprintf(w, "  - %s\n", m)
+		n.Mark, n.Text = output.Good, "fits"
+	case !r.Matches:
+		n.Text = "does not match the request: " + strings.Join(r.Mismatches, ", ")
+		return n
+	default:
+		n.Text = "matches, but its conditions do not hold"
+		if !deny {
+			n.Mark = output.Bad
 		}
-		return
 	}
 	for _, c := range r.Conditions {
 		if c.Holds {
-			fmt.Fprintf(w, "  + %s holds\n", c.Field)
+			n.Children = append(n.Children, output.Node{Mark: output.Good, Text: c.Field + " holds"})
 			continue
 		}
-		fmt.Fprintf(w, "  - %s: %s\n", c.Field, c.Problem)
+		n.Children = append(n.Children, output.Node{Mark: output.Bad, Text: c.Field + ": " + c.Problem})
 	}
+	return n
 }
 
 func by(policy, rule string) string {
