@@ -16,6 +16,7 @@ func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
 	for i := range spec.Issuers {
 		l.issuer(fmt.Sprintf("spec.issuers[%d]", i), &spec.Issuers[i])
 	}
+	l.opaque(spec.Issuers)
 	l.resource(spec)
 	if len(spec.Rules) == 0 && spec.Mode != policy.Audit {
 		l.add("spec.rules", "there are none, so this policy allows nothing by itself", "")
