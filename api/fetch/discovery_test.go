@@ -66,6 +66,41 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+func TestDiscoverIntrospection(t *testing.T) {
+	t.Parallel()
+	const plain = `{"issuer":"%[1]s","introspection_endpoint":"%[1]s/ask"`
+	tests := map[string]struct {
+		body                 string
+		want, mtls           string // below the server
+		problem, mtlsProblem string
+	}{
+		"one endpoint for all":                   {body: plain + `}`, want: "/ask", mtls: "/ask"},
+		"an alias for clients with certificates": {body: plain + `,"mtls_endpoint_aliases":{"introspection_endpoint":"%[1]s/mtls"}}`, want: "/ask", mtls: "/mtls"},
+		"aliases for others":                     {body: plain + `,"mtls_endpoint_aliases":{"token_endpoint":"%[1]s/mtls"}}`, want: "/ask", mtls: "/ask"},
+		"aliases that are none":                  {body: plain + `,"mtls_endpoint_aliases":["x"]}`, want: "/ask", mtls: "/ask"},
+		"an alias alone": {body: `{"issuer":"%[1]s","mtls_endpoint_aliases":{"introspection_endpoint":"%[1]s/mtls"}}`, mtls: "/mtls",
+			problem: "no introspection_endpoint"},
+		"an alias with a foreign scheme": {body: plain + `,"mtls_endpoint_aliases":{"introspection_endpoint":"file:///x"}}`, want: "/ask",
+			mtlsProblem: "introspection_endpoint: not an absolute URL"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, test.body, "http://"+r.Host) })
+			got, err := fetch.DiscoverIntrospection(t.Context(), s.URL, "", open())
+			check(t, err, test.problem)
+			if test.want != "" && got != s.URL+test.want {
+				t.Errorf("%q, want %q", got, s.URL+test.want)
+			}
+			got, err = fetch.DiscoverMTLSIntrospection(t.Context(), s.URL, "", open())
+			check(t, err, test.mtlsProblem)
+			if test.mtls != "" && got != s.URL+test.mtls {
+				t.Errorf("with a certificate: %q, want %q", got, s.URL+test.mtls)
+			}
+		})
+	}
+}
+
 func TestFreshness(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -56,5 +57,19 @@ func CheckIntrospection(address, metadataURL, issuer string, o Options) (field s
 // DiscoverIntrospection finds the address of an issuer's introspection endpoint in its metadata (RFC 8414 section 2), as Discover
 // finds that of its JWK Set.
 func DiscoverIntrospection(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
-	return discover(ctx, issuer, metadataURL, "introspection_endpoint", o)
+	return discover(ctx, issuer, metadataURL, memberIntrospection, o)
 }
+
+// DiscoverMTLSIntrospection is DiscoverIntrospection for a client that shows a certificate: where the metadata have an alias for
+// these, that is where it has to ask (RFC 8705 section 5).
+func DiscoverMTLSIntrospection(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
+	return discover(ctx, issuer, metadataURL, member{memberIntrospection.name, func(m *metadata) string {
+		var aliases metadata
+		if json.Unmarshal(m.Aliases, &aliases) == nil && aliases.Introspection != "" {
+			return aliases.Introspection
+		}
+		return m.Introspection
+	}}, o)
+}
+
+var memberIntrospection = member{"introspection_endpoint", func(m *metadata) string { return m.Introspection }}

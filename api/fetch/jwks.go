@@ -55,11 +55,27 @@ func isJWKS(body []byte) ([]byte, error) {
 // section 3). The metadata is at metadataURL or, if that is empty, below the issuer in either form. Its issuer must equal
 // the given one (RFC 8414 section 3.3).
 func Discover(ctx context.Context, issuer, metadataURL string, o Options) (string, error) {
-	return discover(ctx, issuer, metadataURL, "jwks_uri", o)
+	return discover(ctx, issuer, metadataURL, memberKeys, o)
 }
 
+// metadata is what is read of an issuer's metadata (RFC 8414 section 2).
+type metadata struct {
+	Issuer        string          `json:"issuer"`
+	JWKSURI       string          `json:"jwks_uri"`
+	Introspection string          `json:"introspection_endpoint"`
+	Aliases       json.RawMessage `json:"mtls_endpoint_aliases"` // looked into only by who wants one
+}
+
+// member is one of the metadata that has an address.
+type member struct {
+	name string
+	of   func(*metadata) string
+}
+
+var memberKeys = member{"jwks_uri", func(m *metadata) string { return m.JWKSURI }}
+
 // discover finds the address that a member of the metadata has.
-func discover(ctx context.Context, issuer, metadataURL, member string, o Options) (string, error) {
+func discover(ctx context.Context, issuer, metadataURL string, of member, o Options) (string, error) {
 	urls := []string{metadataURL}
 	if metadataURL == "" {
 		var err error
@@ -69,7 +85,7 @@ func discover(ctx context.Context, issuer, metadataURL, member string, o Options
 	}
 	var last error
 	for _, u := range urls {
-		found, err := discoverAt(ctx, u, issuer, member, o)
+		found, err := discoverAt(ctx, u, issuer, of, o)
 		if err == nil {
 			return found, nil
 		}
@@ -81,32 +97,25 @@ func discover(ctx context.Context, issuer, metadataURL, member string, o Options
 	return "", last
 }
 
-func discoverAt(ctx context.Context, rawURL, issuer, member string, o Options) (string, error) {
-	var metadata struct {
-		Issuer        string `json:"issuer"`
-		JWKSURI       string `json:"jwks_uri"`
-		Introspection string `json:"introspection_endpoint"`
-	}
+func discoverAt(ctx context.Context, rawURL, issuer string, of member, o Options) (string, error) {
+	var m metadata
 	err := get(ctx, rawURL, o, func(body []byte, _ http.Header) error {
-		if json.Unmarshal(body, &metadata) != nil {
+		if json.Unmarshal(body, &m) != nil {
 			return errors.New("answer is not the metadata of an issuer; want a JSON object")
 		}
 		return nil
 	})
-	found := metadata.JWKSURI
-	if member != "jwks_uri" {
-		found = metadata.Introspection
-	}
+	found := of.of(&m)
 	switch {
 	case err != nil:
 		return "", err
-	case metadata.Issuer != issuer:
+	case m.Issuer != issuer:
 		return "", errors.New("metadata is of another issuer; want its issuer to equal the policy's exactly")
 	case found == "":
-		return "", fmt.Errorf("metadata has no %s", member)
+		return "", fmt.Errorf("metadata has no %s", of.name)
 	}
 	if err := CheckURL(found, o); err != nil {
-		return "", fmt.Errorf("%s: %w", member, err)
+		return "", fmt.Errorf("%s: %w", of.name, err)
 	}
 	return found, nil
 }

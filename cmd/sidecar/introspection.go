@@ -33,5 +33,6 @@ func (s *sidecar) answered(r introspect.Result, took time.Duration) {
 }
 
 func (s *sidecar) introspection() telemetry.Introspection {
-	return telemetry.Introspection(s.asking.State())
+	state := s.asking.State()
+	return telemetry.Introspection{Running: state.Running, Endpoints: state.Endpoints, Open: state.Open, Used: s.gate.AnswersUsed()}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -27,6 +28,8 @@ const (
 
 // answers are the questions that are being asked, and what was answered within the last second. It is safe for concurrent use.
 type answers struct {
+	used atomic.Uint64 // how often a verified token was known by an answer of before
+
 	mu       sync.Mutex
 	flights  map[answerKey]*flight  // guarded by mu
 	known    map[answerKey]*outcome // guarded by mu

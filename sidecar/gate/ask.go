@@ -170,18 +170,22 @@ func (g *Gate) judgeAsked(ctx context.Context, r *Request, v Verdict) Verdict {
 		return v
 	}
 	defer r.Places.leave()
-	client := ClientOf(r.Remote)
-	w := g.room.enter(client)
+	w := g.room.enter(ClientOf(r.Remote))
 	if w == nil {
 		return v
 	}
 	defer g.room.leave(w)
 	end := time.NewTimer(g.opts.KeyWait)
 	defer end.Stop()
+	return g.answered(ctx, r, v, w, end.C)
+}
+
+// answered has questions answered for one who waits, and judges the request again, until there is none or the wait is over.
+func (g *Gate) answered(ctx context.Context, r *Request, v Verdict, w *waiter, end <-chan time.Time) Verdict {
 	for v.lack != nil && v.lack.question != nil {
 		q := v.lack.question
-		flight := q.under.answers.join(q, client)
-		landed := w.wait(ctx, flight.done, end.C, r.Client)
+		flight := q.under.answers.join(q, ClientOf(r.Remote))
+		landed := w.wait(ctx, flight.done, end, r.Client)
 		q.under.answers.leave(flight)
 		if !landed {
 			return v

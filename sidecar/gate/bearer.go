@@ -25,6 +25,9 @@ type finding struct {
 // the memory of the request.
 func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
 	if b := s.cache.Get(found.Raw, sd.place(found), now); b != nil {
+		if b.common.asked {
+			s.answers.used.Add(1)
+		}
 		return b
 	}
 	return s.meet(sd, found, now)

@@ -44,6 +44,7 @@ type Gate struct {
 
 	mu   sync.Mutex  // guards what follows
 	past token.Stats // counts of the caches of snapshots that were replaced
+	used uint64      // of their answers
 }
 
 // New returns a gate without a snapshot: it refuses everything with NotReady.
@@ -71,6 +72,7 @@ func (g *Gate) Swap(s *Snapshot) {
 		g.past.Hits += c.Hits
 		g.past.Misses += c.Misses
 		g.past.Evictions += c.Evictions
+		g.used += old.answers.used.Load()
 	}
 	g.mu.Unlock()
 	g.room.wake()
@@ -88,6 +90,18 @@ func (g *Gate) CacheStats() token.Stats {
 		sum.Misses += c.Misses
 		sum.Evictions += c.Evictions
 		sum.Entries, sum.Bytes = c.Entries, c.Bytes
+	}
+	return sum
+}
+
+// AnswersUsed returns how often a token was let through to the rules by what its issuer had said of it before, without being asked
+// (RFC 7662), since the gate was made. What CacheStats leaves out is left out.
+func (g *Gate) AnswersUsed() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sum := g.used
+	if s := g.snapshot.Load(); s != nil {
+		sum += s.answers.used.Load()
 	}
 	return sum
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
@@ -152,9 +153,15 @@ func TestAnOpaqueTokenIsAskedAboutOnce(t *testing.T) {
 	if v := g.Judge(bring("0paque")); !v.Forward {
 		t.Errorf("known by now: %s", v.Reason)
 	}
+	if n := g.AnswersUsed(); n != 50 {
+		t.Errorf("an answer of before was used %d times; want 50: by all but the one who asked, and once more", n)
+	}
 	load(reading(d.issuer("corp")))
 	if v := g.JudgeWaiting(t.Context(), bring("0paque")); !v.Forward || d.calls.Load() != 2 {
 		t.Errorf("under a new snapshot it is asked again: %s, %d", v.Reason, d.calls.Load())
+	}
+	if g.Judge(bring("0paque")); g.AnswersUsed() != 51 {
+		t.Errorf("an answer of before was used %d times; want 51", g.AnswersUsed())
 	}
 }
 
@@ -278,27 +285,42 @@ func TestAnEndpointThatCannotBeUsedIsNobodyElses(t *testing.T) {
 	}
 }
 
-// panicking is an endpoint that panics.
-type panicking struct{}
+// stub is an endpoint without a network.
+type stub struct{ answer func() (token.Answer, error) }
 
-func (panicking) Ask(context.Context, netip.Addr, string) (token.Answer, error) { panic("of the test") }
+func (s *stub) Ask(context.Context, netip.Addr, string) (token.Answer, error) { return s.answer() }
 
-func TestAPanicWhileAskingIs503(t *testing.T) {
-	t.Parallel()
-	is := policy.Issuer{
-		Name: "corp", Issuer: "https://corp.example.com", Audiences: []string{"orders"},
-		Introspection: &policy.Introspection{URL: "https://corp.example.com/i", CredentialsSecretRef: policy.SecretRef{Name: "sidecar"}},
+// asks is an issuer that is asked.
+var asks = policy.Issuer{
+	Name: "corp", Issuer: corp.URL, Audiences: []string{"orders"},
+	Introspection: &policy.Introspection{URL: "https://corp.example.com/i", CredentialsSecretRef: policy.SecretRef{Name: "sidecar"}},
+}
+
+// answeredBy compiles a policy whose issuer is asked at a stub. signer has the keys of answers; nil: they are not signed.
+func answeredBy(t *testing.T, p bundle.Object, signer *gatetest.Issuer, answer func() (token.Answer, error)) *gate.Snapshot {
+	t.Helper()
+	is := p.Spec.Issuers[0]
+	keys := map[string]bundle.KeySet{bundle.IntrospectionID(p.Namespace, is): {JWKS: credential.Credential{ClientID: "sidecar"}.Encode()}}
+	if signer != nil {
+		set, err := keyset.Parse([]byte(signer.JWKS()), keyset.Public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[bundle.SourceID(p.Namespace, is)] = bundle.KeySet{JWKS: set.Canonical()}
 	}
-	p := reading(is)
-	keys := map[string]bundle.KeySet{bundle.IntrospectionID(p.Namespace, is): {JWKS: credential.Credential{ClientID: "x"}.Encode()}}
-	s, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{p}, keys), "test", gate.SnapshotOptions{
-		Endpoints: func([]gate.Asked) ([]gate.Endpoint, error) { return []gate.Endpoint{panicking{}}, nil },
+	snapshot, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{p}, keys), "test", gate.SnapshotOptions{
+		Endpoints: func([]gate.Asked) ([]gate.Endpoint, error) { return []gate.Endpoint{&stub{answer}}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return snapshot
+}
+
+func TestAPanicWhileAskingIs503(t *testing.T) {
+	t.Parallel()
 	g := gate.New(gate.Options{})
-	g.Swap(s)
+	g.Swap(answeredBy(t, reading(asks), nil, func() (token.Answer, error) { panic("of the test") }))
 	if v := g.JudgeWaiting(t.Context(), bring("0paque")); v.Forward || v.Reason != decision.IntrospectionUnavailable || !strings.Contains(v.Cause.String(), "inside the sidecar") {
 		t.Errorf("%s %v", v.Reason, v.Cause)
 	}
@@ -361,21 +383,26 @@ func TestADenyRuleWaitsForTheAnswer(t *testing.T) {
 
 func TestAuditPoliciesAskAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, active)
-	g, load := asking(t, gate.Options{}, d)
-	p := reading(d.issuer("corp"))
-	p.Spec.Mode = policy.Audit
-	load(p)
-	v := g.JudgeWaiting(t.Context(), bring("0paque"))
-	if !v.Forward || len(v.Audit) != 0 {
-		t.Fatalf("%+v", v)
-	}
-	for d.calls.Load() == 0 || len(g.Judge(bring("0paque")).Audit) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if v := g.Judge(bring("0paque")); !v.Forward || !v.Audit[0].Allowed {
-		t.Errorf("%+v", v.Audit)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		g, p := gate.New(gate.Options{}), reading(asks)
+		p.Spec.Mode = policy.Audit
+		g.Swap(answeredBy(t, p, nil, func() (token.Answer, error) {
+			asked++
+			time.Sleep(time.Second)
+			_, body := active("")
+			return token.Answer{Body: body}, nil
+		}))
+		for range 3 {
+			if v := g.JudgeWaiting(t.Context(), bring("0paque")); !v.Forward || len(v.Audit) != 0 {
+				t.Fatalf("while it is asked: %+v", v)
+			}
+		}
+		time.Sleep(1001 * time.Millisecond)
+		if v := g.Judge(bring("0paque")); !v.Forward || len(v.Audit) != 1 || !v.Audit[0].Allowed || asked != 1 {
+			t.Errorf("%+v, asked %d times", v.Audit, asked)
+		}
+	})
 }
 
 // TestAFloodOfMadeUpTokens: good tokens stay known, what is remembered has a bound, and who left is not asked for.

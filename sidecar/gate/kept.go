@@ -37,6 +37,7 @@ type bound struct {
 type common struct {
 	issuer, keyID string
 	headers       []string // names of the identity headers that the token gives a value to
+	asked         bool     // the issuer was asked about the token
 }
 
 // newBearer makes of a token that was verified what is kept of it. bytes is the memory that it refers to alone.
@@ -52,7 +53,7 @@ func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
 	b = bearer{texts: pack(own), marks: token.MarksOf(&f.verified), until: nanoseconds(f.until)}
 	var verdicts, shared int
 	b.subject, verdicts = s.subjects.Bind(claims, f.by)
-	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names})
+	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names, !f.fresh.IsZero()})
 	bytes = len(b.texts) + allocation + verdicts + shared
 	to := bound{pod: f.verified.Pod, account: f.verified.Account}
 	if c := f.verified.Confirmation; c.Bound() {
@@ -120,7 +121,10 @@ type commons struct {
 	met map[commonKey]*common // guarded by mu
 }
 
-type commonKey struct{ issuer, keyID, headers string }
+type commonKey struct {
+	issuer, keyID, headers string
+	asked                  bool
+}
 
 // maxCommons bounds what is shared. Where anyIssuer is set, every token could bring an issuer of its own.
 const maxCommons = 1024
@@ -128,7 +132,7 @@ const maxCommons = 1024
 // of returns a common like c that many may refer to, and the bytes that it takes if nobody else does. It keeps nothing of
 // c but the names.
 func (cs *commons) of(c common) (*common, int) {
-	key := commonKey{c.issuer, c.keyID, strings.Join(c.headers, "\n")}
+	key := commonKey{c.issuer, c.keyID, strings.Join(c.headers, "\n"), c.asked}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if have, ok := cs.met[key]; ok {

@@ -3,8 +3,6 @@ package gate
 import (
 	"context"
 	"time"
-
-	"github.com/bearerguard/bearerguard/api/decision"
 )
 
 // Times of requests that wait for keys.
@@ -37,7 +35,7 @@ type lack struct {
 // JudgeWaiting is Judge for requests that can wait: a token that only its issuer can tell about is asked about, and judged again with
 // the answer. A token that fails for want of its key is judged again with each next
 // snapshot, until its key sets have been looked at after the request came. So an issuer that signs with a new key at once
-// refuses nobody. The wait ends after Options.KeyWait at the latest, when ctx is done, and when the client has left.
+// refuses nobody; the same holds of keys that sign answers. The wait ends after Options.KeyWait at the latest, when ctx is done, and when the client has left.
 //
 // Of tokens that such a look has just not helped, others with their key id from the same client do not wait while the next
 // look is not due: a flood of them is not held. Options.MaxWaiting bounds the requests that wait; where there are more, the
@@ -86,7 +84,7 @@ func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Ve
 			under = now
 			later := *r
 			later.Time = time.Time{} // it is later by now
-			if v = g.Judge(&later); v.lack == nil {
+			if v = g.answered(ctx, &later, g.Judge(&later), w, end.C); v.lack == nil {
 				g.room.forget(s)
 				return v
 			}
@@ -125,19 +123,14 @@ func (w *waiter) wait(ctx context.Context, news <-chan struct{}, end <-chan time
 	}
 }
 
-// lackOf returns what could change about a refusal; nil: nothing. Of an answer whose signature needs other keys, they are asked for,
-// but nobody waits: the client comes again.
+// lackOf returns what could change about a refusal; nil: nothing.
 func (g *Gate) lackOf(f *finding) *lack {
 	if q := f.question; q != nil {
 		own := *q
 		own.now = g.opts.Now
 		return &lack{question: &own}
 	}
-	l := g.lacking(f.unknown)
-	if f.refusal.Reason == decision.IntrospectionUnavailable {
-		return nil
-	}
-	return l
+	return g.lacking(f.unknown)
 }
 
 // lacking asks for a look at key sets that lack a token's key. It returns nil if none can be looked at.

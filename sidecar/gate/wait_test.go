@@ -32,6 +32,7 @@ type provider struct {
 	gate *gate.Gate
 	id   string
 	spec policy.Spec
+	made func(*gatetest.Issuer) *gate.Snapshot // with an issuer's keys; nil: by spec
 
 	mu    sync.Mutex
 	now   *gatetest.Issuer // who signs
@@ -54,6 +55,9 @@ func newProvider(t *testing.T, keyID string, o gate.Options) *provider {
 }
 
 func (p *provider) snapshot(i *gatetest.Issuer) *gate.Snapshot {
+	if p.made != nil {
+		return p.made(i)
+	}
 	keys := map[string]*gatetest.Issuer{}
 	for _, is := range p.spec.Issuers {
 		keys[bundle.SourceID("shop", is)] = i

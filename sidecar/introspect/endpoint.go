@@ -168,6 +168,8 @@ func (e *Endpoint) answer(contentType string, body []byte) (token.Answer, error)
 		return token.Answer{Body: string(body)}, nil
 	case err == nil && kind == mediaJSON:
 		return token.Answer{}, &Failure{Result: Garbage, Err: errors.New("the answer is not signed, and signedResponse wants it to be")}
+	case err == nil && kind == mediaSigned:
+		return token.Answer{}, &Failure{Result: Garbage, Err: errors.New("the answer is signed (RFC 9701), which takes signedResponse: true")}
 	}
 	return token.Answer{}, &Failure{Result: Garbage, Err: fmt.Errorf("the answer's Content-Type is not %s", e.accept())}
 }
@@ -230,7 +232,11 @@ func (e *Endpoint) address(ctx context.Context) (string, error) {
 	if found != "" && e.pool.now().Before(until) {
 		return found, nil
 	}
-	found, err := fetch.DiscoverIntrospection(ctx, e.issuer, e.spec.MetadataURL(), e.rules)
+	discover := fetch.DiscoverIntrospection
+	if e.spec.Auth == policy.AuthMTLS {
+		discover = fetch.DiscoverMTLSIntrospection
+	}
+	found, err := discover(ctx, e.issuer, e.spec.MetadataURL(), e.rules)
 	if err != nil {
 		return "", err
 	}

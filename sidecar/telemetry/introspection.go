@@ -11,6 +11,8 @@ type Introspection struct {
 	// Running is how many questions run, Endpoints how many endpoints there are, and Open how many of them are left alone, since
 	// they fail.
 	Running, Endpoints, Open int
+	// Used counts, since the process started, how often an answer of before was used.
+	Used uint64
 }
 
 func newIntrospection() (*prometheus.CounterVec, prometheus.Histogram) {
@@ -37,14 +39,15 @@ func (m *Metrics) Introspected(result string, took time.Duration) {
 // introspectionCollector reports the state of the questions.
 type introspectionCollector struct{ state func() Introspection }
 
-func introspectionDescs() [3]*prometheus.Desc {
+func introspectionDescs() [4]*prometheus.Desc {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("bearerguard_introspection_"+name, help, nil, nil)
 	}
-	return [3]*prometheus.Desc{
+	return [4]*prometheus.Desc{
 		desc("in_flight", "Questions to issuers that run now."),
 		desc("endpoints", "Introspection endpoints that the rules in force name."),
 		desc("breakers_open", "Introspection endpoints that are not asked for a moment, since they failed several times in a row."),
+		desc("cache_hits_total", "Tokens that issuers had vouched for when asked before, within cacheTTL."),
 	}
 }
 
@@ -61,4 +64,5 @@ func (c introspectionCollector) Collect(ch chan<- prometheus.Metric) {
 	for i, n := range []int{s.Running, s.Endpoints, s.Open} {
 		ch <- prometheus.MustNewConstMetric(d[i], prometheus.GaugeValue, float64(n))
 	}
+	ch <- prometheus.MustNewConstMetric(d[3], prometheus.CounterValue, float64(s.Used))
 }

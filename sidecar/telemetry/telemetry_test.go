@@ -80,6 +80,62 @@ bearerguard_token_cache_bytes 4096
 	}
 }
 
+func TestMetricsOfIntrospection(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	m, err := NewMetrics(reg, Sources{Introspection: func() Introspection { return Introspection{Running: 3, Endpoints: 2, Open: 1, Used: 40} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Introspected("answered", 3*time.Millisecond)
+	m.Introspected("timeout", 5*time.Second)
+	m.Introspected("breaker_open", 0) // nobody was asked, so nothing took time
+	want := `
+# HELP bearerguard_introspection_breakers_open Introspection endpoints that are not asked for a moment, since they failed several times in a row.
+# TYPE bearerguard_introspection_breakers_open gauge
+bearerguard_introspection_breakers_open 1
+# HELP bearerguard_introspection_cache_hits_total Tokens that issuers had vouched for when asked before, within cacheTTL.
+# TYPE bearerguard_introspection_cache_hits_total counter
+bearerguard_introspection_cache_hits_total 40
+# HELP bearerguard_introspection_duration_seconds Time that issuers took to answer, or to fail to.
+# TYPE bearerguard_introspection_duration_seconds histogram
+bearerguard_introspection_duration_seconds_bucket{le="0.0005"} 0
+bearerguard_introspection_duration_seconds_bucket{le="0.001"} 0
+bearerguard_introspection_duration_seconds_bucket{le="0.0025"} 0
+bearerguard_introspection_duration_seconds_bucket{le="0.005"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.01"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.025"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.05"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.1"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.25"} 1
+bearerguard_introspection_duration_seconds_bucket{le="0.5"} 1
+bearerguard_introspection_duration_seconds_bucket{le="1"} 1
+bearerguard_introspection_duration_seconds_bucket{le="2.5"} 1
+bearerguard_introspection_duration_seconds_bucket{le="5"} 2
+bearerguard_introspection_duration_seconds_bucket{le="+Inf"} 2
+bearerguard_introspection_duration_seconds_sum 5.003
+bearerguard_introspection_duration_seconds_count 2
+# HELP bearerguard_introspection_endpoints Introspection endpoints that the rules in force name.
+# TYPE bearerguard_introspection_endpoints gauge
+bearerguard_introspection_endpoints 2
+# HELP bearerguard_introspection_in_flight Questions to issuers that run now.
+# TYPE bearerguard_introspection_in_flight gauge
+bearerguard_introspection_in_flight 3
+# HELP bearerguard_introspection_requests_total Questions to issuers about tokens (RFC 7662), by what became of them.
+# TYPE bearerguard_introspection_requests_total counter
+bearerguard_introspection_requests_total{result="answered"} 1
+bearerguard_introspection_requests_total{result="breaker_open"} 1
+bearerguard_introspection_requests_total{result="timeout"} 1
+`
+	var names []string
+	for _, n := range []string{"breakers_open", "cache_hits_total", "duration_seconds", "endpoints", "in_flight", "requests_total"} {
+		names = append(names, "bearerguard_introspection_"+n)
+	}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAForwardedRequestDoesNotAllocate(t *testing.T) {
 	m, err := NewMetrics(prometheus.NewRegistry(), Sources{})
 	if err != nil {

@@ -21,6 +21,9 @@ type Answer struct {
 // signedType is the typ of a signed answer (RFC 9701 section 5).
 const signedType = "token-introspection+jwt"
 
+// jweParts is how many parts a JWE has in its compact form (RFC 7516 section 3.1).
+const jweParts = 5
+
 // answerAge is how old a signed answer may be, beside the clock skew: it was asked for just now.
 const answerAge = time.Minute
 
@@ -155,8 +158,11 @@ func (v *Verifier) readAnswer(a Answer, now time.Time) (all map[string]any, keyI
 // readSigned verifies a signed answer (RFC 9701 section 5). Its typ keeps it apart from access tokens, which the same keys may
 // sign, and those from it.
 func (v *Verifier) readSigned(a Answer, now time.Time) (all map[string]any, keyID string, no decision.Refusal) {
+	if strings.Count(a.Body, ".") == jweParts-1 {
+		return nil, "", unusable("is encrypted (JWE), which is not taken; register the client without introspection_encrypted_response_alg")
+	}
 	t, no := front(a.Body)
-	if no.Refused() || t.header.encrypted {
+	if no.Refused() {
 		return nil, "", unusable("is not a well-formed JWS")
 	}
 	if t.header.typ != signedType {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,25 @@ func TestASignedAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnEncryptedAnswer is told from one that is garbled: the provider was told to encrypt.
+func TestAnEncryptedAnswer(t *testing.T) {
+	t.Parallel()
+	v, err := NewVerifier(Config{Issuer: policy.Issuer{
+		Name: "corp", Issuer: "https://corp.example.com", Audiences: []string{"orders"},
+		Introspection: &policy.Introspection{URL: "https://x", SignedResponse: true},
+	}, Keys: set(t, keyset.Verify, public(keys().p256, "k1", "ES256"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RSA-OAEP-256","enc":"A256GCM","typ":"token-introspection+jwt","cty":"JWT"}`))
+	for _, body := range []string{head + ".a2V5.aXY.dGV4dA.dGFn", "x.x.x.x.x", "...."} {
+		_, no := v.VerifyAnswer(Answer{Body: body, Signed: true, ClientID: "side-car"}, answeredAt)
+		if no.Reason != decision.IntrospectionUnavailable || !strings.Contains(no.Cause.String(), "is encrypted (JWE)") || NewerKeys(no) {
+			t.Errorf("%s: %s %v", body, no.Reason, no.Cause)
+		}
 	}
 }
 

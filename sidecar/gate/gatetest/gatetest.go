@@ -55,8 +55,16 @@ func (i *Issuer) Token(now time.Time, claims map[string]any) string {
 	all := map[string]any{"iss": i.URL, "aud": "orders", "sub": "alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-	head := map[string]any{"alg": "EdDSA", "kid": i.KeyID, "typ": "JWT"}
-	input := encode(head) + "." + encode(all)
+	return i.sign("JWT", all)
+}
+
+// Answer returns a signed answer (RFC 9701) to who asked about a token as clientID; claims are what it says of the token.
+func (i *Issuer) Answer(now time.Time, clientID string, claims map[string]any) string {
+	return i.sign("token-introspection+jwt", map[string]any{"iss": i.URL, "aud": clientID, "iat": now.Unix(), "token_introspection": claims})
+}
+
+func (i *Issuer) sign(typ string, claims map[string]any) string {
+	input := encode(map[string]any{"alg": "EdDSA", "kid": i.KeyID, "typ": typ}) + "." + encode(claims)
 	return input + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(i.key, []byte(input)))
 }
 
