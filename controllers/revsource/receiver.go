@@ -66,10 +66,13 @@ func (r *Receiver) read(ctx context.Context, s *served, from netip.Prefix, read 
 		return err
 	}
 	err = r.verify(ctx, known, read)
+	if err == nil && from != fetched {
+		s.proven.note(from)
+	}
 	if !errors.Is(err, secevent.ErrUnknownKey) || !s.fetched() {
 		return err
 	}
-	if err := r.fresh.wait(ctx, s.keyID, from, r.keys.Refetch); err != nil {
+	if err := r.fresh.wait(ctx, s.keyID, caller{from, s.proven.has(from)}, r.keys.Refetch); err != nil {
 		if !errors.Is(err, errCrowded) {
 			r.shares.refused(from, r.now())
 		}
@@ -78,7 +81,10 @@ func (r *Receiver) read(ctx context.Context, s *served, from netip.Prefix, read 
 	if known, err = r.keysOf(s); err != nil {
 		return err
 	}
-	return r.verify(ctx, known, read)
+	if err = r.verify(ctx, known, read); err == nil && from != fetched {
+		s.proven.note(from)
+	}
+	return err
 }
 
 // verify waits for its turn.

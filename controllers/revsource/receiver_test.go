@@ -17,7 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -343,55 +342,6 @@ func TestKeysThatAreNotThereOrNew(t *testing.T) {
 	if w := postLogout(r, p.logout(t, nil)); w.Code != 503 {
 		t.Errorf("without keys: %d", w.Code)
 	}
-}
-
-// Whoever can make tokens of unknown keys, which takes no key, leaves room to other addresses and to other sources.
-func TestWhoWaitsForNewKeysLeavesRoom(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var n newKeys
-		var all sync.WaitGroup
-		got := map[string]chan error{}
-		come := func(id string, from netip.Prefix, times int) chan error {
-			out := make(chan error, times)
-			for range times {
-				all.Go(func() { out <- n.wait(t.Context(), id, from, func(string) {}) })
-			}
-			synctest.Wait()
-			return out
-		}
-		for i := range maxNewKeys / maxNewKeysOf {
-			from := place(fmt.Sprintf("10.0.0.%d:1", i))
-			got[fmt.Sprint("address ", i)] = come("login", from, maxNewKeysOf)
-			if err := <-come("login", from, 1); !errors.Is(err, errTooMany) {
-				t.Errorf("one more of address %d: %v", i, err)
-			}
-		}
-		if err := <-come("login", place("[2001:db8::1]:1"), 1); !errors.Is(err, errCrowded) {
-			t.Errorf("of an address more than a source has room for: %v", err)
-		}
-		got["fetched"] = come("login", fetched, atATime)
-		late := come("other", place("10.0.0.0:1"), 1)
-		n.checked(keys.Checked{ID: "login"})
-		synctest.Wait()
-		for what, errs := range got {
-			for range cap(errs) {
-				if err := <-errs; err != nil {
-					t.Errorf("%s: %v", what, err)
-				}
-			}
-		}
-		if len(late) > 0 {
-			t.Error("another source: is told")
-		}
-		if err := <-late; !errors.Is(err, errTooSoon) { // the clock goes on
-			t.Errorf("a source that is not fetched: %v", err)
-		}
-		all.Wait()
-		if len(n.of) != 0 {
-			t.Errorf("%d sources are left", len(n.of))
-		}
-	})
 }
 
 func TestWhoWaitsForNewKeysInVainPaysForIt(t *testing.T) {

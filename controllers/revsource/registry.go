@@ -25,6 +25,7 @@ type served struct {
 	reason   string // of the problem
 	memory   *memory
 	verifies *verifies
+	proven   *proven
 }
 
 // endpoint is the path that the provider posts to; empty: there is none.
@@ -58,7 +59,7 @@ func (r *registry) set(namespace string, sources []*served) {
 	now := make(map[string]*served, len(sources))
 	for _, s := range sources {
 		if was := old[s.ref.UID]; was != nil {
-			s.memory, s.verifies = was.memory, was.verifies
+			s.memory, s.verifies, s.proven = was.memory, was.verifies, was.proven
 		}
 		now[s.ref.UID] = s
 		if s.problem == nil && s.path != "" {
@@ -127,7 +128,7 @@ func prepare(objects []*v1alpha1.RevocationSource, enabled bool) []*served {
 func newServed(o *v1alpha1.RevocationSource) *served {
 	s := &served{
 		ref: revstore.Source{Namespace: o.Namespace, Name: o.Name, UID: string(o.UID)}, object: o, spec: &o.Spec,
-		memory: newMemory(), verifies: &verifies{}, reason: v1alpha1.ReasonInvalid,
+		memory: newMemory(), verifies: &verifies{}, proven: &proven{}, reason: v1alpha1.ReasonInvalid,
 	}
 	if s.problem = Check(&o.Spec); s.problem != nil {
 		return s
