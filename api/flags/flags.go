@@ -31,6 +31,8 @@ type Values struct {
 	LogSubjects bool
 	// TLSPermissive takes plaintext beside TLS.
 	TLSPermissive bool
+	// TLSRequestClientCert asks clients for a certificate, and takes any.
+	TLSRequestClientCert bool
 	// HeadBytes to BodyRate bound a request; 0 is no bound for BodyBytes and BodyRate, which is in bytes a second.
 	HeadBytes, Headers, URLBytes int
 	BodyBytes, BodyRate          int64
@@ -58,6 +60,7 @@ func (v *Values) Define(fs *pflag.FlagSet) {
 	fs.Uint64Var(&v.LogAllowEvery, "log-allow-every", 0, "log one of so many forwarded requests; 0: none (refusals are always logged, up to a rate)")
 	fs.BoolVar(&v.LogSubjects, "log-subjects", false, "allow the claim sub of verified tokens in the log")
 	fs.BoolVar(&v.TLSPermissive, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
+	fs.BoolVar(&v.TLSRequestClientCert, "tls-request-client-cert", false, "with --tls-cert: ask clients for a certificate and take any, also self-signed ones, for tokens that are bound to it; rules see none of it")
 	v.defineSizes(fs)
 	v.defineTimes(fs)
 }

@@ -23,6 +23,7 @@ const (
 	tlsCert       = "tls-cert"
 	tlsClientCA   = "tls-client-ca"
 	tlsPermissive = "tls-permissive"
+	tlsRequest    = "tls-request-client-cert"
 )
 
 // podIP is the value of app-address that stands for the pod's own address, and appAddressEnv the variable it comes in.
@@ -102,18 +103,24 @@ func (s *settings) on(flag string) bool {
 	return b
 }
 
-// checkTLS holds the flags about TLS against each other. A default of tls-permissive waits for a pod that has a certificate.
+// checkTLS holds the flags about TLS against each other. Defaults of those that need a certificate wait for a pod that has one.
 func (s *settings) checkTLS() error {
-	permissive, ca := s.said[tlsPermissive], s.said[tlsClientCA]
+	ca, hasCert := s.said[tlsClientCA], s.said[tlsCert].value != ""
 	want := v1alpha1.AnnotationTLSCert + " beside it"
-	switch hasCert := s.said[tlsCert].value != ""; {
-	case ca.value != "" && !hasCert:
+	if ca.value != "" && !hasCert {
 		return refuse(ca.field, want, "has no meaning without a certificate to serve")
-	case s.on(tlsPermissive) && !hasCert && permissive.rank == ofPod:
-		return refuse(permissive.field, want, "has no meaning without a certificate to serve")
-	case s.on(tlsPermissive) && ca.value != "":
-		return refuse(permissive.field, fmt.Sprintf("false, or %s empty", v1alpha1.AnnotationTLSClientCA),
-			"does not go with %s: who comes in plaintext shows no certificate", v1alpha1.AnnotationTLSClientCA)
+	}
+	for _, f := range [...]struct{ name, why string }{
+		{tlsPermissive, "who comes in plaintext shows no certificate"},
+		{tlsRequest, "certificates of that authority alone are taken"},
+	} {
+		switch said := s.said[f.name]; {
+		case s.on(f.name) && !hasCert && said.rank == ofPod:
+			return refuse(said.field, want, "has no meaning without a certificate to serve")
+		case s.on(f.name) && ca.value != "":
+			return refuse(said.field, fmt.Sprintf("false, or %s empty", v1alpha1.AnnotationTLSClientCA),
+				"does not go with %s: %s", v1alpha1.AnnotationTLSClientCA, f.why)
+		}
 	}
 	return nil
 }
@@ -131,7 +138,7 @@ func (s *settings) flagArgs() []string {
 		at, ok := s.said[f.Name]
 		switch {
 		case !ok, f.Name == drainWaitName, f.Name == appAddress && (at.value == podIP || at.value == ""),
-			f.Name == tlsPermissive && s.said[tlsCert].value == "":
+			(f.Name == tlsPermissive || f.Name == tlsRequest) && s.said[tlsCert].value == "":
 		case f.Type == "bool":
 			args = append(args, "--"+f.Name+"="+at.value)
 		default:

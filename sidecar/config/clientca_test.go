@@ -130,3 +130,26 @@ func TestTLSFollowsItsClientAuthority(t *testing.T) {
 		})
 	}
 }
+
+// Any certificate is taken where no authority is named, and none is.
+func TestTLSTakesAnyClientCertificate(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now()
+	files := TLS{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"), RequestClientCert: true}
+	pair(t, files, "one.test", now)
+	server, err := files.Server(func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	for name, cert := range map[string]tls.Certificate{"one of nobody's": authority(t, filepath.Join(dir, "ca.crt"), now), "none": {}} {
+		_, err := shake(t, server, &tls.Config{
+			InsecureSkipVerify: true, ServerName: "one.test", //nolint:gosec // a test
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { asked = true; return &cert, nil },
+		})
+		if err != nil || !asked {
+			t.Errorf("%s: %v, asked for %v", name, err, asked)
+		}
+		asked = false
+	}
+}

@@ -72,7 +72,11 @@ type Config struct {
 type Push struct{ Address, ServerName, CAFile, TokenFile string }
 
 // TLS are PEM files.
-type TLS struct{ Cert, Key, ClientCA string }
+type TLS struct {
+	Cert, Key, ClientCA string
+	// RequestClientCert asks clients for a certificate and takes any, or none (RFC 8705 section 2.2): whose it is nobody has vouched for.
+	RequestClientCert bool
+}
 
 // raw is what the flags say.
 type raw struct {
@@ -180,6 +184,9 @@ func checkTLS(c *Config, fail func(string, string, ...any)) {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
 		fail("tls-cert", "goes with --tls-key, and --tls-client-ca with both; want none or all that are needed")
 	}
+	if c.TLS.RequestClientCert && (c.TLS.Cert == "" || c.TLS.ClientCA != "") {
+		fail("tls-request-client-cert", "goes with --tls-cert and without --tls-client-ca, which takes certificates of that authority alone")
+	}
 	if c.Plaintext && (c.TLS.Cert == "" || c.TLS.ClientCA != "") {
 		fail("tls-permissive", "goes with --tls-cert and without --tls-client-ca: who comes in plaintext shows no certificate")
 	}
@@ -189,7 +196,7 @@ func checkTLS(c *Config, fail func(string, string, ...any)) {
 func (c *Config) take(v *flags.Values) {
 	c.AppProtocol, c.AppAddress = proxy.AppProtocol(v.AppProtocol), v.AppAddress
 	c.MaxStaleness, c.ReadyByKeys = v.MaxStaleness, v.Readiness == "keys"
-	c.TrustForwarded, c.Plaintext = v.TrustForwarded, v.TLSPermissive
+	c.TrustForwarded, c.Plaintext, c.TLS.RequestClientCert = v.TrustForwarded, v.TLSPermissive, v.TLSRequestClientCert
 	c.LogLevel, c.LogFormat, c.LogAllowEvery, c.LogSubjects = v.LogLevel, v.LogFormat, v.LogAllowEvery, v.LogSubjects
 	c.Limits = proxy.Limits{
 		HeadBytes: v.HeadBytes, Fields: v.Headers, URL: v.URLBytes, Body: v.BodyBytes, BodyRate: v.BodyRate,

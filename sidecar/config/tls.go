@@ -72,6 +72,9 @@ func (t TLS) read() (*tls.Config, error) {
 		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
+	if t.RequestClientCert {
+		c.ClientAuth = tls.RequestClientCert // the proxy has rules see nothing of what no authority has vouched for
+	}
 	if t.ClientCA == "" {
 		return c, nil
 	}

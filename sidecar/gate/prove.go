@@ -167,7 +167,7 @@ func certified(cert *decision.ClientCert, c *token.Confirmation) decision.Refusa
 	case cert == nil:
 		return decision.Refusal{Reason: decision.KeyMismatch, Cause: decision.Because(
 			"cnf.x5t#S256 of the token names a client certificate, and this connection to the sidecar has none: the sidecar itself has to end TLS " +
-				"(--tls-cert, --tls-key) and to ask for client certificates (--tls-client-ca)")}
+				"(--tls-cert, --tls-key) and to ask for client certificates (--tls-client-ca, or --tls-request-client-cert for any)")}
 	case cert.Hash != c.X5T:
 		return decision.Refusal{Reason: decision.KeyMismatch, Cause: decision.Because("cnf.x5t#S256 of the token is not the hash of the connection's client certificate")}
 	}

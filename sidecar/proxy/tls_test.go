@@ -5,9 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"io"
 	"math/big"
 	"net"
@@ -92,6 +94,55 @@ func TestClientCertificates(t *testing.T) {
 		if res, err := liar.Do(request(t, "GET", "https://"+g.addr+"/nobody", nil)); err == nil {
 			_ = res.Body.Close()
 			t.Errorf("with a certificate of its own making, h2 %v: %s", h2, res.Status)
+		}
+	}
+}
+
+// A certificate that nobody vouches for (--tls-request-client-cert) is good for tokens that are bound to it, and for nothing else: whatever it says, whoever else's
+// certificates come with it, and over a session that is resumed.
+func TestCertificatesThatNobodyVouchesFor(t *testing.T) {
+	t.Parallel()
+	ca := signed(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	like := func(parent *tls.Certificate) tls.Certificate {
+		return signed(t, &x509.Certificate{
+			Subject: pkix.Name{CommonName: "alice", Organization: []string{"shop"}}, DNSNames: []string{"alice.shop"}, URIs: []*url.URL{{Scheme: "spiffe", Host: "shop", Path: "/alice"}},
+		}, parent)
+	}
+	own, real := like(nil), like(&ca)
+	dressed := own
+	dressed.Certificate = [][]byte{own.Certificate[0], real.Certificate[0], ca.Certificate[0]}
+	hash := sha256.Sum256(own.Leaf.Raw)
+	certs := certPolicy()
+	certs.Spec.Issuers[0].Proof = &policy.Proof{MTLS: policy.BindingIfBound}
+	certs.Spec.Rules = append(certs.Spec.Rules, policy.Rule{Name: "bound", Match: []policy.Match{{Paths: []string{"/bound"}}}, Allow: &policy.Allow{Authenticated: true}})
+	g := protect(t, echo(t).URL, func(c *Config) {
+		c.TLS = certificate(t)
+		c.TLS.ClientAuth = tls.RequestClientCert
+	}, certs)
+	bound := corp.Token(time.Now(), map[string]any{"cnf": map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(hash[:])}})
+	for name, tt := range map[string]struct {
+		show  []tls.Certificate
+		bound string
+	}{
+		"no certificate":                          {nil, "401 KeyMismatch"},
+		"of its own making":                       {[]tls.Certificate{own}, "200"},
+		"of its own making, with those of others": {[]tls.Certificate{dressed}, "200"},
+		"of an authority that nobody asked for":   {[]tls.Certificate{real}, "401 KeyMismatch"},
+	} {
+		for _, h2 := range []bool{false, true} {
+			client := secure(t, h2, tt.show...)
+			client.Transport.(*http.Transport).TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+			for _, resumed := range []bool{false, true} {
+				client.CloseIdleConnections()
+				for path, want := range map[string]string{"/subject": "401 NoToken", "/san": "401 NoToken", "/nobody": "200"} {
+					if got := verdict(t, client, request(t, "GET", "https://"+g.addr+path, nil)); got != want {
+						t.Errorf("%s, h2 %v, resumed %v, %s: %s, want %s", name, h2, resumed, path, got, want)
+					}
+				}
+				if got := verdict(t, client, request(t, "GET", "https://"+g.addr+"/bound", nil, "Authorization", "Bearer "+bound)); got != tt.bound {
+					t.Errorf("%s, h2 %v, resumed %v, a bound token: %s, want %s", name, h2, resumed, got, tt.bound)
+				}
+			}
 		}
 	}
 }
