@@ -29,7 +29,11 @@ With --claims there is no token, and nothing is verified: the claims are taken a
 held to the policy as those of a token are. Of iss, aud, iat, exp and jti, those that are missing are filled in; null
 leaves one out.
 
-The exit code is 0 if the request is let through, 2 if it is refused, and 1 if the question itself is wrong.`
+With --tests, cases are run that say what is to become of a request each, and rules are named that no case shows.
+Policies are those that the file of cases names, or those of --filename.
+
+The exit code is 0 if the request is let through, 2 if it is refused, and 1 if the question itself is wrong. With --tests
+it is 0 if all cases pass, and 1 otherwise.`
 
 const checkExample = `  # May this token read an order?
   bearerguard check -f policies/ --token "$TOKEN" --request 'GET /orders/1'
@@ -44,12 +48,16 @@ const checkExample = `  # May this token read an order?
   bearerguard check -f policies/ --token "$TOKEN" --request 'POST /mcp' \
     --data '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"db_query"}}'
 
+  # Unit tests of policies, for people and for a pipeline.
+  bearerguard check --tests tests/
+  bearerguard check --tests tests/orders.yaml -f policies/ -o junit > report.xml
+
   # With the keys that an identity provider publishes, next month.
   curl -s https://login.example.com/jwks.json > jwks.json
   bearerguard check -f policy.yaml --keys corp=jwks.json --token "$TOKEN" --request 'GET /orders/1' --at 2027-01-01T00:00:00Z`
 
 type checkFlags struct {
-	files, keys, header               []string
+	files, keys, header, tests        []string
 	token, request, labels, namespace string
 	data, claims, issuer              string
 	introspection                     string
@@ -67,6 +75,9 @@ func newCheck(now func() time.Time) *cobra.Command {
 		Example: checkExample,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(f.tests) > 0 {
+				return f.runTests(cmd, now())
+			}
 			in, err := f.input(cmd.InOrStdin(), now())
 			if err != nil {
 				return err
@@ -87,12 +98,16 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.StringVar(&f.introspection, "introspection", "", "`file` with what the issuer answers that is asked about the token (RFC 7662)")
 	flags.StringVar(&f.labels, "labels", "", "labels of the workload, as `k=v,...` (default: every policy applies)")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
-	flags.IntVar(&f.port, "port", 8080, "port that the client dials")
-	flags.StringVar(&f.remote, "remote", "192.0.2.1", "address of the client")
+	flags.IntVar(&f.port, "port", check.DefaultPort, "port that the client dials")
+	flags.StringVar(&f.remote, "remote", check.DefaultRemote, "address of the client")
 	flags.StringVar(&f.at, "at", "", "`time` to decide at, RFC 3339 (default: now)")
 	cmd.MarkFlagsMutuallyExclusive("token", "claims")
 	cmd.MarkFlagsMutuallyExclusive("introspection", "claims")
-	output.AddFlag(cmd, &f.output, output.FormatText, output.FormatJSON, output.FormatYAML)
+	flags.StringArrayVar(&f.tests, "tests", nil, "`file` or directory with test cases to run in place of one request; repeatable")
+	for _, name := range []string{"request", "token", "claims", "issuer", "header", "data", "introspection", "port", "remote"} {
+		cmd.MarkFlagsMutuallyExclusive("tests", name)
+	}
+	output.AddFlag(cmd, &f.output, output.FormatText, output.FormatJSON, output.FormatYAML, formatTAP, formatJUnit)
 	return cmd
 }
 
@@ -112,6 +127,9 @@ func (f *checkFlags) run(out io.Writer, in check.Input) error {
 
 // input reads the flags and the files they name. Every error names the flag that it is about.
 func (f *checkFlags) input(stdin io.Reader, now time.Time) (check.Input, error) {
+	if o := f.output.String(); o == formatTAP || o == formatJUnit {
+		return check.Input{}, fmt.Errorf("--output: %s goes with --tests", o)
+	}
 	in := check.Input{Namespace: f.namespace, Port: f.port, Now: now, Header: http.Header{}, Keys: map[string][]byte{}}
 	steps := []func(*check.Input, io.Reader) error{f.readFiles, f.readKeys, f.readRequest, f.readHeader, f.readClaims, f.readLabels, f.readOrigin}
 	for _, step := range steps {
@@ -126,20 +144,29 @@ func (f *checkFlags) readFiles(in *check.Input, stdin io.Reader) error {
 	if len(f.files) == 0 {
 		return fmt.Errorf("--filename: is missing; want a file or directory with an AuthPolicy")
 	}
-	for _, path := range f.files {
+	var err error
+	if in.Files, err = readManifests(f.files, stdin); err != nil {
+		return fmt.Errorf("--filename: %w", err)
+	}
+	return nil
+}
+
+// readManifests reads files, and those of directories.
+func readManifests(paths []string, stdin io.Reader) (files []manifest.File, err error) {
+	for _, path := range paths {
 		names, err := yamlFiles(path)
 		if err != nil {
-			return fmt.Errorf("--filename: %w", err)
+			return nil, err
 		}
 		for _, name := range names {
 			data, err := readFile(name, stdin)
 			if err != nil {
-				return fmt.Errorf("--filename: %w", err)
+				return nil, err
 			}
-			in.Files = append(in.Files, manifest.File{Name: name, Data: data})
+			files = append(files, manifest.File{Name: name, Data: data})
 		}
 	}
-	return nil
+	return files, nil
 }
 
 // yamlFiles returns the file itself, or the YAML and JSON files of a directory.
@@ -191,13 +218,10 @@ func (f *checkFlags) readRequest(in *check.Input, _ io.Reader) error {
 	if !ok || method == "" || strings.Contains(target, " ") {
 		return fmt.Errorf("--request: %q: want METHOD and a path or URL, such as 'GET /orders/1'", f.request)
 	}
-	in.Method, in.Target, in.Host = method, target, "localhost"
-	if scheme, rest, isURL := strings.Cut(target, "://"); isURL && (scheme == "http" || scheme == "https") {
-		host, path, _ := strings.Cut(rest, "/")
-		in.Host, in.Target = host, "/"+path
-	}
-	if !strings.HasPrefix(in.Target, "/") && in.Target != "*" {
-		return fmt.Errorf("--request: %q: the path must begin with /", f.request)
+	in.Method = method
+	var err error
+	if in.Host, in.Target, err = check.Target(target); err != nil {
+		return fmt.Errorf("--request: %w", err)
 	}
 	return nil
 }
@@ -300,6 +324,10 @@ func (f *checkFlags) readOrigin(in *check.Input, _ io.Reader) error {
 		return fmt.Errorf("--remote: %q is not an IP address", f.remote)
 	}
 	in.Remote = remote
+	return f.readTime(in, nil)
+}
+
+func (f *checkFlags) readTime(in *check.Input, _ io.Reader) (err error) {
 	if f.at == "" {
 		return nil
 	}

@@ -57,6 +57,12 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, depth int) 
 	if n.Tag == "!!null" {
 		return d.errorAt(n, path, "is null; want a value, or leave the field out")
 	}
+	if u, ok := v.Addr().Interface().(yaml.Unmarshaler); ok {
+		if err := u.UnmarshalYAML(n); err != nil {
+			return d.errorAt(n, path, "%s", err)
+		}
+		return nil
+	}
 	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
 		return d.decodeWith(n, u, path)
 	}
