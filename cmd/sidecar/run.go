@@ -135,7 +135,7 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	s.asking = introspect.NewPool(introspect.Options{Observe: s.answered})
 	var err error
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{
-		Cache: s.cache, Freshness: s.freshness, Introspection: s.introspection, Pushed: conf.Push.Address != "",
+		Cache: s.cache, Freshness: s.freshness, Introspection: s.introspection, Proofs: s.proofs, Pushed: conf.Push.Address != "",
 	}); err != nil {
 		return nil, err
 	}
@@ -270,6 +270,11 @@ func (s *sidecar) freshness() (connected bool, age time.Duration, known bool) {
 func (s *sidecar) cache() telemetry.Cache {
 	c := s.gate.CacheStats()
 	return telemetry.Cache{Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions, Entries: int64(c.Entries), Bytes: c.Bytes}
+}
+
+func (s *sidecar) proofs() telemetry.Proofs {
+	remembered, forgotten := s.gate.ProofStats()
+	return telemetry.Proofs{Remembered: remembered, Forgotten: forgotten}
 }
 
 func addresses(s server) []string {

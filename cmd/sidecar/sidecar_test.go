@@ -244,7 +244,8 @@ func TestStandalone(t *testing.T) {
 
 	_, metrics := fetch(t, p.admin+"/metrics", "")
 	_, snapshot := fetch(t, p.admin+"/debug/snapshot", "")
-	if !strings.Contains(metrics, `bearerguard_requests_total{`) || !strings.Contains(metrics, "bearerguard_snapshot_info") {
+	if !strings.Contains(metrics, "bearerguard_dpop_proofs 0\n") || !strings.Contains(metrics, "bearerguard_dpop_proofs_forgotten_total 0\n") ||
+		!strings.Contains(metrics, `bearerguard_requests_total{`) || !strings.Contains(metrics, "bearerguard_snapshot_info") {
 		t.Errorf("metrics lack something:\n%.2000s", metrics)
 	}
 	if !strings.Contains(snapshot, `"policies": 1`) {

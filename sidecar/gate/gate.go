@@ -64,6 +64,9 @@ func New(o Options) *Gate {
 	}
 }
 
+// ProofStats returns how many DPoP proofs are remembered, and how many had to be forgotten while they were fresh.
+func (g *Gate) ProofStats() (remembered int, forgotten uint64) { return g.proofs.Stats() }
+
 // Swap puts a snapshot in force; each snapshot once. Requests that are being judged finish under the one they began with.
 func (g *Gate) Swap(s *Snapshot) {
 	g.mu.Lock()

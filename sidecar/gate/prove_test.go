@@ -236,6 +236,10 @@ func TestAProofIsTakenOnce(t *testing.T) {
 	judge("another proof with its jti", attempt{token: bound(alice, nil), by: alice, target: "/orders/2", made: gatetest.Made{URL: public + "/orders/2"}}.request(), decision.ProofReplayed)
 	judge("another jti", attempt{token: bound(alice, nil), by: alice, made: gatetest.Made{ID: "2"}}.request(), decision.Allowed)
 	judge("somebody else's proof with the jti", attempt{token: bound(bob, nil), by: bob}.request(), decision.Allowed)
+	judge("a proof that is not good", attempt{token: bound(bob, nil), by: bob, made: gatetest.Made{ID: "2", Method: "PUT"}}.request(), decision.BadProof)
+	if n, forgotten := g.ProofStats(); n != 3 || forgotten != 0 {
+		t.Errorf("%d proofs are remembered, %d forgotten; want those that were taken, 3", n, forgotten)
+	}
 	g.Swap(gatetest.Snapshot(t, clock, gatetest.Policy("orders", proofs(dpopIfBound()))))
 	judge("under the next snapshot", first, decision.ProofReplayed)
 	now = start.Add(90 * time.Second)

@@ -42,6 +42,8 @@ type Sources struct {
 	Cache func() Cache
 	// Introspection returns the state of the questions to issuers.
 	Introspection func() Introspection
+	// Proofs returns the state of the memory of DPoP proofs.
+	Proofs func() Proofs
 	// Freshness returns whether the controller is connected, and how long ago the snapshot in force was last known to be the newest;
 	// known is false before the first one.
 	Freshness func() (connected bool, age time.Duration, known bool)
@@ -84,6 +86,9 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 	}
 	if s.Introspection != nil {
 		all = append(all, introspectionCollector{s.Introspection})
+	}
+	if s.Proofs != nil {
+		all = append(all, proofCollector{s.Proofs})
 	}
 	for _, c := range all {
 		if err := reg.Register(c); err != nil {

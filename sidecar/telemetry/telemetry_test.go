@@ -80,6 +80,25 @@ bearerguard_token_cache_bytes 4096
 	}
 }
 
+func TestMetricsOfProofs(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	if _, err := NewMetrics(reg, Sources{Proofs: func() Proofs { return Proofs{Remembered: 12, Forgotten: 3} }}); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+# HELP bearerguard_dpop_proofs DPoP proofs (RFC 9449) that are remembered, so that none of them is taken again.
+# TYPE bearerguard_dpop_proofs gauge
+bearerguard_dpop_proofs 12
+# HELP bearerguard_dpop_proofs_forgotten_total DPoP proofs that were forgotten while they were fresh, since there was no room: they could be used again.
+# TYPE bearerguard_dpop_proofs_forgotten_total counter
+bearerguard_dpop_proofs_forgotten_total 3
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "bearerguard_dpop_proofs", "bearerguard_dpop_proofs_forgotten_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMetricsOfIntrospection(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
