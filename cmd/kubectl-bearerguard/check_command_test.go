@@ -315,7 +315,7 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 		"a label without value":        {with("--request", "GET /", "--labels", "app"), `--labels "app"`},
 		"an address that is none":      {with("--request", "GET /", "--remote", "here"), "--remote: "},
 		"a time that is none":          {with("--request", "GET /", "--at", "noon"), "--at: "},
-		"an output that is none":       {with("--request", "GET /", "-o", "xml"), `invalid argument "xml" for "-o, --output" flag: want text, json or yaml`},
+		"an output that is none":       {with("--request", "GET /", "-o", "xml"), `invalid argument "xml" for "-o, --output" flag: want text, json, yaml, tap or junit`},
 		"keys of an unknown issuer":    {with("--request", "GET /", "--keys", "acme="+broken), `no policy has an issuer with the name "acme"`},
 		"a policy with a mistake":      {[]string{"check", "-f", broken, "--request", "GET /"}, broken + ":59: shop/orders: spec.rules[3].allow.when"},
 		"a directory without policies": {[]string{"check", "-f", t.TempDir(), "--request", "GET /"}, "hold no AuthPolicy"},
