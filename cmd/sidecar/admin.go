@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/bearerguard/bearerguard/api/probe"
+	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
 
 // admin is the handler of the admin port. Nothing on it is a way to the app, but for the app's own probes.
@@ -23,6 +24,8 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /debug", s.debug)
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
 	mux.HandleFunc("GET /debug/refusals", fromHere(s.debugRefusals))
+	mux.HandleFunc("GET /debug/requests", fromHere(s.debugRequests))
+	mux.HandleFunc("POST "+explain.Path, fromHere(s.debugExplain))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
@@ -80,6 +83,8 @@ func (s *sidecar) debugRefusals(w http.ResponseWriter, _ *http.Request) {
 // debug names what there is to see.
 func (s *sidecar) debug(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, `/debug/refusals  the last refusals of each reason, and the cause of each
+/debug/requests  the last refusals, and a sample of what was let through: ?id=ID, ?decision=deny, ?limit=N
+/debug/explain   what the rules in force say of a request: kubectl bearerguard explain asks here
 /debug/snapshot  the rules in force
 `)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/revoked"
@@ -75,6 +76,8 @@ type sidecar struct {
 	proxy   *proxy.Proxy // the server, if it is one
 	leaving *departure
 	asking  *introspect.Pool
+	// explaining bounds the explanations.
+	explaining *rate.Limiter
 	// refuses says what of a bundle cannot be enforced; nil: everything can.
 	refuses func(*bundle.Bundle) error
 }
@@ -120,7 +123,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
-	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture()}
+	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),
 		AwaitRevocations: true,

@@ -38,7 +38,7 @@ type Gate struct {
 	revoked  atomic.Pointer[revoked.Set] // outlives snapshots; nil: nobody has said what is
 	stale    atomic.Bool                 // the snapshot is too old
 	room     *room                       // requests that wait for keys
-	gone     departed.Set                // outlives snapshots
+	gone     *departed.Set               // outlives snapshots
 	proofs   *dpop.Memory                // outlives snapshots
 	requests sync.Pool                   // of *decision.Request: conditions on a request take it by reference
 
@@ -59,7 +59,7 @@ func New(o Options) *Gate {
 		o.MaxWaiting = DefaultMaxWaiting
 	}
 	return &Gate{
-		opts: o, room: newRoom(o.MaxWaiting), proofs: dpop.NewMemory(0),
+		opts: o, room: newRoom(o.MaxWaiting), gone: &departed.Set{}, proofs: dpop.NewMemory(0),
 		requests: sync.Pool{New: func() any { return new(decision.Request) }},
 	}
 }

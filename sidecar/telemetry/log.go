@@ -43,14 +43,14 @@ type LogOptions struct {
 	Subjects bool
 }
 
-// DecisionLog writes a line for some requests, and keeps the last refusals of those. It is safe for concurrent use.
+// DecisionLog writes a line for some requests, and remembers the last refusals and a sample of the others. It is safe for concurrent use.
 type DecisionLog struct {
 	log      logr.Logger
 	opts     LogOptions
 	allowed  atomic.Uint64
 	refusals map[decision.Reason]*limited // one for every reason, read only
 	audits   map[decision.Reason]*limited
-	recent   recent
+	memory   *memory
 	looks    looks
 }
 
@@ -68,7 +68,7 @@ func NewDecisionLog(l logr.Logger, o LogOptions) *DecisionLog {
 	d := &DecisionLog{
 		log: l, opts: o,
 		refusals: map[decision.Reason]*limited{}, audits: map[decision.Reason]*limited{},
-		looks: newLooks(time.Now),
+		looks: newLooks(time.Now), memory: newMemory(),
 	}
 	for _, reason := range decision.Reasons() {
 		d.refusals[reason] = newLimited(o.PerReason)
@@ -81,11 +81,12 @@ func newLimited(perSecond float64) *limited {
 	return &limited{limiter: rate.NewLimiter(rate.Limit(perSecond), max(1, int(2*perSecond)))}
 }
 
-// Request logs the request, or not: refusals, and verdicts of Audit policies to refuse, as far as the rate of their
+// Request remembers the request and logs it, or not: refusals, and verdicts of Audit policies to refuse, as far as the rate of their
 // reason allows; other requests by sample.
 func (d *DecisionLog) Request(r *Record) {
 	l := d.budget(r)
 	if l == nil {
+		d.memory.keep(r, nil)
 		if n := d.opts.AllowEvery; n == 0 || (d.allowed.Add(1)-1)%n != 0 {
 			return
 		}
@@ -94,12 +95,11 @@ func (d *DecisionLog) Request(r *Record) {
 	}
 	if !l.limiter.AllowN(r.Time, 1) {
 		l.suppressed.Add(1)
+		d.memory.keep(r, nil)
 		return
 	}
 	details := d.looks.into(r)
-	if !r.Forwarded {
-		d.keep(r, &details)
-	}
+	d.memory.keep(r, &details)
 	d.write(r, &details, l.suppressed.Swap(0))
 }
 
@@ -181,7 +181,11 @@ type auditLine struct {
 func audits(all []Audit) []auditLine {
 	out := make([]auditLine, 0, len(all))
 	for _, a := range all {
-		out = append(out, auditLine{Policy: a.Policy, Rule: a.Rule, Decision: verdict(a.Allowed), Reason: a.Reason, Cause: causeText(a.Cause)})
+		out = append(out, auditOf(a))
 	}
 	return out
+}
+
+func auditOf(a Audit) auditLine {
+	return auditLine{Policy: a.Policy, Rule: a.Rule, Decision: verdict(a.Allowed), Reason: a.Reason, Cause: causeText(a.Cause)}
 }

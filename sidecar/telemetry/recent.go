@@ -1,17 +1,12 @@
 package telemetry
 
 import (
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/api/printable"
-	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
 
-// perReason is how many refusals are kept for each reason, so that many of one kind do not push out the others.
+// perReason is how many refusals of each reason Recent returns, so that many of one kind do not hide the others.
 const perReason = 8
 
 // Refused is a refusal that is kept to be shown. Like the log, it has no value of a token, a key or a claim.
@@ -37,54 +32,36 @@ type Refused struct {
 	KeyID  string `json:"keyID,omitempty"`
 }
 
-// recent is the last refusals of each reason.
-type recent struct {
-	mu   sync.Mutex
-	kept map[decision.Reason][]Refused // guarded by mu; rings, the oldest at next
-	next map[decision.Reason]int       // guarded by mu
+// Remembered is a request that is kept to be shown, whatever became of it. It has no value of a token, a key or a claim, and no
+// query.
+type Remembered struct {
+	// Decision is "allow" or "deny".
+	Decision string `json:"decision"`
+	Refused
+	Protocol string `json:"protocol,omitempty"`
+	Port     int    `json:"port,omitempty"`
+	// OwnMicros is how long the sidecar itself took, in microseconds.
+	OwnMicros int64 `json:"ownMicros"`
+	// Audit has the verdicts of Audit policies, the first four.
+	Audit []auditLine `json:"audit,omitempty"`
 }
 
-func (k *recent) add(r Refused) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.kept == nil {
-		k.kept, k.next = map[decision.Reason][]Refused{}, map[decision.Reason]int{}
+// Recent returns the last refusals, at most 8 for each reason, the newest first. Those that were not logged, since there were too
+// many, say less of why.
+func (d *DecisionLog) Recent() []Refused {
+	out, seen := []Refused{}, map[decision.Reason]int{}
+	for _, r := range d.memory.list(mostRefused, func(s *slot) bool { return s.refused }) {
+		if seen[r.Reason]++; seen[r.Reason] <= perReason {
+			out = append(out, r.Refused)
+		}
 	}
-	ring := k.kept[r.Reason]
-	if len(ring) < perReason {
-		k.kept[r.Reason] = append(ring, r)
-		return
-	}
-	at := k.next[r.Reason]
-	ring[at], k.next[r.Reason] = r, (at+1)%perReason
-}
-
-// list returns what is kept, the newest first.
-func (k *recent) list() []Refused {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out := []Refused{}
-	for _, ring := range k.kept {
-		out = append(out, ring...)
-	}
-	slices.SortStableFunc(out, func(a, b Refused) int { return b.Time.Compare(a.Time) })
 	return out
 }
 
-// Recent returns the last refusals that were logged, at most 8 for each reason, the newest first.
-func (d *DecisionLog) Recent() []Refused { return d.recent.list() }
-
-// shown is printable text in memory of its own: what a Record has may be the request's.
-func shown(s string, most int) string { return strings.Clone(printable.Text(s, most)) }
-
-// keep keeps a refusal to be shown.
-func (d *DecisionLog) keep(r *Record, details *decision.Details) {
-	out := Refused{
-		Time: r.Time, RequestID: shown(r.RequestID, requestid.Max), Reason: r.Reason, Cause: causeText(r.Cause), Policy: details.Policy, Rule: r.Rule, Details: *details,
-		Method: shown(r.Method, 32), Host: shown(r.Host, 255), Path: shown(r.Path, 512), KeyID: shown(r.KeyID, 128),
-	}
-	if r.Remote.IsValid() {
-		out.Remote = r.Remote.String()
-	}
-	d.recent.add(out)
+// Requests returns requests that are remembered, at most so many, the newest first: the last refusals, and a sample of those that
+// were let through. With an id, they are those that have it; with a decision, those that ended so.
+func (d *DecisionLog) Requests(id, decision string, most int) []Remembered {
+	return d.memory.list(most, func(s *slot) bool {
+		return (id == "" || s.text(textID) == id) && (decision == "" || verdict(!s.refused) == decision)
+	})
 }
