@@ -57,6 +57,11 @@ conformance: ## Run h2spec, gRPC's interoperability tests and other people's cli
 interop: ## Run the tests with other people's identity providers and clients (those of npm need node).
 	go test -C hack/interop ./...
 
+.PHONY: interop-hydra
+interop-hydra: ## Run the tests with Ory Hydra, which it builds the first time (two minutes and more, a C compiler); then interop runs them too.
+	hack/cluster/build.sh hydra
+	go test -C hack/interop -count=1 -run Hydra -v ./introspection
+
 .PHONY: test-race
 test-race: ## The same with the race detector (needs a C compiler; RACE='./sidecar/...' names packages).
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \

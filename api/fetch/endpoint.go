@@ -26,7 +26,8 @@ func NewTransport(o Options, most int, cert *tls.Certificate) (*http.Transport, 
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	if cert != nil {
-		t.TLSClientConfig.Certificates = []tls.Certificate{*cert}
+		// Whatever authorities the server names: it need not name those of self-signed certificates (RFC 8705 section 2.2).
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
 	return t, nil
 }

@@ -1,9 +1,12 @@
 #!/bin/bash
-# Builds what a Kubernetes API server (assets) or a whole node (node) runs, from the Go modules pinned in mod/*/go.mod.
+# Builds what a Kubernetes API server (assets) or a whole node (node) runs, and other servers that tests run, from the Go modules
+# pinned in mod/*/go.mod and ../interop/hydra/go.mod.
 #
 #   build.sh assets   etcd, kube-apiserver, kubectl; needs Go alone. Prints the folder for KUBEBUILDER_ASSETS on stdout.
 #                     Prefers $KUBEBUILDER_ASSETS, then what setup-envtest has downloaded, over a build of its own.
 #   build.sh helm     helm; needs Go alone. Prints its path on stdout.
+#   build.sh hydra    Ory Hydra, with SQLite; needs Go and a C compiler. Prints its path on stdout.
+#   build.sh built X  builds nothing: fails unless hydra or helm (X) is up to date; prints its path on stdout.
 #   build.sh node     those three and everything else the node runs; needs the packages that deps.sh installs.
 #
 # A file is rebuilt only when its go.mod, go.sum, flags or the Go version change. Progress goes to stderr.
@@ -65,6 +68,10 @@ build_assets() {
 
 build_helm() { go_tool helm mod/helm helm.sh/helm/v3/cmd/helm -ldflags "-s -w"; }
 
+build_hydra() {
+  CGO_ENABLED=1 go_tool hydra ../interop/hydra github.com/ory/hydra/v2 -tags sqlite,sqlite_omit_load_extension -ldflags "-s -w"
+}
+
 build_node() {
   local c
   for c in kube-controller-manager kube-scheduler kubelet kube-proxy; do
@@ -102,6 +109,14 @@ ensure() {
   exec 9>&-
 }
 
+# built SCOPE: whether ensure would build nothing.
+built() {
+  GO_VERSION=$(go_version)
+  STALE=
+  CHECK_ONLY=1 "build_$1"
+  [ -z "$STALE" ]
+}
+
 has_assets() { [ -x "$1/etcd" ] && [ -x "$1/kube-apiserver" ] && [ -x "$1/kubectl" ]; }
 
 # find_assets prints a folder that somebody else filled: $KUBEBUILDER_ASSETS, or the newest of setup-envtest's.
@@ -122,7 +137,12 @@ find_assets() {
 
 case ${1:-} in
 assets) find_assets || { ensure assets; echo "$BIN"; } ;;
-helm) ensure helm; echo "$BIN/helm" ;;
+helm | hydra) ensure "$1"; echo "$BIN/$1" ;;
+built)
+  case ${2:-} in helm | hydra) ;; *) die "usage: build.sh built helm | hydra" ;; esac
+  built "$2" || exit 1
+  echo "$BIN/$2"
+  ;;
 node) "$HERE/deps.sh" --check; ensure assets; ensure node ;;
-*) die "usage: build.sh assets | helm | node" ;;
+*) die "usage: build.sh assets | helm | hydra | node | built helm | built hydra" ;;
 esac

@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -437,5 +438,19 @@ func TestOneClientLeavesTurnsToOthers(t *testing.T) {
 	case <-began:
 		t.Error("one client has more turns than it may")
 	default:
+	}
+}
+
+// TestResultsAreDocumented: they are the values of a metric's label.
+func TestResultsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/tokens.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range introspect.Results() {
+		if !strings.Contains(string(page), "`"+string(r)+"`") {
+			t.Errorf("docs/tokens.md does not name the result %s", r)
+		}
 	}
 }

@@ -23,7 +23,8 @@ import (
 // TestACertificateIsShownAtTheAlias of RFC 8705 section 5, and nowhere else, with the client_id of section 2 and no secret.
 func TestACertificateIsShownAtTheAlias(t *testing.T) {
 	t.Parallel()
-	certificate, key := selfSigned(t)
+	certificate, key := selfSigned(t, "sidecar")
+	otherCA, _ := selfSigned(t, "an authority")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base := "https://" + r.Host
 		switch r.URL.Path {
@@ -44,7 +45,14 @@ func TestACertificateIsShownAtTheAlias(t *testing.T) {
 			t.Errorf("asked at %s", r.URL.Path)
 		}
 	}))
-	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // a server of the test
+	other := x509.NewCertPool() // whose name is all that the server says of whom it knows
+	block, _ := pem.Decode([]byte(otherCA))
+	known, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.AddCert(known)
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, ClientCAs: other} //nolint:gosec // a server of the test
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	spec := policy.Issuer{Name: "corp", Issuer: server.URL, Introspection: &policy.Introspection{Discovery: &policy.Discovery{}, Auth: policy.AuthMTLS}}
@@ -62,14 +70,14 @@ func TestACertificateIsShownAtTheAlias(t *testing.T) {
 	}
 }
 
-func selfSigned(t *testing.T) (certificate, key string) {
+func selfSigned(t *testing.T, name string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sidecar"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)

@@ -45,7 +45,11 @@ const features = {
 if (features.mTLS?.enabled) {
   features.mTLS.getCertificate ??= (ctx) => ctx.socket.getPeerX509Certificate?.()
   features.mTLS.certificateAuthorized ??= (ctx) => ctx.socket.authorized
-  features.mTLS.certificateSubjectMatches ??= () => true
+  features.mTLS.certificateSubjectMatches ??= (ctx, property, expected) => {
+    const { subject, subjectAltName = '' } = ctx.socket.getPeerX509Certificate()
+    if (property === 'tls_client_auth_subject_dn') return subject === expected
+    return property === 'tls_client_auth_san_dns' && subjectAltName.split(', ').includes(`DNS:${expected}`)
+  }
 }
 if (features.dPoP?.enabled) features.dPoP.nonceSecret &&= Buffer.from(features.dPoP.nonceSecret, 'base64url')
 if (features.introspection?.enabled) features.introspection.allowedPolicy ??= () => true

@@ -1,0 +1,2 @@
+// Package introspection has tests of opaque tokens with real providers and real sidecars.
+package introspection
