@@ -91,6 +91,10 @@ func ProfileConflicts(spec *policy.Issuer) []Conflict {
 	conflict(spec.Decryption != nil && spec.Decryption.AllowUnsigned, "decryption.allowUnsigned", requires("a signature"), "the field left out")
 	conflict(spec.Proof != nil && spec.Profile == policy.ProfileTransactionToken, "proof",
 		"is given, but a transaction token is bound to no key", "the field left out")
+	for i, from := range spec.From {
+		conflict(spec.Profile == policy.ProfileTransactionToken && strings.EqualFold(from.Header, "Authorization"), fmt.Sprintf("from[%d]", i),
+			"is Authorization, where no transaction token comes", "from left out, for the header Txn-Token")
+	}
 	return out
 }
 
@@ -171,9 +175,18 @@ func (c *compiler) checkDiscovery(at string, spec *policy.Issuer) {
 }
 
 func (c *compiler) checkURL(at, s string) {
-	if problem := urlProblem(s); problem != "" {
+	if problem := writtenURLProblem(s); problem != "" {
 		c.fail(at, problem, "an https URL without user information and fragment")
 	}
+}
+
+// writtenURLProblem returns why s is no URL that a policy may have, or "". The CRDs take schemes in lower case alone.
+func writtenURLProblem(s string) string {
+	problem := urlProblem(s)
+	if problem == "" && !strings.HasPrefix(s, "http") {
+		return "has a scheme in upper case"
+	}
+	return problem
 }
 
 // urlProblem returns why s is no URL to fetch from, or "". Whether plain http may be used is the operator's choice and

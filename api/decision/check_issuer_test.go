@@ -25,7 +25,11 @@ func TestProfileConflicts(t *testing.T) {
 		"the profile and no signature": {policy.Issuer{Profile: policy.ProfileRFC9068, Decryption: &policy.Decryption{AllowUnsigned: true}},
 			[]string{"decryption.allowUnsigned"}},
 		"the profile and decryption": {policy.Issuer{Profile: policy.ProfileRFC9068, Decryption: &policy.Decryption{}}, nil},
-		"an unknown profile":         {policy.Issuer{Profile: "rfc9068"}, []string{"profile"}},
+		"a transaction token in the header of access tokens": {
+			policy.Issuer{Profile: policy.ProfileTransactionToken, From: []policy.TokenLocation{{Header: "X-Txn"}, {Header: "authorization"}}},
+			[]string{"from[1]"},
+		},
+		"an unknown profile": {policy.Issuer{Profile: "rfc9068"}, []string{"profile"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func DPoPLocation(l policy.TokenLocation) bool {
 
 // publicURLProblem returns why s cannot be the start of the URLs that clients use, or "".
 func publicURLProblem(s string) string {
-	if problem := urlProblem(s); problem != "" {
+	if problem := writtenURLProblem(s); problem != "" {
 		return problem
 	}
 	u, err := url.Parse(s)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/randompolicy"
 )
 
 // open is a policy with a place where nobody looks at a token.
@@ -78,7 +79,7 @@ func TestIgnoreTokenNeverDependsOnTheToken(t *testing.T) {
 	met := 0
 	for range 400 {
 		p, err := decision.Compile([]decision.Policy{
-			{Namespace: "shop", Name: "a", Spec: *randomSpec(rnd, 12)}, {Namespace: "shop", Name: "b", Spec: *randomSpec(rnd, 12)},
+			{Namespace: "shop", Name: "a", Spec: *randompolicy.Spec(rnd, 12)}, {Namespace: "shop", Name: "b", Spec: *randompolicy.Spec(rnd, 12)},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/randompolicy"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -237,7 +238,7 @@ func FuzzReadings(f *testing.F) {
 		}
 		var templates []string
 		for range 1 + rnd.IntN(3) {
-			if tpl := randomTemplate(rnd); !slices.Contains(templates, tpl) {
+			if tpl := randompolicy.Template(rnd); !slices.Contains(templates, tpl) {
 				templates = append(templates, tpl)
 			}
 		}
@@ -256,7 +257,7 @@ func FuzzReadings(f *testing.F) {
 		for range 50 {
 			raw := "/"
 			for range rnd.IntN(8) {
-				raw += oneOf(rnd, "a", "b", "c", "a", "b", "/", "/", "%2F", "%2f", ";", ";", "%3B", "%3b", "/..", "/.", "/../", "/./", "/..;", "..", "%2e", ";x=1", "%61", "=", "%3D")
+				raw += randompolicy.OneOf(rnd, "a", "b", "c", "a", "b", "/", "/", "%2F", "%2f", ";", ";", "%3B", "%3b", "/..", "/.", "/../", "/./", "/..;", "..", "%2e", ";x=1", "%61", "=", "%3D")
 			}
 			path, err := decision.ReadPath(raw, allow.PathOptions())
 			if err != nil {

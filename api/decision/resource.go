@@ -127,6 +127,29 @@ func (c *compiler) addResource(spec *policy.Spec) {
 	c.program.serves = append(c.program.serves, newResource(c.policy, spec, u))
 }
 
+// MetadataPath returns the path at which the metadata of a policy's resource are, as rules match it; empty if it has none, is in Audit
+// mode or Compile does not take its URL.
+func MetadataPath(spec *policy.Spec) string {
+	if spec.Resource == nil || spec.Mode == policy.Audit {
+		return ""
+	}
+	u, problem := parseResourceURL(spec.Resource.URL)
+	if problem != "" {
+		return ""
+	}
+	return metadataPath(u)
+}
+
+// metadataPath is of a URL that has been checked.
+func metadataPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if path == "/" {
+		path = "" // RFC 9728 section 3.1
+	}
+	p, _ := ReadPath(wellKnown+path, PathOptions{})
+	return p.Match
+}
+
 // newResource makes the resource of a policy that has been checked, whose URL is u.
 func newResource(id string, spec *policy.Spec, u *url.URL) *Resource {
 	in := spec.Resource
@@ -139,7 +162,7 @@ func newResource(id string, spec *policy.Spec, u *url.URL) *Resource {
 		return p.Match
 	}
 	r := &Resource{
-		Policy: id, MetadataURL: u.Scheme + "://" + u.Host + wellKnown + path, metadataPath: match(wellKnown + path),
+		Policy: id, MetadataURL: u.Scheme + "://" + u.Host + wellKnown + path, metadataPath: metadataPath(u),
 	}
 	if path != "" {
 		r.path = strings.TrimSuffix(match(path), "/")

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/randompolicy"
 )
 
 // FuzzRoutes holds the route index and the matcher equal to a naive walk, and Explain to Decide, over policies of all
@@ -19,7 +20,7 @@ func FuzzRoutes(f *testing.F) {
 		rnd := newRand(seed)
 		var policies []decision.Policy
 		for _, name := range []string{"a", "b", "c"}[:1+rnd.IntN(3)] {
-			spec := randomSpec(rnd, int(rules%32))
+			spec := randompolicy.Spec(rnd, int(rules%32))
 			policies = append(policies, decision.Policy{Name: name, Spec: *spec})
 		}
 		p, err := decision.Compile(policies)

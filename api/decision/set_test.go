@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/decision/randompolicy"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -147,7 +148,7 @@ rules:
 
 func randomTeamRequest(t testing.TB, rnd *rand.Rand) *decision.Request {
 	r := randomRequest(rnd)
-	r.Path = randomPath(rnd, []string{"a", "b", "x", "ann"}, []string{"", "/"})
+	r.Path = randompolicy.Path(rnd, []string{"a", "b", "x", "ann"}, []string{"", "/"})
 	with := request(t, "GET /", [][]string{nil, {"X-A: a"}, {"X-A: b"}, {"X-A: a", "X-A: b"}}[rnd.IntN(4)]...)
 	r.Header, r.Now, r.Remote = with.Header, with.Now, with.Remote
 	return r

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 type Duration struct {
 	time.Duration `json:"-"`
 }
+
+// durationForm is what the CRDs take, which is less than Go does, and what is below zero, of which others say more.
+var durationForm = regexp.MustCompile(`^-?([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$`)
 
 // MarshalJSON writes the duration as a string such as "1m30s".
 func (d Duration) MarshalJSON() ([]byte, error) {
@@ -26,8 +30,8 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("a duration is a string such as \"30s\"")
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil {
-		return fmt.Errorf("duration %q: want a number with a unit, such as \"30s\" or \"1h\"", s)
+	if err != nil || len(s) > 32 || !durationForm.MatchString(s) {
+		return fmt.Errorf("duration %q: want a number with a unit (ms, s, m, h), such as \"30s\" or \"1h\"", s)
 	}
 	d.Duration = v
 	return nil

@@ -83,8 +83,8 @@ type Issuer struct {
 
 	// Profile is a preset of what a token must be, on top of the other fields. RFC9068: a JWT access token (RFC 9068
 	// section 4), whose typ is at+jwt, and that has iss, exp, aud, sub, client_id, iat and jti. TransactionToken: a transaction
-	// token (draft-ietf-oauth-transaction-tokens), whose typ is txntoken+jwt, and that has iat, exp, aud, txn, sub and scope; it comes in
-	// the header Txn-Token unless from says otherwise. Omitted: none.
+	// token (draft-ietf-oauth-transaction-tokens), whose typ is txntoken+jwt, and that has iat, exp, aud, txn, sub, scope and req_wl; it
+	// comes in the header Txn-Token unless from says otherwise, and never in Authorization. Omitted: none.
 	// +optional
 	Profile Profile `json:"profile,omitempty"`
 
@@ -177,7 +177,7 @@ type Profile string
 const (
 	// ProfileRFC9068 is the JWT Profile for OAuth 2.0 Access Tokens.
 	ProfileRFC9068 Profile = "RFC9068"
-	// ProfileTransactionToken is that of OAuth Transaction Tokens (draft-ietf-oauth-transaction-tokens-10).
+	// ProfileTransactionToken is that of OAuth Transaction Tokens (draft-ietf-oauth-transaction-tokens, the editors' copy of 2026-07-06).
 	ProfileTransactionToken Profile = "TransactionToken"
 )
 

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Revocation takes back tokens of one issuer before they expire.
@@ -61,6 +63,9 @@ func (r Revocation) Validate(at string) error {
 	if r.Issuer == "" {
 		return fmt.Errorf("%s.issuer: is empty; want the iss of the tokens to take back", at)
 	}
+	if err := atMost(at+".issuer", r.Issuer, 2048); err != nil {
+		return err
+	}
 	if len(r.Entries) == 0 {
 		return fmt.Errorf("%s.entries: is empty; want at least one of jti, subject, session", at)
 	}
@@ -74,6 +79,20 @@ func (r Revocation) Validate(at string) error {
 		if n != 1 {
 			return fmt.Errorf("%s.entries[%d]: has %d of jti, subject, session; want exactly one", at, i, n)
 		}
+		here := fmt.Sprintf("%s.entries[%d]", at, i)
+		err := cmp.Or(atMost(here+".jti", e.JTI, 1024), atMost(here+".subject", e.Subject, 1024), atMost(here+".session", e.Session, 1024),
+			atMost(here+".reason", e.Reason, 256))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atMost refuses a text of more characters than the CRDs take.
+func atMost(at, text string, characters int) error {
+	if n := utf8.RuneCountInString(text); n > characters {
+		return fmt.Errorf("%s: has %d characters; want at most %d", at, n, characters)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -101,6 +102,8 @@ func (s *RevocationSource) AsIssuer() Issuer {
 	return i
 }
 
+var transmitterURL = regexp.MustCompile(`^https?://[^\s]+$`)
+
 var lastPart = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
 // Validate returns an error that names the first field that is wrong, below the field path at. Keys are checked by decision.CheckKeys.
@@ -114,6 +117,9 @@ func (s *RevocationSource) Validate(at string) error {
 	for i, a := range s.Audiences {
 		if a == "" || len(a) > 2048 {
 			return fmt.Errorf("%s.audiences[%d]: has %d bytes; want 1 to 2048", at, i, len(a))
+		}
+		if slices.Contains(s.Audiences[:i], a) {
+			return fmt.Errorf("%s.audiences[%d]: is there twice; want different entries", at, i)
 		}
 	}
 	if d := s.Lifetime(); d < time.Minute || d > MaxTokenLifetime {

@@ -118,12 +118,14 @@ func (s *SharedSignals) validate(at string) error {
 		return fmt.Errorf("%s.delivery: want Push or Poll", at)
 	case s.Delivery == Poll && s.Transmitter == "":
 		return fmt.Errorf("%s.transmitter: is missing; with delivery Poll want where events are fetched from", at)
+	case s.Transmitter != "" && !transmitterURL.MatchString(s.Transmitter) || len(s.Transmitter) > 2048:
+		return fmt.Errorf("%s.transmitter: is no URL; want one such as https://idp.example.com, of at most 2048 bytes", at)
 	case s.Delivery == Poll && s.Path != "":
 		return fmt.Errorf("%s.path: goes with delivery Push only", at)
 	case s.Path != "" && !lastPart.MatchString(s.Path):
 		return fmt.Errorf("%s.path: want lower-case letters, digits, - and ., without a slash: the namespace goes before it", at)
-	case s.CredentialsSecretRef.Name == "":
-		return fmt.Errorf("%s.credentialsSecretRef.name: is empty; want a Secret with the entries received, token, or both", at)
+	case s.CredentialsSecretRef.Name == "" || len(s.CredentialsSecretRef.Name) > 253:
+		return fmt.Errorf("%s.credentialsSecretRef.name: has %d bytes; want a Secret with the entries received, token, or both", at, len(s.CredentialsSecretRef.Name))
 	}
 	if err := s.validateEvents(at); err != nil {
 		return err
@@ -132,7 +134,13 @@ func (s *SharedSignals) validate(at string) error {
 }
 
 func (s *SharedSignals) validateEvents(at string) error {
+	if s.Events != nil && len(s.Events) == 0 || len(s.Events) > 8 {
+		return fmt.Errorf("%s.events: has %d; want 1 to 8, or the field left out", at, len(s.Events))
+	}
 	for i, e := range s.Events {
+		if slices.Contains(s.Events[:i], e) {
+			return fmt.Errorf("%s.events[%d]: is there twice; want different entries", at, i)
+		}
 		switch e {
 		case SessionRevoked, CredentialChange, TokenClaimsChange, AccountDisabled, AccountPurged:
 		default:

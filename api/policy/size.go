@@ -12,7 +12,7 @@ const MaxSize = 1 << 50
 
 // Size is a number of bytes, written as Kubernetes writes quantities: "512", "64Ki", "10Mi", "1Gi", "10M".
 // +kubebuilder:validation:Type=string
-// +kubebuilder:validation:Pattern=`^[0-9]{1,15}(Ki|Mi|Gi|k|M|G)?$`
+// +kubebuilder:validation:Pattern=`^[0-9]{1,16}(Ki|Mi|Gi|k|M|G)?$`
 type Size struct {
 	Bytes int64 `json:"-"`
 }
@@ -48,7 +48,7 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 		}
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || int64(n) > MaxSize/unit {
+	if err != nil || len(digits) > 16 || int64(n) > MaxSize/unit {
 		return errors.New("a size is a whole number of bytes up to 1Pi, with Ki, Mi, Gi, k, M or G if need be: \"10Mi\"")
 	}
 	s.Bytes = int64(n) * unit

@@ -8,8 +8,10 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/credential"
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
+	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -143,6 +145,30 @@ func noteOf(p *compile.Policy) string {
 		notes = append(notes, policy.VagueRule(i))
 	}
 	return strings.Join(notes, "; ")
+}
+
+// hiddenBy tells of a resource whose metadata clients of some pods do not get, since another policy of theirs has them at the same
+// path and comes first by name. All are sorted by name.
+func hiddenBy(o compile.Outcome, all []compile.Outcome) string {
+	path := decision.MetadataPath(&o.Policy.Spec)
+	if path == "" || o.Problem != nil {
+		return ""
+	}
+	for _, other := range all {
+		if other.Policy.Name >= o.Policy.Name {
+			return ""
+		}
+		if other.Problem == nil && decision.MetadataPath(&other.Policy.Spec) == path && shared(o.Selected, other.Selected) {
+			f := lint.HiddenResource(path, other.Policy.Name)
+			return f.Error()
+		}
+	}
+	return ""
+}
+
+// shared reports whether two policies select the same pods somewhere.
+func shared(a, b []*compile.Group) bool {
+	return slices.ContainsFunc(a, func(g *compile.Group) bool { return slices.Contains(b, g) })
 }
 
 // elsewhere adds to what is known of key sources here what other replicas cannot read.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
@@ -100,6 +101,8 @@ func briefly(o *policyObject) compile.Neighbour {
 		Selector policy.Selector   `json:"selector"`
 		Issuers  []json.RawMessage `json:"issuers"`
 		Rules    []json.RawMessage `json:"rules"`
+		Mode     policy.Mode       `json:"mode"`
+		Resource *policy.Resource  `json:"resource"`
 	}
 	_ = json.Unmarshal(o.Spec, &spec)
 	issuers := policy.Spec{Issuers: make([]policy.Issuer, len(spec.Issuers))}
@@ -108,5 +111,8 @@ func briefly(o *policyObject) compile.Neighbour {
 	}
 	cost := compile.CostOf(o.Namespace, issuers)
 	cost.Rules = len(spec.Rules)
-	return compile.Neighbour{Name: o.Name, Created: o.CreationTimestamp.Time, Selector: spec.Selector, Issuers: len(spec.Issuers), Cost: cost}
+	return compile.Neighbour{
+		Name: o.Name, Created: o.CreationTimestamp.Time, Selector: spec.Selector, Issuers: len(spec.Issuers), Cost: cost,
+		Metadata: decision.MetadataPath(&policy.Spec{Mode: spec.Mode, Resource: spec.Resource}),
+	}
 }

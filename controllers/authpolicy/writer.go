@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,6 +137,9 @@ func (w *writer) policies(ctx context.Context, s *scene, here map[types.UID]bool
 			continue // it has changed, and is compiled again
 		}
 		in := input(outcome, states, s.sidecars, s.leaving)
+		if hidden := hiddenBy(outcome, s.result.Outcomes); hidden != "" {
+			in.Note = strings.TrimPrefix(in.Note+"; "+hidden, "; ")
+		}
 		s.mark(in.Pods)
 		fences.fill(&in, outcome)
 		in.Now, in.Elected = s.now, s.elected

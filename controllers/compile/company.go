@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/lint"
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
@@ -19,6 +20,8 @@ type Neighbour struct {
 	Selector policy.Selector
 	Issuers  int // how many it has
 	Cost     Cost
+	// Metadata is where the metadata of its resource are, by decision.MetadataPath.
+	Metadata string
 }
 
 // Bounds of Company, which somebody waits for.
@@ -28,7 +31,7 @@ const (
 )
 
 // Company returns sentences for the user about a policy among the others of its namespace and their pods' labels: that it
-// selects no pod, or that a pod has more issuers with it than count. The first shapes of pods are looked at, not all.
+// selects no pod, that a pod has more issuers with it than count, or that of two resources of a pod one is never told of. The first shapes of pods are looked at, not all.
 func Company(p Neighbour, others []Neighbour, pods []map[string]string) []string {
 	if !slices.ContainsFunc(pods, p.selects) {
 		if len(pods) == 0 && len(p.Selector.MatchLabels) == 0 && len(p.Selector.MatchExpressions) == 0 {
@@ -38,6 +41,11 @@ func Company(p Neighbour, others []Neighbour, pods []map[string]string) []string
 	}
 	all := slices.DeleteFunc(slices.Clone(others), func(o Neighbour) bool { return o.Name == p.Name })
 	all = append(all, p)
+	return append(tooMany(p, all, pods), hidden(p, others, pods)...)
+}
+
+// tooMany warns of too many issuers on a pod that a policy selects, which is one of all.
+func tooMany(p Neighbour, all []Neighbour, pods []map[string]string) []string {
 	total := 0
 	for _, o := range all {
 		total += o.Issuers
@@ -51,6 +59,25 @@ func Company(p Neighbour, others []Neighbour, pods []map[string]string) []string
 	for _, labels := range shapes(p, pods) {
 		if n, out := crowd(all, labels); len(out) > 0 {
 			return []string{crowdWarning(n, out)}
+		}
+	}
+	return nil
+}
+
+// hidden warns where a policy and another one for some of the same pods have metadata at one path.
+func hidden(p Neighbour, others []Neighbour, pods []map[string]string) []string {
+	if p.Metadata == "" || p.Name == "" {
+		return nil
+	}
+	for _, o := range others {
+		shared := o.Name != p.Name && o.Metadata == p.Metadata &&
+			slices.ContainsFunc(pods, func(labels map[string]string) bool { return p.selects(labels) && o.selects(labels) })
+		switch {
+		case shared && o.Name < p.Name:
+			f := lint.HiddenResource(p.Metadata, o.Name)
+			return []string{f.Error()}
+		case shared:
+			return []string{fmt.Sprintf("spec.resource.url: policy %s of the same pods has metadata at %s too: clients get those of this policy now, the first by name", o.Name, p.Metadata)}
 		}
 	}
 	return nil

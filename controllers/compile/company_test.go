@@ -44,6 +44,16 @@ func TestCompany(t *testing.T) {
 			compile.Neighbour{Name: "p0", Created: time.Unix(100, 0), Selector: selecting("orders"), Issuers: 16}, old(10, 8, selecting("orders")), pods,
 			[]string{fmt.Sprintf(crowd, 88, "p7, p8, p9")},
 		},
+		"metadata at the path of one that comes first": {
+			compile.Neighbour{Name: "new", Selector: selecting("orders"), Metadata: "/m"},
+			[]compile.Neighbour{{Name: "b", Metadata: "/m", Selector: selecting("billing")}, {Name: "c", Metadata: "/n"}, {Name: "d", Metadata: "/m"}}, pods,
+			[]string{"spec.resource.url: is never told: clients get what policy d of the same pods says at /m, since it is the first by name; " +
+				"want another path, or spec.resource in one of the two"},
+		},
+		"metadata at the path of one that comes later": {
+			compile.Neighbour{Name: "new", Metadata: "/m"}, []compile.Neighbour{{Name: "new", Metadata: "/m"}, {Name: "old", Metadata: "/m"}}, pods,
+			[]string{"spec.resource.url: policy old of the same pods has metadata at /m too: clients get those of this policy now, the first by name"},
+		},
 		"the names are bounded": {
 			compile.Neighbour{Name: "new", Selector: selecting("orders"), Issuers: 16}, old(10, 16, selecting("orders")), pods, []string{fmt.Sprintf(crowd, 176, "p4, p5, p6 and 4 more")},
 		},

@@ -21,7 +21,7 @@ type Input struct {
 	Now        time.Time
 	// Problem says why the policy is not in force as written; nil if it is.
 	Problem error
-	// Note is what the next release will refuse of it; empty: nothing.
+	// Note is what the next release will refuse of it, or what is of no use in it; empty: nothing.
 	Note    string
 	Issuers []Issuer
 	// Pods are the live pods that the policy selects, sorted by name.

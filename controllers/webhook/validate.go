@@ -71,6 +71,7 @@ func (h *policyHandler) review(ctx context.Context, req admission.Request) answe
 	if h.company != nil {
 		warnings = append(warnings, h.company(ctx, req.Namespace, compile.Neighbour{
 			Name: p.Name, Created: p.CreationTimestamp.Time, Selector: p.Spec.Selector, Issuers: len(p.Spec.Issuers),
+			Metadata: decision.MetadataPath(&p.Spec.Spec),
 		})...)
 	}
 	return allowed("", warnings)

@@ -179,13 +179,13 @@ func (v *Verifier) check(r *registered, now time.Time) decision.Refusal {
 }
 
 // profileClaims are those that a profile requires, beside exp, aud and iss, which are compared elsewhere: RFC 9068 section
-// 2.2, draft-ietf-oauth-transaction-tokens-10, the section on the body of a token.
+// 2.2; draft-ietf-oauth-transaction-tokens, the editors' copy of 2026-07-06, section 9.2.
 func profileClaims(p policy.Profile) []string {
 	switch p {
 	case policy.ProfileRFC9068:
 		return []string{"iat", "sub", "client_id", "jti"}
 	case policy.ProfileTransactionToken:
-		return []string{"iat", "txn", "sub", "scope"}
+		return []string{"iat", "txn", "sub", "scope", "req_wl"}
 	}
 	return nil
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 )
 
-// TestProfileTransactionToken runs tokens past a verifier of transaction tokens (draft-ietf-oauth-transaction-tokens-10).
+// TestProfileTransactionToken runs tokens past a verifier of transaction tokens (draft-ietf-oauth-transaction-tokens, the editors' copy of 2026-07-06).
 func TestProfileTransactionToken(t *testing.T) {
 	t.Parallel()
 	k := keys()
 	token := func(header, payload object) string {
 		return sign("RS256", k.rsa, with(object{"alg": "RS256", "kid": "rsa", "typ": "txntoken+jwt"}, header),
-			with(with(claims(), object{"iss": gone, "jti": gone, "txn": "97053963", "scope": "trade.stocks"}), payload))
+			with(with(claims(), object{"iss": gone, "jti": gone, "txn": "97053963", "scope": "trade.stocks", "req_wl": "apigateway.trust-domain.example"}), payload))
 	}
 	tests := map[string]struct {
 		raw  string
@@ -30,6 +30,8 @@ func TestProfileTransactionToken(t *testing.T) {
 		"no iat":                     {token(nil, object{"iat": gone}), decision.MissingClaim},
 		"no aud":                     {token(nil, object{"aud": gone}), decision.WrongAudience},
 		"no txn":                     {token(nil, object{"txn": gone}), decision.MissingClaim},
+		"no req_wl":                  {token(nil, object{"req_wl": gone}), decision.MissingClaim},
+		"a list of req_wl":           {token(nil, object{"req_wl": []any{"a", "b"}}), decision.BadClaim},
 		"no sub":                     {token(nil, object{"sub": gone}), decision.MissingClaim},
 		"no scope":                   {token(nil, object{"scope": gone}), decision.MissingClaim},
 		"an empty txn":               {token(nil, object{"txn": ""}), decision.BadClaim},

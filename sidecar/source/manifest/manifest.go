@@ -129,5 +129,19 @@ func (s *Set) Warnings() []string {
 			out = append(out, s.Place(o, finding.Path)+": "+finding.Error())
 		}
 	}
+	return append(out, s.together()...)
+}
+
+// together returns what is of no use since all policies are in force together.
+func (s *Set) together() (out []string) {
+	all := make([]decision.Policy, 0, len(s.Policies))
+	places := map[string]bundle.Object{}
+	for _, o := range s.Policies {
+		all = append(all, decision.Policy{Namespace: o.Namespace, Name: o.Name, Spec: o.Spec})
+		places[o.ID()] = o
+	}
+	for _, finding := range lint.Together(all) {
+		out = append(out, s.Place(places[finding.Policy], finding.Path)+": "+finding.Error())
+	}
 	return out
 }
