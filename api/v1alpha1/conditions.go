@@ -9,7 +9,8 @@ const (
 	ConditionResolvedRefs = "ResolvedRefs"
 	// ConditionProgrammed: every sidecar that there is of the selected pods uses this generation. It says nothing of pods that
 	// run without a sidecar; Guarded does. True reasons: Programmed, NoSidecars, NoWorkload. False reasons: Pending, Rejected,
-	// Invalid. Unknown reasons: Disconnected.
+	// Invalid. Unknown reasons: Disconnected. Of a RevocationSource: every sidecar of the namespace uses the entries that its status
+	// counts; it has the reason NoRoom, too, if they are too many, and is Unknown with Pending until sidecars are known.
 	ConditionProgrammed = "Programmed"
 	// ConditionGuarded: every selected pod carries a sidecar, and none can be reached past it. True reasons: Guarded. False reasons:
 	// Unguarded, Bypassable. Unknown reasons: NoWorkload.

@@ -15,6 +15,8 @@ import (
 // +kubebuilder:printcolumn:name="Endpoint",type=string,JSONPath=`.status.endpoint`
 // +kubebuilder:printcolumn:name="Entries",type=integer,JSONPath=`.status.entries`
 // +kubebuilder:printcolumn:name="Connected",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].status`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Sidecars",type=string,JSONPath=`.status.sidecars.summary`
 // +kubebuilder:printcolumn:name="Last Event",type=date,JSONPath=`.status.lastEvent`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type RevocationSource struct {
@@ -36,7 +38,8 @@ type RevocationSourceStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted, ResolvedRefs and Connected.
+	// Conditions are Accepted, ResolvedRefs, Connected and Programmed. Programmed speaks of the entries that this status counts: every sidecar
+	// of the namespace uses them.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -49,6 +52,10 @@ type RevocationSourceStatus struct {
 	// Entries is how many entries are kept of what the provider has taken back. It is brought up to date every few seconds.
 	// +optional
 	Entries int32 `json:"entries"`
+
+	// Sidecars counts the pods of the namespace that carry a sidecar by what is known of these; current are those that use all entries.
+	// +optional
+	Sidecars *SidecarStatus `json:"sidecars,omitempty"`
 
 	// LastEvent is when the last event came that was kept, to a minute or so.
 	// +optional

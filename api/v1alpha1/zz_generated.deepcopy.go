@@ -289,6 +289,11 @@ func (in *RevocationSourceStatus) DeepCopyInto(out *RevocationSourceStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Sidecars != nil {
+		in, out := &in.Sidecars, &out.Sidecars
+		*out = new(SidecarStatus)
+		**out = **in
+	}
 	if in.LastEvent != nil {
 		in, out := &in.LastEvent, &out.LastEvent
 		*out = (*in).DeepCopy()

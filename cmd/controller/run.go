@@ -62,9 +62,9 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	tlsConfig.set = serving.TLS
-	neighbours, revocations := &authpolicy.Neighbours{}, &authpolicy.Counted{}
-	sources := revsource.Options{Held: revocations.Held, Metrics: revsource.NewMetrics()}
-	server, err := addRules(ctx, mgr, c, neighbours, revocations, &sources)
+	neighbours, revocations, reached := &authpolicy.Neighbours{}, &authpolicy.Counted{}, &authpolicy.Reached{}
+	sources := revsource.Options{Held: revocations.Held, Reached: reached.Of, Metrics: revsource.NewMetrics()}
+	server, err := addRules(ctx, mgr, c, neighbours, revocations, reached, &sources)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,9 @@ func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) mana
 }
 
 // addRules adds what turns policies into bundles and bundles into status.
-func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours, revocations *authpolicy.Counted, sources *revsource.Options) (*push.Server, error) {
+func addRules(
+	ctx context.Context, mgr manager.Manager, c config, neighbours *authpolicy.Neighbours, revocations *authpolicy.Counted, reached *authpolicy.Reached, sources *revsource.Options,
+) (*push.Server, error) {
 	clients, err := kubernetes.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -183,7 +185,7 @@ func addRules(ctx context.Context, mgr manager.Manager, c config, neighbours *au
 		return nil, err
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
-		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Members: members,
+		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Reached: reached, Members: members,
 		NetworkPolicies: c.networkPolicies, Lend: func(objects cache.Cache) { sources.Chunks = objects },
 	})
 }

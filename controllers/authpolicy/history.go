@@ -82,6 +82,13 @@ func (h *history) came(r compile.RevocationRef) (int, bool) {
 	return step, ok
 }
 
+// next is a step that no sidecar has reached.
+func (h *history) next() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.step + 1
+}
+
 // reach returns the steps of what a sidecar uses and of what it has refused; 0: none that is known. Another replica may compile
 // between two changes that come as one here, and give a version that was never made here: then what the sidecar had before counts.
 func (h *history) reach(c push.Sidecar) (acked, rejected int) {

@@ -41,6 +41,8 @@ type revokedSpace struct {
 	outcomes []compile.RevocationOutcome // guarded by mu; of TokenRevocations; not changed once there
 	chunks   int                         // guarded by mu; how many RevocationChunks there are
 	entries  int                         // guarded by mu; of all of them
+	sources  map[string]*sourceEntries   // guarded by mu; by UID of the RevocationSource; not changed once there
+	handed   time.Time                   // guarded by mu; when the newest set was handed out
 }
 
 var _ reconcile.TypedReconciler[string] = (*revoker)(nil)
@@ -49,6 +51,9 @@ var _ reconcile.TypedReconciler[string] = (*revoker)(nil)
 func (r *revoker) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
 	if at, err := r.cell.standing(ctx, namespace); err != nil || at == foreign {
 		return reconcile.Result{}, err // the compiler forgets it
+	}
+	if rest := r.space(namespace).rest(r.now()); rest > 0 {
+		return reconcile.Result{RequeueAfter: rest}, nil
 	}
 	next, err := r.revoke(ctx, namespace)
 	r.lacks(namespace)
@@ -79,10 +84,11 @@ func (r *revoker) revoke(ctx context.Context, namespace string) (time.Time, erro
 		objects = append(objects, chunkOf(&chunks.Items[i]))
 	}
 	set, all, next := s.kept.Update(objects, r.now())
-	// Nobody waits for a chunk by its name, so those have no steps in the history.
+	// Nobody waits for a chunk by its name, so those have no steps in the history; sources have.
 	outcomes := slices.DeleteFunc(all, func(o compile.RevocationOutcome) bool { return strings.HasPrefix(o.Ref.Name, chunkPrefix) })
-	s.outcomes, s.chunks, s.entries = outcomes, len(chunks.Items), set.Len()
-	s.history.note(outcomes, set.Version())
+	s.outcomes, s.chunks, s.entries, s.handed = outcomes, len(chunks.Items), set.Len(), r.now()
+	s.sources = gatherSources(chunks.Items, all, s.sources)
+	s.history.note(withSources(outcomes, s.sources), set.Version())
 	r.push.Revoke(namespace, set)
 	r.status.Add(namespace)
 	return next, nil
@@ -120,6 +126,19 @@ func (r *revoker) space(namespace string) *revokedSpace {
 		r.spaces[namespace] = s
 	}
 	return s
+}
+
+// gapOf is how long a namespace's set of some entries is left alone once it has been handed out: a large one costs every sidecar some tens of
+// milliseconds, and where events come in floods it changes ten times a second. What comes after a pause is handed out at once.
+func gapOf(entries int) time.Duration {
+	return time.Duration(entries) * time.Second / (2 * revoked.Most)
+}
+
+// rest is how long the set is to be left alone still.
+func (s *revokedSpace) rest(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handed.Add(gapOf(s.entries)).Sub(now)
 }
 
 // forget drops a namespace that nothing is left of.

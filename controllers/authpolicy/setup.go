@@ -42,7 +42,7 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Metrics, Neighbours, Counted, Live, Lend and Members are required.
+// Options are what Setup needs; all but Metrics, Neighbours, Counted, Reached, Live, Lend and Members are required.
 type Options struct {
 	// Metrics tell of policies. Default: metrics that nobody reads.
 	Metrics  *Metrics
@@ -52,6 +52,8 @@ type Options struct {
 	// Neighbours and Counted are given the cache to answer from.
 	Neighbours *Neighbours
 	Counted    *Counted
+	// Reached is given what knows how far revocations have got.
+	Reached *Reached
 	// Live is given it, too.
 	Live *Live
 	// Lend is given the cache, which has the RevocationChunks, as revstore.Objects. Default: nobody is.
@@ -104,12 +106,23 @@ func Setup(mgr manager.Manager, o Options) error {
 	w := &writer{
 		reader: objects, client: mgr.GetClient(), compiler: c, keys: o.Keys, push: o.Push, now: time.Now,
 		metrics: o.Metrics, events: &recorder{events: mgr.GetEventRecorder(fieldOwner)}, written: map[types.UID]written{},
-		elected: func() time.Time { return *since.Load() }, isolates: o.NetworkPolicies,
+		elected: func() time.Time { return instant(since.Load()) }, isolates: o.NetworkPolicies,
+	}
+	if o.Reached != nil {
+		o.Reached.use(w)
 	}
 	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {
 		now := time.Now()
 		since.Store(&now)
 	})
+}
+
+// instant is a time, or the zero one.
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // lend gives the cache to those who only read it.

@@ -95,11 +95,8 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 		w.metrics.set(namespace, nil)
 		return reconcile.Result{}, nil
 	}
-	s := &scene{
-		namespace: namespace, result: known.load(), revoked: w.compiler.revoke.space(namespace), sidecars: w.push.Sidecars(namespace),
-		leaving: w.leaving(ctx, namespace), elsewhere: w.compiler.cell.elsewhere(ctx, namespace), now: w.now(), elected: w.elected(),
-		looks: known.looks,
-	}
+	s := w.scene(ctx, namespace, known)
+	s.looks = known.looks
 	defer func() { known.writes.worked(s.now.Add(s.waited), w.now()) }()
 	s.again = s.now.Add(refresh)
 	here := map[types.UID]bool{}
@@ -111,6 +108,14 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	}
 	w.prune(namespace, here)
 	return reconcile.Result{RequeueAfter: max(s.again.Sub(s.now), time.Millisecond)}, nil
+}
+
+// scene is what is found of a namespace that has been compiled, without its looks.
+func (w *writer) scene(ctx context.Context, namespace string, known *space) *scene {
+	return &scene{
+		namespace: namespace, result: known.load(), revoked: w.compiler.revoke.space(namespace), sidecars: w.push.Sidecars(namespace),
+		leaving: w.leaving(ctx, namespace), elsewhere: w.compiler.cell.elsewhere(ctx, namespace), now: w.now(), elected: w.elected(),
+	}
 }
 
 // policies writes the statuses of policies, and notes which there are.

@@ -13,8 +13,9 @@ const (
 	// chunk is how much of a set goes into one message, in bytes: far below what gRPC takes, so that other messages of a connection and
 	// other streams have their turns.
 	chunk = 512 << 10
-	// maxSteps bounds the changes of a namespace that are kept for sidecars which have one of the sets before the newest, in bytes: what
-	// is more than that is seldom less than all of the set.
+	// maxSteps bounds the changes of a namespace that are kept for sidecars which have one of the sets before the newest, in bytes. Those that a
+	// stream is at are kept beyond it, as long as they are less than all of the set: while a set grows, slow sidecars would be sent all of
+	// it again and again.
 	maxSteps = 4 << 20
 )
 
@@ -54,7 +55,13 @@ func (s *Server) Revoke(namespace string, set *revoked.Set) {
 		r = &revocations{}
 		s.revoked[namespace] = r
 	}
-	if !r.set(set) {
+	at := map[revoked.Version]bool{}
+	for _, p := range s.namespaces[namespace] {
+		if p.stream != nil {
+			at[p.stream.has] = true
+		}
+	}
+	if !r.set(set, at) {
 		return
 	}
 	for _, p := range s.namespaces[namespace] {
@@ -62,8 +69,8 @@ func (s *Server) Revoke(namespace string, set *revoked.Set) {
 	}
 }
 
-// set reports whether that is another set than before.
-func (r *revocations) set(set *revoked.Set) bool {
+// set reports whether that is another set than before. The streams are at some versions.
+func (r *revocations) set(set *revoked.Set, at map[revoked.Version]bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.current != nil {
@@ -72,6 +79,7 @@ func (r *revocations) set(set *revoked.Set) bool {
 			return false
 		}
 		r.keep(base, revoked.Diff(r.current, set), set.Version())
+		r.trim(at, set.Len()*revoked.Size)
 	}
 	r.current, r.whole = set, nil
 	return true
@@ -86,7 +94,11 @@ func (r *revocations) keep(base revoked.Version, d revoked.Delta, to revoked.Ver
 	}
 	next.messages = messagesOf(d, base[:], to)
 	r.steps, r.size = append(r.steps, next), r.size+next.size
-	for r.size > maxSteps {
+}
+
+// trim drops the oldest steps that are beyond the bound, unless a stream needs them and they are less than a whole set. It is called with mu held.
+func (r *revocations) trim(at map[revoked.Version]bool, whole int) {
+	for r.size > maxSteps && (r.size >= whole || !at[r.steps[0].base]) {
 		r.size -= r.steps[0].size
 		r.steps = slices.Clone(r.steps[1:])
 	}

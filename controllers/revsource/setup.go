@@ -22,9 +22,10 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
+	"github.com/bearerguard/bearerguard/controllers/status"
 )
 
-// Options are what Setup needs; all but Listen, TLS, Ready, Owns, Held and Metrics are required.
+// Options are what Setup needs; all but Listen, TLS, Ready, Owns, Held, Reached and Metrics are required.
 type Options struct {
 	// Keys are how the keys of issuers are read; Changed and Checked are set here.
 	Keys keys.Options
@@ -34,6 +35,8 @@ type Options struct {
 	Chunks client.Reader
 	// Held is how many entries a namespace has. Default: none.
 	Held func(namespace string) int
+	// Reached returns how far the entries of a namespace's sources have got, by their UIDs; nil: that is not known yet. Default: it never is.
+	Reached func(ctx context.Context, namespace string) func(uid string) status.Reached
 	// Owns says which namespaces are this release's. Default: all.
 	Owns func(ctx context.Context, namespace string) (bool, error)
 	// Listen opens the port for events, and TLS is its configuration. nil: there is none, and sources that need it are told so.
@@ -52,6 +55,9 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics()
+	}
+	if o.Reached == nil {
+		o.Reached = func(context.Context, string) func(string) status.Reached { return nil }
 	}
 	if o.Owns == nil {
 		o.Owns = func(context.Context, string) (bool, error) { return true, nil }
@@ -72,7 +78,7 @@ func Setup(mgr manager.Manager, o Options) error {
 		mgr.Add(manager.RunnableFunc(compactor.Run)), mgr.Add(manager.RunnableFunc(talks.Run)),
 		addLoader(mgr, load),
 		addWriter(mgr, &writer{
-			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, streams: talks, owns: o.Owns, held: o.Held, now: time.Now,
+			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, streams: talks, owns: o.Owns, held: o.Held, reached: o.Reached, now: time.Now,
 			written: map[types.UID]written{},
 		}),
 	)

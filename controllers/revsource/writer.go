@@ -41,6 +41,7 @@ type writer struct {
 	streams  *streams
 	owns     func(context.Context, string) (bool, error)
 	held     func(namespace string) int
+	reached  func(ctx context.Context, namespace string) func(uid string) status.Reached
 	now      func() time.Time
 	written  map[types.UID]written // one worker alone has it
 }
@@ -74,18 +75,24 @@ func (w *writer) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	}
 	states := w.receiver.keys.States(namespace)
 	full := w.held != nil && w.held(namespace) >= revoked.Most-revstore.Reserve
+	reached := w.reached(ctx, namespace)
 	statuses := map[string]v1alpha1.RevocationSourceStatus{}
 	for _, s := range sources {
 		state, talk := states[s.keyID], w.streams.of(s.ref.UID)
 		if x := s.spec.SharedSignals; x != nil && x.Delivery == policy.Push && talk.err == nil && s.problem == nil {
 			_, talk.err = w.receiver.credentials.get(ctx, s, entryReceived, credentialsAge)
 		}
-		next := status.ComputeSource(status.Source{
+		in := status.Source{
 			Generation: s.object.Generation, Now: w.now(), Problem: s.problem, Reason: s.reason, Endpoint: s.endpoint(),
 			Keys: state.Keys, KeysErr: state.Err, Entries: kept[s.ref.UID].entries, LastEvent: kept[s.ref.UID].last, Full: full,
 			StreamErr: talk.err, Fetched: talk.fetched, Asked: talk.asked,
 			Previous: w.previous(ctx, s.object),
-		})
+		}
+		if reached != nil { // of just the entries that sidecars have been given
+			r := reached(s.ref.UID)
+			in.Reached, in.Entries, in.LastEvent = &r, r.Entries, r.LastEvent
+		}
+		next := status.ComputeSource(in)
 		statuses[s.ref.Name] = next
 		if err := w.write(ctx, s.object, next); err != nil {
 			return reconcile.Result{}, err

@@ -15,9 +15,15 @@ type reach struct {
 	pods       Tally
 	// previous are the conditions as they stand.
 	previous []metav1.Condition
+	// what is what they are to use: "this generation".
+	what string
 	// none is what to say if no pod counts.
 	none string
+	// changed says that what was said of this generation is no longer about the same.
+	changed bool
 }
+
+const thisGeneration = "this generation"
 
 // programmed says whether every sidecar that there is uses the generation: False if one is known not to, Unknown if it is not
 // known of one.
@@ -28,7 +34,7 @@ func (r reach) programmed() outcome {
 		m := fmt.Sprintf("the sidecar of pod %s refused it: %s", t.refused.Name, t.refused.Rejected)
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonRejected, m + more(t.counts[rejecting]-1, "sidecar", "refuses it", "refuse it")}
 	case t.counts[pending] > 0:
-		m := of(t.counts[current], t.carrying(), "sidecar", "uses", "use") + " this generation; still to come: " + t.list(pending)
+		m := of(t.counts[current], t.carrying(), "sidecar", "uses", "use") + " " + r.what + "; still to come: " + t.list(pending)
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, m + apart(t)}
 	case t.counts[disconnected] > 0:
 		m := of(t.counts[disconnected], t.carrying(), "sidecar", "is", "are") +
@@ -41,14 +47,14 @@ func (r reach) programmed() outcome {
 	case t.carrying() == 0:
 		return outcome{metav1.ConditionTrue, v1alpha1.ReasonNoSidecars, "no selected pod carries a sidecar, so there is none to wait for"}
 	}
-	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, all(t.carrying(), "sidecar") + uses(t.carrying()) + behind(t)}
+	return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, all(t.carrying(), "sidecar") + uses(t.carrying()) + r.what + behind(t)}
 }
 
 func uses(n int) string {
 	if n == 1 {
-		return " uses this generation"
+		return " uses "
 	}
-	return " use this generation"
+	return " use "
 }
 
 // apart tells of sidecars that are out of touch where something else is wrong, too.
@@ -78,7 +84,7 @@ func behind(t Tally) string {
 // settling keeps what the leader before said of this generation until sidecars have had the time to be heard of.
 func (r reach) settling() outcome {
 	c := meta.FindStatusCondition(r.previous, v1alpha1.ConditionProgrammed)
-	if c != nil && c.ObservedGeneration == r.generation && c.Reason != v1alpha1.ReasonNoWorkload && c.Reason != v1alpha1.ReasonNoSidecars {
+	if c != nil && !r.changed && c.ObservedGeneration == r.generation && c.Reason != v1alpha1.ReasonNoWorkload && c.Reason != v1alpha1.ReasonNoSidecars {
 		return outcome{c.Status, c.Reason, c.Message}
 	}
 	return outcome{metav1.ConditionFalse, v1alpha1.ReasonPending, "not heard of yet by this replica of the controller: " + r.pods.list(unheard)}

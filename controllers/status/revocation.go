@@ -42,9 +42,12 @@ func ComputeRevocation(in Revocation) v1alpha1.TokenRevocationStatus {
 	return out
 }
 
+// noCarrier is what to say of a namespace without sidecars.
+const noCarrier = "no live pod of the namespace carries a sidecar"
+
 func (in Revocation) programmed() outcome {
 	if in.Problem != nil {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, "the revocation is not accepted as written; sidecars use what can be used of it"}
 	}
-	return reach{in.Generation, in.Pods, in.Previous.Conditions, "no live pod of the namespace carries a sidecar"}.programmed()
+	return reach{generation: in.Generation, pods: in.Pods, previous: in.Previous.Conditions, what: thisGeneration, none: noCarrier}.programmed()
 }

@@ -31,6 +31,8 @@ type Source struct {
 	// Entries is how many entries are kept, and LastEvent when the newest event came that is known; zero: none has.
 	Entries   int
 	LastEvent time.Time
+	// Reached is how far just these entries have got; nil: it is not known yet.
+	Reached *Reached
 	// Full says that the namespace has no room for more.
 	Full bool
 	// StreamErr says why nothing can be had of the transmitter, Fetched is when events were fetched last, if they are, and Asked when the transmitter
@@ -39,6 +41,17 @@ type Source struct {
 	Fetched, Asked time.Time
 	// Previous is the status as it stands.
 	Previous v1alpha1.RevocationSourceStatus
+}
+
+// Reached is how far the entries of a source have got.
+type Reached struct {
+	// Entries are those that are meant, and LastEvent is when the newest event of them came; zero: none has.
+	Entries   int
+	LastEvent time.Time
+	// Problem says why sidecars are not given all of them; nil: they are.
+	Problem error
+	// Pods are the live pods of the namespace that carry a sidecar. Current are those that use all that sidecars are given.
+	Pods Tally
 }
 
 // ComputeSource returns the status that fits what is known.
@@ -52,6 +65,13 @@ func ComputeSource(in Source) v1alpha1.RevocationSourceStatus {
 			out.LastEvent = &metav1.Time{Time: in.LastEvent.Truncate(time.Second)}
 		}
 	}
+	if in.Reached != nil {
+		var was *v1alpha1.SidecarStatus
+		if !in.moved() {
+			was = in.Previous.Sidecars
+		}
+		out.Sidecars = in.Reached.Pods.counted(was)
+	}
 	out.Conditions = append(out.Conditions, in.Previous.DeepCopy().Conditions...)
 	is := outcome{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the source is valid"}
 	if in.Problem != nil {
@@ -61,6 +81,7 @@ func ComputeSource(in Source) v1alpha1.RevocationSourceStatus {
 		{v1alpha1.ConditionAccepted, is},
 		{v1alpha1.ConditionResolvedRefs, in.resolved()},
 		{v1alpha1.ConditionConnected, in.connected(out.LastEvent)},
+		{v1alpha1.ConditionProgrammed, in.programmed()},
 	} {
 		c.set(&out.Conditions, in.Generation, in.Now)
 	}
@@ -106,6 +127,31 @@ func (in Source) connected(last *metav1.Time) outcome {
 // unanswered reports whether the transmitter was asked for an event that should have come by now.
 func (in Source) unanswered(last *metav1.Time) bool {
 	return !in.Asked.IsZero() && in.Now.Sub(in.Asked) > answerWithin && (last == nil || last.Before(&metav1.Time{Time: in.Asked.Add(-answerWithin)}))
+}
+
+// programmed says whether every sidecar has the entries that the status counts: of what comes later nothing is said.
+func (in Source) programmed() outcome {
+	switch r := in.Reached; {
+	case r == nil:
+		return outcome{metav1.ConditionUnknown, v1alpha1.ReasonPending, "the sidecars of the namespace are not known yet to this replica of the controller"}
+	case r.Entries == 0:
+		return outcome{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "nothing is taken back, so there is nothing to wait for"}
+	case r.Problem != nil:
+		return outcome{metav1.ConditionFalse, v1alpha1.ReasonNoRoom, "sidecars do not have all entries: " + r.Problem.Error()}
+	}
+	what := fmt.Sprintf("its %d entries", in.Entries)
+	if in.Entries == 1 {
+		what = "its entry"
+	}
+	return reach{
+		generation: in.Generation, pods: in.Reached.Pods, previous: in.Previous.Conditions, what: what, none: noCarrier, changed: in.moved(),
+	}.programmed()
+}
+
+// moved reports whether entries are others than those of the status as it stands, or may be.
+func (in Source) moved() bool {
+	was := in.Previous
+	return was.ObservedGeneration != in.Generation || int(was.Entries) != in.Entries || was.LastEvent == nil || was.LastEvent.Before(&metav1.Time{Time: in.LastEvent.Truncate(time.Second)})
 }
 
 // SourceChanged reports whether next is worth a write.

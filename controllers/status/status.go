@@ -161,7 +161,7 @@ func programmed(in Input, pods Tally) outcome {
 	if in.Problem != nil {
 		return outcome{metav1.ConditionFalse, v1alpha1.ReasonInvalid, "the policy is not accepted, so sidecars enforce a stand-in that allows nothing in its place"}
 	}
-	return reach{in.Generation, pods, in.Previous.Conditions, "the selector matches no live pod"}.programmed()
+	return reach{generation: in.Generation, pods: pods, previous: in.Previous.Conditions, what: thisGeneration, none: "the selector matches no live pod"}.programmed()
 }
 
 // guarded says whether every selected pod carries a sidecar. Of none nothing can be said: that would be True of any selector
