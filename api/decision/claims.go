@@ -97,6 +97,15 @@ func quotedSegment(s string, i int) (string, int, error) {
 	return "", 0, fmt.Errorf("claim path ends inside a quoted segment")
 }
 
+// Root returns the name of the claim of the token that the path begins with: realm_access of realm_access.roles; "" for the
+// zero ClaimPath.
+func (p ClaimPath) Root() string {
+	if len(p.segments) == 0 {
+		return ""
+	}
+	return p.segments[0]
+}
+
 // String returns the path in a form that ParseClaimPath reads.
 func (p ClaimPath) String() string {
 	var b strings.Builder

@@ -245,7 +245,7 @@ func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
 	if err := f.readData(in, stdin); err != nil {
 		return err
 	}
-	if token = pasted(token); token != "" {
+	if token = check.Pasted(token); token != "" {
 		in.Header.Add("Authorization", "Bearer "+token)
 	}
 	return nil
@@ -284,23 +284,6 @@ func (f *checkFlags) readData(in *check.Input, stdin io.Reader) (err error) {
 		in.Header.Set("Content-Type", "application/json")
 	}
 	return nil
-}
-
-// pasted takes off what is often copied along with a token: white space, quotation marks, and the header's name and
-// scheme, in any case.
-func pasted(token string) string {
-	for {
-		bare := strings.Trim(token, " \t\r\n\"'`")
-		for _, prefix := range []string{"authorization:", "bearer ", "bearer\t"} {
-			if len(bare) >= len(prefix) && strings.EqualFold(bare[:len(prefix)], prefix) {
-				bare = bare[len(prefix):]
-			}
-		}
-		if bare == token {
-			return token
-		}
-		token = bare
-	}
 }
 
 func (f *checkFlags) readLabels(in *check.Input, _ io.Reader) error {

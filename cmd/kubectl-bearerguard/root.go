@@ -38,7 +38,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	root.SetVersionTemplate("bearerguard {{.Version}}\n")
 	token := newToken(now)
 	token.AddCommand(newKeys())
-	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now))
+	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now), newPlayground(now))
 	addGroup(root, "tokens", "Tokens for development:", token)
 	// Commands that ask a cluster come here, as a group of their own: "cluster", "What runs in a cluster:".
 	addGroup(root, "program", "This program:", newVersion())
