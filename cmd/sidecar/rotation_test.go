@@ -39,6 +39,25 @@ func newProvider(t *testing.T) *provider {
 	return p
 }
 
+// asked is a policy whose issuer is asked about tokens, and signs what it answers (RFC 9701).
+func (p *provider) asked(t *testing.T) string {
+	t.Helper()
+	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/token-introspection+jwt")
+		now := time.Now()
+		_, _ = io.WriteString(w, p.signer.Load().Answer(now, "sidecar", map[string]any{
+			"active": strings.HasPrefix(r.FormValue("token"), "good"), "sub": "alice", "aud": "orders", "exp": now.Add(time.Hour).Unix(),
+		}))
+	}))
+	t.Cleanup(desk.Close)
+	return strings.Replace(p.policy(), `/jwks"}}`, `/jwks"}, introspection: {url: "`+desk.URL+`", signedResponse: true, credentialsSecretRef: {name: asks}}}`, 1) + `---
+apiVersion: v1
+kind: Secret
+metadata: {name: asks}
+stringData: {client_id: sidecar, client_secret: x}
+`
+}
+
 // policy is one that lets in whom the provider vouches for.
 func (p *provider) policy() string {
 	return `apiVersion: bearerguard.dev/v1alpha1
@@ -118,6 +137,35 @@ func TestARotationRefusesNobodyAmidAFlood(t *testing.T) {
 				t.Errorf("%d fetches, want %d at most, and more than %d", n, most, before)
 			}
 		})
+	}
+}
+
+// TestARotationOfAnswersRefusesNobody, though keys may be cached for an hour.
+func TestARotationOfAnswersRefusesNobody(t *testing.T) {
+	t.Parallel()
+	idp, dir := newProvider(t), t.TempDir()
+	write(t, dir, "orders.yaml", idp.asked(t))
+	p := start(t, newApp(t), "--policies", dir, "--key-allow-http", "--key-allow-nets", "127.0.0.0/8")
+	if got := p.get(t, p.url+"/", "good-before"); got != http.StatusOK {
+		t.Fatalf("before: %d, want 200\n%s", got, p.log)
+	}
+	before := idp.fetches.Load()
+	idp.signer.Store(gatetest.NewIssuer("https://corp.example", "two"))
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			token, want := fmt.Sprint("good-", i), http.StatusOK
+			if i%4 == 0 {
+				token, want = fmt.Sprint("bad-", i), http.StatusUnauthorized
+			}
+			if status, body := fetchAs(t, p.url+"/", token); status != want {
+				t.Errorf("%s: %d %s, want %d", token, status, body, want)
+			}
+		})
+	}
+	all.Wait()
+	if n := idp.fetches.Load(); n <= before || n > keyfetch.Burst+1 {
+		t.Errorf("%d fetches, want %d at most, and more than %d", n, keyfetch.Burst+1, before)
 	}
 }
 

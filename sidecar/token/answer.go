@@ -162,7 +162,10 @@ func (v *Verifier) readSigned(a Answer, now time.Time) (all map[string]any, keyI
 		return nil, "", unusable("is encrypted (JWE), which is not taken; register the client without introspection_encrypted_response_alg")
 	}
 	t, no := front(a.Body)
-	if no.Refused() {
+	switch {
+	case no.Reason == decision.TokenTooLarge:
+		return nil, "", unusable("is signed and has more than 16 KiB")
+	case no.Refused():
 		return nil, "", unusable("is not a well-formed JWS")
 	}
 	if t.header.typ != signedType {

@@ -144,6 +144,18 @@ func TestASignedAnswer(t *testing.T) {
 	}
 }
 
+// TestALargeSignedAnswer: a JWS has the bound of tokens, which the log tells.
+func TestALargeSignedAnswer(t *testing.T) {
+	t.Parallel()
+	v := asking(t, func(i *policy.Issuer) { i.Introspection.SignedResponse = true })
+	for n, want := range map[int]string{MaxBytes - 2: "is not a well-formed JWS", MaxBytes - 1: "is signed and has more than 16 KiB"} {
+		_, no := v.VerifyAnswer(Answer{Body: strings.Repeat("x", n) + "..", Signed: true, ClientID: "side-car"}, answeredAt)
+		if no.Reason != decision.IntrospectionUnavailable || !strings.Contains(no.Cause.String(), want) {
+			t.Errorf("%d bytes: %s %v; want %q", n+2, no.Reason, no.Cause, want)
+		}
+	}
+}
+
 // TestAnEncryptedAnswer is told from one that is garbled: the provider was told to encrypt.
 func TestAnEncryptedAnswer(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,8 @@
 package introspection
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -51,6 +53,39 @@ func TestOpaqueTokensNeedNoSessionAffinity(t *testing.T) {
 			post(t, http.DefaultClient, issuer+"/token/revocation", "shop", url.Values{"token": {token}})
 			refusedWithin(t, time.Second, replicas, token)
 		})
+	}
+}
+
+// TestEncryptedAnswersAreRefused: the client is told that its token cannot be judged, not that it is bad.
+func TestEncryptedAnswersAreRefused(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	jwk := keyed(t, key, err).jwk("k1")
+	jwk["use"] = "enc"
+	issuer := idp.Start(t, idp.Config{
+		Resources: map[string]idp.Resource{"urn:orders": {Scopes: []string{"orders.read"}, Format: "opaque"}},
+		Provider: map[string]any{
+			"features": map[string]any{
+				"introspection": map[string]any{"enabled": true}, "jwtIntrospection": map[string]any{"enabled": true}, "encryption": map[string]any{"enabled": true},
+			},
+			"clients": []map[string]any{
+				client("shop", map[string]any{"grant_types": []string{"client_credentials"}, "scope": "orders.read"}),
+				client("signed", map[string]any{
+					"grant_types": []string{}, "introspection_signed_response_alg": "RS256",
+					"introspection_encrypted_response_alg": "RSA-OAEP-256", "introspection_encrypted_response_enc": "A256GCM",
+					"jwks": map[string]any{"keys": []any{jwk}},
+				}),
+			},
+		},
+	})
+	token := grant(t, http.DefaultClient, issuer+"/token", "shop", url.Values{"resource": {"urn:orders"}})
+	admin := fmt.Sprintf("127.0.0.1:%d", port(t))
+	if status := get(t, sidecar(t, policies(issuer, true), "--admin", admin), token); status != http.StatusServiceUnavailable {
+		t.Errorf("got %d, want 503", status)
+	}
+	const cause = "is encrypted (JWE)"
+	if refusals := adminPage(t, admin, "/debug/refusals"); !strings.Contains(refusals, cause) {
+		t.Errorf("no refusal says that it %s:\n%s", cause, refusals)
 	}
 }
 
