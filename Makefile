@@ -120,6 +120,16 @@ cluster-load: build ## Put the images of Bearerguard and of the sample app into 
 	hack/cluster/load.sh bearerguard.local/bearerguard:dev $(BIN)/controller $(BIN)/sidecar
 	hack/cluster/load.sh bearerguard.local/e2e-app:dev $(BIN)/e2e-app
 
+##@ Release
+
+.PHONY: release
+release: ## Make the files of a release in dist/: VERSION=0.1.0, as the charts and CHANGELOG.md have it.
+	go run -C hack/release . --version $(VERSION)
+
+.PHONY: release-twice
+release-twice: ## Make them twice, the second time in a fresh clone, and compare.
+	hack/release/twice.sh $(VERSION)
+
 ##@ Generate
 
 .PHONY: generate
@@ -136,6 +146,7 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/ from the chart (with helm, which it builds if need be), and the reference in docs/cli.md.
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
+	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard-crds/files/crds/
 	config/render.sh
 	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
 

@@ -134,18 +134,69 @@ func TestConfigIsRenderedFromTheChart(t *testing.T) {
 
 func TestCustomResourceDefinitionsAreThoseOfConfig(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"bearerguard.dev_authpolicies.yaml", "bearerguard.dev_tokenrevocations.yaml"} {
-		want, err := os.ReadFile(filepath.Join("../config/crd", name))
+	files, err := filepath.Glob("../config/crd/bearerguard.dev_*.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		want, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join("bearerguard/files/crds", name))
-		if err != nil {
-			t.Fatal(err)
+		for _, chart := range []string{"bearerguard", "bearerguard-crds"} {
+			got, err := os.ReadFile(filepath.Join(chart, "files/crds", filepath.Base(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("%s of %s is stale: run make manifests (-config +chart):\n%s", filepath.Base(file), chart, diff)
+			}
 		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s is stale: run make manifests (-config +chart):\n%s", name, diff)
+	}
+}
+
+// The chart of the custom resources alone brings what the other one does.
+func TestBothChartsHaveTheSameCustomResources(t *testing.T) {
+	t.Parallel()
+	manifest, err := render(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs := func(manifest string) map[string]any {
+		out := map[string]any{}
+		for _, o := range objects(t, manifest) {
+			if o.GetKind() == "CustomResourceDefinition" {
+				out[o.GetName()] = o.Object["spec"]
+				if o.GetAnnotations()["helm.sh/resource-policy"] != "keep" {
+					t.Errorf("%s goes when the release goes, and every policy with it", o.GetName())
+				}
+			}
 		}
+		return out
+	}
+	alone, err := run(t, tool(t, "helm"), "template", "crds", "bearerguard-crds", "--set-json", `annotations={"argocd.argoproj.io/sync-options":"ServerSideApply=true"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(specs(manifest), specs(alone)); diff != "" || !strings.Contains(alone, "ServerSideApply=true") {
+		t.Errorf("-bearerguard +bearerguard-crds:\n%s", diff)
+	}
+}
+
+// What a GitOps tool renders is the same each time: no certificate, no random name, nothing of the cluster.
+func TestRenderingTwiceGivesTheSameBytes(t *testing.T) {
+	t.Parallel()
+	const all = `revocationSources={"enabled":true}`
+	first, err := render(t, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := render(t, all)
+	if err != nil || first != second {
+		t.Errorf("%v\n%s", err, cmp.Diff(first, second))
+	}
+	if strings.Contains(first, `caBundle: ""`) || strings.Contains(first, "BEGIN ") {
+		t.Error("it has a certificate, or an empty one")
 	}
 }
 
