@@ -47,6 +47,7 @@ demo-mcp: ## Show a standalone sidecar in front of an MCP server, with a real cl
 test: ## Run every test but those that need a node; builds a real API server the first time.
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \
 	KUBEBUILDER_ASSETS=$$assets go test ./...
+	go test -C hack/release ./...
 	$(MAKE) --no-print-directory conformance interop
 
 .PHONY: conformance
@@ -129,6 +130,10 @@ release: ## Make the files of a release in dist/: VERSION=0.1.0, as the charts a
 .PHONY: release-twice
 release-twice: ## Make them twice, the second time in a fresh clone, and compare.
 	hack/release/twice.sh $(VERSION)
+
+.PHONY: image-build
+image-build: ## Build the Dockerfile with buildah into dist/image.tar (root; BASE=local takes this machine's Go for the base image).
+	hack/image-build.sh dist/image.tar $(VERSION)
 
 ##@ Generate
 
