@@ -40,7 +40,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	token.AddCommand(newKeys())
 	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now), newPlayground(now))
 	addGroup(root, "tokens", "Tokens for development:", token)
-	// Commands that ask a cluster come here, as a group of their own: "cluster", "What runs in a cluster:".
+	addGroup(root, "cluster", "What runs in a cluster:", newExplain(now))
 	addGroup(root, "program", "This program:", newVersion())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")

@@ -77,8 +77,11 @@ func TestExplanationsAreForThoseWhoMeanIt(t *testing.T) {
 		"by a name of the attacker": {func(r *http.Request) { r.Host = "rebound.example" }, 403},
 		"by the pod's address":      {func(r *http.Request) { r.Host = "10.0.0.7:15081" }, 403},
 		"by GET":                    {func(r *http.Request) { r.Method = "GET" }, 405},
-		"with a field too many":     {func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{"metod":"GET"}`)); r.ContentLength = -1 }, 400},
-		"with two questions":        {func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{} {}`)); r.ContentLength = -1 }, 400},
+		"with a field too many": {func(r *http.Request) {
+			r.Body = io.NopCloser(strings.NewReader(`{"metod":"GET"}`))
+			r.ContentLength = -1
+		}, 400},
+		"with two questions": {func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{} {}`)); r.ContentLength = -1 }, 400},
 		"with a large body": {func(r *http.Request) {
 			r.Body = io.NopCloser(strings.NewReader(`{"target":"` + strings.Repeat("a", explain.MaxBytes) + `"}`))
 			r.ContentLength = -1

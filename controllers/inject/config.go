@@ -37,9 +37,12 @@ const (
 const (
 	// RedirectPort is where captured traffic arrives in redirect capture.
 	RedirectPort = 15080
-	// AdminPort serves health, metrics and the rewritten probes.
+	// AdminPort serves health, metrics, the rewritten probes, and what there is to debug.
 	AdminPort = 15081
 )
+
+// AdminPortName is what the sidecar's container calls AdminPort.
+const AdminPortName = "bg-admin"
 
 // Config is how pods are injected. The zero value is not usable; see Validate.
 type Config struct {

@@ -24,7 +24,7 @@ func (s *settings) sidecar(cfg Config, probes string) corev1.Container {
 		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(s.memMax.Value()/10*9, 10)},
 	}
 	c.Env = append(c.Env, s.flagEnv()...)
-	c.Ports = []corev1.ContainerPort{{Name: "bg-admin", ContainerPort: AdminPort, Protocol: corev1.ProtocolTCP}}
+	c.Ports = []corev1.ContainerPort{{Name: AdminPortName, ContainerPort: AdminPort, Protocol: corev1.ProtocolTCP}}
 	c.StartupProbe = adminProbe("/healthz", 1, 60)
 	c.ReadinessProbe = adminProbe("/readyz", 2, 1)
 	c.LivenessProbe = adminProbe("/healthz", 10, 3)

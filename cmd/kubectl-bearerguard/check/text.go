@@ -16,7 +16,7 @@ func (r Report) Text(w io.Writer, look output.Look) {
 	case r.Reason.Answered():
 		fmt.Fprintf(w, "%s %d %s: the sidecar answers, and the app does not get it\n", look.Paint(output.Good, "ANSWERED"), r.Status, r.Reason)
 	case r.Allowed:
-		fmt.Fprintf(w, "%s  %s%s\n", look.Paint(output.Good, "ALLOWED"), r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "%s  %s%s\n", look.Paint(output.Good, "ALLOWED"), r.Reason, By(r.Policy, r.Rule))
 		fmt.Fprintf(w, "  the app gets %s\n", r.Target)
 		for _, h := range r.Headers {
 			fmt.Fprintf(w, "  with         %s\n", h)
@@ -25,7 +25,7 @@ func (r Report) Text(w io.Writer, look output.Look) {
 			fmt.Fprintf(w, "  without      %s: left out: %s\n", l.Header, l.Cause)
 		}
 	default:
-		fmt.Fprintf(w, "%s  %d %s%s\n", look.Paint(output.Bad, "REFUSED"), r.Status, r.Reason, by(r.Policy, r.Rule))
+		fmt.Fprintf(w, "%s  %d %s%s\n", look.Paint(output.Bad, "REFUSED"), r.Status, r.Reason, By(r.Policy, r.Rule))
 		if r.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", r.Cause)
 		}
@@ -43,7 +43,7 @@ func (r Report) Text(w io.Writer, look output.Look) {
 	r.issuers(w, look)
 	r.tree(w, look)
 	for _, a := range r.Audit {
-		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, by("", a.Rule))
+		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, By("", a.Rule))
 		if a.Cause != "" {
 			fmt.Fprintf(w, "  because: %s\n", a.Cause)
 		}
@@ -172,7 +172,8 @@ func ruleNode(r decision.RuleReport) output.Node {
 	return n
 }
 
-func by(policy, rule string) string {
+// By names what decided: ", by rule read of shop/orders".
+func By(policy, rule string) string {
 	switch {
 	case policy == "" && rule == "":
 		return ""

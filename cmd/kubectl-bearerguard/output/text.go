@@ -11,6 +11,9 @@ import (
 // clean escapes what does not show; line breaks become spaces.
 func clean(s string) string { return printable.Text(strings.ReplaceAll(s, "\n", " "), math.MaxInt) }
 
+// Clean is what the functions of this package do to a text, for one that is written past them.
+func Clean(s string) string { return clean(s) }
+
 // columns is how wide s is. Combining and double-width characters are counted as one: a line may come out ragged for them.
 func columns(s string) int { return utf8.RuneCountInString(s) }
 
