@@ -36,20 +36,30 @@ func (s *sidecar) admin() http.Handler {
 // ready waits for keys too, so that a rollout during an outage of the key server stops, instead of replacing pods that have keys by
 // pods that answer 503. Once it was ready, keys do not count any more: to take all pods away helps nobody.
 func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
+	unready := s.unready()
+	if unready == "" && s.server.Draining() {
+		unready = "stopping"
+	}
+	if unready != "" {
+		http.Error(w, unready, http.StatusServiceUnavailable)
+		return
+	}
+	s.began.Store(true)
+	fmt.Fprintln(w, "ok")
+}
+
+// unready says why requests may not come yet, or no longer; empty: they may.
+func (s *sidecar) unready() string {
 	snapshot := s.gate.Snapshot()
 	switch {
 	case snapshot == nil || !s.gate.Ready():
-		http.Error(w, "no rules have been loaded yet", http.StatusServiceUnavailable)
+		return "no rules have been loaded yet"
 	case s.conf.ReadyByKeys && snapshot.Keyless() != "" && !s.began.Load():
-		http.Error(w, "no issuer of policy "+snapshot.Keyless()+" has keys yet; with --readiness snapshot the sidecar does not wait for them", http.StatusServiceUnavailable)
+		return "no issuer of policy " + snapshot.Keyless() + " has keys yet; with --readiness snapshot the sidecar does not wait for them"
 	case s.gate.Stale():
-		http.Error(w, "the rules are too old: the controller has not been reached for --max-staleness", http.StatusServiceUnavailable)
-	case s.server.Draining():
-		http.Error(w, "stopping", http.StatusServiceUnavailable)
-	default:
-		s.began.Store(true)
-		fmt.Fprintln(w, "ok")
+		return "the rules are too old: the controller has not been reached for --max-staleness"
 	}
+	return ""
 }
 
 // debugSnapshot describes the rules in force, without keys.

@@ -67,6 +67,7 @@ func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
 			Connections: l.Connections, Calls: l.HTTP2Requests, Streams: l.Streams,
 			ReadHead: l.ReadHead, Idle: l.Idle, Write: l.Write, Linger: l.Linger, Drain: l.Drain,
 		},
+		Ready:    func() bool { return s.unready() == "" },
 		Observer: s.newAsked(), Log: log.WithName("authz"),
 	}); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -39,7 +40,7 @@ const (
 // service is envoy.service.auth.v3.Authorization.
 func service() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
-		ServiceName: "envoy.service.auth.v3.Authorization",
+		ServiceName: serviceName,
 		HandlerType: (*checker)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Check", Handler: func(s any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 			c := new(checkv3.CheckRequest)
@@ -58,7 +59,7 @@ type checker interface {
 }
 
 // newExtAuthzServer returns the server of an ext_authz port.
-func newExtAuthzServer(e *extAuthz, c *Config) *grpc.Server {
+func newExtAuthzServer(e *extAuthz, c *Config, ready func() bool) *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxCheck), grpc.MaxHeaderListSize(maxMetadata),
 		grpc.MaxConcurrentStreams(uint32(c.Limits.Streams)), //nolint:gosec // at most 100,000
@@ -71,6 +72,7 @@ func newExtAuthzServer(e *extAuthz, c *Config) *grpc.Server {
 	}
 	s := grpc.NewServer(options...)
 	s.RegisterService(service(), e)
+	grpc_health_v1.RegisterHealthServer(s, &health{ready: ready})
 	return s
 }
 

@@ -36,6 +36,8 @@ type Config struct {
 	Convention Convention
 	// Port is the one that rules see; 0: it is not known.
 	Port int
+	// Ready says whether gateways that check health are told to ask here; nil: once the gate is ready.
+	Ready func() bool
 	// Limits bound what gateways may use; every field has to be set.
 	Limits Limits
 	// TLS, if not nil, is served on every port.
@@ -110,6 +112,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Ready == nil {
+		c.Ready = c.Gate.Ready
+	}
 	s := &Server{c: c, judge: judge{gate: c.Gate, observe: c.Observer.Request, now: c.Now, port: c.Port, most: int64(c.Limits.Calls)}}
 	if c.ExtAuthz != "" {
 		if err := s.open(ctx, c.ExtAuthz, s.extAuthz()); err != nil {
@@ -141,7 +146,7 @@ func (s *Server) close() {
 }
 
 func (s *Server) extAuthz() port {
-	server := newExtAuthzServer(&extAuthz{judge: &s.judge, headers: s.c.CheckHeaders, limits: s.c.Limits}, &s.c)
+	server := newExtAuthzServer(&extAuthz{judge: &s.judge, headers: s.c.CheckHeaders, limits: s.c.Limits}, &s.c, s.ready)
 	return port{serve: server.Serve, drain: func(ctx context.Context) bool {
 		stop := context.AfterFunc(ctx, server.Stop)
 		server.GracefulStop()
@@ -194,6 +199,9 @@ func (s *Server) Addrs() []net.Addr {
 	}
 	return out
 }
+
+// ready reports whether gateways may ask.
+func (s *Server) ready() bool { return s.c.Ready() && !s.Draining() }
 
 // Draining reports whether the server has been told to stop, and so must not be sent new connections.
 func (s *Server) Draining() bool { return s.draining.Load() }

@@ -4,6 +4,9 @@
 //   provider   the provider's own configuration, as its documentation has it, clients and features included
 //   accounts   login -> claims of the ID token and of access tokens, for flows with a user
 //
+// A client with the grant type of token exchange (RFC 8693) gets a token of the user of its subject_token, an access token that is a
+// JWT of this provider, for a resource; "act" says that the client acts, and who did before.
+//
 // It listens on a free port of 127.0.0.1 and prints its issuer once it answers. What a user would do in the pages of a
 // log-in and a consent is done by whoever follows redirects: GET /interaction/ID?login=NAME[&acr=ACR] logs in and grants
 // everything that is asked for. A client that registers may ask for any scope later, whatever it says then. A line on standard
@@ -11,6 +14,7 @@
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
 import Provider, { errors } from 'oidc-provider'
 
 const [file, cert, key, clientCA] = process.argv.slice(2)
@@ -59,8 +63,9 @@ const provider = new Provider(issuer, {
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   // Clients and resources of a test are on this machine, which the provider's own dispatcher would not connect to.
   fetch: (url, options) => globalThis.fetch(url, { ...options, dispatcher: undefined }),
-  // how and when the user logged in (RFC 9470 section 6.1)
+  // how and when the user logged in (RFC 9470 section 6.1), or who acts for the user (RFC 8693 section 4.1)
   extraTokenClaims: (ctx) => {
+    if (ctx.state.act) return { act: ctx.state.act }
     const { acr, authTime } = ctx.oidc.entities.AuthorizationCode ?? {}
     return authTime && { acr, auth_time: authTime }
   },
@@ -68,6 +73,23 @@ const provider = new Provider(issuer, {
   ...own,
   features,
 })
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+async function exchange(ctx) {
+  const { client, params } = ctx.oidc
+  if (params.subject_token_type !== ACCESS_TOKEN) throw new errors.InvalidRequest('subject_token_type is not supported')
+  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`))
+  const { payload } = await jwtVerify(params.subject_token, keys, { issuer, typ: 'at+jwt' }).catch((err) => {
+    throw new errors.InvalidRequest(`subject_token: ${err.message}`)
+  })
+  ctx.state.act = { sub: client.clientId, ...(payload.act && { act: payload.act }) }
+  const token = new provider.AccessToken({ client, accountId: payload.sub, scope: params.scope })
+  token.resourceServer = new provider.ResourceServer(params.resource, getResourceServerInfo(ctx, params.resource))
+  ctx.oidc.entity('AccessToken', token)
+  ctx.body = {
+    access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: token.expiration, scope: token.scope,
+  }
+}
+provider.registerGrantType('urn:ietf:params:oauth:grant-type:token-exchange', exchange, ['subject_token', 'subject_token_type', 'resource', 'scope'])
 provider.on('server_error', (ctx, err) => console.error(err))
 
 // interact does what a user would: it logs in, and consents to all that is asked for.
