@@ -52,6 +52,9 @@ const checkExample = `  # May this token read an order?
   bearerguard check --tests tests/
   bearerguard check --tests tests/orders.yaml -f policies/ -o junit > report.xml
 
+  # Is this proof of DPoP good for the request?
+  bearerguard check -f policies/ --token "$TOKEN" -H "DPoP: $PROOF" --request 'GET https://api.example.com/orders/1'
+
   # With the keys that an identity provider publishes, next month.
   curl -s https://login.example.com/jwks.json > jwks.json
   bearerguard check -f policy.yaml --keys corp=jwks.json --token "$TOKEN" --request 'GET /orders/1' --at 2027-01-01T00:00:00Z`
@@ -89,7 +92,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory with the policies; repeatable (- reads standard input)")
 	flags.StringVar(&f.request, "request", "", "`request`: METHOD and path or URL, such as 'GET /orders/1'")
-	flags.StringVar(&f.token, "token", "", "`token` for Authorization: Bearer, also with that text before it (- reads standard input)")
+	flags.StringVar(&f.token, "token", "", "`token` for Authorization: Bearer, or DPoP where -H 'DPoP: PROOF' is there, also with that text before it (- reads standard input)")
 	flags.StringVar(&f.claims, "claims", "", "claims in place of a token, which nothing proves: a `file`, or JSON such as '{\"sub\":\"alice\"}'")
 	flags.StringVar(&f.issuer, "issuer", "", "`name` of the issuer whose token --claims would be (default: by iss, or the only one)")
 	flags.StringArrayVarP(&f.header, "header", "H", nil, "another header, as 'Name: value'; repeatable")
@@ -245,8 +248,8 @@ func (f *checkFlags) readHeader(in *check.Input, stdin io.Reader) error {
 	if err := f.readData(in, stdin); err != nil {
 		return err
 	}
-	if token = check.Pasted(token); token != "" {
-		in.Header.Add("Authorization", "Bearer "+token)
+	if value := check.Authorization(token, in.Header.Get("DPoP") != ""); value != "" {
+		in.Header.Add("Authorization", value)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ type claimFlags struct {
 	aud, scope, set, without       []string
 	issuedAt, expiresIn, notBefore time.Duration // from now
 	notBeforeSet                   bool
+	cnf                            map[string]any // empty: the token is bound to nothing
 }
 
 // build makes the claims set (RFC 7519 section 4). --claim has the last word, but for --without.
@@ -48,20 +50,26 @@ func (f claimFlags) build(now time.Time) (map[string]any, error) {
 	if len(f.scope) > 0 {
 		claims["scope"] = strings.Join(f.scope, " ")
 	}
-	set, err := members(f.set)
+	if len(f.cnf) > 0 {
+		claims["cnf"] = f.cnf
+	}
+	return claims, change("token", claims, f.set, f.without)
+}
+
+// change sets the claims of --claim in what is made, and takes out those of --without.
+func change(made string, claims map[string]any, pairs, without []string) error {
+	set, err := members(pairs)
 	if err != nil {
-		return nil, fmt.Errorf("--claim %w", err)
+		return fmt.Errorf("--claim %w", err)
 	}
-	for name, value := range set {
-		claims[name] = value
-	}
-	for _, name := range f.without {
+	maps.Copy(claims, set)
+	for _, name := range without {
 		if _, ok := claims[name]; !ok {
-			return nil, fmt.Errorf("--without %s: the token has no such claim", name)
+			return fmt.Errorf("--without %s: the %s has no such claim", name, made)
 		}
 		delete(claims, name)
 	}
-	return claims, nil
+	return nil
 }
 
 // members reads name=value pairs; a value is JSON where it is JSON, and text where it is not.

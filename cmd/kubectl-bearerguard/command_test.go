@@ -18,8 +18,14 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // run executes the command line as main does, at noon.
 func run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
+	return runAt(t, func() time.Time { return noon }, args...)
+}
+
+// runAt is run by another clock.
+func runAt(t *testing.T, now func() time.Time, args ...string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
-	root := newRoot("bearerguard", func() time.Time { return noon })
+	root := newRoot("bearerguard", now)
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&out)

@@ -37,7 +37,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
 	root.SetVersionTemplate("bearerguard {{.Version}}\n")
 	token := newToken(now)
-	token.AddCommand(newKeys())
+	token.AddCommand(newKeys(), newProof(now))
 	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now), newPlayground(now))
 	addGroup(root, "tokens", "Tokens for development:", token)
 	addGroup(root, "cluster", "What runs in a cluster:", newExplain(now))

@@ -46,6 +46,11 @@ const tokenExample = `  # A key pair, its public half for the sidecar, and a tok
   bearerguard token keys --alg RSA-OAEP-256 --out jwe.json
   bearerguard token --secret-file secret.txt --sub alice --aud orders --encrypt-key jwe.json --enc A256GCM
 
+  # Bound to a key of the client: of no use to who has the token alone.
+  bearerguard token keys --alg ES256 --out client.json
+  bearerguard token --key keys.json --sub alice --aud orders --dpop-key client.json
+  bearerguard token --key keys.json --sub alice --aud orders --client-certificate client.crt
+
   # Try it.
   curl -H "Authorization: Bearer $(bearerguard token --key keys.json --aud orders --sub alice)" http://127.0.0.1:8080/`
 
@@ -57,6 +62,7 @@ type tokenFlags struct {
 	encryptOnly               bool
 	header, encryptHeader     []string
 	claims                    claimFlags
+	bind                      bindFlags
 }
 
 func newToken(now func() time.Time) *cobra.Command {
@@ -99,6 +105,8 @@ func (f *tokenFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.claims.expiresIn, "expires-in", 10*time.Minute, "exp, from now; negative makes an expired token")
 	flags.DurationVar(&f.claims.notBefore, "not-before", 0, "nbf, from now; without a value: now (default: no nbf)")
 	flags.Lookup("not-before").NoOptDefVal = "0s"
+	flags.StringVar(&f.bind.dpopKey, "dpop-key", "", "`file` with the client's key: bind the token to it for DPoP (cnf.jkt); see \"token proof\"")
+	flags.StringVar(&f.bind.certificate, "client-certificate", "", "PEM `file` with the client's certificate: bind the token to it for mutual TLS (cnf.x5t#S256)")
 	flags.StringArrayVar(&f.header, "header", nil, "JWS header member, as `name=value`; null leaves one out; repeatable")
 	flags.StringVar(&f.encryptKey, "encrypt-key", "", "`file` with the encryption key: wrap the token in a JWE")
 	flags.StringVar(&f.encryptKid, "encrypt-kid", "", "`id` of the encryption key in the set")
@@ -111,6 +119,10 @@ func (f *tokenFlags) register(cmd *cobra.Command) {
 // mint reads the keys and makes the token. Every error names the flag that it is about.
 func (f *tokenFlags) mint(stdin io.Reader, now time.Time) (string, error) {
 	if err := f.check(); err != nil {
+		return "", err
+	}
+	var err error
+	if f.claims.cnf, err = f.bind.confirmation(stdin); err != nil {
 		return "", err
 	}
 	claims, err := f.claims.build(now)
@@ -146,8 +158,18 @@ func (f *tokenFlags) check() error {
 		return fmt.Errorf("--key: is missing; want a file with the signing key (make one: bearerguard token keys --alg RS256 --out keys.json)")
 	case f.encryptKey == "" && f.encryptKid+f.encryptAlg+f.enc+strings.Join(f.encryptHeader, "") != "":
 		return fmt.Errorf("--enc, --encrypt-alg, --encrypt-kid, --encrypt-header: need --encrypt-key")
-	case f.key == "-" && f.encryptKey == "-":
-		return fmt.Errorf("--key and --encrypt-key: only one can read standard input")
+	}
+	from := ""
+	for _, flag := range []struct{ name, file string }{
+		{"--key", f.key}, {"--secret-file", f.secretFile}, {"--encrypt-key", f.encryptKey}, {"--dpop-key", f.bind.dpopKey}, {"--client-certificate", f.bind.certificate},
+	} {
+		switch {
+		case flag.file != "-":
+		case from != "":
+			return fmt.Errorf("%s and %s: only one can read standard input", from, flag.name)
+		default:
+			from = flag.name
+		}
 	}
 	return nil
 }

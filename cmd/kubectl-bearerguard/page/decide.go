@@ -211,8 +211,8 @@ func (q *Question) input(now time.Time) (check.Input, error) {
 	if len(in.Body) > 0 && in.Header.Get("Content-Type") == "" {
 		in.Header.Set("Content-Type", "application/json")
 	}
-	if token := q.token(); token != "" {
-		in.Header.Add("Authorization", "Bearer "+token)
+	if q.token() != "" {
+		in.Header.Add("Authorization", check.Authorization(q.Token, in.Header.Get("DPoP") != ""))
 	}
 	return in, nil
 }
@@ -222,7 +222,8 @@ func (q *Question) token() string {
 	if q.Claims != "" {
 		return ""
 	}
-	return check.Pasted(q.Token)
+	_, token := check.Pasted(q.Token)
+	return token
 }
 
 func readLabels(text string) (map[string]string, error) {
