@@ -29,6 +29,7 @@ type config struct {
 	metrics, health       string // addresses; "0" is none
 	certs                 certs.Mode
 	certDir               string
+	eventsCertDir         string // empty: none
 	configurations        string
 	networkPolicies       bool
 	inject                inject.Config
@@ -58,6 +59,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.conf.metrics, "metrics-bind-address", ":8080", "address of /metrics, served over https to who may get it; 0: none")
 	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
+	fs.StringVar(&f.conf.eventsCertDir, "events-cert-dir", "", "folder of tls.crt and tls.key for --events-port, in place of the controller's own certificate")
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
 	fs.StringVar(&f.conf.configurations, "webhook-configurations", "", "manifest of the webhook configurations, which are made again when they are gone; empty: they are not")
 	fs.BoolVar(&f.conf.networkPolicies, "network-policies", false, "make NetworkPolicies for policies with networkPolicy: true; takes the right to change NetworkPolicies")
@@ -95,6 +97,9 @@ func (f *flags) config() (config, error) {
 	}
 	if c.eventsPort < 0 || c.eventsPort > 65535 {
 		fail("events-port", "is %d; want 1 to 65535, or 0 for none", c.eventsPort)
+	}
+	if c.eventsCertDir != "" && c.eventsPort == 0 {
+		fail("events-cert-dir", "is given, but there is no port for it; want --events-port too")
 	}
 	for flag, address := range map[string]string{"metrics-bind-address": c.metrics, "health-probe-bind-address": c.health} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "0" {

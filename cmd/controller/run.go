@@ -200,6 +200,13 @@ func addSources(mgr manager.Manager, c config, serving *certs.Certs, o revsource
 	if c.eventsPort != 0 {
 		conf := &tls.Config{MinVersion: tls.VersionTLS12}
 		serving.TLS(conf)
+		if c.eventsCertDir != "" {
+			mounted := certs.NewMounted(c.eventsCertDir, mgr.GetLogger().WithName("certs"))
+			mounted.Beside(conf)
+			if err := mgr.Add(everywhere(mounted.Run)); err != nil {
+				return err
+			}
+		}
 		o.TLS, o.Ready = conf, serving.Ready()
 		o.Listen = func(ctx context.Context) (net.Listener, error) {
 			return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(c.eventsPort)))
