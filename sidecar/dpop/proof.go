@@ -32,8 +32,9 @@ type Proof struct {
 	thumbprint       string // of the key (RFC 7638), base64url
 	method, url      string // htm, htu
 	issued           time.Time
-	id, hash         string // jti, ath
-	nonce            string // empty: none
+	expires, begins  time.Time // exp, nbf; zero: it has none
+	id, hash         string    // jti, ath
+	nonce            string    // empty: none
 	input, signature []byte
 }
 
@@ -164,6 +165,17 @@ func (p *Proof) readClaims(members map[string]any) decision.Refusal {
 	var ok bool
 	if p.issued, ok = date(at); !ok {
 		return bad("has an iat that is no number of seconds since 1970")
+	}
+	for _, c := range [...]struct {
+		name string
+		to   *time.Time
+	}{{"exp", &p.expires}, {"nbf", &p.begins}} {
+		if at, has = members[c.name]; !has {
+			continue
+		}
+		if *c.to, ok = date(at); !ok {
+			return bad("has an " + c.name + " that is no number of seconds since 1970")
+		}
 	}
 	return decision.Refusal{}
 }

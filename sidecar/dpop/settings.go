@@ -74,6 +74,10 @@ func (s *Settings) Check(p *Proof, path string, now time.Time) decision.Refusal 
 		return decision.Refusal{Reason: decision.BadProof, Cause: timing{"is in the future", p.issued, now, s.skew, "clockSkew"}}
 	case now.After(p.issued.Add(s.maxAge + s.skew)):
 		return decision.Refusal{Reason: decision.BadProof, Cause: timing{"is longer ago than proof.maxAge", p.issued, now, s.maxAge, "proof.maxAge"}}
+	case !p.expires.IsZero() && !now.Before(p.expires.Add(s.skew)): // no proof needs exp or nbf, but any JWT may have them (RFC 7519 section 4.1.4)
+		return bad("has an exp that has passed")
+	case now.Add(s.skew).Before(p.begins):
+		return bad("has an nbf in the future")
 	}
 	path, ok := normalPath(path)
 	if !ok {

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -145,6 +146,11 @@ func TestProofsOfDPoP(t *testing.T) {
 		"a list of methods":                           {attempt{token: token, by: alice, made: claims("htm", []string{"GET"})}, decision.BadProof},
 		"no iat":                                      {attempt{token: token, by: alice, made: claims("iat", nil)}, decision.BadProof},
 		"an iat that is a text":                       {attempt{token: token, by: alice, made: claims("iat", "now")}, decision.BadProof},
+		"an exp that has passed":                      {attempt{token: token, by: alice, made: claims("exp", start.Add(-30*time.Second).Unix())}, decision.BadProof},
+		"an exp that has just passed":                 {attempt{token: token, by: alice, made: claims("exp", start.Add(-29*time.Second).Unix())}, decision.Allowed},
+		"an exp that is null":                         {attempt{token: token, by: alice, made: claims("exp", json.RawMessage("null"))}, decision.BadProof},
+		"an nbf in the future":                        {attempt{token: token, by: alice, made: claims("nbf", start.Add(31*time.Second).Unix())}, decision.BadProof},
+		"an nbf that is now":                          {attempt{token: token, by: alice, made: claims("nbf", start.Unix())}, decision.Allowed},
 		"a proof at the end of its age":               {attempt{token: token, by: alice, made: gatetest.Made{At: start.Add(-90 * time.Second)}}, decision.Allowed},
 		"a proof that is too old":                     {attempt{token: token, by: alice, made: gatetest.Made{At: start.Add(-91 * time.Second)}}, decision.BadProof},
 		"a clock that is ahead":                       {attempt{token: token, by: alice, made: gatetest.Made{At: start.Add(30 * time.Second)}}, decision.Allowed},
