@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,7 +64,11 @@ func manyLogouts(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	if err := millionOf(ctx, b, f, source); err != nil {
+	stored, err := throughThePort(ctx, b, f, p)
+	if err != nil {
+		return err
+	}
+	if err := millionOf(ctx, b, f, source, logoutEntries-stored); err != nil {
 		return err
 	}
 	<-time.After(3 * time.Second)
@@ -73,12 +78,16 @@ func manyLogouts(ctx context.Context, b *bench) error {
 	return burstOfLogouts(ctx, b, f, p, source)
 }
 
-// millionOf measures how a million entries get from the API server to the sidecars.
-func millionOf(ctx context.Context, b *bench, f *fleet, source *unstructured.Unstructured) error {
+// millionOf measures how the rest of a million entries gets from the API server to the sidecars.
+func millionOf(ctx context.Context, b *bench, f *fleet, source *unstructured.Unstructured, rest int) error {
+	if rest == 0 {
+		return nil
+	}
 	bytes, cpu, began := f.process().received(), b.controller.process().cpu(), time.Now()
 	for i := range logoutChunks {
+		first, next := i*rest/logoutChunks, (i+1)*rest/logoutChunks
 		chunk := object("RevocationChunk", source.GetNamespace(), fmt.Sprintf("chunk%d", i), map[string]any{
-			"source": source.GetName(), "entries": base64.StdEncoding.EncodeToString(logoutRecords(i*logoutEach, logoutEach).Bytes()),
+			"source": source.GetName(), "entries": base64.StdEncoding.EncodeToString(logoutRecords(first, next-first).Bytes()),
 			"lastEvent": metav1.NowMicro().UTC().Format("2006-01-02T15:04:05.000000Z"),
 		})
 		chunk.SetOwnerReferences([]metav1.OwnerReference{{
@@ -93,10 +102,10 @@ func millionOf(ctx context.Context, b *bench, f *fleet, source *unstructured.Uns
 	if err != nil {
 		return err
 	}
-	row(fmt.Sprintf("%d entries written, and with 100 sidecars", logoutEntries),
+	row(fmt.Sprintf("%d entries written to the API server, and with 100 sidecars", rest),
 		fmt.Sprintf("%s, %s after that", seconds(written.Sub(began)), seconds(a.Last.Sub(written))), "", false)
 	row("bytes to a sidecar", fmt.Sprintf("%.1f MiB", float64(f.process().received()-bytes)/logoutSidecars/(1<<20)),
-		fmt.Sprintf("%.1f MiB is all of it", float64(logoutEntries*revoked.Size)/(1<<20)), false)
+		fmt.Sprintf("%.1f MiB is all of it", float64(rest*revoked.Size)/(1<<20)), false)
 	row("controller CPU", seconds(b.controller.process().cpu()-cpu), "", false)
 	return nil
 }
@@ -108,7 +117,7 @@ func oneLogout(ctx context.Context, b *bench, f *fleet, p *logoutProvider) error
 	var took, acknowledged []time.Duration
 	for i := range times {
 		began := time.Now()
-		if err := p.logout(ctx, b, fmt.Sprint("one", i)); err != nil {
+		if err := p.logout(ctx, b, b.controller.client, fmt.Sprint("one", i)); err != nil {
 			return err
 		}
 		acknowledged = append(acknowledged, time.Since(began))
@@ -139,7 +148,7 @@ func burstOfLogouts(ctx context.Context, b *bench, f *fleet, p *logoutProvider, 
 	for range at {
 		wait.Go(func() {
 			for i := range next {
-				if err := p.logout(ctx, b, fmt.Sprint("burst", i)); err != nil {
+				if err := p.logout(ctx, b, b.controller.client, fmt.Sprint("burst", i)); err != nil {
 					mu.Lock()
 					failed = errors.Join(failed, err)
 					mu.Unlock()
@@ -203,7 +212,7 @@ func newLogoutProvider() (*logoutProvider, error) {
 }
 
 // logout posts a logout token of a session to the controller.
-func (p *logoutProvider) logout(ctx context.Context, b *bench, sid string) error {
+func (p *logoutProvider) logout(ctx context.Context, b *bench, by *http.Client, sid string) error {
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{
 		"iss": issuer, "aud": "fleet", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": sid + rand.Text(), "sid": sid,
@@ -226,13 +235,25 @@ func (p *logoutProvider) logout(ctx context.Context, b *bench, sid string) error
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := b.controller.client.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("a logout token is answered %d", resp.StatusCode)
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return statusError(resp.StatusCode)
 	}
 	return nil
+}
+
+// statusError is an answer other than that a logout token is stored.
+type statusError int
+
+// Error says which.
+func (e statusError) Error() string { return fmt.Sprintf("a logout token is answered %d", int(e)) }
+
+// later reports whether the controller has asked for another try (429, 503).
+func (e statusError) later() bool {
+	return e == http.StatusTooManyRequests || e == http.StatusServiceUnavailable
 }
