@@ -37,7 +37,7 @@ func (l *linter) delegates(spec *policy.Spec) {
 		}
 		for _, name := range taken(&a.Conditions, spec.Issuers) {
 			if by, ok := shown[name]; ok {
-				l.add(fmt.Sprintf("spec.rules[%d].allow.%s", i, field),
+				l.add(Delegates, fmt.Sprintf("spec.rules[%d].allow.%s", i, field),
 					fmt.Sprintf("fits whoever acts for these subjects, too: as rule %s shows, tokens of issuer %s are delegated", spec.Rules[by].Name, name),
 					"actors beside it: none: true for the subjects themselves, anyOf for those that may act")
 				break

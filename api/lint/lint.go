@@ -10,8 +10,15 @@ import (
 // Hints are those of decision.ExpressionHints.
 type Hints func(expression string) []decision.FieldError
 
+// Finding is something that is valid in a policy and probably not meant.
+type Finding struct {
+	decision.FieldError
+	// Check is what found it.
+	Check Check
+}
+
 // Policy returns the findings in spec, which Compile takes, in the order of the fields. Their Policy is empty.
-func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
+func Policy(spec *policy.Spec, hints Hints) []Finding {
 	l := linter{hints: hints}
 	for i := range spec.Issuers {
 		l.issuer(fmt.Sprintf("spec.issuers[%d]", i), &spec.Issuers[i])
@@ -19,24 +26,26 @@ func Policy(spec *policy.Spec, hints Hints) []decision.FieldError {
 	l.opaque(spec.Issuers)
 	l.resource(spec)
 	if len(spec.Rules) == 0 && spec.Mode != policy.Audit {
-		l.add("spec.rules", "there are none, so this policy allows nothing by itself", "")
+		l.add(NoRules, "spec.rules", "there are none, so this policy allows nothing by itself", "")
 	}
 	for i := range spec.Rules {
 		l.rule(fmt.Sprintf("spec.rules[%d]", i), &spec.Rules[i], spec.Issuers)
 	}
+	l.audiences(spec)
 	l.delegates(spec)
 	l.useless(spec.Rules)
+	l.dodged(spec.Rules)
 	return l.found
 }
 
 // linter collects findings.
 type linter struct {
 	hints Hints
-	found []decision.FieldError
+	found []Finding
 }
 
-func (l *linter) add(path, problem, want string) {
-	l.found = append(l.found, decision.FieldError{Path: path, Problem: problem, Want: want})
+func (l *linter) add(c Check, path, problem, want string) {
+	l.found = append(l.found, Finding{decision.FieldError{Path: path, Problem: problem, Want: want}, c})
 }
 
 func (l *linter) issuer(at string, is *policy.Issuer) {
@@ -45,7 +54,7 @@ func (l *linter) issuer(at string, is *policy.Issuer) {
 		l.literal(fmt.Sprintf("%s.audiences[%d]", at, i), audience, "a whole audience, or anyAudience: true")
 	}
 	if p := is.Proof; p != nil && !p.DPoP.Taken() && !p.MTLS.Taken() {
-		l.add(at+".proof", "changes nothing: tokens that are bound to a key are refused without it too", "dpop or mtls: IfBound or Required")
+		l.add(PointlessProof, at+".proof", "changes nothing: tokens that are bound to a key are refused without it too", "dpop or mtls: IfBound or Required")
 	}
 	for i := range is.From {
 		l.location(fmt.Sprintf("%s.from[%d]", at, i), &is.From[i])
@@ -59,6 +68,8 @@ func (l *linter) rule(at string, r *policy.Rule, issuers []policy.Issuer) {
 	if r.Allow != nil {
 		l.conditions(at+".allow", &r.Allow.Conditions)
 		l.login(at+".allow", r.Allow, issuers)
+		l.scopes(at+".allow", r.Allow, issuers)
+		l.wide(at, r)
 	}
 	if r.Deny != nil {
 		l.conditions(at+".deny", r.Deny)
@@ -94,6 +105,6 @@ func (l *linter) conditions(at string, c *policy.Conditions) {
 		l.claim(fmt.Sprintf("%s.claims[%d]", at, i), &c.Claims[i])
 	}
 	for _, hint := range l.hints(c.When) {
-		l.add(at+".when", hint.Problem, hint.Want)
+		l.add(Expression, at+".when", hint.Problem, hint.Want)
 	}
 }

@@ -87,7 +87,9 @@ func TestFindings(t *testing.T) {
 		"a rule that a deny rule makes useless": {rules: []policy.Rule{sound("read", "/admin/{id}"), closed("no-admin", "/admin/**")},
 			want: []string{"spec.rules[0]: can let no request in: deny rule no-admin refuses every request that it matches; want another match for one of the two"}},
 		"a rule that an anonymous rule makes useless": {rules: []policy.Rule{open("all"), sound("read", "/a"), open("b", "/b")},
-			want: []string{"spec.rules[1].allow: changes nothing: rule all lets in every request that it matches, without a token; want a narrower match for all"}},
+			want: []string{
+				"spec.rules[0].match: lets everybody in, to every path, and to those that the app will have later; want paths with what is public",
+				"spec.rules[1].allow: changes nothing: rule all lets in every request that it matches, without a token; want a narrower match for all"}},
 		"rules that overlap are fine": {rules: []policy.Rule{sound("read", "/a/**"), closed("no-admin", "/a/admin/**"), open("docs", "/a/docs/*")}},
 		"a deny rule of some is fine": {rules: []policy.Rule{sound("read", "/a"), {
 			Name: "no-bob", Match: []policy.Match{{Paths: []string{"/a"}}}, Deny: &policy.Conditions{Subjects: []string{"bob"}}}}},

@@ -18,7 +18,7 @@ func (l *linter) login(at string, allow *policy.Allow, issuers []policy.Issuer) 
 		}
 	}
 	if len(issuers) > 0 {
-		l.add(at+".authentication", "lets no token in: service accounts and workloads do not log in, so their tokens have neither acr nor auth_time",
+		l.add(UnmetCondition, at+".authentication", "lets no token in: service accounts and workloads do not log in, so their tokens have neither acr nor auth_time",
 			"an issuer whose users log in")
 	}
 }

@@ -18,21 +18,21 @@ func (l *linter) mcp(at string, m *policy.Match) {
 	}
 	here := at + ".mcp"
 	if m.Methods != nil && !slices.Contains(m.Methods, "POST") || slices.Contains(m.NotMethods, "POST") {
-		l.add(here, "never fits: messages come by POST, which methods leave out", "methods: [POST], or methods left out; another entry without mcp for GET")
+		l.add(MCPMatch, here, "never fits: messages come by POST, which methods leave out", "methods: [POST], or methods left out; another entry without mcp for GET")
 	}
 	if m.Paths == nil {
-		l.add(here, "is without paths, so the body of every POST of JSON is read, and one in doubt fits no allow rule and every deny rule", "paths with that of the MCP server")
+		l.add(MCPMatch, here, "is without paths, so the body of every POST of JSON is read, and one in doubt fits no allow rule and every deny rule", "paths with that of the MCP server")
 	}
 	if m.MCP.Names == nil {
 		return
 	}
 	for i, method := range m.MCP.Methods {
 		if !slices.ContainsFunc(named, func(n string) bool { return patternFits(method, n) }) {
-			l.add(fmt.Sprintf("%s.methods[%d]", here, i), fmt.Sprintf("never fits beside names: %s has no name", method), "another entry for it, without names")
+			l.add(MCPMatch, fmt.Sprintf("%s.methods[%d]", here, i), fmt.Sprintf("never fits beside names: %s has no name", method), "another entry for it, without names")
 		}
 	}
 	if m.MCP.Methods == nil {
-		l.add(here+".names", "is without methods, so a tool, a prompt and a resource of one name are the same", "methods: [tools/call]")
+		l.add(MCPMatch, here+".names", "is without methods, so a tool, a prompt and a resource of one name are the same", "methods: [tools/call]")
 	}
 }
 

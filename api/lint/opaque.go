@@ -20,7 +20,7 @@ func (l *linter) opaque(issuers []policy.Issuer) {
 				continue
 			}
 			if at, ok := commonPlace(a, b); ok {
-				l.add(fmt.Sprintf("spec.issuers[%d].from", i),
+				l.add(OpaqueTokens, fmt.Sprintf("spec.issuers[%d].from", i),
 					fmt.Sprintf("opaque tokens in %s go to issuer %s and to issuer %s: nobody can see whose they are, so each sees the other's", at, a.Name, b.Name),
 					"a place of its own for each of them, unless they trust each other")
 				break

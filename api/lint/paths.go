@@ -17,11 +17,11 @@ var (
 func (l *linter) path(at, template string) {
 	for part := range strings.SplitSeq(strings.TrimPrefix(template, "/"), "/") {
 		if m := parameterLike.FindStringSubmatch(part); m != nil {
-			l.add(at, fmt.Sprintf("%q is a literal segment: it fits only itself", part), fmt.Sprintf("{%s} for one segment of any text", m[2]+m[3]+m[4]))
+			l.add(PathSyntax, at, fmt.Sprintf("%q is a literal segment: it fits only itself", part), fmt.Sprintf("{%s} for one segment of any text", m[2]+m[3]+m[4]))
 			return
 		}
 	}
 	if m := expressionLike.FindString(template); m != "" {
-		l.add(at, fmt.Sprintf("%q is literal text: a path is no regular expression", m), "* or {name} for one segment, ** for any number of them")
+		l.add(PathSyntax, at, fmt.Sprintf("%q is literal text: a path is no regular expression", m), "* or {name} for one segment, ** for any number of them")
 	}
 }

@@ -27,10 +27,10 @@ func (l *linter) resource(spec *policy.Spec) {
 		l.resourceAudience(fmt.Sprintf("spec.issuers[%d]", i), is, r.URL)
 	}
 	if servers == 0 {
-		l.add(at, "no issuer is a URL, so clients are told of nobody to get a token from", "an issuer with a URL")
+		l.add(Resource, at, "no issuer is a URL, so clients are told of nobody to get a token from", "an issuer with a URL")
 	}
 	if !taken {
-		l.add(at+".url", "is the audience of no issuer, and clients ask for tokens for it", "resourceAudience: true with the issuers")
+		l.add(Resource, at+".url", "is the audience of no issuer, and clients ask for tokens for it", "resourceAudience: true with the issuers")
 	}
 }
 
@@ -39,11 +39,11 @@ func (l *linter) resourceAudience(at string, is *policy.Issuer, resource string)
 	bare := strings.TrimSuffix(resource, "/")
 	for i, a := range is.Audiences {
 		if a != resource && strings.TrimSuffix(a, "/") == bare && !is.ResourceAudience && !slices.Contains(is.Audiences, resource) {
-			l.add(fmt.Sprintf("%s.audiences[%d]", at, i), "differs from spec.resource.url in the slash at the end: the two are compared to the letter", "resourceAudience: true")
+			l.add(Resource, fmt.Sprintf("%s.audiences[%d]", at, i), "differs from spec.resource.url in the slash at the end: the two are compared to the letter", "resourceAudience: true")
 		}
 	}
 	if u, err := url.Parse(resource); err == nil && u.Path == "" && is.ResourceAudience && !slices.Contains(is.Audiences, resource+"/") {
-		l.add(at+".resourceAudience", fmt.Sprintf("many clients ask for a URL without a path with a slash at the end, %s/, and audiences are compared to the letter", resource),
+		l.add(Resource, at+".resourceAudience", fmt.Sprintf("many clients ask for a URL without a path with a slash at the end, %s/, and audiences are compared to the letter", resource),
 			"audiences with that one as well, or a path in spec.resource.url")
 	}
 }

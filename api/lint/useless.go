@@ -42,10 +42,10 @@ func (l *linter) useless(rules []policy.Rule) {
 func (l *linter) settled(rules []policy.Rule, i, j int) bool {
 	switch name := rules[j].Name; {
 	case refusesAll(&rules[j]):
-		l.add(fmt.Sprintf("spec.rules[%d]", i),
+		l.add(UselessRule, fmt.Sprintf("spec.rules[%d]", i),
 			fmt.Sprintf("can let no request in: deny rule %s refuses every request that it matches", name), "another match for one of the two")
 	case !admitsAll(&rules[i]):
-		l.add(fmt.Sprintf("spec.rules[%d].allow", i),
+		l.add(UselessRule, fmt.Sprintf("spec.rules[%d].allow", i),
 			fmt.Sprintf("changes nothing: rule %s lets in every request that it matches, without a token", name), "a narrower match for "+name)
 	default:
 		return false

@@ -10,7 +10,7 @@ import (
 // literal warns of a wildcard in a value that is compared as it is.
 func (l *linter) literal(at, value, want string) {
 	if strings.HasPrefix(value, "*") || strings.HasSuffix(value, "*") {
-		l.add(at, fmt.Sprintf("%q is compared as it is: * stands for nothing here", clip(value)), want)
+		l.add(Wildcard, at, fmt.Sprintf("%q is compared as it is: * stands for nothing here", clip(value)), want)
 	}
 }
 
@@ -37,10 +37,10 @@ func (l *linter) location(at string, from *policy.TokenLocation) {
 	switch {
 	case from.Header == "":
 	case from.Prefix == "" && strings.EqualFold(from.Header, "Authorization"):
-		l.add(at+".prefix", "is missing, so that the whole value of Authorization, with its scheme, is taken for the token",
+		l.add(TokenLocation, at+".prefix", "is missing, so that the whole value of Authorization, with its scheme, is taken for the token",
 			`"Bearer ", with its space`)
 	case isScheme(from.Prefix):
-		l.add(at+".prefix", fmt.Sprintf("%q has no space at its end, so that a space is left before the token; YAML drops it where there are no quotes", from.Prefix),
+		l.add(TokenLocation, at+".prefix", fmt.Sprintf("%q has no space at its end, so that a space is left before the token; YAML drops it where there are no quotes", from.Prefix),
 			fmt.Sprintf("%q", from.Prefix+" "))
 	}
 }

@@ -172,7 +172,7 @@ func readManifests(paths []string, stdin io.Reader) (files []manifest.File, err 
 	return files, nil
 }
 
-// yamlFiles returns the file itself, or the YAML and JSON files of a directory.
+// yamlFiles returns the file itself, or the YAML and JSON files of a directory but for that of kustomize, which is no object.
 func yamlFiles(path string) ([]string, error) {
 	if path == "-" {
 		return []string{path}, nil
@@ -187,6 +187,9 @@ func yamlFiles(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
+		if name := e.Name(); name == "kustomization.yaml" || name == "kustomization.yml" {
+			continue
+		}
 		known := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name()))
 		if known && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 			names = append(names, filepath.Join(path, e.Name()))

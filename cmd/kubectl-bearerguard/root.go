@@ -38,7 +38,11 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	root.SetVersionTemplate("bearerguard {{.Version}}\n")
 	token := newToken(now)
 	token.AddCommand(newKeys(), newProof(now))
-	addGroup(root, "policies", "Policies, without a cluster:", newCheck(now), newPlayground(now))
+	addGroup(root, "policies", "Policies, without a cluster:",
+		newCheck(now),
+		newLint(),
+		newPlayground(now),
+	)
 	addGroup(root, "tokens", "Tokens for development:", token)
 	addGroup(root, "cluster", "What runs in a cluster:", newExplain(now))
 	addGroup(root, "program", "This program:", newVersion())

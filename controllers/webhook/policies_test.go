@@ -55,6 +55,16 @@ func TestPolicies(t *testing.T) {
 			spec:     `{issuers: [{name: a, issuer: "https://a.test", audiences: [b], keys: {discovery: {}}}]}`,
 			warnings: []string{"spec.rules: there are none, so this policy allows nothing by itself"},
 		},
+		"what is probably not meant": {
+			spec: `{issuers: [{name: a, issuer: a, anyAudience: true, algorithms: [HS256], keys: {secretRef: {name: s, key: k}}}], rules: [{name: r, allow: {anonymous: true}}, {name: d, deny: {subjects: [bob]}}, {name: s, match: [{paths: [/s], ports: [80]}], allow: {scopes: [s]}}]}`,
+			warnings: []string{
+				"spec.rules[0].allow.anonymous: lets everybody in, to every path",
+				"spec.issuers[0].anyAudience: takes tokens that were made for other apps, and rule s asks for no client of theirs",
+				"spec.rules[2].allow: changes nothing: rule r lets in every request that it matches, without a token",
+				"spec.rules[1].deny: a client that leaves its token out is not denied: rule r lets it in without one",
+				"spec.issuers[0].keys.secretRef: every workload of the namespace verifies with this HMAC secret",
+			},
+		},
 		"keys over plain http": {
 			spec: `{issuers: [{name: a, issuer: "http://a.test", audiences: [b], keys: {discovery: {}}}, {name: b, issuer: "https://b.test", audiences: [b], keys: {jwksURL: "http://b.test/k"}}], rules: [{name: r, allow: {authenticated: true}}]}`,
 			warnings: []string{

@@ -154,7 +154,9 @@ func (h *policyHandler) warnings(p v1alpha1.AuthPolicy) []string {
 			}
 		}
 	}
-	for _, finding := range lint.Policy(&p.Spec.Spec, h.checker.Hints) {
+	object := lint.Object{Namespace: p.Namespace, Name: p.Name, Selector: p.Spec.Selector, Spec: &p.Spec.Spec}
+	for _, finding := range lint.Objects([]lint.Object{object}, h.checker.Hints) {
+		finding.Policy = ""
 		out = append(out, finding.Error())
 	}
 	return out

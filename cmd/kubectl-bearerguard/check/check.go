@@ -121,7 +121,7 @@ type IssuerReport struct {
 
 // Run decides the request. The error is about the input; a refusal is a Report.
 func Run(in Input) (Report, error) {
-	set, err := manifest.Parse(in.Files, in.Namespace)
+	set, err := manifest.ParseForCluster(in.Files, in.Namespace)
 	if err != nil {
 		return Report{}, err
 	}

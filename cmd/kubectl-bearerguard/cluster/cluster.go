@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,6 +16,7 @@ import (
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // how kubeconfig files log in
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
@@ -95,6 +97,7 @@ func (f *Flags) Client() (client.WithWatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	log.SetLogger(logr.Discard()) // of controller-runtime: what is to be said, commands say
 	return client.NewWithWatch(config, client.Options{Scheme: s})
 }
 

@@ -155,7 +155,7 @@ type Given struct {
 // Run judges the cases. The error joins what is wrong with them: a policy, a rule or an issuer that does not exist, a request
 // that is none.
 func (p Parsed) Run(g Given) (Result, error) {
-	set, err := manifest.Parse(g.Files, g.Namespace)
+	set, err := manifest.ParseForCluster(g.Files, g.Namespace)
 	if err != nil {
 		return Result{}, err
 	}

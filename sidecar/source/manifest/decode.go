@@ -24,6 +24,8 @@ type decoder struct {
 	file   string
 	visits int // nodes looked at
 	most   int // nodes that may be
+
+	skipSources bool
 }
 
 // errorAt makes a *Error for a node.

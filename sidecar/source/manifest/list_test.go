@@ -99,8 +99,26 @@ func TestWarningsNameTheirLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`f.yaml:15: shop/b: spec.rules[0].match[0].paths[0]: "[0-9]" is literal text: a path is no regular expression; want * or {name} for one segment, ** for any number of them`}
+	want := []string{
+		"f.yaml:8: shop/a: spec.rules[0].allow.anonymous: lets everybody in, to every path, and to those that the app will have later; want paths with what is public",
+		`f.yaml:15: shop/b: spec.rules[0].match[0].paths[0]: "[0-9]" is literal text: a path is no regular expression; want * or {name} for one segment, ** for any number of them`,
+	}
 	if diff := cmp.Diff(want, set.Warnings()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARevocationSourceIsForAClusterAlone(t *testing.T) {
+	t.Parallel()
+	files := []File{{Name: "f.yaml", Data: []byte("apiVersion: bearerguard.dev/v1alpha1\nkind: RevocationSource\nmetadata: {name: logout}\nspec: {any: thing}\n")}}
+	if _, err := Parse(files, "default"); err == nil || !strings.Contains(err.Error(), "RevocationSource is for the controller of a cluster") {
+		t.Errorf("in a sidecar's directory: %v", err)
+	}
+	set, err := ParseForCluster(files, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"f.yaml:1: RevocationSource logout: is for the controller of a cluster, and skipped"}, set.Skipped); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -81,6 +82,7 @@ type Set struct {
 	Skipped []string
 
 	origins map[objectID]origin
+	cluster bool // a RevocationSource is no mistake
 }
 
 // objectID tells the objects of a Set apart.
@@ -98,7 +100,17 @@ type origin struct {
 // Parse reads files, in the order of their names. An object without a namespace is in defaultNamespace. The error joins
 // one *Error for each document that is wrong; there is no Set then, since half of a set of rules is another set of rules.
 func Parse(files []File, defaultNamespace string) (*Set, error) {
-	set := &Set{Secrets: map[Ref]Data{}, ConfigMaps: map[Ref]Data{}, origins: map[objectID]origin{}}
+	return parse(files, defaultNamespace, &Set{})
+}
+
+// ParseForCluster is Parse of files that are for a cluster: what only its controller uses, a RevocationSource, is skipped. A sidecar
+// that reads files by itself cannot do what one says, and is not to pass it over.
+func ParseForCluster(files []File, defaultNamespace string) (*Set, error) {
+	return parse(files, defaultNamespace, &Set{cluster: true})
+}
+
+func parse(files []File, defaultNamespace string, set *Set) (*Set, error) {
+	set.Secrets, set.ConfigMaps, set.origins = map[Ref]Data{}, map[Ref]Data{}, map[objectID]origin{}
 	sorted := slices.SortedFunc(slices.Values(files), func(a, b File) int { return compare(a.Name, b.Name) })
 	var problems []error
 	for _, f := range sorted {
@@ -123,11 +135,9 @@ func (s *Set) Place(policy bundle.Object, path string) string {
 // Warnings returns what is valid in the policies but probably not meant, each with its file and line.
 func (s *Set) Warnings() []string {
 	var out []string
-	for _, o := range s.Policies {
-		for _, finding := range lint.Policy(&o.Spec, decision.ExpressionHints) {
-			finding.Policy = o.ID()
-			out = append(out, s.Place(o, finding.Path)+": "+finding.Error())
-		}
+	for _, f := range s.Findings() {
+		file, line := s.Line(f.Policy, f.Path)
+		out = append(out, fmt.Sprintf("%s:%d: %s", file, line, f.Error()))
 	}
 	return append(out, s.together()...)
 }
@@ -144,4 +154,24 @@ func (s *Set) together() (out []string) {
 		out = append(out, s.Place(places[finding.Policy], finding.Path)+": "+finding.Error())
 	}
 	return out
+}
+
+// Findings are the warnings one by one.
+func (s *Set) Findings() []lint.Finding {
+	objects := make([]lint.Object, len(s.Policies))
+	for i := range s.Policies {
+		o := &s.Policies[i]
+		objects[i] = lint.Object{Namespace: o.Namespace, Name: o.Name, Selector: o.Selector, Spec: &o.Spec}
+	}
+	return lint.Objects(objects, decision.ExpressionHints)
+}
+
+// Line is where a field of the policy with this id is written, or the nearest thing above it; "" and 0 if there is no such policy.
+func (s *Set) Line(id, path string) (file string, line int) {
+	namespace, name, _ := strings.Cut(id, "/")
+	o, ok := s.origins[objectID{kindPolicy, Ref{namespace, name}}]
+	if !ok {
+		return "", 0
+	}
+	return o.file, lineOf(o.node, path)
 }

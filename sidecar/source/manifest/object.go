@@ -28,6 +28,9 @@ const (
 	coreVersion = "v1"
 )
 
+// errSource says that an object is a RevocationSource where these are skipped.
+var errSource = errors.New("is a RevocationSource")
+
 // objectMeta is what counts of an object's metadata; tools write more into it than a person does.
 type objectMeta struct {
 	Name      string
@@ -83,7 +86,7 @@ func (s *Set) read(f File, defaultNamespace string) []error {
 	if len(f.Data) > MaxFile {
 		return []error{&Error{File: f.Name, Problem: fmt.Sprintf("is larger than %d bytes", MaxFile)}}
 	}
-	d := &decoder{file: f.Name, most: maxVisits}
+	d := &decoder{file: f.Name, most: maxVisits, skipSources: s.cluster}
 	stream := yaml.NewDecoder(bytes.NewReader(f.Data))
 	var problems []error
 	for {
@@ -135,6 +138,10 @@ func (s *Set) add(d *decoder, n *yaml.Node, defaultNamespace string) error {
 		return err
 	}
 	kind, meta, err := d.headerOf(n)
+	if errors.Is(err, errSource) {
+		s.Skipped = append(s.Skipped, fmt.Sprintf("%s:%d: RevocationSource %s: is for the controller of a cluster, and skipped", d.file, n.Line, meta.Name))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -169,6 +176,8 @@ func (d *decoder) headerOf(n *yaml.Node) (kind string, meta objectMeta, err erro
 		return "", meta, err
 	}
 	switch want := versionOf(kind); {
+	case kind == kindSource && d.skipSources:
+		return "", meta, errSource
 	case kind == kindSource:
 		return "", meta, d.errorAt(n, "kind", "RevocationSource is for the controller of a cluster, which has an endpoint for events; want TokenRevocation")
 	case want == "":
