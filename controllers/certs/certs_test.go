@@ -57,6 +57,7 @@ func TestReplicasShareOneAuthority(t *testing.T) {
 	if err := c.published("injected", b)(t.Context()); err != nil {
 		t.Errorf("published and not there: %v", err)
 	}
+	eventually(t, "the authority is in the controller's own namespace", c.published(namespace, a))
 	if err := c.published("idle", a)(t.Context()); !apierrors.IsNotFound(err) {
 		t.Errorf("a namespace with no use for it got the authority: %v", err)
 	}

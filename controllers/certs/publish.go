@@ -29,8 +29,8 @@ import (
 )
 
 // A Publisher keeps the ConfigMap bearerguard-ca, with the authority in ca.crt, in the namespaces that have use for it:
-// those of its cell that are labelled bearerguard.dev/inject=enabled or have an AuthPolicy, and those where a pod was injected. There it
-// stays, and follows the authority, as long as the namespace lives: pods of a namespace that has left the cell may still mount it. A
+// those of its cell that are labelled bearerguard.dev/inject=enabled or have an AuthPolicy, those where a pod was injected, and the
+// controller's own, for who scrapes its metrics. There it stays, and follows the authority, as long as the namespace lives: pods of a namespace that has left the cell may still mount it. A
 // release with a revision has a ConfigMap of another name, so that both can be there.
 type Publisher struct {
 	store   *store
@@ -38,12 +38,13 @@ type Publisher struct {
 	client  client.Client
 	log     logr.Logger
 	cell    cell.Cell
+	home    string // the controller's own namespace
 
 	published sync.Map // namespaces that have had the ConfigMap
 }
 
 func setupPublisher(mgr manager.Manager, c Config, s *store, objects cache.Cache) (*Publisher, error) {
-	p := &Publisher{store: s, objects: objects, client: mgr.GetClient(), log: c.Log, cell: c.Cell}
+	p := &Publisher{store: s, objects: objects, client: mgr.GetClient(), log: c.Log, cell: c.Cell, home: c.Namespace}
 	changed, from := make(chan event.GenericEvent, 1), s.subscribe()
 	if err := mgr.Add(everywhere{func(ctx context.Context) error { return forward(ctx, from, changed) }}); err != nil {
 		return nil, err
@@ -131,7 +132,7 @@ func (p *Publisher) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resul
 // wanted reports whether a namespace has use for the ConfigMap.
 func (p *Publisher) wanted(ctx context.Context, ns *metav1.PartialObjectMetadata) (bool, error) {
 	owned := p.cell.Owns(ns.Labels)
-	if _, had := p.published.Load(ns.Name); had || owned && ns.Labels[v1alpha1.LabelInject] == "enabled" {
+	if _, had := p.published.Load(ns.Name); had || ns.Name == p.home || owned && ns.Labels[v1alpha1.LabelInject] == "enabled" {
 		return true, nil
 	}
 	_, found, err := p.current(ctx, ns.Name)
