@@ -44,7 +44,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 		newPlayground(now),
 	)
 	addGroup(root, "tokens", "Tokens for development:", token)
-	addGroup(root, "cluster", "What runs in a cluster:", newExplain(now))
+	addGroup(root, "cluster", "What runs in a cluster:", newStatus(now), newExplain(now), newLogs(), newKeySources(now), newRevoke(now))
 	addGroup(root, "program", "This program:", newVersion())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")

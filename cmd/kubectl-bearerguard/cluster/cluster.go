@@ -97,7 +97,7 @@ func (f *Flags) Client() (client.WithWatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	log.SetLogger(logr.Discard()) // of controller-runtime: what is to be said, commands say
+	log.SetLogger(logr.Discard()) // what goes wrong is returned; without a logger, a stack is printed after 30 s
 	return client.NewWithWatch(config, client.Options{Scheme: s})
 }
 
