@@ -124,13 +124,20 @@ func (l *Locator) spot(p place, written string) *spot {
 // sends a token must not do it in two ways at once, and nobody could say which of two counts). A repeated Authorization is
 // DuplicateAuthorization wherever tokens are looked for.
 func (l *Locator) Find(r LocateRequest) (Found, decision.Refusal) {
-	if len(r.Header.Values("Authorization")) > 1 {
+	authorization := r.Header.Values("Authorization")
+	if len(authorization) > 1 {
 		return Found{}, because(decision.DuplicateAuthorization, "the header Authorization is there more than once")
 	}
 	var found Found
 	for i := range l.spots {
 		s := &l.spots[i]
-		raw, n := s.find(r)
+		var raw string
+		var n int
+		if s.kind == InHeader && s.name == "Authorization" { // not looked up twice
+			raw, n = s.among(authorization)
+		} else {
+			raw, n = s.find(r)
+		}
 		switch {
 		case n == 0, n == 1 && s.outdone(r):
 			continue
@@ -174,8 +181,8 @@ func (l *Locator) Missing(r LocateRequest) decision.Cause {
 
 // outdone reports whether a longer prefix fits the header's value too: it says where the token begins.
 func (s *spot) outdone(r LocateRequest) bool {
-	for _, p := range s.longer {
-		if _, n := p.find(r); n > 0 {
+	for i := range s.longer {
+		if _, n := s.longer[i].find(r); n > 0 {
 			return true
 		}
 	}
@@ -197,7 +204,7 @@ func (l *Locator) At(location int, r LocateRequest) Found {
 }
 
 // find returns the token at the place and how many there are. What is empty and carries no scheme is no token.
-func (p place) find(r LocateRequest) (raw string, n int) {
+func (p *place) find(r LocateRequest) (raw string, n int) {
 	switch p.kind {
 	case InCookie:
 		return cookie(r.Header.Values("Cookie"), p.name)
@@ -207,7 +214,12 @@ func (p place) find(r LocateRequest) (raw string, n int) {
 		return protocol(r.Header.Values("Sec-Websocket-Protocol"), p.name)
 	case InHeader:
 	}
-	for _, v := range r.Header.Values(p.name) {
+	return p.among(r.Header.Values(p.name))
+}
+
+// among returns the token in values of the place's header, and how many there are.
+func (p *place) among(values []string) (raw string, n int) {
+	for _, v := range values {
 		if token, ok := p.cut(strings.Trim(v, " \t")); ok {
 			raw = token
 			n++
@@ -219,7 +231,7 @@ func (p place) find(r LocateRequest) (raw string, n int) {
 // cut takes the prefix off a header's value; case does not count. A prefix that ends with a space is a scheme (RFC 9110
 // section 11.1): one or more spaces follow it, and alone it announces a token that is missing, which is not the same
 // as no token.
-func (p place) cut(v string) (string, bool) {
+func (p *place) cut(v string) (string, bool) {
 	scheme := strings.TrimRight(p.prefix, " ")
 	if scheme == p.prefix {
 		if len(v) < len(scheme) || !strings.EqualFold(v[:len(scheme)], scheme) {
