@@ -124,14 +124,14 @@ func (s *streams) ask(ctx context.Context, x *served, q fetch.Question, into any
 	o.CA = ca
 	if into == nil {
 		_, err := fetch.Ask(ctx, q, o)
-		return err
+		return blame(err)
 	}
 	if _, polls := into.(*polled); polls {
 		o.Timeout = pollTimeout
 	}
 	body, err := fetch.Ask(ctx, q, o)
 	if err != nil {
-		return err
+		return blame(err)
 	}
 	if json.Unmarshal(body, into) != nil {
 		return errors.New("the transmitter's answer is not the JSON that is wanted")
