@@ -155,7 +155,7 @@ manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/
 	config/render.sh
 	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
 
-GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md
+GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md docs/metrics.md
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.

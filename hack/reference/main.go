@@ -1,5 +1,5 @@
 // Command reference writes the pages of docs/ that follow from the code: reasons.md from the closed list of reasons, what clients
-// are told, the causes and the advice. "make generate" runs it in the root of the repository; its tests hold the pages to the code.
+// are told, the causes and the advice; metrics.md from the metrics that the programs register. "make generate" runs it in the root of the repository; its tests hold the pages to the code.
 package main
 
 import (
@@ -35,5 +35,9 @@ func render(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"reasons.md": reasons}, nil
+	metrics, err := metricsPage()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"reasons.md": reasons, "metrics.md": metrics}, nil
 }

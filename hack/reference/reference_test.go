@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -86,6 +88,61 @@ func TestCausesAreReadFromTheCode(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s lacks the cause %q: %q", reason, want, causes[string(reason)])
+		}
+	}
+}
+
+// TestEveryMetricIsOnThePage looks for names of metrics in the code, whoever registers them.
+func TestEveryMetricIsOnThePage(t *testing.T) {
+	t.Parallel()
+	page, err := metricsPage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`"(bearerguard_[a-z0-9_]*[a-z0-9])"`)
+	found := 0
+	for _, dir := range []string{"sidecar", "controllers", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path) //nolint:gosec // a file of the repository
+			for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+				found++
+				if !strings.Contains(page, "| `"+m[1]+"` |") {
+					t.Errorf("%s: %s is not on the page", path, m[1])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found < 15 {
+		t.Errorf("%d names of metrics were found in the code", found)
+	}
+}
+
+// TestMetricsOfTheProgramsThemselves holds those that are written down here to the code that registers them.
+func TestMetricsOfTheProgramsThemselves(t *testing.T) {
+	t.Parallel()
+	for name, file := range map[string]string{
+		"bearerguard_bypassable_ports": "cmd/sidecar/ports.go", "bearerguard_checks_total": "cmd/sidecar/serve.go", "bearerguard_admission_total": "controllers/webhook/config.go",
+	} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range append(others["sidecar"], others["controller"]...) {
+			if m.name != name {
+				continue
+			}
+			for _, want := range append([]string{`"` + m.name + `"`, m.help}, m.labels...) {
+				if !strings.Contains(string(text), want) {
+					t.Errorf("%s lacks %s", file, want)
+				}
+			}
 		}
 	}
 }

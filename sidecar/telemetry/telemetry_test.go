@@ -182,6 +182,42 @@ func TestAForwardedRequestDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestWhatClientsChooseMakesNoSeries has every request differ in all that a client can choose.
+func TestWhatClientsChooseMakesNoSeries(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	m, err := NewMetrics(reg, Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := func() (n int) {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			n += len(f.GetMetric())
+		}
+		return n
+	}
+	one := func(s string) {
+		for _, reason := range decision.Reasons() {
+			m.Request(&Record{
+				Forwarded: reason == decision.Allowed, Reason: reason, Policy: "shop/orders", Rule: "read", RequestID: s, Method: s, Host: s, Path: s,
+				Protocol: s, KeyID: s, Issuer: s, Subject: s, Cause: decision.Because(s), Remote: netip.AddrFrom4([4]byte{10, 0, byte(len(s)), 1}),
+			})
+		}
+	}
+	one("a")
+	before := series()
+	for i := range 1000 {
+		one(strconv.Itoa(i))
+	}
+	if after := series(); after != before {
+		t.Errorf("%d series became %d", before, after)
+	}
+}
+
 func TestCountsOfPoliciesThatAreGoneAreDropped(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
