@@ -40,6 +40,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	token.AddCommand(newKeys(), newProof(now))
 	addGroup(root, "policies", "Policies, without a cluster:",
 		newCheck(now),
+		newConvert(),
 		newInject(),
 		newLint(),
 		newPlayground(now),

@@ -1,0 +1,101 @@
+package convert_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/convert"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestGolden converts testdata/NAME.in.yaml to NAME.out.yaml, notes included.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	inputs, err := filepath.Glob("testdata/*.in.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatal("no input", err)
+	}
+	for _, path := range inputs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := convert.Run([]convert.File{{Name: filepath.Base(path), Data: data}}, convert.Options{})
+		var out bytes.Buffer
+		if err != nil {
+			out.WriteString("# refused: " + err.Error() + "\n")
+		} else if err := convert.Write(&out, result); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range result.Notes {
+			if n.File == "result" && !strings.Contains(n.Reason, "there are none") {
+				t.Errorf("%s: the linter says: %s", path, n)
+			}
+		}
+		golden := strings.TrimSuffix(path, ".in.yaml") + ".out.yaml"
+		if *update {
+			if err := os.WriteFile(golden, out.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil || !bytes.Equal(want, out.Bytes()) {
+			t.Errorf("%s: %v; not as %s says; -update rewrites it:\n%s", path, err, golden, out.String())
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"an alias":                  "a: &x 1\nb: *x\n",
+		"a member that comes twice": "kind: AuthorizationPolicy\nkind: AuthorizationPolicy\n",
+		"what is no YAML":           "a: [",
+		"a text":                    "hello",
+		"an action that is unknown": "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {action: PERMIT}\n",
+		"rules that are no list":    "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {rules: {}}\n",
+		"issuers that tell the app different things": "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nspec: {jwtRules: [" +
+			"{issuer: https://a.example, outputPayloadToHeader: x-a}, {issuer: https://b.example}]}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := convert.Run([]convert.File{{Name: "f", Data: []byte(in)}}, convert.Options{})
+			var refused *convert.RefusedError
+			if !errors.As(err, &refused) || refused.Line == 0 || len(r.Policies) > 0 {
+				t.Errorf("%v, %+v", err, r)
+			}
+		})
+	}
+}
+
+// FuzzRun holds what comes of foreign YAML to what a sidecar takes: Run compiles it.
+func FuzzRun(f *testing.F) {
+	inputs, err := filepath.Glob("testdata/*.in.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range inputs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(jwtTable))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := convert.Run([]convert.File{{Name: "f", Data: data}}, convert.Options{})
+		var refused *convert.RefusedError
+		if err != nil && !errors.As(err, &refused) {
+			t.Error(err)
+		}
+		if err := convert.Write(&bytes.Buffer{}, r); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/convert"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
+)
+
+const convertLong = `Turn the policies of another system into AuthPolicies, which go to standard output.
+
+Reads Istio's RequestAuthentication and AuthorizationPolicy. Give all of them that hold for an app at once, those of the
+mesh's root namespace too: what one allows, another may deny.
+
+Nothing is widened. What an AuthPolicy cannot say makes an allow rule fit less, or be left out, and a deny rule fit more;
+where that is not possible, nothing is converted. Each line that did not come over as it was is named on standard error,
+with the reason, and in a comment above the policies. Read these, and try the policies with "check", before they are used.
+
+The exit code is 0 if everything came over, 2 if something was left out or is stricter, and 1 if nothing was converted.`
+
+const convertExample = `  # The policies of an app, and those of the mesh that hold for it
+  kubectl get requestauthentications,authorizationpolicies -n shop -o yaml > istio.yaml
+  kubectl get requestauthentications,authorizationpolicies -n istio-system -o yaml > mesh.yaml
+  bearerguard convert -f istio.yaml -f mesh.yaml > authpolicies.yaml
+
+  # What would not come over, for a program
+  bearerguard convert -f istio.yaml -o json | jq '.notes[] | select(.effect != "Differs")'`
+
+type convertFlags struct {
+	files     []string
+	namespace string
+	root      string
+	output    output.Format
+}
+
+func newConvert() *cobra.Command {
+	var f convertFlags
+	cmd := &cobra.Command{
+		Use:     "convert",
+		Short:   "Turn policies of Istio into AuthPolicies",
+		Long:    convertLong,
+		Example: convertExample,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(f.files) == 0 {
+				return fmt.Errorf("--filename: is missing; want a file or directory to convert")
+			}
+			manifests, err := readManifests(f.files, cmd.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("--filename: %w", err)
+			}
+			var files []convert.File
+			for _, m := range manifests {
+				files = append(files, convert.File{Name: m.Name, Data: m.Data})
+			}
+			result, err := convert.Run(files, convert.Options{Namespace: f.namespace, RootNamespace: f.root})
+			if err != nil {
+				return fmt.Errorf("nothing is converted: %w", err)
+			}
+			return f.write(cmd, result)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory to convert; repeatable (- reads standard input)")
+	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
+	flags.StringVar(&f.root, "root-namespace", "istio-system", "`namespace` of Istio whose policies hold in all others")
+	output.AddFlag(cmd, &f.output, output.FormatYAML, output.FormatJSON)
+	return cmd
+}
+
+func (f *convertFlags) write(cmd *cobra.Command, r convert.Result) error {
+	out := cmd.OutOrStdout()
+	if f.output.String() == output.FormatJSON {
+		if err := output.JSON(out, r); err != nil {
+			return err
+		}
+	} else if err := convert.Write(out, r); err != nil {
+		return err
+	}
+	lost := false
+	for _, n := range r.Notes {
+		lost = lost || n.Effect != convert.Differs
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), output.Clean(n.String())); err != nil {
+			return err
+		}
+	}
+	if lost {
+		return exit.ErrNo
+	}
+	return nil
+}
