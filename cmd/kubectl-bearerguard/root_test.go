@@ -20,10 +20,11 @@ var update = flag.Bool("update", false, "write what is generated: the reference 
 
 // TestMain gives the program a locale, by which text has marks beyond ASCII or not.
 func TestMain(m *testing.M) {
-	os.Setenv("LC_ALL", "C.UTF-8")
-	code := m.Run()
+	if err := os.Setenv("LC_ALL", "C.UTF-8"); err != nil {
+		panic(err)
+	}
+	m.Run()
 	stopLive()
-	os.Exit(code)
 }
 
 // every calls f with each command but those that cobra adds.
