@@ -147,8 +147,8 @@ func (r *reader) blocks(e entry) []part {
 
 func (r *reader) ports(e entry) []part {
 	return list(r, e, func(text string, _ bool) ([]int32, error) {
-		n, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || n == 0 {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || n < 1 || n > 65535 {
 			return nil, errors.New("is no port from 1 to 65535")
 		}
 		return []int32{int32(n)}, nil
@@ -197,39 +197,50 @@ func (r *reader) methods(e entry) []part {
 	})
 }
 
-// hosts are compared without port, as the rest of a Host header names no other app.
+// hosts are compared without port, as the rest of a Host header names no other app. Where one is no name and no end of names, they are
+// written as CEL.
 func (r *reader) hosts(e entry) []part {
 	plain := true
 	var values []value
 	return list(r, e, func(text string, over bool) ([]string, error) {
-		v := parseValue(strings.ToLower(text))
-		if name, port, found := strings.Cut(v.text, ":"); found && v.kind != suffix {
-			if port != "" && !over {
-				return nil, errors.New("has a port, and hosts are compared without")
-			}
-			v = value{exact, name}
-		}
-		if _, err := decision.CanonicalHost(strings.Trim(v.text, ".") + "x"); err != nil {
-			return nil, errors.New("is no host, or has a port")
+		v, err := parseHost(text, over)
+		if err != nil {
+			return nil, err
 		}
 		plain = plain && (v.kind == exact || v.kind == suffix && strings.HasPrefix(v.text, ".") && len(v.text) > 1)
 		values = append(values, v)
 		return []string{v.pattern()}, nil
 	}, func(p *part, all []string) {
 		all = union(nil, all)
+		fits := anyOf(values, "request.host")
 		switch {
 		case !plain && e.not:
-			p.when = []string{"!(" + anyOf(values, "request.host") + ")"}
+			p.when = []string{"!(" + fits + ")"}
 		case !plain && r.deny:
-			p.when = []string{`request.host == "" || ` + anyOf(values, "request.host")}
+			p.when = []string{`request.host == "" || ` + fits}
 		case !plain:
-			p.when = []string{anyOf(values, "request.host")}
+			p.when = []string{fits}
 		case e.not:
 			p.match.NotHosts = all
 		default:
 			p.match.Hosts = all
 		}
 	})
+}
+
+// parseHost reads a host, without its port. With over it may fit more than what is written.
+func parseHost(text string, over bool) (value, error) {
+	v := parseValue(strings.ToLower(text))
+	if name, port, found := strings.Cut(v.text, ":"); found && v.kind != suffix {
+		if port != "" && !over {
+			return v, errors.New("has a port, and hosts are compared without")
+		}
+		v = value{exact, name}
+	}
+	if _, err := decision.CanonicalHost(strings.Trim(v.text, ".") + "x"); err != nil {
+		return v, errors.New("is no host, or has a port")
+	}
+	return v, nil
 }
 
 // header is a condition on a header of the request.
@@ -280,12 +291,12 @@ func (r *reader) claim(path []string, e entry) []part {
 		return r.unsaid(e, "is split at spaces in tokens of some issuers, and not in those of others")
 	}
 	cel := claimIs(path, values, spaces)
-	c, exact := claimCondition(claimPath(path), texts, e.not)
-	exact = exact && !spaces
+	c, same := claimCondition(claimPath(path), texts, e.not)
+	same = same && !spaces
 	switch {
 	case e.not:
-		return []part{{nots: []notClaim{{c, "!(" + cel + ")", exact}}}}
-	case exact:
+		return []part{{nots: []notClaim{{c, "!(" + cel + ")", same}}}}
+	case same:
 		return []part{{asks: true, claims: []policy.ClaimCondition{c}}}
 	}
 	return []part{{asks: true, when: []string{cel}}}
@@ -336,11 +347,11 @@ func (r *reader) subjects(same []principal) part {
 	if ok || numbers { // sub is a text, or the token is refused
 		p.claims = []policy.ClaimCondition{c}
 	} else {
-		var any []string
+		var subjects []value
 		for _, one := range same {
-			any = append(any, one.subject.cel("claims.sub"))
+			subjects = append(subjects, one.subject)
 		}
-		p.when = []string{strings.Join(any, " || ")}
+		p.when = []string{anyOf(subjects, "claims.sub")}
 	}
 	switch iss := same[0].issuer; {
 	case !r.deny:

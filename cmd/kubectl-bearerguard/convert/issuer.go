@@ -142,23 +142,21 @@ func parsePrincipal(s string) (principal, error) {
 		iss, sub = s[:i], s[i+1:]
 	}
 	every := value{kind: anything}
-	switch {
-	case s == "*":
+	switch v := parseValue(s); {
+	case v.kind == anything:
 		return principal{every, every}, nil
-	case strings.HasPrefix(s, "*") && i < 0:
-		return principal{every, value{suffix, s[1:]}}, nil
-	case iss == "*":
-		return principal{every, value{exact, sub}}, nil
-	case strings.HasPrefix(s, "*"):
-		return principal{value{suffix, iss[1:]}, value{exact, sub}}, nil
-	case strings.HasSuffix(s, "*") && i < 0:
-		return principal{value{prefix, strings.TrimSuffix(s, "*")}, every}, nil
-	case sub == "*":
-		return principal{value{exact, iss}, every}, nil
-	case strings.HasSuffix(s, "*"):
-		return principal{value{exact, iss}, value{prefix, strings.TrimSuffix(sub, "*")}}, nil
+	case i < 0 && v.kind == suffix:
+		return principal{every, v}, nil
+	case i < 0 && v.kind == prefix:
+		return principal{v, every}, nil
 	case i < 0 || sub == "":
 		return principal{}, errNever
+	case v.kind == suffix: // only a star at the beginning counts
+		return principal{parseValue(iss), value{exact, sub}}, nil
+	case v.kind == prefix && sub == "*":
+		return principal{value{exact, iss}, every}, nil
+	case v.kind == prefix:
+		return principal{value{exact, iss}, value{prefix, strings.TrimSuffix(sub, "*")}}, nil
 	}
 	return principal{value{exact, iss}, value{exact, sub}}, nil
 }

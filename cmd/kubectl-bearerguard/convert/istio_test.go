@@ -213,7 +213,7 @@ func (f family) some(of ...string) (out []string) {
 
 var (
 	pathValues   = []string{"/a", "/a/*", "/a*", "*.json", "*/b", "*", "/a/{*}", "/a/{**}", "/a/{**}/b", "/{*}/b", "/", "/*", "/a b", "/a%20b*", "b", "*/", "/a/"}
-	subjectTexts = []string{"*", "https://one.example/ann", "https://one.example/*", "https://two.example/a*", "*/bob", "https://one*", "*nn", "*.example/ann", "https://x.example/ann", "plain"}
+	subjectTexts = []string{"*", "https://one.example/ann", "https://one.example/*", "https://two.example/a*", "*/bob", "https://one*", "*nn", "*.example/ann", "https://x.example/ann", "https://one.example/*n*", "plain"}
 	claimTexts   = []string{"a", "b", "a*", "*b", "*", "7", "true", "a*b"}
 	blockTexts   = []string{"10.0.0.0/8", "10.1.0.0/16", "192.0.2.7"}
 )

@@ -34,6 +34,7 @@ func pathTemplates(s string, over bool) ([]string, error) {
 		return []string{"/**/*" + v.text}, nil
 	case anything:
 		return []string{"/**"}, nil
+	case exact:
 	}
 	return []string{v.text}, nil
 }

@@ -46,6 +46,7 @@ func (v value) fits(s string) bool {
 		return strings.HasSuffix(s, v.text)
 	case anything:
 		return s != ""
+	case exact:
 	}
 	return s == v.text
 }
@@ -59,6 +60,7 @@ func (v value) cel(subject string) string {
 		return fmt.Sprintf("%s.endsWith(%s)", subject, strconv.Quote(v.text))
 	case anything:
 		return subject + ` != ""`
+	case exact:
 	}
 	return fmt.Sprintf("%s == %s", subject, strconv.Quote(v.text))
 }
@@ -72,6 +74,7 @@ func (v value) pattern() string {
 		return "*" + v.text
 	case anything:
 		return "*"
+	case exact:
 	}
 	return v.text
 }
@@ -91,7 +94,7 @@ func (v value) numeric() bool {
 	return number
 }
 
-// split reads a list of values, and says whether all are whole texts, and whether any has a star that is meant to be one.
+// parseValues reads a list of values, and says whether all are whole texts, and whether any has a star that is no wildcard.
 func parseValues(texts []string) (values []value, whole, starred bool) {
 	whole = true
 	for _, t := range texts {
