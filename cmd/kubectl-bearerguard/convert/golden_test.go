@@ -56,12 +56,14 @@ func TestGolden(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]string{
-		"an alias":                  "a: &x 1\nb: *x\n",
-		"a member that comes twice": "kind: AuthorizationPolicy\nkind: AuthorizationPolicy\n",
-		"what is no YAML":           "a: [",
-		"a text":                    "hello",
-		"an action that is unknown": "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {action: PERMIT}\n",
-		"rules that are no list":    "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {rules: {}}\n",
+		"an alias":                    "a: &x 1\nb: *x\n",
+		"a member that comes twice":   "kind: AuthorizationPolicy\nkind: AuthorizationPolicy\n",
+		"what is no YAML":             "a: [",
+		"a text":                      "hello",
+		"an action that is unknown":   "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {action: PERMIT}\n",
+		"a selector that is not read": "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {selector: {matchExpressions: []}, rules: [{}]}\n",
+		"a field that is not known":   "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {selectors: {}, rules: [{}]}\n",
+		"rules that are no list":      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nspec: {rules: {}}\n",
 		"issuers that tell the app different things": "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nspec: {jwtRules: [" +
 			"{issuer: https://a.example, outputPayloadToHeader: x-a}, {issuer: https://b.example}]}\n",
 	} {
@@ -73,6 +75,18 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%v, %+v", err, r)
 			}
 		})
+	}
+}
+
+// An issuer whose audiences cannot be read is not one that takes any.
+func TestOddAudiences(t *testing.T) {
+	t.Parallel()
+	for _, odd := range []string{"audiences: orders", "audiences: {a: b}", "audience: [orders]", "audiences: ['']"} {
+		in := "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nspec: {jwtRules: [{issuer: https://a.example, " + odd + "}]}\n"
+		r := run(t, []byte(in))
+		if len(r.Policies) != 1 || len(r.Policies[0].Spec.Issuers) > 0 {
+			t.Errorf("%s: %+v", odd, r.Policies)
+		}
 	}
 }
 

@@ -41,7 +41,12 @@ func readIssuer(n *node, used names) (is issuer, ok bool) {
 	for _, c := range n.field("spaceDelimitedClaims").items() {
 		is.spaces = append(is.spaces, c.text())
 	}
-	n.rest()
+	odd := n.unknown() || len(s.Audiences) == 0 && n.field("audiences") != nil && len(n.field("audiences").yaml.Content)+len(n.field("audiences").text()) > 0
+	if odd || slices.Contains(s.Audiences, "") {
+		n.rest()
+		n.note(LeftOut, "its tokens are not trusted: it has fields that are not known, or audiences that are no list of texts")
+		return is, false
+	}
 	s.Name = "issuer"
 	if err := compiles(policy.Spec{Issuers: []policy.Issuer{*s}}); err != nil {
 		n.note(LeftOut, "its tokens are not trusted: %s", strings.ReplaceAll(err.Error(), "\n", "; "))

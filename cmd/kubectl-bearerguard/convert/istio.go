@@ -21,6 +21,7 @@ type place struct {
 	name, namespace string
 	labels          map[string]string
 	gateway         bool // targetRefs: not pods by their labels
+	odd             bool // the selector says more than matchLabels
 }
 
 // covers reports whether every pod of q, in its namespace, is one of p.
@@ -88,7 +89,7 @@ func (m *mesh) read(n *node) error {
 	case !n.is(yaml.MappingNode) || kind == "" || version == "":
 		return n.refuse("is no Kubernetes object; want apiVersion and kind")
 	case istio && kind == "RequestAuthentication":
-		m.readTrust(n, meta)
+		return m.readTrust(n, meta)
 	case istio && kind == "AuthorizationPolicy":
 		return m.readAccess(n, meta)
 	case istio && kind == "PeerAuthentication":
@@ -110,9 +111,7 @@ func (m *mesh) readPlace(n, meta, spec *node) place {
 	}
 	selector := spec.field("selector")
 	p.labels = selector.field("matchLabels").pairs()
-	if selector.unknown() {
-		selector.rest()
-	}
+	p.odd = selector.unknown()
 	for _, name := range []string{"targetRefs", "targetRef"} {
 		if refs := spec.field(name); refs != nil {
 			p.gateway = true
@@ -122,17 +121,22 @@ func (m *mesh) readPlace(n, meta, spec *node) place {
 	return p
 }
 
-func (m *mesh) readTrust(n, meta *node) {
+func (m *mesh) readTrust(n, meta *node) error {
 	spec := n.field("spec")
 	t := &trust{node: n, place: m.readPlace(n, meta, spec)}
 	t.rules = spec.field("jwtRules").items()
-	spec.rest()
+	if t.odd || spec.unknown() {
+		return spec.refuse(whyOdd)
+	}
 	if t.gateway {
 		n.note(LeftOut, "its tokens are not trusted by any policy here")
-		return
+		return nil
 	}
 	m.trust = append(m.trust, t)
+	return nil
 }
+
+const whyOdd = "has fields that are not known, or a selector of another form than matchLabels: what they would limit is not known either"
 
 func (m *mesh) readAccess(n, meta *node) error {
 	spec := n.field("spec")
@@ -153,7 +157,9 @@ func (m *mesh) readAccess(n, meta *node) error {
 	if rules := spec.field("rules"); rules != nil && !rules.is(yaml.SequenceNode) {
 		return rules.refuse("is no list")
 	}
-	spec.rest()
+	if a.odd || spec.unknown() {
+		return spec.refuse(whyOdd)
+	}
 	if a.gateway && a.action != actionAudit {
 		switch {
 		case a.action == actionAllow:
