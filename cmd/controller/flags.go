@@ -79,6 +79,18 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.clusterDomain, "cluster-domain", "", "the cluster's DNS domain, such as cluster.local; spares sidecars the search list")
 }
 
+// checkPorts fails for ports that there are not.
+func (c *config) checkPorts(fail func(flag, format string, args ...any)) {
+	for flag, port := range map[string]int{"webhook-port": c.webhookPort, "push-port": c.pushPort} {
+		if port < 1 || port > 65535 {
+			fail(flag, "is %d; want 1 to 65535", port)
+		}
+	}
+	if c.eventsPort < 0 || c.eventsPort > 65535 {
+		fail("events-port", "is %d; want 1 to 65535, or 0 for none", c.eventsPort)
+	}
+}
+
 // config validates; the error tells every problem.
 func (f *flags) config() (config, error) {
 	c := f.unchecked()
@@ -90,14 +102,7 @@ func (f *flags) config() (config, error) {
 		fail("namespace", "is empty; want the controller's own namespace")
 	}
 	c.cell = f.cell(&c.inject, fail)
-	for flag, port := range map[string]int{"webhook-port": c.webhookPort, "push-port": c.pushPort} {
-		if port < 1 || port > 65535 {
-			fail(flag, "is %d; want 1 to 65535", port)
-		}
-	}
-	if c.eventsPort < 0 || c.eventsPort > 65535 {
-		fail("events-port", "is %d; want 1 to 65535, or 0 for none", c.eventsPort)
-	}
+	c.checkPorts(fail)
 	if c.eventsCertDir != "" && c.eventsPort == 0 {
 		fail("events-cert-dir", "is given, but there is no port for it; want --events-port too")
 	}

@@ -187,10 +187,10 @@ func (f *logsFlags) stream(ctx context.Context, clients kubernetes.Interface, po
 		})
 	}
 	wait.Wait()
-	if ctx.Err() != nil { // the user has seen enough
-		return nil
+	if ctx.Err() == nil {
+		return errors.Join(errs...)
 	}
-	return errors.Join(errs...)
+	return nil // the user has seen enough
 }
 
 // mostLine is how long a line may be, in bytes; a decision has some 4 KiB at most.

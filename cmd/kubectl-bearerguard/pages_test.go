@@ -19,7 +19,9 @@ func whole(block string) string {
 		issuers = "  issuers: [{name: corp, issuer: \"https://login.example.com\", audiences: [orders], keys: {discovery: {}}}]\n"
 		rules   = "  rules: [{name: shown, allow: {authenticated: true}}]\n"
 	)
-	indented := func(by string) string { return by + strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", "\n"+by) + "\n" }
+	indented := func(by string) string {
+		return by + strings.ReplaceAll(strings.TrimRight(block, "\n"), "\n", "\n"+by) + "\n"
+	}
 	switch {
 	case strings.HasPrefix(block, "apiVersion: bearerguard.dev/"):
 		return block

@@ -114,19 +114,24 @@ func (c *Claims) issuers(set *manifest.Set, claims map[string]any) (chosen []can
 	if len(chosen) == 0 && c.Issuer == "" {
 		find(func(is *policy.Issuer) bool { return is.AnyIssuer })
 	}
+	return chosen, ids, c.nobody(names, iss, len(chosen))
+}
+
+// nobody says why there is no telling whose claims they are; nil if there is. names are those of all issuers.
+func (c *Claims) nobody(names []string, iss string, chosen int) error {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	switch want := strings.Join(names, ", "); {
 	case len(names) == 0:
-		return nil, nil, errors.New("the claims: no policy has an issuer, so there are no tokens")
-	case len(chosen) == 0 && c.Issuer != "":
-		return nil, nil, fmt.Errorf("the claims: no policy has an issuer with the name %q; want one of %s", c.Issuer, want)
-	case len(chosen) == 0:
-		return nil, nil, fmt.Errorf("the claims: no policy has an issuer whose iss is %q; say whose they are: --issuer, one of %s", iss, want)
-	case c.Issuer == "" && !hasIss && len(names) > 1:
-		return nil, nil, fmt.Errorf("the claims: iss is missing, and there are several issuers; want iss, or --issuer, one of %s", want)
+		return errors.New("the claims: no policy has an issuer, so there are no tokens")
+	case chosen == 0 && c.Issuer != "":
+		return fmt.Errorf("the claims: no policy has an issuer with the name %q; want one of %s", c.Issuer, want)
+	case chosen == 0:
+		return fmt.Errorf("the claims: no policy has an issuer whose iss is %q; say whose they are: --issuer, one of %s", iss, want)
+	case c.Issuer == "" && iss == "" && len(names) > 1:
+		return fmt.Errorf("the claims: iss is missing, and there are several issuers; want iss, or --issuer, one of %s", want)
 	}
-	return chosen, ids, nil
+	return nil
 }
 
 // fill adds what is missing, and takes away what is null; it returns the names of what it added.
