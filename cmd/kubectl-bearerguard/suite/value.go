@@ -57,6 +57,7 @@ func plainOf(n *yaml.Node, depth int) (any, error) {
 		return out, nil
 	case yaml.ScalarNode:
 		return scalarOf(n)
+	case yaml.AliasNode, yaml.DocumentNode:
 	}
 	return nil, fmt.Errorf("line %d: is an alias; want the value itself", n.Line)
 }

@@ -16,12 +16,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
-	streaming "k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // Timeout is how long a request may take, with the way there.
@@ -57,16 +56,16 @@ func newDialer(config *rest.Config, pod types.NamespacedName) (httpstream.Dialer
 	if err != nil {
 		return nil, err
 	}
-	sockets, err := portforward.NewSPDYOverWebsocketDialer(u, config)
+	sockets, err := portforward.NewSPDYOverWebsocketDialerForStreaming(u, config)
 	if err != nil {
 		return nil, err
 	}
-	return portforward.NewFallbackDialer(sockets, old, noSockets), nil
+	return portforward.NewFallbackDialerForStreaming(sockets, old, noSockets), nil
 }
 
-// noSockets reports whether WebSockets are not taken on the way. The library's own types have moved, and it makes errors of the new ones.
+// noSockets reports whether WebSockets are not taken on the way.
 func noSockets(err error) bool {
-	return streaming.IsUpgradeFailure(err) || streaming.IsHTTPSProxyError(err) || httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 }
 
 func spdyDialer(config *rest.Config, u *url.URL) (httpstream.Dialer, error) {
@@ -74,7 +73,7 @@ func spdyDialer(config *rest.Config, u *url.URL) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return spdy.NewDialer(upgrader, &http.Client{Transport: transport, Timeout: Timeout}, http.MethodPost, u), nil
+	return spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport, Timeout: Timeout}, http.MethodPost, u), nil
 }
 
 // dial opens a connection. The library knows no context, so a dial that takes too long goes on by itself, and what it opens is closed.
@@ -174,14 +173,25 @@ func (c *connection) Close() (err error) {
 	return err
 }
 
-// LocalAddr and RemoteAddr are none, and deadlines are those of http.Client, which closes the connection.
-func (c *connection) LocalAddr() net.Addr              { return address{} }
-func (c *connection) RemoteAddr() net.Addr             { return address{} }
-func (c *connection) SetDeadline(time.Time) error      { return nil }
-func (c *connection) SetReadDeadline(time.Time) error  { return nil }
+// LocalAddr is none that could be told.
+func (c *connection) LocalAddr() net.Addr { return address{} }
+
+// RemoteAddr is none that could be told.
+func (c *connection) RemoteAddr() net.Addr { return address{} }
+
+// SetDeadline does nothing: http.Client closes the connection when its time is over.
+func (c *connection) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, as SetDeadline.
+func (c *connection) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, as SetDeadline.
 func (c *connection) SetWriteDeadline(time.Time) error { return nil }
 
 type address struct{}
 
+// Network names the way.
 func (address) Network() string { return "portforward" }
-func (address) String() string  { return "pod" }
+
+// String names the other end.
+func (address) String() string { return "pod" }
