@@ -73,12 +73,17 @@ func (s *sidecar) debugSnapshot(w http.ResponseWriter, _ *http.Request) {
 }
 
 // fromHere lets only clients on this host's loopback in, as kubectl port-forward is one: refusals have paths and addresses of
-// clients, which other pods must not read.
+// clients, which other pods must not read. They have to ask for this host, too: a name that somebody points at it is for a browser that
+// is led here.
 func fromHere(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
 		if err != nil || !peer.Addr().Unmap().IsLoopback() {
 			http.Error(w, "only from the pod itself: use kubectl port-forward", http.StatusForbidden)
+			return
+		}
+		if !localName(r.Host) {
+			http.Error(w, "the Host has to be localhost or an address of loopback", http.StatusForbidden)
 			return
 		}
 		h(w, r)

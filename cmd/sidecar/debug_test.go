@@ -84,7 +84,7 @@ func TestRefusalsAreShownToThePodItselfOnly(t *testing.T) {
 		"10.0.0.7:1": http.StatusForbidden, "[fd00::7]:1": http.StatusForbidden, "": http.StatusForbidden,
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/debug/refusals", http.NoBody)
-		r.RemoteAddr = peer
+		r.RemoteAddr, r.Host = peer, "localhost:15081"
 		w := httptest.NewRecorder()
 		fromHere(func(http.ResponseWriter, *http.Request) {})(w, r)
 		if w.Code != want {

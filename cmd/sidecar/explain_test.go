@@ -117,6 +117,12 @@ func TestDebugPagesAreForThePodItself(t *testing.T) {
 		if w.Code != http.StatusForbidden {
 			t.Errorf("%s from another pod: %d", page, w.Code)
 		}
+		r.RemoteAddr, r.Host = "127.0.0.1:1", "rebound.example:15081"
+		w = httptest.NewRecorder()
+		s.admin().ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("%s for a name that somebody points here: %d", page, w.Code)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -126,7 +127,12 @@ func (r *Resolver) see(o object, version string) {
 func (r *Resolver) give(o object, data map[string][]byte, err error) {
 	now := time.Now()
 	trusted := false
+	own := r.reserved(o)
 	for _, e := range r.entries {
+		data, err := data, err
+		if own && !e.source.Nonces {
+			data, err = nil, fmt.Errorf("%s %s is the controller's own; want another", o.kind, o.name)
+		}
 		if e.source.Introspection != nil {
 			r.giveCredential(e, o, data, err, now)
 			continue
@@ -142,6 +148,12 @@ func (r *Resolver) give(o object, data map[string][]byte, err error) {
 	if trusted {
 		r.poll()
 	}
+}
+
+// reserved reports whether an object is one of the Secrets that the controller keeps for itself in its own namespace, such as the one that
+// nonces derive from: no policy gets them to a pod.
+func (r *Resolver) reserved(o object) bool {
+	return o.kind == secret && o.namespace != "" && o.namespace == r.options.Namespace && strings.HasPrefix(o.name, "bearerguard-")
 }
 
 // trust fetches a source with the CA that its Secret holds now. It is called with mu held.

@@ -89,6 +89,22 @@ func TestNoncesDeriveFromOneSecret(t *testing.T) {
 	}
 }
 
+// Whoever may write policies beside the controller gets none of its own Secrets to a pod.
+func TestNoPolicyNamesTheControllersOwnSecrets(t *testing.T) {
+	t.Parallel()
+	one := start(t)
+	one.want("shop", nonced())
+	one.nonces(t, "shop", "") // there is a root
+	is := secretIssuer()
+	is.Algorithms = []policy.Algorithm{"HS256"}
+	is.Keys.SecretRef = &policy.KeyRef{Name: keys.NonceSecret, Key: "root", Format: policy.FormatHMAC}
+	one.want(system, is)
+	got := one.until(t, system, bundle.SourceID(system, is), "refused", func(s keys.State) bool { return s.Err != nil })
+	if got.Err.Error() != "Secret bearerguard-nonces is the controller's own; want another" || got.Keys != 0 {
+		t.Errorf("%d keys, %v", got.Keys, got.Err)
+	}
+}
+
 // A policy's own Secret needs no root.
 func TestNoncesOfAPolicysOwnSecret(t *testing.T) {
 	t.Parallel()

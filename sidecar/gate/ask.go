@@ -177,22 +177,24 @@ func (g *Gate) judgeAsked(ctx context.Context, r *Request, v Verdict) Verdict {
 	defer g.room.leave(w)
 	end := time.NewTimer(g.opts.KeyWait)
 	defer end.Stop()
-	return g.answered(ctx, r, v, w, end.C)
+	v, _ = g.answered(ctx, r, v, w, end.C)
+	return v
 }
 
-// answered has questions answered for one who waits, and judges the request again, until there is none or the wait is over.
-func (g *Gate) answered(ctx context.Context, r *Request, v Verdict, w *waiter, end <-chan time.Time) Verdict {
+// answered has questions answered for one who waits, and judges the request again, until there is none or the wait is over, which
+// landed says.
+func (g *Gate) answered(ctx context.Context, r *Request, v Verdict, w *waiter, end <-chan time.Time) (_ Verdict, landed bool) {
 	for v.lack != nil && v.lack.question != nil {
 		q := v.lack.question
 		flight := q.under.answers.join(q, ClientOf(r.Remote))
 		landed := w.wait(ctx, flight.done, end, r.Client)
 		q.under.answers.leave(flight)
 		if !landed {
-			return v
+			return v, false
 		}
 		later := *r
 		later.Time = time.Time{} // it is later by now
 		v = g.Judge(&later)
 	}
-	return v
+	return v, true
 }

@@ -21,7 +21,7 @@ type Explained struct {
 	Issuers []IssuerSays
 	// Rules says of each rule what it had to do with the verdict; empty if it did not come to that.
 	Rules []decision.RuleReport
-	// Readable says that the token is signed only: whoever has it can read what causes and headers have of its claims. Of another
+	// Readable says that the token is signed only, and so is the other one if Audit policies look elsewhere: whoever has it can read what causes and headers have of its claims. Of another
 	// one, an encrypted or an opaque token, they must not be shown.
 	Readable bool
 }
@@ -91,13 +91,15 @@ func (s *Snapshot) explain(r *Request, out *Explained) {
 	}
 	var claims decision.Claims
 	var by decision.IssuerSet
+	hidden := false
 	for _, sd := range []*side{&s.enforce, &s.audit} {
 		found, no := sd.locator.Find(locate(&dr))
 		if no.Refused() || !found.OK || out.Verdict.TokenIgnored {
 			continue
 		}
 		t, malformed := token.Parse(found.Raw)
-		out.Readable = out.Readable || t != nil && !t.Encrypted()
+		hidden = hidden || t == nil || t.Encrypted()
+		out.Readable = !hidden
 		for i := range sd.issuers {
 			v, no := sd.ask(i, t, malformed, found, r.Time)
 			is := s.program.Issuers()[sd.issuers[i].bit]

@@ -133,6 +133,25 @@ func TestExplanationsAskNoIssuer(t *testing.T) {
 	}
 }
 
+// What an opaque token stands for is not shown because another token beside it, which Audit policies look at, can be read.
+func TestOneReadableTokenDoesNotShowTheOther(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, active)
+	g, load := asking(t, gate.Options{Now: clock}, d)
+	spec := orders()
+	trial := spec
+	trial.Mode = policy.Audit
+	spec.Issuers = []policy.Issuer{d.issuer("corp")}
+	elsewhere := corp.Policy("corp")
+	elsewhere.From = []policy.TokenLocation{{Header: "X-Id"}}
+	trial.Issuers = []policy.Issuer{elsewhere}
+	load(gatetest.Policy("orders", spec), gatetest.Policy("trial", trial))
+	r := asked(get("/orders/1", append(bearer("opaque-token"), "X-Id", corp.Token(start, nil))...))
+	if got := g.Explain(r); got.Readable || len(got.Issuers) != 2 || got.Issuers[1].Refusal.Refused() {
+		t.Errorf("readable: %v, %+v", got.Readable, got.Issuers)
+	}
+}
+
 func TestExplainWithoutRules(t *testing.T) {
 	t.Parallel()
 	g := gate.New(gate.Options{Now: clock})

@@ -84,8 +84,12 @@ func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Ve
 			under = now
 			later := *r
 			later.Time = time.Time{} // it is later by now
-			if v = g.answered(ctx, &later, g.Judge(&later), w, end.C); v.lack == nil {
+			var landed bool
+			if v, landed = g.answered(ctx, &later, g.Judge(&later), w, end.C); v.lack == nil {
 				g.room.forget(s)
+				return v
+			}
+			if !landed { // the time is up, which end says once
 				return v
 			}
 			continue

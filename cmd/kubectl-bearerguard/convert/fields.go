@@ -24,9 +24,9 @@ const (
 // source reads from[].source.
 func (r *reader) source(n *node) []part {
 	out := []part{{}}
-	peer := []string{"principals", "notPrincipals", "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts", "trustDomains", "notTrustDomains"}
-	for i := 0; i < len(peer); i += 2 {
-		for _, e := range entries(n, peer[i], peer[i+1]) {
+	peer := [][2]string{{"principals", "notPrincipals"}, {"namespaces", "notNamespaces"}, {"serviceAccounts", "notServiceAccounts"}, {"trustDomains", "notTrustDomains"}}
+	for _, names := range peer {
+		for _, e := range entries(n, names[0], names[1]) {
 			out = r.product(n, out, r.unsaid(e, whyPeer))
 		}
 	}

@@ -161,11 +161,10 @@ func (m *mesh) readAccess(n, meta *node) error {
 		return spec.refuse(whyOdd)
 	}
 	if a.gateway && a.action != actionAudit {
-		switch {
-		case a.action == actionAllow:
+		if a.action == actionAllow {
 			n.note(LeftOut, "what it allows is not allowed here")
 			a.rules = nil
-		default:
+		} else {
 			n.note(Stricter, "it holds for every pod of the namespace")
 			a.labels = nil
 		}

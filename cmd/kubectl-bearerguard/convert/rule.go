@@ -213,7 +213,7 @@ func merge(parts []part) (out []policy.Rule) {
 		match := p.match
 		p.match = policy.Match{}
 		i := slices.IndexFunc(all, func(b *built) bool {
-			return reflect.DeepEqual(b.p, p) && (b.rule.Match == nil || len(b.rule.Match) < most)
+			return reflect.DeepEqual(b.p, p) && len(b.rule.Match) < most
 		})
 		if i < 0 {
 			all = append(all, &built{p, p.rule()})

@@ -19,9 +19,9 @@ import (
 type Level string
 
 const (
-	// Warning: it is taken, and probably not what is meant.
+	// Warning is a policy that is taken, and probably not what is meant.
 	Warning Level = "warning"
-	// Error: it is refused.
+	// Error is one that is refused.
 	Error Level = "error"
 )
 

@@ -10,9 +10,11 @@ const (
 	Strong
 	// Faint is what most readers pass over.
 	Faint
-	// Good, Warn and Bad are verdicts: their marks are ✓, ! and ✗.
+	// Good is a verdict, with the mark ✓.
 	Good
+	// Warn is a verdict, with the mark !.
 	Warn
+	// Bad is a verdict, with the mark ✗.
 	Bad
 )
 
