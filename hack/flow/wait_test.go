@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,12 +34,19 @@ func poll(t *testing.T, done func() bool) {
 	}
 }
 
-// eventually waits until got returns something that contains want.
+// status is a status of HTTP, which answers begin with; a request's id may have the same digits.
+var status = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
+
+// eventually waits until got returns something that contains want, or begins with it if it is a status.
 func eventually(t *testing.T, what string, got func() string, want string) {
 	t.Helper()
+	fits := strings.Contains
+	if status.MatchString(want) {
+		fits = strings.HasPrefix
+	}
 	var last string
-	poll(t, func() bool { last = got(); return strings.Contains(last, want) })
-	if !strings.Contains(last, want) {
+	poll(t, func() bool { last = got(); return fits(last, want) })
+	if !fits(last, want) {
 		t.Fatalf("%s: got %s; want %s", what, last, want)
 	}
 }
