@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,9 +55,10 @@ func TestACertificateOfTheUsers(t *testing.T) {
 	of := map[string]issued{"own": issue(t, inside), "first": issue(t, outside), "second": issue(t, outside)}
 	mixed := issued{cert: of["first"].cert, key: of["second"].key}
 	synctest.Test(t, func(t *testing.T) {
-		dir, told := t.TempDir(), 0
+		dir := t.TempDir()
+		var told atomic.Int64
 		conf := ownOf(t, of["own"])
-		m := NewMounted(dir, funcr.New(func(string, string) { told++ }, funcr.Options{}))
+		m := NewMounted(dir, funcr.New(func(string, string) { told.Add(1) }, funcr.Options{}))
 		m.Beside(conf)
 		go func() { _ = m.Run(t.Context()) }()
 		expect := func(what, name, want string) {
@@ -76,12 +78,12 @@ func TestACertificateOfTheUsers(t *testing.T) {
 		expect("there are files", "", "first")
 		expect("there are files", inside, "own")
 		mixed.write(t, dir)
-		before := told
+		before := told.Load()
 		wait()
 		wait()
 		expect("a key of another certificate", outside, "first")
-		if told != before+1 {
-			t.Errorf("told %d times of unusable files, want once", told-before)
+		if n := told.Load() - before; n != 1 {
+			t.Errorf("told %d times of unusable files, want once", n)
 		}
 		of["second"].write(t, dir)
 		wait()
