@@ -109,9 +109,11 @@ func TestWhoseNewKeysAreWaitedForIsBounded(t *testing.T) {
 		for i := range 100 {
 			c.come("login", caller{place(fmt.Sprintf("10.9.9.%d:1", i)), true}, 1)
 		}
+		c.n.mu.Lock()
 		if a := c.n.of["login"]; a.waiting != maxNewKeys+maxProven || a.posted.n != maxNewKeys || a.proven.n != maxProven {
 			t.Errorf("%d wait: %d and %d", a.waiting, a.posted.n, a.proven.n)
 		}
+		c.n.mu.Unlock()
 		c.all.Wait()
 	})
 }
