@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -105,24 +107,35 @@ func (p *tried) start(t *testing.T, args []string) {
 		args[i] = strings.NewReplacer("127.0.0.1:8080", p.address, "http://127.0.0.1:9000", p.app).Replace(a)
 	}
 	cmd := exec.Command(p.sidecar, append(args, "--admin", "")...) //nolint:gosec // a test
-	cmd.Stderr = t.Output()
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	runs, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(log)
+		for once := sync.OnceFunc(func() { close(runs) }); lines.Scan(); {
+			fmt.Fprintln(t.Output(), lines.Text())
+			if strings.Contains(lines.Text(), "sidecar runs") {
+				once()
+			}
+		}
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
+		<-read
 		_ = cmd.Wait()
 	})
-	for end := time.Now().Add(30 * time.Second); ; {
-		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", p.address)
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("the sidecar does not listen")
-		}
-		time.Sleep(20 * time.Millisecond) // there is nothing else to wait on
+	select {
+	case <-runs:
+	case <-read:
+		t.Fatal("the sidecar has ended")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the sidecar does not listen")
 	}
 }
 
