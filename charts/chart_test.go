@@ -183,23 +183,6 @@ func TestBothChartsHaveTheSameCustomResources(t *testing.T) {
 	}
 }
 
-// What a GitOps tool renders is the same each time: no certificate, no random name, nothing of the cluster.
-func TestRenderingTwiceGivesTheSameBytes(t *testing.T) {
-	t.Parallel()
-	const all = `revocationSources={"enabled":true}`
-	first, err := render(t, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := render(t, all)
-	if err != nil || first != second {
-		t.Errorf("%v\n%s", err, cmp.Diff(first, second))
-	}
-	if strings.Contains(first, `caBundle: ""`) || strings.Contains(first, "BEGIN ") {
-		t.Error("it has a certificate, or an empty one")
-	}
-}
-
 // A real API server takes every object with no field that it does not know.
 func TestTheAPIServerTakesTheChart(t *testing.T) {
 	tool(t, "helm")

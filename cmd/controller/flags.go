@@ -32,6 +32,7 @@ type config struct {
 	eventsCertDir         string // empty: none
 	configurations        string
 	networkPolicies       bool
+	expectPolicies        bool // of the API server's own, which another release makes
 	inject                inject.Config
 	fetch                 fetch.Options
 	logLevel, logFormat   string
@@ -63,6 +64,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
 	fs.StringVar(&f.conf.configurations, "webhook-configurations", "", "manifest of the webhook configurations, which are made again when they are gone; empty: they are not")
 	fs.BoolVar(&f.conf.networkPolicies, "network-policies", false, "make NetworkPolicies for policies with networkPolicy: true; takes the right to change NetworkPolicies")
+	fs.BoolVar(&f.conf.expectPolicies, "expect-admission-policies", false, "tell, in the log and by an event, while the ValidatingAdmissionPolicies are missing that another release is to make")
 	fs.StringVar(&f.image, "sidecar-image", "", "image of injected sidecars (required)")
 	fs.StringVar(&f.cpu, "sidecar-cpu", "20m", "CPU request of injected sidecars")
 	fs.StringVar(&f.memory, "sidecar-memory", "32Mi", "memory request of injected sidecars")

@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
@@ -32,6 +33,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/keys"
+	"github.com/bearerguard/bearerguard/controllers/preflight"
 	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/registration"
 	"github.com/bearerguard/bearerguard/controllers/revsource"
@@ -46,6 +48,13 @@ func run(ctx context.Context, c config) error {
 	setMemory(log)
 	kube, err := ctrl.GetConfig()
 	if err != nil {
+		return err
+	}
+	asked, err := discovery.NewDiscoveryClientForConfig(kube)
+	if err != nil {
+		return err
+	}
+	if err := preflight.Check(ctx, preflight.Config{Discovery: asked, Log: log.WithName("preflight")}); err != nil {
 		return err
 	}
 	lead, err := newLeader(kube, c)
@@ -74,9 +83,13 @@ func run(ctx context.Context, c config) error {
 	if err := addPush(mgr, c, server, serving, lead); err != nil {
 		return err
 	}
+	mayRead, err := secretsReader(kube)
+	if err != nil {
+		return err
+	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
 		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
-		Company: neighbours.Warnings, Budget: neighbours.Room, Room: revocations.Check, Scheme: mgr.GetScheme(), Metrics: metrics.Registry,
+		Company: neighbours.Warnings, Budget: neighbours.Room, Room: revocations.Check, MayRead: mayRead, Scheme: mgr.GetScheme(), Metrics: metrics.Registry,
 		Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
@@ -85,7 +98,7 @@ func run(ctx context.Context, c config) error {
 	if err := addRegistration(mgr, c, serving); err != nil {
 		return err
 	}
-	if err := addHealth(mgr, serving); err != nil {
+	if err := errors.Join(addGuard(mgr, c), addHealth(mgr, serving)); err != nil {
 		return err
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
@@ -267,6 +280,17 @@ func addRegistration(mgr manager.Manager, c config, serving *certs.Certs) error 
 		r.CA = serving.CA
 	}
 	return registration.Setup(mgr, r)
+}
+
+// addGuard adds what tells of rules that another release is to make.
+func addGuard(mgr manager.Manager, c config) error {
+	if !c.expectPolicies {
+		return nil
+	}
+	return mgr.Add(&preflight.Guard{
+		Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("bearerguard-controller"), Log: mgr.GetLogger().WithName("preflight"),
+		Deployment: client.ObjectKey{Namespace: c.namespace, Name: registration.Name},
+	})
 }
 
 func addHealth(mgr manager.Manager, serving *certs.Certs) error {

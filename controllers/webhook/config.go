@@ -30,7 +30,7 @@ const (
 	EnforcedPodsPath      = "/validate-pods"
 )
 
-// Config is what the webhooks need. All fields are required, except Company, Budget, Room and Log.
+// Config is what the webhooks need. All fields are required, except Company, Budget, Room, MayRead and Log.
 type Config struct {
 	// Inject is how pods are injected; its Namespace is set for each request.
 	Inject inject.Config
@@ -46,6 +46,8 @@ type Config struct {
 	Budget func(context.Context, compile.Newcomer) error
 	// Room returns an error if the entries of a TokenRevocation, which is there or not, have no room in its namespace. nil: there always is.
 	Room func(ctx context.Context, namespace, name string, entries revoked.List, now time.Time) error
+	// MayRead reports whether the controller's roles let it read a Secret, which need not be there; it changes warnings only. nil: it may read all.
+	MayRead func(ctx context.Context, namespace, secret string) (bool, error)
 	// Scheme knows the built-in types and api/v1alpha1.
 	Scheme *runtime.Scheme
 	// Metrics takes the counter bearerguard_admission_total.
@@ -76,7 +78,7 @@ func Register(s Server, c Config) error {
 	others, ofPolicies := make(chan struct{}, largeReviews-largePolicies), make(chan struct{}, largePolicies)
 	pods := &podHandler{cfg: c, decoder: decoder}
 	policies := &policyHandler{
-		decoder: decoder, checker: decision.NewChecker(policyMemory), allowHTTP: c.KeyAllowHTTP, company: c.Company, budget: c.Budget,
+		decoder: decoder, checker: decision.NewChecker(policyMemory), allowHTTP: c.KeyAllowHTTP, company: c.Company, budget: c.Budget, mayRead: c.MayRead,
 		turns: newTurns(policyReviews()),
 	}
 	for path, h := range map[string]handler{
@@ -84,7 +86,7 @@ func Register(s Server, c Config) error {
 		WorkloadsPath:         (&workloadHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 		AuthPoliciesPath:      policies.handle,
 		TokenRevocationsPath:  (&revocationHandler{decoder: decoder, room: c.Room}).handle,
-		RevocationSourcesPath: (&sourceHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP}).handle,
+		RevocationSourcesPath: (&sourceHandler{decoder: decoder, allowHTTP: c.KeyAllowHTTP, mayRead: c.MayRead}).handle,
 		NamespacesPath:        (&namespaceHandler{decoder: decoder}).handle,
 		EnforcedPodsPath:      (&enforcedHandler{cfg: c, decoder: decoder, namespace: pods.namespace}).handle,
 	} {

@@ -17,9 +17,10 @@ import (
 type sourceHandler struct {
 	decoder   admission.Decoder
 	allowHTTP bool
+	mayRead   func(ctx context.Context, namespace, secret string) (bool, error)
 }
 
-func (h *sourceHandler) handle(_ context.Context, req admission.Request) answer {
+func (h *sourceHandler) handle(ctx context.Context, req admission.Request) answer {
 	if req.Operation == admissionv1.Update && sameSpec(req.Object.Raw, req.OldObject.Raw) {
 		return allowed("Unchanged", nil)
 	}
@@ -47,10 +48,13 @@ func (h *sourceHandler) handle(_ context.Context, req admission.Request) answer 
 			return refused(errors.New("spec.issuer: cannot be changed: what was taken back was of the former one; make another RevocationSource"))
 		}
 	}
+	secrets := secretsOf("spec", issuer)
 	if x := s.Spec.SharedSignals; x != nil {
+		secrets = append(secrets, named{"spec.sharedSignals.credentialsSecretRef", x.CredentialsSecretRef.Name})
 		warnings = append(warnings, plainTransmitter(x.Transmitter, h.allowHTTP)...)
 	}
-	return allowed("", append(warnings, plainHTTP("spec", issuer, h.allowHTTP)...))
+	warnings = append(warnings, plainHTTP("spec", issuer, h.allowHTTP)...)
+	return allowed("", append(warnings, closedTo(ctx, h.mayRead, req.Namespace, secrets)...))
 }
 
 // plainTransmitter warns of a credential that is shown to whoever is on the way.

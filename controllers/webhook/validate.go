@@ -34,6 +34,7 @@ type policyHandler struct {
 	allowHTTP bool
 	company   func(context.Context, string, compile.Neighbour) []string
 	budget    func(context.Context, compile.Newcomer) error
+	mayRead   func(ctx context.Context, namespace, secret string) (bool, error)
 	turns     *turns
 }
 
@@ -68,6 +69,11 @@ func (h *policyHandler) review(ctx context.Context, req admission.Request) answe
 		return refused(err)
 	}
 	warnings = append(warnings, h.warnings(p)...)
+	var secrets []named
+	for i, issuer := range p.Spec.Issuers {
+		secrets = append(secrets, secretsOf(fmt.Sprintf("spec.issuers[%d]", i), issuer)...)
+	}
+	warnings = append(warnings, closedTo(ctx, h.mayRead, req.Namespace, secrets)...)
 	if h.company != nil {
 		warnings = append(warnings, h.company(ctx, req.Namespace, compile.Neighbour{
 			Name: p.Name, Created: p.CreationTimestamp.Time, Selector: p.Spec.Selector, Issuers: len(p.Spec.Issuers),
