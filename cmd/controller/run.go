@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -50,11 +51,7 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	asked, err := discovery.NewDiscoveryClientForConfig(kube)
-	if err != nil {
-		return err
-	}
-	if err := preflight.Check(ctx, preflight.Config{Discovery: asked, Log: log.WithName("preflight")}); err != nil {
+	if err := look(ctx, kube, log); err != nil {
 		return err
 	}
 	lead, err := newLeader(kube, c)
@@ -103,6 +100,15 @@ func run(ctx context.Context, c config) error {
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
 	return mgr.Start(ctx)
+}
+
+// look returns an error that says what the cluster lacks.
+func look(ctx context.Context, kube *rest.Config, log logr.Logger) error {
+	asked, err := discovery.NewDiscoveryClientForConfig(kube)
+	if err != nil {
+		return err
+	}
+	return preflight.Check(ctx, preflight.Config{Discovery: asked, Log: log.WithName("preflight")})
 }
 
 func newLogger(c config) logr.Logger {

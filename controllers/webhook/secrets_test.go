@@ -28,7 +28,9 @@ func TestSecretsThatTheControllerMayNotRead(t *testing.T) {
 		want []string
 	}{
 		"some are closed to it": {
-			func(_ context.Context, namespace, secret string) (bool, error) { return namespace == "shop" && secret == "open", nil },
+			func(_ context.Context, namespace, secret string) (bool, error) {
+				return namespace == "shop" && secret == "open", nil
+			},
 			[]string{
 				warning("spec.issuers[0].proof.nonceSecretRef", "shut"), warning("spec.issuers[1].decryption.secretRef", "other"),
 				warning("spec.issuers[2].introspection.credentialsSecretRef", "third"),
