@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/bearerguard/bearerguard/api/printable"
 )
 
 // Times of a Poller.
@@ -53,6 +55,31 @@ type State struct {
 	Checked time.Time
 	// Next is when another fetch could be asked for, after the one that ended last.
 	Next time.Time
+	// Due is when the next fetch begins if nobody asks for one; zero while the first is under way.
+	Due time.Time
+}
+
+// Report is what may be shown of how the fetches of a source go.
+type Report struct {
+	// Fetched is when the keys in use were last confirmed; zero without any.
+	Fetched time.Time `json:"fetched,omitzero"`
+	// Next is when they are fetched again, if no token asks for it earlier.
+	Next time.Time `json:"next,omitzero"`
+	// Failures counts the failed fetches since the last good one, and Error is why the last one failed.
+	Failures int    `json:"failures,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// mostError is how much is shown of an error, in bytes.
+const mostError = 1024
+
+// Report says how the fetches go.
+func (s State) Report() Report {
+	r := Report{Fetched: s.Fetched, Next: s.Due, Failures: s.Failures}
+	if s.Err != nil {
+		r.Error = printable.Text(s.Err.Error(), mostError)
+	}
+	return r
 }
 
 // Poller keeps the key sets of many sources fresh. Its methods are safe for concurrent use.
@@ -184,6 +211,7 @@ func (p *Poller) poll(ctx context.Context, s Source, q *polled) {
 		if o.retry {
 			wait.long = pause(o.failures, meta)
 		}
+		p.due(q, wait.long)
 		asked, more := wait.until(ctx, q.again)
 		if !more {
 			return
@@ -211,6 +239,13 @@ func (p *Poller) next(q *polled) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return q.pace.in(time.Now())
+}
+
+// due notes when the next fetch begins.
+func (p *Poller) due(q *polled, in time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q.state.Due = time.Now().Add(in)
 }
 
 // outcome is what came of a fetch.
@@ -244,7 +279,7 @@ func (p *Poller) settle(ctx context.Context, q *polled, o outcome) (_ outcome, c
 		}
 		return o, true
 	}
-	q.state = State{Keys: o.keys, Fetched: now, Checked: o.began, Next: q.state.Next}
+	q.state = State{Keys: o.keys, Fetched: now, Checked: o.began, Next: q.state.Next, Due: old.Due}
 	o.changed = old.Keys == nil || old.Err != nil || !bytes.Equal(old.Keys, o.keys)
 	return o, true
 }

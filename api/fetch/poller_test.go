@@ -82,7 +82,7 @@ func TestPollerKeepsLastGoodKeysWhileASourceFails(t *testing.T) {
 		time.Sleep(time.Minute + 10*time.Second)
 		synctest.Wait()
 		last := state(p, "a")
-		if diff := cmp.Diff(fetch.State{Keys: []byte("two"), Fetched: last.Fetched, Checked: last.Checked, Next: last.Next}, last); diff != "" {
+		if diff := cmp.Diff(fetch.State{Keys: []byte("two"), Fetched: last.Fetched, Checked: last.Checked, Next: last.Next, Due: last.Due}, last); diff != "" {
 			t.Errorf("after recovery (-want +got):\n%s", diff)
 		}
 	})

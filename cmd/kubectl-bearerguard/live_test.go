@@ -188,14 +188,21 @@ func forward(w http.ResponseWriter, r *http.Request, address string) {
 // atLive runs a command at the cluster and returns what it prints, but for its progress.
 func atLive(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var out bytes.Buffer
+	out, _, err := atLiveToo(t, args...)
+	return out, err
+}
+
+// atLiveToo is atLive with what goes to standard error.
+func atLiveToo(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
 	root := newRoot("bearerguard", time.Now)
 	root.SetArgs(append(args, "--kubeconfig", live.kubeconfig))
 	root.SetOut(&out)
-	root.SetErr(io.Discard)
+	root.SetErr(&errs)
 	root.SetIn(strings.NewReader(""))
-	err := root.ExecuteContext(t.Context())
-	return out.String(), err
+	err = root.ExecuteContext(t.Context())
+	return out.String(), errs.String(), err
 }
 
 // newNamespace makes a namespace.
@@ -260,16 +267,22 @@ func newDeployment(t *testing.T, namespace, app string) {
 // startSidecar runs the real sidecar before an app, by a policy for the role clerk. It returns its own address and its admin port's.
 func startSidecar(t *testing.T, issuer *gatetest.Issuer) (url, admin string) {
 	t.Helper()
+	return startSidecarIn(t, issuer, "shop")
+}
+
+// startSidecarIn is startSidecar with the policy in a namespace of that name.
+func startSidecarIn(t *testing.T, issuer *gatetest.Issuer, namespace string) (url, admin string) {
+	t.Helper()
 	dir := t.TempDir()
 	policy := `apiVersion: bearerguard.dev/v1alpha1
 kind: AuthPolicy
-metadata: {name: orders, namespace: shop}
+metadata: {name: orders, namespace: ` + namespace + `}
 spec:
   issuers: [{name: corp, issuer: "` + issuer.URL + `", audiences: [orders], keys: {configMapRef: {name: corp, key: jwks.json}}}]
   rules:
   - {name: clerks, match: [{paths: ["/orders/**"]}], allow: {claims: [{claim: role, equals: clerk}]}}
 ---
-{apiVersion: v1, kind: ConfigMap, metadata: {name: corp, namespace: shop}, data: {jwks.json: '` + issuer.JWKS() + `'}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: corp, namespace: ` + namespace + `}, data: {jwks.json: '` + issuer.JWKS() + `'}}
 `
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
@@ -286,7 +299,7 @@ spec:
 		at[i] = lis.Addr().String()
 		_ = lis.Close()
 	}
-	cmd := exec.Command(live.sidecar, "run", "--policies", dir, "--namespace", "shop", "--listen", at[0], "--admin", at[1], "--upstream", app.URL)
+	cmd := exec.Command(live.sidecar, "run", "--policies", dir, "--namespace", namespace, "--listen", at[0], "--admin", at[1], "--upstream", app.URL)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

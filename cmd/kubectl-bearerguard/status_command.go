@@ -225,7 +225,7 @@ func keysCell(all []fleet.Keys, now time.Time) output.Cell {
 	for i := range all {
 		if k := &all[i]; k.State != v1alpha1.KeysCurrent && k.State != "" {
 			return output.Cell{Text: fmt.Sprintf("%s: %s", k.Issuer, strings.ToLower(string(k.State))), Style: output.Bad}
-		} else if k.LastFetched != nil {
+		} else if !k.Read().IsZero() {
 			oldest = max(oldest, k.Age(now))
 		}
 	}

@@ -23,6 +23,7 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /debug", s.debug)
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
+	mux.HandleFunc("GET /debug/keys", fromHere(s.debugKeys))
 	mux.HandleFunc("GET /debug/refusals", fromHere(s.debugRefusals))
 	mux.HandleFunc("GET /debug/requests", fromHere(s.debugRequests))
 	mux.HandleFunc("POST "+explain.Path, fromHere(s.debugExplain))
@@ -100,6 +101,7 @@ func (s *sidecar) debug(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, `/debug/refusals  the last refusals of each reason, and the cause of each
 /debug/requests  the last refusals, and a sample of what was let through: ?id=ID, ?decision=deny, ?limit=N
 /debug/explain   what the rules in force say of a request: kubectl bearerguard explain asks here
+/debug/keys      the keys in force, by issuer: their ids and thumbprints, never a secret's
 /debug/snapshot  the rules in force
 `)
 }

@@ -104,6 +104,9 @@ func (d *Dir) Close() { d.keys.close() }
 // false for a set that comes from files. It does not block.
 func (d *Dir) UnknownKey(keySet string) (in time.Duration, ok bool) { return d.keys.refetch(keySet) }
 
+// Fetches says how the fetches of key sets go, by their ids.
+func (d *Dir) Fetches() map[string]fetch.Report { return d.keys.reports() }
+
 // Freshness returns how new the rules in force are: there is no controller, and they are old from when the folder has others that
 // cannot be used.
 func (d *Dir) Freshness() Freshness {

@@ -327,6 +327,18 @@ func (k *urlKeys) addTo(keys map[string]bundle.KeySet) (checked map[string]time.
 	return checked, missing
 }
 
+// reports says how the fetches of each set go, by id.
+func (k *urlKeys) reports() map[string]fetch.Report {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := make(map[string]fetch.Report, len(k.sources))
+	for id, s := range k.sources {
+		state, _ := k.poller.Get(s)
+		out[id] = state.Report()
+	}
+	return out
+}
+
 // settle waits until every source has answered or failed once, but no longer than patience.
 func (k *urlKeys) settle(ctx context.Context, patience time.Duration) {
 	end := time.NewTimer(patience)

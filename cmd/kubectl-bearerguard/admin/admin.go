@@ -22,6 +22,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/fleet"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/tunnel"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 	"github.com/bearerguard/bearerguard/sidecar/explain"
@@ -81,7 +82,8 @@ func Explain(ctx context.Context, config *rest.Config, pod *corev1.Pod, q *expla
 	if err != nil {
 		return out, err
 	}
-	return out, ask(ctx, config, pod, http.MethodPost, explain.Path, body, &out)
+	err = ask(ctx, config, pod, http.MethodPost, explain.Path, body, &out)
+	return out, err
 }
 
 // Requests returns the requests that the sidecar of a pod remembers under an id, the newest first.
@@ -94,6 +96,13 @@ func Requests(ctx context.Context, config *rest.Config, pod *corev1.Pod, id stri
 		out.Requests[i].Namespace, out.Requests[i].Pod = pod.Namespace, pod.Name
 	}
 	return out.Requests, err
+}
+
+// Keys returns the keys that the sidecar of a pod has in force.
+func Keys(ctx context.Context, config *rest.Config, pod *corev1.Pod) (fleet.HeldKeys, error) {
+	out := fleet.HeldKeys{Pod: pod.Name}
+	err := ask(ctx, config, pod, http.MethodGet, "/debug/keys", nil, &out)
+	return out, err
 }
 
 // ask asks the admin port of a pod.

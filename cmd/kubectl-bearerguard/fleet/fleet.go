@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,23 +37,6 @@ type Policy struct {
 	Keys       []Keys                  `json:"keys,omitempty"`
 	// Problems are the messages of the conditions that are not as they should be.
 	Problems []string `json:"problems,omitempty"`
-}
-
-// Keys is one issuer of a policy and its keys.
-type Keys struct {
-	Namespace string `json:"namespace"`
-	Policy    string `json:"policy"`
-	Issuer    string `json:"issuer"`
-	URL       string `json:"url,omitempty"`
-	// Source is where the keys are from: a URL, "secret NAME/KEY" and so on.
-	Source string            `json:"source"`
-	State  v1alpha1.KeyState `json:"state,omitempty"`
-	Keys   int32             `json:"keys"`
-	// LastFetched is when they were last read with success.
-	LastFetched *metav1.Time `json:"lastFetched,omitempty"`
-	// PodsWithout is how many sidecars have none.
-	PodsWithout int32  `json:"podsWithout,omitempty"`
-	Message     string `json:"message,omitempty"`
 }
 
 // Workload is pods of one owner.
@@ -129,52 +111,6 @@ func policyOf(p *v1alpha1.AuthPolicy) Policy {
 		out.Problems = append(out.Problems, fmt.Sprintf("the controller is at generation %d, the policy at %d", out.Observed, out.Generation))
 	}
 	return out
-}
-
-// KeysOf returns the issuers of a policy.
-func KeysOf(p *v1alpha1.AuthPolicy) []Keys {
-	var out []Keys
-	for i := range p.Spec.Issuers {
-		is := &p.Spec.Issuers[i]
-		k := Keys{Namespace: p.Namespace, Policy: p.Name, Issuer: is.Name, URL: is.Issuer, Source: source(is)}
-		for _, s := range p.Status.Issuers {
-			if s.Name == is.Name {
-				k.State, k.Keys, k.LastFetched, k.PodsWithout, k.Message = s.State, s.Keys, s.LastFetched, s.PodsWithoutKeys, s.Message
-			}
-		}
-		out = append(out, k)
-	}
-	return out
-}
-
-// source tells where an issuer's keys are from.
-func source(is *policy.Issuer) string {
-	k := is.Keys
-	switch {
-	case is.Introspection != nil:
-		return "introspection"
-	case k.URL() != "":
-		return k.URL()
-	case k.JWKS != "":
-		return "in the policy"
-	case k.SecretRef != nil:
-		return "secret " + k.SecretRef.Name
-	case k.ConfigMapRef != nil:
-		return "configmap " + k.ConfigMapRef.Name
-	case k.Kubernetes != nil:
-		return "this cluster"
-	case k.SPIFFE != nil:
-		return "SPIFFE bundle"
-	}
-	return "discovery of " + is.Issuer
-}
-
-// Age is how long ago keys were read.
-func (k *Keys) Age(now time.Time) time.Duration {
-	if k.LastFetched == nil {
-		return 0
-	}
-	return now.Sub(k.LastFetched.Time)
 }
 
 // owner names what a pod belongs to, as kubectl would be told of it.
