@@ -2,14 +2,13 @@ package keyset
 
 import (
 	"crypto/rsa"
-
-	"github.com/bearerguard/bearerguard/api/printable"
+	"strings"
 )
 
 // Description is what may be shown of a key to whoever looks after it. It holds nothing of a secret: a symmetric key has no
 // thumbprint, since that is a hash by which it could be guessed (RFC 7638 section 7), nor a size.
 type Description struct {
-	// KeyID is "kid", cut at 256 bytes; empty if the key has none.
+	// KeyID is "kid", cut at 256 bytes, and as it is otherwise: who prints it escapes it; empty if the key has none.
 	KeyID string `json:"kid,omitempty"`
 	// Type, Curve and Algorithm are the members kty, crv and alg (RFC 7517 section 4, RFC 7518 section 6). Algorithm is empty if the
 	// key limits nothing.
@@ -32,7 +31,7 @@ const mostKeyID = 256
 // Describe describes a key of a set that was read for this use.
 func (k Key) Describe(use Use) Description {
 	d := Description{
-		KeyID: printable.Text(k.ID, mostKeyID), Type: k.jwk["kty"], Curve: k.jwk["crv"], Algorithm: k.Alg, Use: "sig", Fits: k.algs,
+		KeyID: cut(k.ID), Type: k.jwk["kty"], Curve: k.jwk["crv"], Algorithm: k.Alg, Use: "sig", Fits: k.algs,
 	}
 	if use == Decrypt {
 		d.Use = "enc"
@@ -49,4 +48,11 @@ func (k Key) Describe(use Use) Description {
 		d.Bits = raw.N.BitLen()
 	}
 	return d
+}
+
+func cut(kid string) string {
+	if len(kid) <= mostKeyID {
+		return kid
+	}
+	return strings.ToValidUTF8(kid[:mostKeyID-3], "") + "..."
 }

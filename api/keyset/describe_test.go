@@ -36,9 +36,9 @@ func TestDescribe(t *testing.T) {
 			Verify, with(public(k.secret), object{"kid": "s", "alg": "HS256"}), Description{KeyID: "s", Type: "oct", Algorithm: "HS256", Use: "sig"},
 		},
 		"a secret that decrypts": {Decrypt, public(k.secret[:32]), Description{Type: "oct", Use: "enc"}},
-		"a kid that is no text to show": {
-			Verify, with(public(k.secret), object{"kid": "\x1b[2J" + strings.Repeat("x", 1000)}),
-			Description{KeyID: `\x1b[2J` + strings.Repeat("x", mostKeyID-len(`\x1b[2J`)-3) + "...", Type: "oct", Use: "sig"},
+		"a kid that is too long to show": {
+			Verify, with(public(k.secret), object{"kid": strings.Repeat("ü", 500)}),
+			Description{KeyID: strings.Repeat("ü", (mostKeyID-3)/2) + "...", Type: "oct", Use: "sig"},
 		},
 	} {
 		s, err := Parse([]byte(text(tt.jwk)), tt.use)

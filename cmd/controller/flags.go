@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/bearerguard/bearerguard/api/fetch"
+	"github.com/bearerguard/bearerguard/api/loopback"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/certs"
@@ -27,6 +28,7 @@ type config struct {
 	webhookPort, pushPort int
 	eventsPort            int    // 0: none
 	metrics, health       string // addresses; "0" is none
+	debug                 string // an address of loopback; "0" is none
 	certs                 certs.Mode
 	certDir               string
 	eventsCertDir         string // empty: none
@@ -59,6 +61,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.IntVar(&f.conf.eventsPort, "events-port", 0, "port for what identity providers tell RevocationSources; 0: none, and those that need it are told so")
 	fs.StringVar(&f.conf.metrics, "metrics-bind-address", ":8080", "address of /metrics, served over https to who may get it; 0: none")
 	fs.StringVar(&f.conf.health, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
+	fs.StringVar(&f.conf.debug, "debug-address", "127.0.0.1:8082", "address of /debug, on loopback: kubectl bearerguard keys asks there by port-forward; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
 	fs.StringVar(&f.conf.eventsCertDir, "events-cert-dir", "", "folder of tls.crt and tls.key for --events-port, in place of the controller's own certificate")
 	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
@@ -112,6 +115,9 @@ func (f *flags) config() (config, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "0" {
 			fail(flag, "%q is no address; want host:port, :port, or 0 for none", address)
 		}
+	}
+	if c.debug != "0" && !loopback.Address(c.debug) {
+		fail("debug-address", "%q is no address of loopback; want such as 127.0.0.1:8082, or 0 for none", c.debug)
 	}
 	oneOf := func(flag, value string, known ...string) {
 		if !slices.Contains(known, value) {

@@ -17,6 +17,7 @@ func TestFlagsThatAreWrongAreNamed(t *testing.T) {
 		"--cert-dir: is empty":                                      {"--sidecar-image", "i", "--certs", "cert-manager"},
 		"--push-port: is 0":                                         {"--sidecar-image", "i", "--push-port", "0"},
 		"--metrics-bind-address: \"8080\"":                          {"--sidecar-image", "i", "--metrics-bind-address", "8080"},
+		"--debug-address: \":8082\" is no address of loopback":      {"--sidecar-image", "i", "--debug-address", ":8082"},
 		"--key-allow-nets: \"ten\"":                                 {"--sidecar-image", "i", "--key-allow-nets", "ten"},
 		"--log-level: \"loud\" is not known":                        {"--sidecar-image", "i", "--log-level", "loud"},
 		"sidecar memory: is 1Mi":                                    {"--sidecar-image", "i", "--sidecar-memory", "1Mi"},

@@ -248,7 +248,11 @@ func addKeys(ctx context.Context, mgr manager.Manager, c config, resolver *keys.
 		log.Info("the last good keys of other replicas cannot be read; going on without", "cause", err.Error())
 	}
 	keeper := &keys.Keeper{Resolver: resolver, Client: direct, Namespace: c.namespace, Log: log}
-	return errors.Join(mgr.Add(everywhere(resolver.Run)), mgr.Add(manager.RunnableFunc(keeper.Run)))
+	problems := []error{mgr.Add(everywhere(resolver.Run)), mgr.Add(manager.RunnableFunc(keeper.Run))}
+	if c.debug != "0" {
+		problems = append(problems, mgr.Add(everywhere(func(ctx context.Context) error { return serveDebug(ctx, c.debug, resolver, log) })))
+	}
+	return errors.Join(problems...)
 }
 
 // addPush adds the service for sidecars, on every replica, and the reports to the one that leads.

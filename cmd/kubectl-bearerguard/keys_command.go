@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
@@ -22,8 +25,8 @@ import (
 const keySourcesLong = `Show where the keys of issuers are from, when they were last read, what is wrong with them, and which keys are in force.
 
 The first table is what the controller has written into the policies' statuses. STATE is Current; Stale, if the source cannot be
-read and the last good keys stay in use; or Missing, if there are none, and tokens of the issuer get 503. READ is to the hour,
-since that alone is not written each time.
+read and the last good keys stay in use; or Missing, if there are none, and tokens of the issuer get 503. READ is to the hour
+there; who may port-forward to the controller is told to the second, and when keys are fetched NEXT.
 
 The second table is what a sidecar has in force: it is asked for each policy, by port-forward, as by "bearerguard explain".
 THUMBPRINT is the SHA-256 thumbprint of the public key (RFC 7638). A secret has none, since it would help to guess it. ALG
@@ -117,17 +120,19 @@ func (f *keySourcesFlags) gather(cmd *cobra.Command) (keysReport, error) {
 		r.failed = append(r.failed, "no sidecar was asked for its keys: "+err.Error())
 		return r, nil
 	}
+	config, err := f.cluster.Config()
+	if err != nil {
+		return r, err
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), askingTime)
 	defer cancel()
-	return r, r.ask(ctx, f.cluster, policies, pods, progress)
+	r.ask(ctx, config, policies, pods, progress)
+	r.askController(ctx, config, c, policies, namespace)
+	return r, nil
 }
 
 // ask has sidecars tell which keys they have.
-func (r *keysReport) ask(ctx context.Context, f *cluster.Flags, policies []v1alpha1.AuthPolicy, pods []corev1.Pod, progress *output.Progress) error {
-	config, err := f.Config()
-	if err != nil {
-		return err
-	}
+func (r *keysReport) ask(ctx context.Context, config *rest.Config, policies []v1alpha1.AuthPolicy, pods []corev1.Pod, progress *output.Progress) {
 	asked, left := fleet.Holders(policies, pods, mostAsked)
 	if left > 0 {
 		r.failed = append(r.failed, fmt.Sprintf("%d sidecars were asked; for the keys of %d more policies ask one namespace at a time", len(asked), left))
@@ -143,7 +148,26 @@ func (r *keysReport) ask(ctx context.Context, f *cluster.Flags, policies []v1alp
 	for _, err := range errs {
 		r.failed = append(r.failed, err.Error())
 	}
-	return nil
+}
+
+// askController has the controller tell how its fetches go. Who has no right to ask it hears nothing of it: most have none.
+func (r *keysReport) askController(ctx context.Context, config *rest.Config, c client.Client, policies []v1alpha1.AuthPolicy, namespace string) {
+	pods, err := cluster.Controllers(ctx, c)
+	if err != nil {
+		return
+	}
+	var failed error
+	for i := range pods {
+		s, err := admin.SourcesOf(ctx, config, &pods[i], namespace)
+		if err == nil {
+			fleet.AddFetches(r.keys, policies, s.Sources)
+			return
+		}
+		failed = err
+	}
+	if failed != nil && !errors.Is(failed, admin.ErrMayNot) {
+		r.failed = append(r.failed, "when keys are fetched next is not known: "+failed.Error())
+	}
 }
 
 // write writes the keys for people.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/admin"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
@@ -171,7 +173,7 @@ func forward(w http.ResponseWriter, r *http.Request, address string) {
 	}
 	data, fault := both[corev1.StreamTypeData], both[corev1.StreamTypeError]
 	to, err := net.Dial("tcp", address)
-	if err != nil || data.Headers().Get(corev1.PortHeader) != fmt.Sprint(inject.AdminPort) {
+	if err != nil || !slices.Contains([]string{fmt.Sprint(inject.AdminPort), fmt.Sprint(admin.ControllerPort)}, data.Headers().Get(corev1.PortHeader)) {
 		fmt.Fprintf(fault, "nobody listens there: %v", err)
 		_ = fault.Close()
 		<-conn.CloseChan()

@@ -7,26 +7,27 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/bearerguard/bearerguard/api/loopback"
 	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
 
-// admin is the handler of the admin port. Nothing on it is a way to the app, but for the app's own probes.
+// admin is the handler of the admin port. Nothing on it is a way to the app, but for the app's own probes. Refusals have paths and
+// addresses of clients, which other pods must not read.
 func (s *sidecar) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /debug", s.debug)
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
-	mux.HandleFunc("GET /debug/keys", fromHere(s.debugKeys))
-	mux.HandleFunc("GET /debug/refusals", fromHere(s.debugRefusals))
-	mux.HandleFunc("GET /debug/requests", fromHere(s.debugRequests))
-	mux.HandleFunc("POST "+explain.Path, fromHere(s.debugExplain))
+	mux.HandleFunc("GET /debug/keys", loopback.Only(s.debugKeys))
+	mux.HandleFunc("GET /debug/refusals", loopback.Only(s.debugRefusals))
+	mux.HandleFunc("GET /debug/requests", loopback.Only(s.debugRequests))
+	mux.HandleFunc("POST "+explain.Path, loopback.Only(s.debugExplain))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
@@ -71,24 +72,6 @@ func (s *sidecar) debugSnapshot(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	writeJSON(w, snapshot.Summary())
-}
-
-// fromHere lets only clients on this host's loopback in, as kubectl port-forward is one: refusals have paths and addresses of
-// clients, which other pods must not read. They have to ask for this host, too: a name that somebody points at it is for a browser that
-// is led here.
-func fromHere(h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !peer.Addr().Unmap().IsLoopback() {
-			http.Error(w, "only from the pod itself: use kubectl port-forward", http.StatusForbidden)
-			return
-		}
-		if !localName(r.Host) {
-			http.Error(w, "the Host has to be localhost or an address of loopback", http.StatusForbidden)
-			return
-		}
-		h(w, r)
-	}
 }
 
 // debugRefusals shows the last refusals and what led to each, without any value of a token, a key or a claim.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -74,21 +72,4 @@ func TestRefusalsAreShownWithTheirCause(t *testing.T) {
 		t.Errorf("/debug: %d %q", status, index)
 	}
 	p.stop(t)
-}
-
-// TestRefusalsAreShownToThePodItselfOnly asks from another address than loopback.
-func TestRefusalsAreShownToThePodItselfOnly(t *testing.T) {
-	t.Parallel()
-	for peer, want := range map[string]int{
-		"127.0.0.1:1": http.StatusOK, "[::1]:1": http.StatusOK, "[::ffff:127.0.0.1]:1": http.StatusOK,
-		"10.0.0.7:1": http.StatusForbidden, "[fd00::7]:1": http.StatusForbidden, "": http.StatusForbidden,
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/debug/refusals", http.NoBody)
-		r.RemoteAddr, r.Host = peer, "localhost:15081"
-		w := httptest.NewRecorder()
-		fromHere(func(http.ResponseWriter, *http.Request) {})(w, r)
-		if w.Code != want {
-			t.Errorf("from %q: %d, want %d", peer, w.Code, want)
-		}
-	}
 }

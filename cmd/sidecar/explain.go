@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -46,18 +44,6 @@ func (s *sidecar) debugExplain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, explain.Explain(s.gate, &q, time.Now()))
-}
-
-// localName reports whether a Host header names this host's loopback.
-func localName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 // mostShown is how many requests an answer has at most.

@@ -368,3 +368,37 @@ func TestAnAuthorityThatIsReadAgainLeavesNoError(t *testing.T) {
 	b.objects.change(func() { b.objects.down = false })
 	b.until(t, "shop", id, "the API server is back, with the same authority", func(s keys.State) bool { return s.Keys == 1 && s.Err == nil })
 }
+
+func TestFetchesAreToldOfThoseThatANamespaceWants(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/down" {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		fmt.Fprint(w, jwks("a"))
+	}))
+	t.Cleanup(idp.Close)
+	up := b.want("shop", policy.Issuer{Keys: policy.KeySource{JWKSURL: idp.URL}}, policy.Issuer{Keys: policy.KeySource{JWKS: jwks("a")}})[0]
+	down := b.want("bank", policy.Issuer{Keys: policy.KeySource{JWKSURL: idp.URL + "/down"}})[0]
+	end := time.After(20 * time.Second)
+	for {
+		all := b.Fetches("")
+		if len(all) == 2 && !all[up].Next.IsZero() && !all[down].Next.IsZero() {
+			break
+		}
+		select {
+		case <-end:
+			t.Fatalf("nobody tells of the next fetches: %+v", all)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	shop, bank := b.Fetches("shop"), b.Fetches("bank")
+	if r := shop[up]; len(shop) != 1 || r.Error != "" || r.Fetched.IsZero() || time.Until(r.Next) < time.Minute {
+		t.Errorf("shop has %+v", shop)
+	}
+	if r := bank[down]; len(bank) != 1 || r.Failures == 0 || !strings.Contains(r.Error, "502") || !r.Fetched.IsZero() {
+		t.Errorf("bank has %+v", bank)
+	}
+}

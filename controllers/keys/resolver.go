@@ -238,6 +238,22 @@ func (r *Resolver) States(namespace string) map[string]State {
 	return out
 }
 
+// Fetches says how the fetches of sources go, by id: of those that a namespace wants, or with "" of all.
+func (r *Resolver) Fetches(namespace string) map[string]fetch.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string]fetch.Report{}
+	for id, e := range r.entries {
+		if e.from == nil || namespace != "" && !e.namespaces[namespace] {
+			continue
+		}
+		if s, ok := r.poller.Get(*e.from); ok {
+			out[id] = s.Report()
+		}
+	}
+	return out
+}
+
 // Failing returns why sources that are fetched cannot be, by id. Objects are read by every replica.
 func (r *Resolver) Failing() map[string]string {
 	r.mu.Lock()

@@ -105,9 +105,14 @@ func Keys(ctx context.Context, config *rest.Config, pod *corev1.Pod) (fleet.Held
 	return out, err
 }
 
-// ask asks the admin port of a pod.
+// ask asks the admin port of a pod's sidecar.
 func ask(ctx context.Context, config *rest.Config, pod *corev1.Pod, method, path string, body []byte, out any) error {
-	c, err := tunnel.Client(config, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, Port(pod))
+	return askAt(ctx, config, pod, Port(pod), method, path, body, out)
+}
+
+// askAt asks a port of a pod.
+func askAt(ctx context.Context, config *rest.Config, pod *corev1.Pod, port int, method, path string, body []byte, out any) error {
+	c, err := tunnel.Client(config, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, port)
 	if err != nil {
 		return err
 	}
@@ -130,15 +135,18 @@ func ask(ctx context.Context, config *rest.Config, pod *corev1.Pod, method, path
 	}
 	switch {
 	case response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed:
-		return fmt.Errorf("pod %s: its sidecar is of a release that cannot tell; restart the pod to have the present one", pod.Name)
+		return fmt.Errorf("pod %s: it is of a release that cannot tell; restart the pod to have the present one", pod.Name)
 	case response.StatusCode != http.StatusOK:
-		return fmt.Errorf("pod %s: the sidecar says: %s", pod.Name, strings.TrimSpace(string(text[:min(len(text), 256)])))
+		return fmt.Errorf("pod %s: it says: %s", pod.Name, strings.TrimSpace(string(text[:min(len(text), 256)])))
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("pod %s: read the sidecar's answer: %w", pod.Name, err)
+		return fmt.Errorf("pod %s: read its answer: %w", pod.Name, err)
 	}
 	return nil
 }
+
+// ErrMayNot is of a pod that the user has no right to reach.
+var ErrMayNot = errors.New("you may not reach it")
 
 // reworded says what an error means for those who have no right, and names the pod.
 func reworded(pod *corev1.Pod, err error) error {
@@ -147,7 +155,7 @@ func reworded(pod *corev1.Pod, err error) error {
 		err = u.Err
 	}
 	if apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden") {
-		return fmt.Errorf("pod %s: you may not reach it; want the right to create pods/portforward in namespace %s: %w", pod.Name, pod.Namespace, err)
+		return fmt.Errorf("pod %s: %w; want the right to create pods/portforward in namespace %s: %w", pod.Name, ErrMayNot, pod.Namespace, err)
 	}
 	return fmt.Errorf("pod %s: %w", pod.Name, err)
 }

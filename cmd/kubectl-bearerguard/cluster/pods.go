@@ -140,3 +140,38 @@ func AppPort(p *corev1.Pod) int {
 	}
 	return 0
 }
+
+// SystemNamespace is where the controller is installed if nobody says otherwise.
+const SystemNamespace = "bearerguard-system"
+
+// Controllers returns the controller's pods, those that are ready first: of the whole cluster, or for who may not list these, of
+// SystemNamespace.
+func Controllers(ctx context.Context, c client.Client) ([]corev1.Pod, error) {
+	labels := client.MatchingLabels{"app.kubernetes.io/name": "bearerguard", "app.kubernetes.io/component": "controller"}
+	var list corev1.PodList
+	err := c.List(ctx, &list, labels)
+	if apierrors.IsForbidden(err) {
+		err = c.List(ctx, &list, labels, client.InNamespace(SystemNamespace))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the controller's pods: %w", err)
+	}
+	slices.SortStableFunc(list.Items, func(a, b corev1.Pod) int {
+		return cmp.Or(-cmp.Compare(readiness(&a), readiness(&b)), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return list.Items, nil
+}
+
+// Ready reports whether a pod has the condition Ready.
+func Ready(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func readiness(p *corev1.Pod) int {
+	if Ready(p) {
+		return 1
+	}
+	return 0
+}

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -93,6 +94,19 @@ func (k *Keys) Age(now time.Time) time.Duration {
 		return now.Sub(at)
 	}
 	return 0
+}
+
+// AddFetches adds how the controller's fetches go, by the ids of sources. All are those of the policies, in their order.
+func AddFetches(all []Keys, policies []v1alpha1.AuthPolicy, sources map[string]fetch.Report) {
+	n := 0
+	for i := range policies {
+		for _, is := range policies[i].Spec.Issuers {
+			if r, ok := sources[bundle.SourceID(policies[i].Namespace, is)]; ok && all[n].Fetch == nil {
+				all[n].Fetch = &r
+			}
+			n++
+		}
+	}
 }
 
 // Holders returns for each policy a pod whose sidecar can be asked about its keys: as few pods as it takes, ready ones if there

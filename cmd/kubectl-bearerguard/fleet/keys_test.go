@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
@@ -68,6 +69,19 @@ func TestHolders(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" || left != tt.left {
 			t.Errorf("%s: %d left, want %d (-want +got):\n%s", name, left, tt.left, diff)
 		}
+	}
+}
+
+func TestFetchesAreThoseOfTheSource(t *testing.T) {
+	t.Parallel()
+	a, b := policyNamed("shop", "a", nil), policyNamed("shop", "b", nil)
+	a.Spec.Issuers = append([]policy.Issuer{{Name: "own", Keys: policy.KeySource{SecretRef: &policy.KeyRef{Name: "s", Key: "k"}}}}, a.Spec.Issuers...)
+	policies := []v1alpha1.AuthPolicy{a, b}
+	all := append(KeysOf(&a), KeysOf(&b)...)
+	all[2].Fetch = &fetch.Report{Failures: 7} // a sidecar's own
+	AddFetches(all, policies, map[string]fetch.Report{bundle.SourceID("shop", b.Spec.Issuers[0]): {Failures: 1}})
+	if all[0].Fetch != nil || all[1].Fetch == nil || all[1].Fetch.Failures != 1 || all[2].Fetch.Failures != 7 {
+		t.Errorf("fetches are %v, %v, %v", all[0].Fetch, all[1].Fetch, all[2].Fetch)
 	}
 }
 
