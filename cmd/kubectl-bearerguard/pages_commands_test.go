@@ -27,8 +27,8 @@ var judges = map[string]func(args []string) error{
 }
 
 // others are programs of which nothing is checked.
-var others = strings.Fields(`alias cat cd chmod chown cp curl docker echo export gh git id install jq exit get-token kill kind kubeconform ln ls mkdir mktemp mv openssl
-	printf rm sed sleep source systemctl systemd-analyze systemd-sysusers tail tar tee test tree useradd until while for wget cosign python3 xargs istioctl argocd flux kustomize
+var others = strings.Fields(`alias app cat cd chmod chown cp curl docker echo export gh git id install jq exit get-token kill kind kubeconform ln ls mkdir mktemp mv openssl
+	printf rm sed sleep source systemctl systemd-analyze systemd-sysusers tail tar tee test tree true useradd until while for wget cosign python3 xargs istioctl argocd flux kustomize
 	journalctl trivy sha256sum promtool grep sort uniq nft ss tcpdump date`)
 
 // ours holds the arguments to the program's own commands and flags.
