@@ -292,17 +292,9 @@ func (f *checkFlags) readData(in *check.Input, stdin io.Reader) (err error) {
 	return nil
 }
 
-func (f *checkFlags) readLabels(in *check.Input, _ io.Reader) error {
-	if f.labels == "" {
-		return nil
-	}
-	in.Labels = map[string]string{}
-	for pair := range strings.SplitSeq(f.labels, ",") {
-		key, value, err := splitPair(pair)
-		if err != nil {
-			return fmt.Errorf("--labels %w", err)
-		}
-		in.Labels[key] = value
+func (f *checkFlags) readLabels(in *check.Input, _ io.Reader) (err error) {
+	if in.Labels, err = parseLabels(f.labels); err != nil {
+		return fmt.Errorf("--labels %w", err)
 	}
 	return nil
 }

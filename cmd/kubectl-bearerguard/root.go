@@ -41,6 +41,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	addGroup(root, "policies", "Policies, without a cluster:",
 		newCheck(now),
 		newConvert(),
+		newGenerate(),
 		newInject(),
 		newLint(),
 		newPlayground(now),
