@@ -2,6 +2,7 @@ package decision
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -177,6 +178,25 @@ func hasScopes(scopes []string, claims Claims) bool {
 		}
 	}
 	return true
+}
+
+// Scopes returns the scopes that a token was granted: what hasScopes finds. Each comes once, in the order of their names.
+func Scopes(claims Claims) []string {
+	out := []string{}
+	for _, claim := range []any{claims["scope"], claims["scp"]} {
+		switch claim := claim.(type) {
+		case string:
+			out = append(out, strings.Split(claim, " ")...)
+		case []any:
+			for _, e := range claim {
+				if s, ok := e.(string); ok {
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return s == "" })
 }
 
 func grantsScope(claim any, scope string) bool {

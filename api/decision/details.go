@@ -16,3 +16,11 @@ type Details struct {
 	NearestRule   string `json:"nearestRule,omitempty"`
 	Failed        string `json:"failed,omitempty"`
 }
+
+// AuditDetails are whose token an Audit policy would have refused for want of a rule: what a rule that lets it in could ask for.
+type AuditDetails struct {
+	// IssuerEntry is the name of the policy's issuer that vouches for the token; empty if that is not known.
+	IssuerEntry string
+	// Scopes are those that the token was granted. They are values of a claim: not to be shown unless that is allowed.
+	Scopes []string
+}

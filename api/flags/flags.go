@@ -29,6 +29,8 @@ type Values struct {
 	LogAllowEvery uint64
 	// LogSubjects allows the claim sub in the log.
 	LogSubjects bool
+	// LogScopes allows scopes in the log, of tokens that an Audit policy has no rule for.
+	LogScopes bool
 	// TLSPermissive takes plaintext beside TLS.
 	TLSPermissive bool
 	// TLSRequestClientCert asks clients for a certificate, and takes any.
@@ -59,6 +61,7 @@ func (v *Values) Define(fs *pflag.FlagSet) {
 	fs.StringVar(&v.LogFormat, "log-format", "json", "json or text")
 	fs.Uint64Var(&v.LogAllowEvery, "log-allow-every", 0, "log one of so many forwarded requests; 0: none (refusals are always logged, up to a rate)")
 	fs.BoolVar(&v.LogSubjects, "log-subjects", false, "allow the claim sub of verified tokens in the log")
+	fs.BoolVar(&v.LogScopes, "log-scopes", false, "allow the scopes of verified tokens in the log, where an Audit policy has no rule for them")
 	fs.BoolVar(&v.TLSPermissive, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
 	fs.BoolVar(&v.TLSRequestClientCert, "tls-request-client-cert", false, "with --tls-cert: ask clients for a certificate and take any, also self-signed ones, for tokens that are bound to it; rules see none of it")
 	v.defineSizes(fs)

@@ -133,7 +133,7 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 		},
 	})
 	s.decided = telemetry.NewDecisionLog(log.WithName("decision"), telemetry.LogOptions{
-		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects,
+		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects, Scopes: conf.LogScopes,
 	})
 	s.asking = introspect.NewPool(introspect.Options{Observe: s.answered})
 	var err error

@@ -64,7 +64,7 @@ func (j *judge) tell(q *question, v *gate.Verdict) {
 		Method: q.Method, Host: q.Host, Path: v.Path, Protocol: q.protocol, Port: q.Port, Remote: q.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject, Audit: v.Audit,
 	}
-	if !v.Forward {
+	if v.Explainable() {
 		why := v.Why(&q.Request)
 		rec.Why = &why
 	}

@@ -42,9 +42,11 @@ type Config struct {
 	Probes map[string]probe.Probe
 	// LogLevel is error, info or debug; LogFormat json or text.
 	LogLevel, LogFormat string
-	// LogAllowEvery logs one of so many forwarded requests; 0: none. LogSubjects allows the claim sub in the log.
+	// LogAllowEvery logs one of so many forwarded requests; 0: none. LogSubjects allows the claim sub in the log,
+	// LogScopes the scopes of tokens that an Audit policy has no rule for.
 	LogAllowEvery uint64
 	LogSubjects   bool
+	LogScopes     bool
 	// AppProtocol is what requests of HTTP/2 clients go to the app in.
 	AppProtocol proxy.AppProtocol
 	// AppAddress is where the app is reached, but for --upstream; not valid: at the address that the client, or the kubelet,
@@ -198,6 +200,7 @@ func (c *Config) take(v *flags.Values) {
 	c.MaxStaleness, c.ReadyByKeys = v.MaxStaleness, v.Readiness == "keys"
 	c.TrustForwarded, c.Plaintext, c.TLS.RequestClientCert = v.TrustForwarded, v.TLSPermissive, v.TLSRequestClientCert
 	c.LogLevel, c.LogFormat, c.LogAllowEvery, c.LogSubjects = v.LogLevel, v.LogFormat, v.LogAllowEvery, v.LogSubjects
+	c.LogScopes = v.LogScopes
 	c.Limits = proxy.Limits{
 		HeadBytes: v.HeadBytes, Fields: v.Headers, URL: v.URLBytes, Body: v.BodyBytes, BodyRate: v.BodyRate,
 		Connections: v.Connections, PerClient: v.PerClient, Streams: v.Streams, Resets: v.Resets,

@@ -30,7 +30,7 @@ type Serve struct {
 func serveToo() []string {
 	return []string{
 		"policies", "labels", "namespace", "push", "push-server-name", "push-ca", "push-token", "state-dir", "admin",
-		"tls-cert", "tls-key", "tls-client-ca", "readiness", "log-level", "log-format", "log-allow-every", "log-subjects",
+		"tls-cert", "tls-key", "tls-client-ca", "readiness", "log-level", "log-format", "log-allow-every", "log-subjects", "log-scopes",
 		"max-header-bytes", "max-headers", "max-url-bytes", "max-connections", "max-streams", "max-http2-requests", "token-cache-bytes",
 		"read-header-timeout", "idle-timeout", "write-timeout", "drain-wait", "max-staleness", "drain", "key-allow-http", "key-allow-nets",
 	}

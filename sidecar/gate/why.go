@@ -3,6 +3,7 @@ package gate
 import (
 	"math/bits"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -10,7 +11,8 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
-// judged is how a refusal came about. It is zero for what is forwarded, so that no long stream keeps a snapshot.
+// judged is how a refusal came about, or that by an Audit policy. It is zero for everything else, and once Why was called for what is
+// forwarded, so that no long stream keeps a snapshot.
 type judged struct {
 	under  *Snapshot
 	at     time.Time
@@ -28,12 +30,89 @@ type Why struct {
 	policy, rule string // that decided
 }
 
-// Why returns what finds out more about the verdict on a request. It is of use as long as the request is.
+// Explainable reports whether Why knows anything.
+func (v *Verdict) Explainable() bool { return v.judged.under != nil }
+
+// Why returns what finds out more about the verdict on a request. It is of use as long as the request is. For what is forwarded it can be
+// called once.
 func (v *Verdict) Why(r *Request) Why {
 	if v.judged.under == nil {
 		return Why{}
 	}
-	return Why{v.judged, r, v.Reason, v.Cause, v.Policy, v.Rule}
+	w := Why{v.judged, r, v.Reason, v.Cause, v.Policy, v.Rule}
+	if v.Forward {
+		v.judged = judged{}
+	}
+	return w
+}
+
+// remember keeps what Why needs of a request that is forwarded, if an Audit policy has no rule for its token.
+func (v *Verdict) remember(s *Snapshot, now time.Time) {
+	for i := range v.Audit {
+		if v.Forward && lacksRule(&v.Audit[i]) {
+			v.judged = judged{under: s, at: now}
+			return
+		}
+	}
+}
+
+// lacksRule reports whether a policy takes a token and has no rule for it.
+func lacksRule(a *decision.AuditResult) bool {
+	switch a.Reason {
+	case decision.NoRule, decision.InsufficientScope, decision.InsufficientAuthentication:
+		return !a.Allowed
+	default:
+		return false
+	}
+}
+
+// Audited says of each verdict of an Audit policy whose token it has no rule for, step by step, under the snapshot that judged it; the zero
+// value, where that is not so. It returns nil if nothing can be found out.
+func (w *Why) Audited(verdicts []decision.AuditResult) (out []decision.AuditDetails) {
+	if w.under == nil || !slices.ContainsFunc(verdicts, func(a decision.AuditResult) bool { return lacksRule(&a) }) {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	var sh shape
+	if sh.read(w.request, w.under.program.PathOptions()).Refused() {
+		return nil
+	}
+	r := newRequest(w.request, &sh, w.at)
+	f := w.verified(&w.under.audit, &r)
+	if f == nil {
+		return nil
+	}
+	scopes := decision.Scopes(f.verified.Claims)
+	out = make([]decision.AuditDetails, len(verdicts))
+	for i := range verdicts {
+		if !lacksRule(&verdicts[i]) {
+			continue
+		}
+		for bit, is := range w.under.program.Issuers() {
+			if f.by.Has(bit) && is.Policy == verdicts[i].Policy {
+				out[i] = decision.AuditDetails{IssuerEntry: is.Spec.Name, Scopes: scopes}
+				break
+			}
+		}
+	}
+	return out
+}
+
+// verified verifies the request's token once more, since what is cached of one has no claims; nil if it is not good.
+func (w *Why) verified(sd *side, r *decision.Request) *finding {
+	found, no := sd.locator.Find(locate(r))
+	if no.Refused() || !found.OK {
+		return nil
+	}
+	f := w.under.verify(sd, found.Raw, found, w.at)
+	if f.refusal.Refused() {
+		return nil
+	}
+	return f
 }
 
 // Details judges the request again, step by step, under the snapshot that refused it. A panic on the way is as if nothing could be
@@ -109,13 +188,8 @@ func (w *Why) nearest() *decision.Nearest {
 	if w.reason == decision.NoToken {
 		return w.under.program.Nearest(&r, nil)
 	}
-	sd := &w.under.enforce
-	found, no := sd.locator.Find(locate(&r))
-	if no.Refused() || !found.OK {
-		return nil
-	}
-	f := w.under.verify(sd, found.Raw, found, w.at) // what is cached of a token has no claims
-	if f.refusal.Refused() {
+	f := w.verified(&w.under.enforce, &r)
+	if f == nil {
 		return nil
 	}
 	return w.under.program.Nearest(&r, w.under.program.Bind(f.verified.Claims, f.by))

@@ -15,6 +15,47 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
+// Of a request that an Audit policy has no rule for, those who run the guard are told which of its issuers vouches for the token, and which
+// scopes it has. Nothing is kept of other requests that are forwarded.
+func TestWhomAuditPoliciesHaveNoRuleFor(t *testing.T) {
+	t.Parallel()
+	trial := policy.Spec{Mode: policy.Audit, Issuers: []policy.Issuer{partner.Policy("partner"), corp.Policy("staff")}}
+	trial.Rules = []policy.Rule{{Name: "docs", Match: []policy.Match{{Paths: []string{"/docs/**"}}}, Allow: &policy.Allow{Authenticated: true}}}
+	of := func(i *gatetest.Issuer, claims map[string]any) []string { return bearer(i.Token(start, claims)) }
+	read := map[string]any{"scope": "orders.write orders.read orders.write", "scp": []string{"more"}}
+	staff := []decision.AuditDetails{{IssuerEntry: "staff", Scopes: []string{"more", "orders.read", "orders.write"}}}
+	alone, beside := newGate(t, gatetest.Policy("trial", trial)), newGate(t, gatetest.Policy("trial", trial), gatetest.Policy("orders", orders()))
+	for name, tt := range map[string]struct {
+		gate *gate.Gate
+		give *gate.Request
+		want []decision.AuditDetails
+	}{
+		"a token without a rule":             {alone, get("/orders/1", of(corp, read)...), staff},
+		"beside a policy that lets it in":    {beside, get("/orders/1", of(corp, read)...), staff},
+		"beside a policy that refuses it":    {beside, post("/orders/1", of(corp, read)...), staff},
+		"no scopes":                          {alone, get("/orders/1", of(partner, nil)...), []decision.AuditDetails{{IssuerEntry: "partner", Scopes: []string{}}}},
+		"a rule that fits":                   {alone, get("/docs/1", of(corp, read)...), nil},
+		"no token":                           {alone, get("/orders/1"), nil},
+		"a token that is not good":           {alone, get("/orders/1", bearer(corp.Token(start.Add(-2*time.Hour), read))...), nil},
+		"a policy in force refuses it first": {beside, get("/orders/1", bearer("a.b.c")...), nil},
+	} {
+		for range 2 { // the second time, the token is cached without its claims
+			v := tt.gate.Judge(tt.give)
+			verdicts := v.Audit
+			why := v.Why(tt.give)
+			if diff := cmp.Diff(tt.want, why.Audited(verdicts)); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+			if again := v.Why(tt.give); v.Forward && again.Audited(verdicts) != nil {
+				t.Errorf("%s: the verdict keeps what it was judged by", name)
+			}
+			if v.Forward && tt.want == nil && v.Explainable() {
+				t.Errorf("%s: something is kept", name)
+			}
+		}
+	}
+}
+
 // Those who run the guard are told which issuer of which policy does not take a token, or which rule came nearest.
 func TestDetailsOfRefusals(t *testing.T) {
 	t.Parallel()

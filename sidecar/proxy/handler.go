@@ -203,8 +203,8 @@ func (x *exchange) observe(r *http.Request) {
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}
 	rec.Audit = v.Audit
-	if !v.Forward {
-		why := v.Why(&x.request)
+	if v.Explainable() {
+		why := x.verdict.Why(&x.request)
 		rec.Why = &why
 	}
 	p.observer.Request(&rec)

@@ -39,8 +39,9 @@ type LogOptions struct {
 	AllowEvery uint64
 	// PerReason is how many refusals a second are logged for each reason, with bursts of twice as many; default 10.
 	PerReason float64
-	// Subjects allows the claim sub of verified tokens in the log. It is the one claim value that can get there.
-	Subjects bool
+	// Subjects allows the claim sub of verified tokens in the log, and Scopes those of tokens that an Audit policy has no rule for. No other
+	// claim value can get there.
+	Subjects, Scopes bool
 }
 
 // DecisionLog writes a line for some requests, and remembers the last refusals and a sample of the others. It is safe for concurrent use.
@@ -90,7 +91,7 @@ func (d *DecisionLog) Request(r *Record) {
 		if n := d.opts.AllowEvery; n == 0 || (d.allowed.Add(1)-1)%n != 0 {
 			return
 		}
-		d.write(r, &decision.Details{Policy: r.Policy}, 0)
+		d.write(r, &decision.Details{Policy: r.Policy}, nil, 0)
 		return
 	}
 	if !l.limiter.AllowN(r.Time, 1) {
@@ -98,9 +99,9 @@ func (d *DecisionLog) Request(r *Record) {
 		d.memory.keep(r, nil)
 		return
 	}
-	details := d.looks.into(r)
+	details, audited := d.looks.into(r)
 	d.memory.keep(r, &details)
-	d.write(r, &details, l.suppressed.Swap(0))
+	d.write(r, &details, audited, l.suppressed.Swap(0))
 }
 
 // budget returns the rate that the record falls under, or nil if it is to be sampled.
@@ -116,7 +117,7 @@ func (d *DecisionLog) budget(r *Record) *limited {
 	return nil
 }
 
-func (d *DecisionLog) write(r *Record, details *decision.Details, suppressed uint64) {
+func (d *DecisionLog) write(r *Record, details *decision.Details, audited []decision.AuditDetails, suppressed uint64) {
 	kv := make([]any, 0, 52)
 	add := func(key, value string) {
 		if value != "" {
@@ -153,7 +154,7 @@ func (d *DecisionLog) write(r *Record, details *decision.Details, suppressed uin
 	}
 	kv = append(kv, "ownMicros", r.Own.Microseconds())
 	if len(r.Audit) > 0 {
-		kv = append(kv, "x-bearerguard-audit", audits(r.Audit))
+		kv = append(kv, "x-bearerguard-audit", d.auditLines(r.Audit, audited))
 	}
 	if suppressed > 0 {
 		kv = append(kv, "suppressed", suppressed)
@@ -176,12 +177,23 @@ type auditLine struct {
 	Decision string          `json:"decision"`
 	Reason   decision.Reason `json:"reason"`
 	Cause    string          `json:"cause,omitempty"`
+	// IssuerEntry is the issuer that vouches for a token that the policy has no rule for, and Scopes are the token's, if they are allowed.
+	IssuerEntry string   `json:"issuerEntry,omitempty"`
+	Scopes      []string `json:"scopes,omitzero"`
 }
 
-func audits(all []Audit) []auditLine {
+// auditLines are the verdicts of Audit policies, with whose tokens they have no rule for, if that was found out.
+func (d *DecisionLog) auditLines(all []Audit, audited []decision.AuditDetails) []auditLine {
 	out := make([]auditLine, 0, len(all))
-	for _, a := range all {
-		out = append(out, auditOf(a))
+	for i, a := range all {
+		line := auditOf(a)
+		if i < len(audited) && audited[i].IssuerEntry != "" {
+			line.IssuerEntry = audited[i].IssuerEntry
+			if d.opts.Scopes {
+				line.Scopes = audited[i].Scopes
+			}
+		}
+		out = append(out, line)
 	}
 	return out
 }

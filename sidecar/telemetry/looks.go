@@ -25,14 +25,14 @@ func newLooks(now func() time.Time) looks {
 	return looks{rate.NewLimiter(rate.Limit(looksEach.Microseconds()), int(looksBurst.Microseconds())), now}
 }
 
-// into returns what more is told of a refusal; what the record itself has, where no time is left for a look.
-func (l *looks) into(r *Record) decision.Details {
+// into returns what more is told of a refusal, and of those of Audit policies; what the record itself has, where no time is left for a look.
+func (l *looks) into(r *Record) (decision.Details, []decision.AuditDetails) {
 	began := l.now()
 	if l.spent.TokensAt(began) <= 0 {
-		return decision.Details{Policy: r.Policy}
+		return decision.Details{Policy: r.Policy}, nil
 	}
-	d := r.details()
+	d, audited := r.details(), r.audited()
 	ended := l.now()
 	l.spent.ReserveN(ended, int(min(ended.Sub(began), looksBurst).Microseconds()))
-	return d
+	return d, audited
 }

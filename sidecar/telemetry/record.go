@@ -3,6 +3,7 @@ package telemetry
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -22,8 +23,12 @@ type Record struct {
 	// Cause is what exactly led to a refusal, or what went wrong with the app or with the form of a message; nil where the
 	// Reason says it all.
 	Cause decision.Cause
-	// Why finds out more about a refusal, which is asked only if somebody is to read it; nil: nothing more is known.
-	Why interface{ Details() decision.Details }
+	// Why finds out more about a refusal, and about those of Audit policies, which is asked only if somebody is to read it; nil: nothing
+	// more is known.
+	Why interface {
+		Details() decision.Details
+		Audited(verdicts []Audit) []decision.AuditDetails
+	}
 	// Policy is "namespace/name" and Rule the name of the rule that decided; empty if none did.
 	Policy, Rule string
 	// Audit has the verdicts of Audit policies.
@@ -51,6 +56,38 @@ func (r *Record) details() decision.Details {
 	}
 	d.Audiences, d.Failed = audiences(d.Audiences), printable.Text(d.Failed, 512)
 	return d
+}
+
+// audited is whose tokens Audit policies have no rule for, fit to be shown: one for each verdict, or none at all.
+func (r *Record) audited() []decision.AuditDetails {
+	if r.Why == nil || len(r.Audit) == 0 {
+		return nil
+	}
+	all := r.Why.Audited(r.Audit)
+	for i := range all {
+		all[i].Scopes = scopes(all[i].Scopes)
+	}
+	return all
+}
+
+// Bounds of the scopes that are told of a token.
+const (
+	mostScopes = 64
+	mostScope  = 128 // bytes
+)
+
+// scopes are those of a token that are told: the first ones that are scopes at all (RFC 6749 section 3.3) and not too long. Never nil.
+func scopes(all []string) []string {
+	out := []string{}
+	for _, s := range all {
+		if s == "" || len(s) > mostScope || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
+			continue
+		}
+		if out = append(out, s); len(out) == mostScopes {
+			break
+		}
+	}
+	return out
 }
 
 // audiences are those of a policy that are told: the first few, since there may be many.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -335,9 +336,12 @@ func TestTheCauseIsLoggedWithoutValues(t *testing.T) {
 type why struct {
 	asked   int
 	details decision.Details
+	audited []decision.AuditDetails
 }
 
 func (w *why) Details() decision.Details { w.asked++; return w.details }
+
+func (w *why) Audited([]Audit) []decision.AuditDetails { return slices.Clone(w.audited) }
 
 func TestTheLogNamesWhatARefusalHangsOn(t *testing.T) {
 	t.Parallel()
@@ -428,6 +432,8 @@ func (s *slow) Details() decision.Details {
 	return decision.Details{NearestRule: "nearest"}
 }
 
+func (*slow) Audited([]Audit) []decision.AuditDetails { return nil }
+
 func TestDearLooksIntoRefusalsHaveABudget(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -448,7 +454,7 @@ func TestDearLooksIntoRefusalsHaveABudget(t *testing.T) {
 				if due := at(0).Add(time.Duration(i) * time.Millisecond); due.After(clock) {
 					clock = due
 				}
-				d := l.into(&Record{Reason: decision.NoRule, Policy: "shop/orders", Why: w})
+				d, _ := l.into(&Record{Reason: decision.NoRule, Policy: "shop/orders", Why: w})
 				if d.Policy != "shop/orders" {
 					t.Fatalf("details %+v, want the policy of the record in any case", d)
 				}
@@ -499,6 +505,31 @@ func TestSubjectsAreLoggedOnlyIfAllowed(t *testing.T) {
 	}
 	if got := lines(t, LogOptions{Subjects: true}, r)[0]["subject"]; got != "alice" {
 		t.Errorf("subject is %v", got)
+	}
+}
+
+// Of a token that an Audit policy has no rule for, the log has the issuer's name in the policy, and its scopes if they are allowed.
+func TestTheLogNamesWhomAnAuditPolicyHasNoRuleFor(t *testing.T) {
+	t.Parallel()
+	odd := []string{"", "a b", "orders.read", "quo\"te", strings.Repeat("x", 129), "\x1b[2J"}
+	for range 100 {
+		odd = append(odd, "more")
+	}
+	r := &Record{Time: at(0), Forwarded: true, Reason: decision.AuditOnly, Audit: []Audit{{Policy: "shop/trial", Reason: decision.NoRule}, {Policy: "shop/else", Reason: decision.NoToken}}}
+	r.Why = &why{audited: []decision.AuditDetails{{IssuerEntry: "corp", Scopes: odd}, {}}}
+	line := func(o LogOptions) []any { return lines(t, o, r)[0]["x-bearerguard-audit"].([]any) }
+	without := map[string]any{"policy": "shop/trial", "decision": "deny", "reason": "NoRule", "issuerEntry": "corp"}
+	other := map[string]any{"policy": "shop/else", "decision": "deny", "reason": "NoToken"}
+	if diff := cmp.Diff([]any{without, other}, line(LogOptions{})); diff != "" {
+		t.Errorf("scopes are not allowed: %s", diff)
+	}
+	got, _ := line(LogOptions{Scopes: true})[0].(map[string]any)["scopes"].([]any)
+	if len(got) != 64 || got[0] != "orders.read" || got[1] != "more" {
+		t.Errorf("scopes: %v", got)
+	}
+	r.Why = &why{audited: []decision.AuditDetails{{IssuerEntry: "corp"}, {}}}
+	if got := line(LogOptions{Scopes: true})[0].(map[string]any)["scopes"]; !cmp.Equal(got, []any{}) {
+		t.Errorf("that a token has no scopes is told too: %v", got)
 	}
 }
 

@@ -172,11 +172,14 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 	if cause != "" {
 		x.record.Cause = decision.Because(cause)
 	}
-	if !v.Forward {
+	if v.Explainable() {
 		x.why = v.Why(&x.request)
 		x.record.Why = &x.why
 	}
 	r.Observe(&x.record)
+	if v.Forward { // a long stream keeps no snapshot
+		x.why, x.record.Why = gate.Why{}, nil
+	}
 }
 
 func (x *exchange) protocol() string {
