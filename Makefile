@@ -148,14 +148,15 @@ generate: $(BIN)/controller-gen $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc #
 	go run ./hack/reference
 
 .PHONY: manifests
-manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/ from the chart (with helm, which it builds if need be), and the reference in docs/cli.md.
+manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/ from the chart (with helm, which it builds if need be), and the references in docs/.
 	$(BIN)/controller-gen crd paths=./api/policy paths=./api/v1alpha1 output:crd:dir=config/crd
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard/files/crds/
 	cp config/crd/bearerguard.dev_*.yaml charts/bearerguard-crds/files/crds/
 	config/render.sh
 	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
+	go run ./hack/reference
 
-GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md docs/metrics.md
+GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md docs/metrics.md docs/flags.md docs/values.md docs/api.md
 
 .PHONY: verify
 verify: generate manifests ## Fail if generated files are not up to date.

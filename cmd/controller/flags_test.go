@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -92,4 +94,20 @@ func parse(t *testing.T, args ...string) (config, error) {
 		t.Fatal(err)
 	}
 	return f.config()
+}
+
+// docs/flags.md, which hack/reference reads out of the code, has each flag with its default.
+func TestFlagsAreOnThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/flags.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## controller\n")
+	root().Flags().VisitAll(func(f *pflag.Flag) {
+		row := regexp.MustCompile(`(?m)^\| ` + "`--" + f.Name + "`" + ` \| [a-z]+ \| (.*?) \|`).FindStringSubmatch(section)
+		if def := strings.Trim(f.DefValue, "[]"); row == nil || strings.Trim(row[1], "`") != def {
+			t.Errorf("--%s with the default %q: the page has %q; run go run ./hack/reference", f.Name, def, row)
+		}
+	})
 }

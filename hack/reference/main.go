@@ -1,5 +1,6 @@
 // Command reference writes the pages of docs/ that follow from the code: reasons.md from the closed list of reasons, what clients
-// are told, the causes and the advice; metrics.md from the metrics that the programs register. "make generate" runs it in the root of the repository; its tests hold the pages to the code.
+// are told, the causes and the advice; metrics.md from the metrics that the programs register; flags.md from their flags,
+// values.md from the chart, api.md from the CustomResourceDefinitions. "make generate" runs it in the root of the repository; its tests hold the pages to the code.
 package main
 
 import (
@@ -39,5 +40,11 @@ func render(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"reasons.md": reasons, "metrics.md": metrics}, nil
+	pages := map[string]string{"reasons.md": reasons, "metrics.md": metrics}
+	for name, page := range map[string]func(root string) (string, error){"flags.md": flagsPage, "values.md": valuesPage, "api.md": apiPage} {
+		if pages[name], err = page(root); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
 }

@@ -146,3 +146,45 @@ func TestMetricsOfTheProgramsThemselves(t *testing.T) {
 		}
 	}
 }
+
+// A program's flag whose default cannot be read, and a value that the schema lacks, is an error, not a row that is wrong.
+func TestWhatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "flags.go")
+	if err := os.WriteFile(file, []byte("package main\n\nfunc f() { fs.StringVar(&a, \"a\", other(), \"what\") }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flagsOf(file); err == nil || !strings.Contains(err.Error(), "list it in constants") {
+		t.Errorf("a default that is a call: %v", err)
+	}
+	chart := filepath.Join(dir, "charts", "bearerguard")
+	if err := os.MkdirAll(chart, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"values.yaml": "a: 1\n", "values.schema.json": `{"properties": {"b": {"type": "integer"}}}`} {
+		if err := os.WriteFile(filepath.Join(chart, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := valuesPage(dir); err == nil || !strings.Contains(err.Error(), "value a is not in values.schema.json") {
+		t.Errorf("a value without a schema: %v", err)
+	}
+}
+
+// The reference has the bounds and rules of a field, and a section for what is below it.
+func TestFieldsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	page, err := apiPage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n### AuthPolicy: spec.issuers[]\n", "| `mode` | string |", "Default: `\"Enforce\"`. One of `Enforce`, `Audit`.", "1 to 16 items.",
+		"[list of object](#authpolicy-specrules)", "Held to: ", "| `issuer` | string, **required** |",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
