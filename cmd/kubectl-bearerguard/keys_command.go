@@ -73,7 +73,7 @@ func newKeySources(now func() time.Time) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := f.format.Value(cmd.OutOrStdout(), r.keys, func(w io.Writer, look output.Look) { r.write(w, look, now()) }); err != nil {
+			if err := f.format.Value(cmd.OutOrStdout(), r.keys, func(w io.Writer, look output.Look) { f.write(w, look, &r, now()) }); err != nil {
 				return err
 			}
 			complain(cmd.ErrOrStderr(), r.failed)
@@ -171,7 +171,7 @@ func (r *keysReport) askController(ctx context.Context, config *rest.Config, c c
 }
 
 // write writes the keys for people.
-func (r *keysReport) write(w io.Writer, look output.Look, now time.Time) {
+func (f *keySourcesFlags) write(w io.Writer, look output.Look, r *keysReport, now time.Time) {
 	if len(r.keys) == 0 {
 		fmt.Fprintln(w, "No policy here has an issuer.")
 		return
@@ -181,6 +181,10 @@ func (r *keysReport) write(w io.Writer, look output.Look, now time.Time) {
 	for i := range r.keys {
 		sourceRow(table, &r.keys[i], now)
 		heldRows(held, &r.keys[i])
+	}
+	if !f.cluster.AllNamespaces {
+		table.Hide("NAMESPACE")
+		held.Hide("NAMESPACE")
 	}
 	table.Write(w, look)
 	if held.Len() > 0 {

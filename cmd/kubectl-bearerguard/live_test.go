@@ -48,8 +48,9 @@ var live struct {
 	err        error
 
 	mu    sync.Mutex
-	ports map[string]string // guarded by mu: addresses that pods, "namespace/name", are forwarded to
-	logs  map[string]string // guarded by mu: of pods
+	ports map[string]string      // guarded by mu: addresses that pods, "namespace/name", are forwarded to
+	logs  map[string]string      // guarded by mu: of pods
+	more  map[string]chan string // guarded by mu: what comes to the logs of pods while they are followed
 }
 
 // stopLive stops the API server, if there is one.
@@ -76,7 +77,7 @@ func atCluster(t *testing.T) {
 	}
 	live.once.Do(func() {
 		live.env = &envtest.Environment{BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true}
-		live.ports, live.logs = map[string]string{}, map[string]string{}
+		live.ports, live.logs, live.more = map[string]string{}, map[string]string{}, map[string]chan string{}
 		var conf *rest.Config
 		if conf, live.err = live.env.Start(); live.err == nil {
 			live.err = openLive(conf)
@@ -134,7 +135,7 @@ func kubelet(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	live.mu.Lock()
-	address, text := live.ports[m[1]+"/"+m[2]], live.logs[m[1]+"/"+m[2]]
+	address, text, more := live.ports[m[1]+"/"+m[2]], live.logs[m[1]+"/"+m[2]], live.more[m[1]+"/"+m[2]]
 	live.mu.Unlock()
 	if m[3] == "log" {
 		if r.URL.Query().Get("container") != inject.SidecarName {
@@ -142,10 +143,27 @@ func kubelet(w http.ResponseWriter, r *http.Request) bool {
 			return true
 		}
 		_, _ = io.WriteString(w, text)
+		if r.URL.Query().Get("follow") == "true" {
+			_ = http.NewResponseController(w).Flush()
+			followed(w, r, more)
+		}
 		return true
 	}
 	forward(w, r, address)
 	return true
+}
+
+// followed writes what comes until the client goes.
+func followed(w http.ResponseWriter, r *http.Request, more chan string) {
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case text := <-more:
+			_, _ = io.WriteString(w, text)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
 }
 
 // forward serves a port-forward by SPDY. A client that tries WebSockets first is told that there are none here.

@@ -25,6 +25,7 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /debug", s.debug)
 	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
 	mux.HandleFunc("GET /debug/keys", loopback.Only(s.debugKeys))
+	mux.HandleFunc("GET /debug/state", loopback.Only(s.debugState))
 	mux.HandleFunc("GET /debug/refusals", loopback.Only(s.debugRefusals))
 	mux.HandleFunc("GET /debug/requests", loopback.Only(s.debugRequests))
 	mux.HandleFunc("POST "+explain.Path, loopback.Only(s.debugExplain))
@@ -86,6 +87,7 @@ func (s *sidecar) debug(w http.ResponseWriter, _ *http.Request) {
 /debug/explain   what the rules in force say of a request: kubectl bearerguard explain asks here
 /debug/keys      the keys in force, by issuer: their ids and thumbprints, never a secret's
 /debug/snapshot  the rules in force
+/debug/state     how the sidecar is, and what it has refused lately: ?since=10m
 `)
 }
 

@@ -107,7 +107,7 @@ func TestExplanationsAreForThoseWhoMeanIt(t *testing.T) {
 func TestDebugPagesAreForThePodItself(t *testing.T) {
 	t.Parallel()
 	s := &sidecar{}
-	for _, page := range []string{"GET /debug/requests", "GET /debug/refusals", "GET /debug/keys", "POST " + explain.Path} {
+	for _, page := range []string{"GET /debug/requests", "GET /debug/refusals", "GET /debug/keys", "GET /debug/state", "POST " + explain.Path} {
 		method, path, _ := strings.Cut(page, " ")
 		r := httptest.NewRequest(method, path, strings.NewReader("{}"))
 		r.RemoteAddr, r.Host = "10.0.0.7:1", "localhost"

@@ -13,7 +13,10 @@ check "explain: what became of a request, by its id" "^REFUSED  NoRule" bg expla
 check "explain: an id that nobody has" "^None of [0-9]+ sidecars" bg explain --request-id e2e-cli-none
 check "logs: a refusal by its reason" "NoRule.*POST /orders" bg logs deploy/orders --reason NoRule --since 10m
 check "status: the policy and the workload" "deploy/orders" bg status
+check "status: what was refused, and why" "deploy/orders +NoRule" bg status
 check "keys: those of the issuer are current" "Current" bg keys
+check "keys: each by its thumbprint" "sig +[A-Za-z0-9_-]{43}" bg keys
+check "keys: when they are fetched next" "ago +in [0-9]+[ms]" bg keys
 iss=$(claim "$tried" iss) jti=$(claim "$tried" jti)
 check "the token is good" "^200" ask "$url/orders" "$tried"
 check "revoke: it is taken back" "1 of 1 entries taken back" bg revoke jti "$jti" --issuer "$iss" --expires 1h

@@ -105,6 +105,13 @@ func Keys(ctx context.Context, config *rest.Config, pod *corev1.Pod) (fleet.Held
 	return out, err
 }
 
+// State has the sidecar of a pod tell how it is, and what it has refused for so long.
+func State(ctx context.Context, config *rest.Config, pod *corev1.Pod, since time.Duration) (fleet.State, error) {
+	out := fleet.StateOf(pod)
+	err := ask(ctx, config, pod, http.MethodGet, "/debug/state?since="+url.QueryEscape(since.String()), nil, &out)
+	return out, err
+}
+
 // ask asks the admin port of a pod's sidecar.
 func ask(ctx context.Context, config *rest.Config, pod *corev1.Pod, method, path string, body []byte, out any) error {
 	return askAt(ctx, config, pod, Port(pod), method, path, body, out)

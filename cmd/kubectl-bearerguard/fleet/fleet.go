@@ -20,6 +20,8 @@ import (
 type Report struct {
 	Policies  []Policy   `json:"policies"`
 	Workloads []Workload `json:"workloads"`
+	// Asked is what was asked of sidecars; nil if none was.
+	Asked *Asked `json:"asked,omitempty"`
 }
 
 // Policy is one AuthPolicy and what has become of it.
@@ -30,6 +32,9 @@ type Policy struct {
 	// Ready is the status of the condition, Reason its reason.
 	Ready  string `json:"ready"`
 	Reason string `json:"reason,omitempty"`
+	// Guarded is the status of that condition, GuardedReason its reason: Unguarded, or Bypassable.
+	Guarded       string `json:"guarded,omitempty"`
+	GuardedReason string `json:"guardedReason,omitempty"`
 	// Generation is the spec's, Observed the one that the status speaks of: the controller is behind if they differ.
 	Generation int64                   `json:"generation"`
 	Observed   int64                   `json:"observed"`
@@ -50,9 +55,15 @@ type Workload struct {
 	Ready    int `json:"ready"`
 	// Releases are those of the sidecars.
 	Releases []string `json:"releases,omitempty"`
+	// Versions are those that sidecars tell, which are others where an image was changed in place.
+	Versions []string `json:"versions,omitempty"`
 	// Policies select some of the pods.
 	Policies []string `json:"policies,omitempty"`
-	Problems []string `json:"problems,omitempty"`
+	// Asked is how many of the sidecars told what they refused lately: Refusals, the most frequent first. Partial: there may be more.
+	Asked    int        `json:"asked,omitempty"`
+	Refusals []Refusals `json:"refusals,omitempty"`
+	Partial  bool       `json:"partial,omitempty"`
+	Problems []string   `json:"problems,omitempty"`
 }
 
 // Fine reports whether nothing has a problem.
@@ -101,6 +112,9 @@ func policyOf(p *v1alpha1.AuthPolicy) Policy {
 		out.Ready, out.Reason = string(c.Status), c.Reason
 	} else {
 		out.Reason = "the controller has not seen it"
+	}
+	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionGuarded); c != nil {
+		out.Guarded, out.GuardedReason = string(c.Status), c.Reason
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Status != metav1.ConditionTrue && c.Type != v1alpha1.ConditionReady && c.Reason != v1alpha1.ReasonNoWorkload {
@@ -168,21 +182,14 @@ func (g *gathered) add(p *corev1.Pod, policies []v1alpha1.AuthPolicy) {
 }
 
 func (g *gathered) done() Workload {
-	for _, problem := range []struct {
+	for _, wrong := range []struct {
 		pods []string
 		text string
 	}{
 		{g.bare, "selected, and without a sidecar"}, {g.unready, "with a sidecar that is not ready"},
 		{g.uncovered, "with a sidecar, and no policy selects them: every request is refused (NoPolicy)"},
 	} {
-		if n := len(problem.pods); n > 0 {
-			slices.Sort(problem.pods)
-			text := fmt.Sprintf("%d of %d pods %s: %s", n, g.Pods, problem.text, problem.pods[0])
-			if n > 1 {
-				text += fmt.Sprintf(" and %d more", n-1)
-			}
-			g.Problems = append(g.Problems, text)
-		}
+		g.Problems = append(g.Problems, problem(g.Pods, wrong.pods, wrong.text)...)
 	}
 	if len(g.Releases) > 1 {
 		g.Problems = append(g.Problems, "sidecars of several releases: restart the pods to have one")

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,20 @@ func NewTable(head ...string) *Table { return &Table{head: head} }
 
 // Row adds a row. Cells that are missing at its end are empty.
 func (t *Table) Row(cells ...Cell) { t.rows = append(t.rows, cells) }
+
+// Hide takes out a column, if there is one of this head.
+func (t *Table) Hide(head string) {
+	i := slices.Index(t.head, head)
+	if i < 0 {
+		return
+	}
+	t.head = slices.Delete(t.head, i, i+1)
+	for n, row := range t.rows {
+		if i < len(row) {
+			t.rows[n] = slices.Delete(row, i, i+1)
+		}
+	}
+}
 
 // Len is the number of rows.
 func (t *Table) Len() int { return len(t.rows) }
