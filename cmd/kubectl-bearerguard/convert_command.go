@@ -12,8 +12,12 @@ import (
 
 const convertLong = `Turn the policies of another system into AuthPolicies, which go to standard output.
 
-Reads Istio's RequestAuthentication and AuthorizationPolicy. Give all of them that hold for an app at once, those of the
-mesh's root namespace too: what one allows, another may deny.
+Reads, and tells apart by what is in the files:
+- Istio: RequestAuthentication and AuthorizationPolicy. Give all of them that hold for an app at once, those of the mesh's
+  root namespace too: what one allows, another may deny.
+- Envoy Gateway: SecurityPolicy, with the routes that it is attached to and their Services, by which the pods are found; or
+  say the pods with --selector.
+Files of two systems are refused: where both stood before an app, a request had to pass both.
 
 Nothing is widened. What an AuthPolicy cannot say makes an allow rule fit less, or be left out, and a deny rule fit more;
 where that is not possible, nothing is converted. Each line that did not come over as it was is named on standard error,
@@ -26,6 +30,10 @@ const convertExample = `  # The policies of an app, and those of the mesh that h
   kubectl get requestauthentications,authorizationpolicies -n istio-system -o yaml > mesh.yaml
   bearerguard convert -f istio.yaml -f mesh.yaml > authpolicies.yaml
 
+  # Envoy Gateway: with the route and its Service, which say which pods are meant; or with their labels
+  kubectl get securitypolicies,httproutes,services -n shop -o yaml | bearerguard convert -f -
+  bearerguard convert -f securitypolicy.yaml --selector app=orders
+
   # What would not come over, for a program
   bearerguard convert -f istio.yaml -o json | jq '.notes[] | select(.effect != "Differs")'`
 
@@ -33,6 +41,7 @@ type convertFlags struct {
 	files     []string
 	namespace string
 	root      string
+	selector  map[string]string
 	output    output.Format
 }
 
@@ -40,7 +49,7 @@ func newConvert() *cobra.Command {
 	var f convertFlags
 	cmd := &cobra.Command{
 		Use:     "convert",
-		Short:   "Turn policies of Istio into AuthPolicies",
+		Short:   "Turn policies of other systems into AuthPolicies",
 		Long:    convertLong,
 		Example: convertExample,
 		Args:    cobra.NoArgs,
@@ -56,7 +65,7 @@ func newConvert() *cobra.Command {
 			for _, m := range manifests {
 				files = append(files, convert.File{Name: m.Name, Data: m.Data})
 			}
-			result, err := convert.Run(files, convert.Options{Namespace: f.namespace, RootNamespace: f.root})
+			result, err := convert.Run(files, convert.Options{Namespace: f.namespace, RootNamespace: f.root, Selector: f.selector})
 			if err != nil {
 				return fmt.Errorf("nothing is converted: %w", err)
 			}
@@ -68,6 +77,7 @@ func newConvert() *cobra.Command {
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory to convert; repeatable (- reads standard input)")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
 	flags.StringVar(&f.root, "root-namespace", "istio-system", "`namespace` of Istio whose policies hold in all others")
+	flags.StringToStringVarP(&f.selector, "selector", "l", nil, "`labels` of the app's pods, as key=value,..., where the files do not say which pods are meant")
 	output.AddFlag(cmd, &f.output, output.FormatYAML, output.FormatJSON)
 	return cmd
 }

@@ -24,6 +24,8 @@ type Options struct {
 	Namespace string
 	// RootNamespace is the mesh's, whose policies hold in all namespaces. Default: istio-system.
 	RootNamespace string
+	// Selector is the labels of the pods, where the files do not say which they are.
+	Selector map[string]string
 }
 
 // Result is what came of the files.
@@ -57,19 +59,7 @@ func Run(files []File, o Options) (Result, error) {
 	o.RootNamespace = cmp.Or(o.RootNamespace, "istio-system")
 	o.Namespace = cmp.Or(o.Namespace, "default")
 	var notes []Note
-	m := mesh{options: o}
-	for _, f := range files {
-		objects, err := documents(f, &notes)
-		if err != nil {
-			return Result{}, err
-		}
-		for _, n := range objects {
-			if err := m.read(n); err != nil {
-				return Result{}, err
-			}
-		}
-	}
-	policies, err := m.policies()
+	policies, err := read(files, o, &notes)
 	if err != nil {
 		return Result{}, err
 	}
@@ -82,6 +72,56 @@ func Run(files []File, o Options) (Result, error) {
 		}
 	}
 	return Result{Policies: policies, Notes: sortNotes(notes)}, nil
+}
+
+// converter is what reads the objects of one source.
+type converter interface {
+	// takes reports whether an object is a policy of the source, which is then read.
+	takes(x *object) (bool, error)
+	// policies converts what was read.
+	policies() ([]Policy, error)
+}
+
+// read reads the objects of all files and converts those of the one source that they are of.
+func read(files []File, o Options, notes *[]Note) ([]Policy, error) {
+	all := &objects{options: o}
+	sources := map[Source]converter{Istio: &mesh{options: o}, EnvoyGateway: &gateway{objects: all}}
+	var seen []found
+	for _, f := range files {
+		nodes, err := documents(f, notes)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range nodes {
+			if _, err := all.add(n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, x := range all.all {
+		for source, c := range sources {
+			taken, err := c.takes(x)
+			if err != nil {
+				return nil, err
+			}
+			if taken {
+				x.used = true
+				seen = append(seen, found{source, x.node})
+			}
+		}
+	}
+	if err := oneSource(seen); err != nil {
+		return nil, err
+	}
+	var policies []Policy
+	if len(seen) > 0 {
+		var err error
+		if policies, err = sources[seen[0].source].policies(); err != nil {
+			return nil, err
+		}
+	}
+	all.leftOut()
+	return policies, nil
 }
 
 // finish holds a policy to what a sidecar takes, and notes what the linter says of it.

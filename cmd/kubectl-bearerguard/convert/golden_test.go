@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result, err := convert.Run([]convert.File{{Name: filepath.Base(path), Data: data}}, convert.Options{})
+		result, err := convert.Run([]convert.File{{Name: filepath.Base(path), Data: data}}, optionsOf(t, data))
 		var out bytes.Buffer
 		result.Notes = slices.DeleteFunc(result.Notes, func(n convert.Note) bool {
 			if n.File == "result" && strings.HasSuffix(path, "example.in.yaml") { // the others are open where their sources are
@@ -51,6 +51,27 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: %v; not as %s says; -update rewrites it:\n%s", path, err, golden, out.String())
 		}
 	}
+}
+
+// optionsOf reads the flags that a file is converted with out of its first line: "# convert: --selector app=web".
+func optionsOf(t *testing.T, data []byte) (o convert.Options) {
+	t.Helper()
+	line, _, _ := strings.Cut(string(data), "\n")
+	flags, found := strings.CutPrefix(line, "# convert: ")
+	if !found {
+		return o
+	}
+	words := strings.Fields(flags)
+	for i := 0; i+1 < len(words); i += 2 {
+		switch value := words[i+1]; words[i] {
+		case "--selector":
+			key, text, _ := strings.Cut(value, "=")
+			o.Selector = map[string]string{key: text}
+		default:
+			t.Fatalf("flag %s", words[i])
+		}
+	}
+	return o
 }
 
 func TestRefused(t *testing.T) {

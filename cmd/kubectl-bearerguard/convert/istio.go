@@ -79,25 +79,19 @@ type access struct {
 	rules  []*node
 }
 
-// read takes in an object.
-func (m *mesh) read(n *node) error {
-	kind, version := n.field("kind").text(), n.field("apiVersion").text()
-	meta := n.field("metadata")
-	n.object = strings.TrimSpace(kind + " " + meta.field("name").text())
-	istio := strings.HasPrefix(version, "security.istio.io/")
-	switch {
-	case !n.is(yaml.MappingNode) || kind == "" || version == "":
-		return n.refuse("is no Kubernetes object; want apiVersion and kind")
-	case istio && kind == "RequestAuthentication":
-		return m.readTrust(n, meta)
-	case istio && kind == "AuthorizationPolicy":
-		return m.readAccess(n, meta)
-	case istio && kind == "PeerAuthentication":
-		n.note(LeftOut, "is about mTLS between proxies, not about tokens; a sidecar of Bearerguard does not do it")
-	default:
-		n.note(LeftOut, "objects of this kind are not converted")
+// takes takes in an object of Istio.
+func (m *mesh) takes(x *object) (bool, error) {
+	n, meta := x.node, x.node.field("metadata")
+	if !strings.HasPrefix(x.version, "security.istio.io/") {
+		return false, nil
 	}
-	return nil
+	switch x.kind {
+	case "RequestAuthentication":
+		return true, m.readTrust(n, meta)
+	case "AuthorizationPolicy":
+		return true, m.readAccess(n, meta)
+	}
+	return false, nil
 }
 
 // readPlace reads whom an object is about.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func decide(program *decision.Program, a asked) decision.Decision {
 	}
 	var verified decision.IssuerSet
 	for i, is := range program.Issuers() {
-		if is.Spec.Issuer == a.claims["iss"] {
+		if is.Spec.Issuer == a.claims["iss"] && meantFor(is.Spec.Audiences, a.claims["aud"]) {
 			verified = verified.With(i)
 		}
 	}
@@ -55,6 +56,18 @@ func decide(program *decision.Program, a asked) decision.Decision {
 		return decision.Decision{}
 	}
 	return program.Decide(&r, program.Bind(decision.Claims(a.claims), verified))
+}
+
+// meantFor reports whether a token's audiences have one of those wanted, if any are.
+func meantFor(want []string, aud any) bool {
+	if len(want) == 0 {
+		return true
+	}
+	if text, one := aud.(string); one {
+		return slices.Contains(want, text)
+	}
+	list, _ := aud.([]any)
+	return slices.ContainsFunc(list, func(a any) bool { text, _ := a.(string); return slices.Contains(want, text) })
 }
 
 func run(t *testing.T, in []byte) convert.Result {

@@ -15,6 +15,7 @@ type part struct {
 	limited bool     // issuers count
 	issuers []string // names; any of them
 	claims  []policy.ClaimCondition
+	scopes  []string
 	nots    []notClaim
 }
 
@@ -31,6 +32,7 @@ func (p part) both(q part) (out part, ok, lost bool) {
 	out, ok, lost = p, true, false
 	out.when = append(slices.Clone(p.when), q.when...)
 	out.claims = append(slices.Clone(p.claims), q.claims...)
+	out.scopes = union(p.scopes, q.scopes)
 	out.nots = append(slices.Clone(p.nots), q.nots...)
 	out.asks = p.asks || q.asks
 	switch {

@@ -239,7 +239,7 @@ func merge(parts []part) (out []policy.Rule) {
 
 // rule is the part's conditions, the match aside, as an allow rule. conditionsOf makes a deny rule of it.
 func (p part) rule() *policy.Rule {
-	c := policy.Conditions{Claims: p.claims}
+	c := policy.Conditions{Claims: p.claims, Scopes: p.scopes}
 	if p.limited {
 		c.Issuers = p.issuers
 	}
