@@ -280,9 +280,7 @@ func TestCommandsOfThePages(t *testing.T) {
 		}
 		for at, line := range scripted(text, loose) {
 			for _, words := range commandsIn(line) {
-				if words[len(words)-1] == "..." {
-					continue
-				}
+				words = slices.DeleteFunc(words, func(w string) bool { return w == "..." }) // what the page leaves out
 				seen++
 				if err := judge(words); err != nil {
 					t.Errorf("%s:%d: %v\n\t%s", file, at, err, line)
