@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // settings are sets of values that between them render every template.
@@ -109,6 +110,48 @@ func TestAnOldKubernetesIsRefused(t *testing.T) {
 		_, err := run(t, tool(t, "helm"), "template", "bearerguard", "bearerguard", "-n", "bearerguard-system", "--kube-version", version)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", version, err, want)
+		}
+	}
+}
+
+// A default inside an item of a list is drift for ever to tools that merge on their side: a merge patch has lists whole, and the one in git
+// lacks what the API server adds.
+func TestNoItemOfAListHasADefault(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../config/crd/bearerguard.dev_*.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatal(files, err)
+	}
+	var walk func(at string, node any, inList bool)
+	walk = func(at string, node any, inList bool) {
+		schema, ok := node.(map[string]any)
+		if !ok {
+			return
+		}
+		if _, ok := schema["default"]; ok && inList {
+			t.Errorf("%s has a default; want the empty value to mean it", at)
+		}
+		properties, _ := schema["properties"].(map[string]any)
+		for name, p := range properties {
+			walk(at+"."+name, p, inList)
+		}
+		walk(at+"[]", schema["items"], true)
+		walk(at+"[*]", schema["additionalProperties"], inList)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, crd := range objects(t, string(text)) {
+			versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+			for _, v := range versions {
+				schema, _, _ := unstructured.NestedMap(v.(map[string]any), "schema", "openAPIV3Schema")
+				if schema["properties"] == nil {
+					t.Fatalf("%s has no schema", file)
+				}
+				walk(crd.GetName(), schema, false)
+			}
 		}
 	}
 }

@@ -112,7 +112,6 @@ type IdentityHeader struct {
 	// Format is String (default), CSV or JSON. String takes scalars only; CSV joins the scalars of a list with "," and leaves
 	// the header out if one of them has a comma; JSON takes any claim.
 	// +optional
-	// +kubebuilder:default=String
 	Format HeaderFormat `json:"format,omitempty"`
 }
 

@@ -29,6 +29,7 @@ type AuthPolicy struct {
 
 	// Status is what has become of it.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status AuthPolicyStatus `json:"status,omitempty"`
 }
 
@@ -49,11 +50,11 @@ type AuthPolicySpec struct {
 
 // AuthPolicyStatus is what has become of a policy.
 type AuthPolicyStatus struct {
-	// ObservedGeneration is the generation that this status speaks of.
+	// ObservedGeneration is the generation that this status speaks of; -1: the controller has not seen the object yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted, ResolvedRefs, Programmed, Guarded, Saved and Ready.
+	// Conditions are Accepted, ResolvedRefs, Programmed, Guarded, Saved and Ready, and Stalled while it is True.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// The condition types of an AuthPolicy. All have positive polarity. A TokenRevocation has Accepted and Programmed, a
-// RevocationSource Accepted, ResolvedRefs and Connected.
+// The condition types of an AuthPolicy. All but Stalled have positive polarity. A TokenRevocation has Accepted, Programmed and Ready, a
+// RevocationSource Accepted, ResolvedRefs, Connected, Programmed and Ready. Any may have Stalled.
 const (
 	// ConditionAccepted: the policy is valid. False reasons: Invalid.
 	ConditionAccepted = "Accepted"
@@ -19,8 +19,12 @@ const (
 	// has no part in Ready.
 	ConditionSaved = "Saved"
 	// ConditionReady: Accepted, ResolvedRefs, Programmed and Guarded are True, but that a policy which selects no pod is ready too,
-	// with reason NoWorkload. If it is not True, its status and reason are those of the first that is not.
+	// with reason NoWorkload. If it is not True, its status and reason are those of the first that is not. Of a TokenRevocation: Accepted and
+	// Programmed are True. Of a RevocationSource: all its conditions are True, but that no event need have come yet.
 	ConditionReady = "Ready"
+	// ConditionStalled: nothing will come of waiting, since the object is not accepted or a sidecar refused it. It is there only while it is
+	// True, with the reason of the condition that says why.
+	ConditionStalled = "Stalled"
 	// ConditionConnected: the provider reaches the controller, as far as that can be known. True reasons: EventReceived. False reasons:
 	// NotConnected, NoRoom. Unknown reasons: NoEventYet.
 	ConditionConnected = "Connected"
@@ -58,7 +62,7 @@ const (
 	ReasonSaved = "Saved"
 	// ReasonNotSaved: a sidecar could not save what it uses; the message names the first of them.
 	ReasonNotSaved = "NotSaved"
-	// ReasonReady: Accepted, ResolvedRefs, Programmed and Guarded are True.
+	// ReasonReady: the conditions that Ready is made of are True.
 	ReasonReady = "Ready"
 	// ReasonReceiverDisabled: the controller runs without the port for events.
 	ReasonReceiverDisabled = "ReceiverDisabled"

@@ -29,16 +29,17 @@ type RevocationSource struct {
 
 	// Status is what has become of it.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status RevocationSourceStatus `json:"status,omitempty"`
 }
 
 // RevocationSourceStatus is what has become of a source.
 type RevocationSourceStatus struct {
-	// ObservedGeneration is the generation that this status speaks of.
+	// ObservedGeneration is the generation that this status speaks of; -1: the controller has not seen the object yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted, ResolvedRefs, Connected and Programmed. Programmed speaks of the entries that this status counts: every sidecar
+	// Conditions are Accepted, ResolvedRefs, Connected, Programmed and Ready, and Stalled while it is True. Programmed speaks of the entries that this status counts: every sidecar
 	// of the namespace uses them.
 	// +optional
 	// +listType=map

@@ -26,16 +26,17 @@ type TokenRevocation struct {
 
 	// Status is what has become of it.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status TokenRevocationStatus `json:"status,omitempty"`
 }
 
 // TokenRevocationStatus is what has become of a revocation.
 type TokenRevocationStatus struct {
-	// ObservedGeneration is the generation that this status speaks of.
+	// ObservedGeneration is the generation that this status speaks of; -1: the controller has not seen the object yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions are Accepted and Programmed.
+	// Conditions are Accepted, Programmed and Ready, and Stalled while it is True.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

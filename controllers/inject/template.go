@@ -49,7 +49,7 @@ func WorkloadOf(obj any) (Workload, bool) {
 // annotating the workload alone rolls it out. It returns sentences for the user.
 //
 // The nearest wins: what the user wrote into the template himself stays. What was copied before follows the workload's
-// annotation, and goes with it, except bearerguard.dev/inject: taking that away leaves the guard in place until the
+// annotation, and goes with it, except bearerguard.dev/inject=enabled: taking that away leaves the guard in place until the
 // workload says disabled, since a removal must never open an app by accident. A workload that a controller owns is left
 // alone, as its owner decides on its template. The error names an annotation that is unknown or malformed.
 func CopyToTemplate(w Workload) (warnings []string, err error) {
@@ -93,13 +93,11 @@ func copyOne(w Workload, name, was string, wasCopied bool) (value string, note b
 		return "", false, fmt.Sprintf("the pod template says %s=%s itself; the nearest wins", name, have)
 	case wanted || !mine:
 		return "", false, ""
-	case name != v1alpha1.AnnotationInject:
+	case name != v1alpha1.AnnotationInject || was != enabled:
 		delete(w.Template.Annotations, name)
 		return "", false, ""
-	case was == enabled:
-		return was, true, fmt.Sprintf("the pod template keeps %s=%s; say %s=%s to take the sidecar out", name, was, name, disabled)
 	}
-	return was, true, ""
+	return was, true, fmt.Sprintf("the pod template keeps %s=%s; say %s=%s to take the sidecar out", name, was, name, disabled)
 }
 
 // checkWorkload refuses annotations that no pod may carry. Whether they fit each other is decided on the pod.

@@ -79,6 +79,12 @@ func TestCopyToTemplate(t *testing.T) {
 			wantTemplate: annotations{injectKey: "enabled"},
 			warnings:     []string{keptNotice},
 		},
+		"taking disabled away leaves it to the namespace": {
+			own:          annotations{copiedKey: `{"inject":"disabled"}`},
+			template:     annotations{injectKey: "disabled"},
+			wantOwn:      annotations{},
+			wantTemplate: annotations{},
+		},
 		"taking another one away takes its copy away": {
 			own:          annotations{injectKey: "enabled", copiedKey: `{"exclude-ports":"9000","inject":"enabled"}`},
 			template:     annotations{injectKey: "enabled", portsKey: "9000"},

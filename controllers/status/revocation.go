@@ -33,12 +33,15 @@ func ComputeRevocation(in Revocation) v1alpha1.TokenRevocationStatus {
 		Entries: int32(in.Entries), //nolint:gosec // at most what an object holds
 	}
 	out.Conditions = append(out.Conditions, in.Previous.DeepCopy().Conditions...)
-	for _, c := range []condition{
+	parts := []condition{
 		{v1alpha1.ConditionAccepted, accepted(in.Problem, "revocation")},
 		{v1alpha1.ConditionProgrammed, in.programmed()},
-	} {
+	}
+	ready := outcome{metav1.ConditionTrue, v1alpha1.ReasonReady, "the revocation is accepted, and every sidecar of the namespace uses it"}
+	for _, c := range append(parts, condition{v1alpha1.ConditionReady, first(parts, "", ready)}) {
 		c.set(&out.Conditions, in.Generation, in.Now)
 	}
+	stall(&out.Conditions, parts, in.Generation, in.Now)
 	return out
 }
 

@@ -77,14 +77,18 @@ func ComputeSource(in Source) v1alpha1.RevocationSourceStatus {
 	if in.Problem != nil {
 		is = outcome{metav1.ConditionFalse, in.Reason, in.Problem.Error()}
 	}
-	for _, c := range []condition{
+	parts := []condition{
 		{v1alpha1.ConditionAccepted, is},
 		{v1alpha1.ConditionResolvedRefs, in.resolved()},
 		{v1alpha1.ConditionConnected, in.connected(out.LastEvent)},
 		{v1alpha1.ConditionProgrammed, in.programmed()},
-	} {
+	}
+	// Whether events can come is not known before one has, and that may take as long as nobody logs out.
+	ready := outcome{metav1.ConditionTrue, v1alpha1.ReasonReady, "the source is accepted, its keys are there, and every sidecar of the namespace has what it took back"}
+	for _, c := range append(parts, condition{v1alpha1.ConditionReady, first(parts, v1alpha1.ReasonNoEventYet, ready)}) {
 		c.set(&out.Conditions, in.Generation, in.Now)
 	}
+	stall(&out.Conditions, parts, in.Generation, in.Now)
 	return out
 }
 

@@ -84,6 +84,7 @@ func Compute(in Input) (v1alpha1.AuthPolicyStatus, time.Time) {
 	for _, c := range append(parts, condition{v1alpha1.ConditionReady, ready(parts, pods)}) {
 		c.set(&out.Conditions, in.Generation, in.Now)
 	}
+	stall(&out.Conditions, parts, in.Generation, in.Now)
 	return out, pods.next
 }
 
@@ -240,15 +241,7 @@ func ready(parts []condition, pods Tally) outcome {
 			"the policy is accepted and its keys are there, but its selector matches no live pod: it guards nothing yet",
 		}
 	}
-	for _, c := range parts {
-		switch {
-		case c.is.status == metav1.ConditionFalse:
-			return c.is
-		case c.is.status == metav1.ConditionUnknown && c.is.reason != v1alpha1.ReasonNoWorkload && out.status == metav1.ConditionTrue:
-			out = c.is
-		}
-	}
-	return out
+	return first(parts, v1alpha1.ReasonNoWorkload, out)
 }
 
 func issuer(i Issuer) v1alpha1.IssuerStatus {

@@ -211,6 +211,28 @@ func TestRevocations(t *testing.T) {
 	}
 }
 
+// An update is judged by what it says, times and all; metadata alone is nobody's business.
+func TestUpdatesOfARevocation(t *testing.T) {
+	t.Parallel()
+	object := func(name, until string) runtime.RawExtension {
+		return runtime.RawExtension{Raw: []byte(`{"apiVersion":"bearerguard.dev/v1alpha1","kind":"TokenRevocation","metadata":{"name":"` + name +
+			`"},"spec":{"issuer":"https://a.test","entries":[{"jti":"x","issuedBefore":"2026-01-01T00:00:00Z","expiresAt":"` + until + `"}]}}`)}
+	}
+	for until, want := range map[string]int{"2030-01-01T00:00:00Z": 0, "2031-01-01T00:00:00+01:00": 1} {
+		asked := 0
+		h := serveWith(t, func(c *webhook.Config) {
+			c.Room = func(context.Context, string, string, revoked.List, time.Time) error { asked++; return nil }
+		})
+		resp := h.review(t, webhook.TokenRevocationsPath, admissionv1.AdmissionRequest{
+			Kind: kind(group, version, "TokenRevocation"), Namespace: "shop", Name: "r", Operation: admissionv1.Update,
+			OldObject: object("r", "2030-01-01T00:00:00Z"), Object: object("r", until),
+		})
+		if !resp.Allowed || asked != want {
+			t.Errorf("%s: allowed %v (%s), looked for room %d times, want %d", until, resp.Allowed, resp.Result.Message, asked, want)
+		}
+	}
+}
+
 func TestARevocationWithoutRoomIsRefused(t *testing.T) {
 	t.Parallel()
 	h := serveWith(t, func(c *webhook.Config) {

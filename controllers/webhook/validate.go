@@ -12,7 +12,6 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -213,15 +212,12 @@ type revocationHandler struct {
 }
 
 func (h *revocationHandler) handle(ctx context.Context, req admission.Request) answer {
+	if req.Operation == admissionv1.Update && sameSpec(req.Object.Raw, req.OldObject.Raw) {
+		return allowed("Unchanged", nil)
+	}
 	var r v1alpha1.TokenRevocation
 	if err := h.decoder.Decode(req, &r); err != nil {
 		return refused(fmt.Errorf("decode TokenRevocation: %w", err))
-	}
-	if req.Operation == admissionv1.Update {
-		var old v1alpha1.TokenRevocation
-		if err := h.decoder.DecodeRaw(req.OldObject, &old); err == nil && equality.Semantic.DeepEqual(old.Spec, r.Spec) {
-			return allowed("Unchanged", nil)
-		}
 	}
 	if err := r.Spec.Validate("spec"); err != nil {
 		return refused(err)

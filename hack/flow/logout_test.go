@@ -43,7 +43,7 @@ func TestALogoutAtTheProviderIsFeltAtTheApp(t *testing.T) {
 	first := key.token(t, map[string]any{"scope": "orders.read", "sid": "s1"})
 	second := key.token(t, map[string]any{"scope": "orders.read", "sid": "s2"})
 	eventually(t, "the sidecar has its policy", ask(first), "200")
-	eventually(t, "the source is served", sourceConditions(t, source), "Accepted=True Connected=Unknown Programmed=True ResolvedRefs=True /logout/"+ns+"/login")
+	eventually(t, "the source is served", sourceConditions(t, source), "Accepted=True Connected=Unknown Programmed=True Ready=True ResolvedRefs=True /logout/"+ns+"/login")
 
 	expect(t, "a logout token of another provider", logout(t, ns, newKey(t).logoutToken(t, "s1")), "400")
 	expect(t, "an access token as logout token", logout(t, ns, first), "400")
@@ -55,7 +55,7 @@ func TestALogoutAtTheProviderIsFeltAtTheApp(t *testing.T) {
 	eventually(t, "it bites", ask(first), "401")
 	t.Logf("acknowledged after %s, felt after %s", answered.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	expect(t, "another session of the user", ask(second)(), "200")
-	eventually(t, "the status says so", sourceConditions(t, source), "Accepted=True Connected=True Programmed=True ResolvedRefs=True /logout/"+ns+"/login 1")
+	eventually(t, "the status says so", sourceConditions(t, source), "Accepted=True Connected=True Programmed=True Ready=True ResolvedRefs=True /logout/"+ns+"/login 1")
 
 	stop()
 	restartController(t)

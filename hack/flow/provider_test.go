@@ -61,7 +61,7 @@ func TestBackChannelLogoutOfARealProvider(t *testing.T) {
 	eventually(t, "alice has logged out", ask(token), "401")
 	t.Logf("from the log-out's request to the refusal: %s", time.Since(began).Round(time.Millisecond))
 	expect(t, "bob", ask(bobs)(), "200")
-	eventually(t, "the status says so", sourceConditions(t, source), "Connected=True Programmed=True ResolvedRefs=True /logout/"+ns+"/login 1")
+	eventually(t, "the status says so", sourceConditions(t, source), "Connected=True Programmed=True Ready=True ResolvedRefs=True /logout/"+ns+"/login 1")
 }
 
 // startNode runs a script of hack/interop/idp with a file that has its configuration, and returns the line that it prints. Without node the test

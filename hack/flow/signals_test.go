@@ -57,7 +57,7 @@ func TestSharedSignalsOfATransmitter(t *testing.T) {
 		return key.token(t, map[string]any{"iss": issuer, "scope": "orders.read", "sub": user, "sid": "of-" + user, "iat": time.Now().Add(-time.Minute)})
 	}
 	for delivery, s := range sources {
-		eventually(t, string(delivery)+": the stream is verified", sourceConditions(t, s), "Accepted=True Connected=True Programmed=True ResolvedRefs=True")
+		eventually(t, string(delivery)+": the stream is verified", sourceConditions(t, s), "Accepted=True Connected=True Programmed=True Ready=True ResolvedRefs=True")
 	}
 	eventually(t, "the sidecar has its policy", ask(of("zoe")), "200")
 
@@ -82,7 +82,7 @@ func TestSharedSignalsOfATransmitter(t *testing.T) {
 		expect(t, fmt.Sprint("others after ", i), ask(of("zoe"))(), "200")
 	}
 	for delivery, s := range sources {
-		eventually(t, string(delivery)+": the status says so", sourceConditions(t, s), "Connected=True Programmed=True ResolvedRefs=True")
+		eventually(t, string(delivery)+": the status says so", sourceConditions(t, s), "Connected=True Programmed=True Ready=True ResolvedRefs=True")
 	}
 }
 
