@@ -53,8 +53,11 @@ func issuerKeys(p Policy) []*pushv1.IssuerKeys {
 	return out
 }
 
-// Decode reads what Encode wrote. It refuses what it does not know, a feature bit or a field of a policy, so that an
-// old sidecar never half-enforces a new rule. Errors name the policy and hold no key material.
+// ErrNewer is returned by Decode for a bundle that has what this build does not know, a field of a message or of a policy.
+var ErrNewer = errors.New("the bundle is of a release that knows more; upgrade the sidecar")
+
+// Decode reads what Encode wrote, in this release or one before. It refuses what it does not know, a feature bit, a field of a message or of
+// a policy, so that an old sidecar never half-enforces a new rule. Errors name the policy and hold no key material.
 func Decode(encoded []byte) (*Bundle, error) {
 	if len(encoded) > MaxSize {
 		return nil, fmt.Errorf("decode bundle: has %d bytes; at most %d are taken", len(encoded), MaxSize)
@@ -65,6 +68,9 @@ func Decode(encoded []byte) (*Bundle, error) {
 	}
 	if unknown := Features(m.GetFeatures()) &^ KnownFeatures; unknown != 0 {
 		return nil, fmt.Errorf("%w (bits %#x)", ErrUnknownFeature, uint64(unknown))
+	}
+	if hasUnknown(&m) {
+		return nil, fmt.Errorf("decode bundle: %w", ErrNewer)
 	}
 	b := &Bundle{Features: Features(m.GetFeatures()), KeySets: make(map[string]KeySet, len(m.GetKeySets()))}
 	for _, p := range m.GetPolicies() {
@@ -95,4 +101,25 @@ func decodePolicy(m *pushv1.Policy) (Policy, error) {
 		p.Introspection = append(p.Introspection, k.GetIntrospection())
 	}
 	return p, nil
+}
+
+// hasUnknown reports whether a bundle has fields that push.proto lacks, at any depth.
+func hasUnknown(m *pushv1.Bundle) bool {
+	unknown := func(m proto.Message) bool { return len(m.ProtoReflect().GetUnknown()) > 0 }
+	for _, p := range m.GetPolicies() {
+		if unknown(p) {
+			return true
+		}
+		for _, k := range p.GetIssuerKeys() {
+			if unknown(k) {
+				return true
+			}
+		}
+	}
+	for _, k := range m.GetKeySets() {
+		if unknown(k) {
+			return true
+		}
+	}
+	return unknown(m)
 }

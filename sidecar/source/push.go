@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -317,7 +318,7 @@ func (p *Push) apply(encoded []byte, version string) error {
 	}
 	b, err := bundle.Decode(encoded)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (the sidecar is release %s; restart its pod to have that of the controller)", err, p.c.Release)
 	}
 	kept := b.KeepKeys(p.keys)
 	if err := p.c.Apply(b, version); err != nil {

@@ -1,0 +1,6 @@
+‰€¡
+shoporders"©{"mode":"Enforce","issuers":[{"name":"corp","issuer":"https://login.example.com","audiences":["orders"],"keys":{"jwksURL":"https://login.example.com/jwks"},"algorithms":["RS256"],"decryption":{"secretRef":{"name":"jwe","key":"k"}},"clockSkew":"1m30s"},{"name":"opaque","issuer":"https://opaque.example.com","audiences":["orders"],"introspection":{"url":"https://opaque.example.com/introspect","credentialsSecretRef":{"name":"client"}}}],"rules":[{"name":"read","match":[{"paths":["/orders/{id}"],"methods":["GET"]}],"allow":{"scopes":["orders.read"],"claims":[{"claim":"tenant","exists":true}]}},{"name":"never","match":[{"paths":["/internal/**"]}],"deny":{}},{"name":"docs","match":[{"paths":["/docs/**"]}],"allow":{"anonymous":true}}],"forward":{"token":"Strip","headers":[{"name":"X-User","claim":"sub"}]}}*;
+"url:https://login.example.com/jwksdecryption:shop/jwe/k*&$introspection:shop/client auth:Basic;
+decryption:shop/jwe/k"{"keys":[{"kty":"oct","kid":"b"}]}8
+$introspection:shop/client auth:Basic{"auth":"Basic"}H
+"url:https://login.example.com/jwks"{"keys":[{"kty":"RSA","kid":"a"}]}

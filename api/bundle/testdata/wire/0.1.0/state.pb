@@ -1,0 +1,3 @@
+*[
+H
+"url:https://login.example.com/jwks ê?®FTLS 

@@ -1,0 +1,2 @@
+"&
+"url:https://login.example.com/jwks
