@@ -34,15 +34,15 @@ func newPlayground(now func() time.Time) *cobra.Command {
 		Example: playgroundExample,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return servePage(cmd, address, page.Handler(now))
+			return servePage(cmd, address, "", page.Handler(now))
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", "127.0.0.1:8088", "`address` of this machine's loopback to serve at; port 0 takes any that is free")
 	return cmd
 }
 
-// servePage serves a page of this machine until the command is cancelled.
-func servePage(cmd *cobra.Command, address string, handler http.Handler) error {
+// servePage serves a page of this machine, at a path, until the command is cancelled.
+func servePage(cmd *cobra.Command, address, path string, handler http.Handler) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("--address: %q is not an address and a port, such as 127.0.0.1:8088", address)
@@ -54,7 +54,7 @@ func servePage(cmd *cobra.Command, address string, handler http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("--address: %w", err)
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "http://%s\n", listener.Addr()); err != nil {
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "http://%s%s\n", listener.Addr(), path); err != nil {
 		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute}

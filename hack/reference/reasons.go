@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -54,6 +55,40 @@ func reasonsPage(root string) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// reasonsData writes the same as JSON, for the dashboard.
+func reasonsData(root string) (string, error) {
+	groups, err := readReasons(filepath.Join(root, "api/decision/reason.go"))
+	if err != nil {
+		return "", err
+	}
+	causes, err := readCauses(root)
+	if err != nil {
+		return "", err
+	}
+	type entry struct {
+		Name   string   `json:"name"`
+		Group  string   `json:"group"`
+		Means  string   `json:"means"`
+		Sees   string   `json:"sees,omitempty"`
+		Do     string   `json:"do"`
+		Try    []string `json:"try,omitempty"`
+		Causes []string `json:"causes,omitempty"`
+	}
+	var out []entry
+	for _, g := range groups {
+		for _, r := range g.reasons {
+			code := decision.Reason(r.name)
+			out = append(out, entry{r.name, g.title, sentence(r.means), clientSees(code), advice.Of(code).Do, advice.For(code), causes[r.name]})
+		}
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	err = e.Encode(out)
+	return b.String(), err
 }
 
 func writeIndex(b *strings.Builder, groups []group) {

@@ -23,12 +23,12 @@ func TestPagesAreUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range pages {
-		got, err := os.ReadFile(filepath.Join(root, "docs", name))
+		got, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, string(got)); diff != "" {
-			t.Errorf("docs/%s is not what the code says: run make generate\n%s", name, diff)
+			t.Errorf("%s is not what the code says: run make generate\n%s", name, diff)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -88,10 +89,19 @@ func Explain(ctx context.Context, config *rest.Config, pod *corev1.Pod, q *expla
 
 // Requests returns the requests that the sidecar of a pod remembers under an id, the newest first.
 func Requests(ctx context.Context, config *rest.Config, pod *corev1.Pod, id string) ([]Request, error) {
+	return requests(ctx, config, pod, "id="+url.QueryEscape(id))
+}
+
+// Refusals returns the last refusals that the sidecar of a pod remembers, at most so many, the newest first.
+func Refusals(ctx context.Context, config *rest.Config, pod *corev1.Pod, most int) ([]Request, error) {
+	return requests(ctx, config, pod, "decision=deny&limit="+strconv.Itoa(most))
+}
+
+func requests(ctx context.Context, config *rest.Config, pod *corev1.Pod, query string) ([]Request, error) {
 	var out struct {
 		Requests []Request `json:"requests"`
 	}
-	err := ask(ctx, config, pod, http.MethodGet, "/debug/requests?id="+url.QueryEscape(id), nil, &out)
+	err := ask(ctx, config, pod, http.MethodGet, "/debug/requests?"+query, nil, &out)
 	for i := range out.Requests {
 		out.Requests[i].Namespace, out.Requests[i].Pod = pod.Namespace, pod.Name
 	}

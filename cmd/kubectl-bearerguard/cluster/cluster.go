@@ -68,6 +68,18 @@ func (f *Flags) Namespace() (string, error) {
 	return namespace, nil
 }
 
+// Context names the kubeconfig's context that is used; "" if there is none.
+func (f *Flags) Context() string {
+	if name := f.config.Context; name != nil && *name != "" {
+		return *name
+	}
+	raw, err := f.config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return ""
+	}
+	return raw.CurrentContext
+}
+
 // Config says how to reach the API server.
 func (f *Flags) Config() (*rest.Config, error) {
 	config, err := f.config.ToRESTConfig()

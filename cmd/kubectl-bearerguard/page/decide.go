@@ -304,3 +304,28 @@ func keysOf(set *manifest.Set, keys string) map[string][]byte {
 	}
 	return out
 }
+
+// Request reads the parts of a question that a client sends, with the token where it is carried, or answers what is wrong with it.
+func (q *Question) Request(now time.Time) (check.Input, *Answer) {
+	in, err := q.input(now)
+	if err != nil {
+		a := problem(err)
+		return in, &a
+	}
+	return in, nil
+}
+
+// Reported makes an answer of a report that came from elsewhere. Its fields have no lines.
+func Reported(report check.Report) Answer {
+	a := Answer{Report: &Verdict{Report: report, Answered: report.Reason.Answered()}}
+	for _, r := range report.Rules {
+		at := slices.IndexFunc(a.Policies, func(p Policy) bool { return p.ID == r.Policy })
+		if at < 0 {
+			at = len(a.Policies)
+			a.Policies = append(a.Policies, Policy{ID: r.Policy, Audit: r.Audit})
+		}
+		a.Policies[at].Rules = append(a.Policies[at].Rules, newRule(r, func(string) int { return 0 }))
+	}
+	a.Report.Rules = nil
+	return a
+}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -17,30 +18,68 @@ var assetFiles embed.FS
 // maxQuestion is how long a question may be, in bytes.
 const maxQuestion = 1 << 20
 
-// Handler serves the playground. Requests whose Host is not this machine's loopback are refused, so that no name of somebody
-// else's that points here reads answers (DNS rebinding), and so are writes that another site's page sends.
-// now is its clock. It is safe for concurrent use and keeps nothing of a question.
+// Setting is where the playground is served.
+type Setting string
+
+const (
+	// Alone: it is all there is, at /.
+	Alone Setting = ""
+	// InDashboard: it is one page of the dashboard, which it leads back to.
+	InDashboard Setting = "dashboard"
+)
+
+// Handler serves the playground alone, as Local does. now is its clock. It is safe for concurrent use and keeps nothing of a
+// question.
 func Handler(now func() time.Time) http.Handler {
-	assets, err := fs.Sub(assetFiles, "assets")
+	mux := http.NewServeMux()
+	mux.Handle("GET /", Playground(now, Alone))
+	mux.Handle("POST /decide", Playground(now, Alone))
+	mux.Handle("GET /shared/", http.StripPrefix("/shared", Shared()))
+	return Local(mux)
+}
+
+// Shared serves what the pages have in common. They look for it in the folder "shared" beside their own.
+func Shared() http.Handler { return http.FileServerFS(folder("shared")) }
+
+// Playground serves the playground at its root. It is to be behind Local.
+func Playground(now func() time.Time, at Setting) http.Handler {
+	files := folder("playground")
+	index, err := fs.ReadFile(files, "index.html")
 	if err != nil {
 		panic(err) // it is embedded
 	}
+	if at == InDashboard {
+		index = bytes.Replace(index, []byte(`aria-label="Pages" hidden>`), []byte(`aria-label="Pages">`), 1)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServerFS(assets))
-	mux.HandleFunc("GET /examples.json", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, Examples()) })
+	mux.Handle("GET /", http.FileServerFS(files))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(index) // who asked is gone
+	})
+	mux.HandleFunc("GET /examples.json", func(w http.ResponseWriter, _ *http.Request) { WriteJSON(w, Examples()) })
 	mux.HandleFunc("POST /decide", func(w http.ResponseWriter, r *http.Request) {
 		var q Question
-		if problem, status := readJSON(w, r, &q); status != 0 {
+		if problem, status := ReadJSON(w, r, &q); status != 0 {
 			http.Error(w, problem, status)
 			return
 		}
-		writeJSON(w, Decide(q, now()))
+		WriteJSON(w, Decide(q, now()))
 	})
-	return local(http.NewCrossOriginProtection().Handler(mux))
+	return mux
 }
 
-// readJSON reads the body of a request. A status of 0 means that it did.
-func readJSON(w http.ResponseWriter, r *http.Request, into any) (problem string, status int) {
+// folder returns one of the folders of assets.
+func folder(name string) fs.FS {
+	f, err := fs.Sub(assetFiles, "assets/"+name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return f
+}
+
+// ReadJSON reads the body of a request, of at most 1 MiB. A status of 0 means that it did.
+func ReadJSON(w http.ResponseWriter, r *http.Request, into any) (problem string, status int) {
 	if r.Header.Get("Content-Type") != "application/json" {
 		return "the content type is not application/json", http.StatusUnsupportedMediaType
 	}
@@ -57,13 +96,17 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) (problem string,
 	return "", 0
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
+// WriteJSON writes an answer.
+func WriteJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // who asked is gone
 }
 
-// local refuses what does not ask for this machine, and tells browsers to take nothing from anywhere else.
-func local(next http.Handler) http.Handler {
+// Local serves a page to this machine. Requests whose Host is not this machine's loopback are refused, so that no name of somebody
+// else's that points here reads answers (DNS rebinding), and so are writes that another site's page sends. Browsers are told to
+// take nothing from anywhere else.
+func Local(next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopback(r.Host) {
 			http.Error(w, "this page is for this machine alone: ask for 127.0.0.1 or localhost", http.StatusMisdirectedRequest)

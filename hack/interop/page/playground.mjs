@@ -1,37 +1,18 @@
 // Uses the playground as a person does, in a real browser: playground.mjs PROGRAM CHROMIUM [FOLDER for screenshots].
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { accessible, fits, serve, start } from "./browser.mjs";
 
 const [program, browserPath, shots] = process.argv.slice(2);
-const server = spawn(program, ["playground", "--address", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
-const [url] = await new Promise((resolve) => createInterface(server.stdout).once("line", (line) => resolve([line])));
-const browser = await chromium.launch({ executablePath: browserPath, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const { url } = await serve(program, "playground", "--address", "127.0.0.1:0");
+const browser = await start(browserPath, shots);
+const { shot } = browser;
 
-const problems = [];
-async function open(colorScheme, viewport = { width: 1400, height: 900 }) {
-  const context = await browser.newContext({ colorScheme, viewport, bypassCSP: false, reducedMotion: "reduce" });
-  const page = await context.newPage();
-  page.on("console", (m) => m.type() === "error" && problems.push(m.text()));
-  page.on("pageerror", (e) => problems.push(String(e)));
-  page.on("request", (r) => r.url().startsWith(url) || r.url().startsWith("data:") || problems.push("asks " + r.url()));
-  await page.goto(url);
+async function open(...how) {
+  const page = await browser.open(url, ...how);
   await verdict(page, "Allowed");
   return page;
 }
 const verdict = (page, word) => page.locator(".banner .word", { hasText: word }).waitFor({ timeout: 10_000 });
-const shot = (page, name) => shots && page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
-
-/** accessible fails if axe finds anything. The page's own policy lets no script in but its own, so axe goes through the debugger. */
-async function accessible(page, when) {
-  const { readFile } = await import("node:fs/promises");
-  await page.evaluate(await readFile(axe, "utf8"));
-  const { violations } = await page.evaluate(() => window.axe.run());
-  assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(", ")}`), [], when);
-}
 
 const tests = {
   "an example is decided, and a condition leads to its line": async () => {
@@ -87,7 +68,7 @@ const tests = {
   },
   "a small screen has it all in one column": async () => {
     const page = await open("dark", { width: 390, height: 800 });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is wider than the screen");
+    await fits(page);
     await accessible(page, "small");
     await shot(page, "small-dark");
   },
@@ -103,17 +84,4 @@ const tests = {
   },
 };
 
-let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log("ok   " + name);
-  } catch (e) {
-    failed++;
-    console.log(`FAIL ${name}: ${e.stack}`);
-  }
-}
-if (problems.length) { failed++; console.log("the console and the network had:", problems); }
-await browser.close();
-server.kill();
-process.exit(failed ? 1 : 0);
+await browser.run(tests);
