@@ -17,6 +17,9 @@ check "status: what was refused, and why" "deploy/orders +NoRule" bg status
 check "keys: those of the issuer are current" "Current" bg keys
 check "keys: each by its thumbprint" "sig +[A-Za-z0-9_-]{43}" bg keys
 check "keys: when they are fetched next" "ago +in [0-9]+[ms]" bg keys
+check "check-cluster: all that is there works" "nothing is wrong" bg check-cluster
+check "check-cluster: the webhooks answer" "the webhook that injects answered" bg check-cluster admission
+check "check-cluster: before an installation, there is one" "there is a controller already" bg check-cluster --pre
 iss=$(claim "$tried" iss) jti=$(claim "$tried" jti)
 check "the token is good" "^200" ask "$url/orders" "$tried"
 check "revoke: it is taken back" "1 of 1 entries taken back" bg revoke jti "$jti" --issuer "$iss" --expires 1h

@@ -45,6 +45,15 @@ func Client(config *rest.Config, pod types.NamespacedName, port int) (*http.Clie
 	}, nil
 }
 
+// Dial opens one connection to a port of the pod, on its loopback. Its deadlines do nothing: close it when its time is over.
+func Dial(ctx context.Context, config *rest.Config, pod types.NamespacedName, port int) (net.Conn, error) {
+	dialer, err := newDialer(config, pod)
+	if err != nil {
+		return nil, err
+	}
+	return dial(ctx, dialer, port)
+}
+
 // newDialer tries WebSockets first, which proxies let through, and then SPDY, which is all that API servers before 1.31 know.
 func newDialer(config *rest.Config, pod types.NamespacedName) (httpstream.Dialer, error) {
 	clients, err := kubernetes.NewForConfig(config)
