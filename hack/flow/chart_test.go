@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestTheInstallationDoesNotDrift(t *testing.T) {
 	}
 	stop, err := start(func(err error) { t.Errorf("the controller ended: %v", err) }, os.Stderr, append(os.Environ(), "KUBECONFIG="+c), "controller",
 		"--namespace", systemNamespace, "--namespace-selector", "!bearerguard.dev/revision", "--webhook-port", fmt.Sprint(freePort()), "--push-port", fmt.Sprint(freePort()),
-		"--metrics-bind-address", "0", "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", freePort()), "--sidecar-image", "bearerguard.local/bearerguard:dev", "--log-level", "error")
+		"--metrics-bind-address", "0", "--health-probe-bind-address", fmt.Sprintf("127.0.0.1:%d", freePort()), "--sidecar-image", "bearerguard.local/bearerguard:dev", "--log-level", "error", "--debug-address", "0")
 	t.Cleanup(stop)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func TestTheInstallationDoesNotDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := func() map[string]string {
-		out := versions(t, api, systemNamespace, gvk.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, gvk.GroupVersionKind{Version: "v1", Kind: "Service"})
+		out := versions(t, api, systemNamespace, gvk.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, gvk.GroupVersionKind{Version: "v1", Kind: "Service"}, gvk.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"})
 		for name, version := range versions(t, api, "", gvk.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration"},
 			gvk.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"},
 			gvk.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingAdmissionPolicy"},
@@ -57,7 +58,9 @@ func TestTheInstallationDoesNotDrift(t *testing.T) {
 	eventually(t, "the authority is in every webhook", trusted, "every webhook has an authority")
 	clientSide.settled(t, admin, manifest, syncs, state)
 	flux := serverSide("kustomize-controller")
-	flux.sync(t, admin, manifest) // takes over
+	takeover := flux
+	takeover.apply = append(slices.Clone(flux.apply), "--force-conflicts") // as both tools do
+	takeover.sync(t, admin, manifest)
 	flux.settled(t, admin, manifest, syncs, state)
 	if got := trusted(); got != "every webhook has an authority" {
 		t.Errorf("after all syncs %s", got)
