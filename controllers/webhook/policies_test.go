@@ -252,7 +252,7 @@ func TestARevocationWithoutRoomIsRefused(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	h := serve(t)
-	for _, pattern := range []string{"../../config/samples/*.yaml", "../../config/samples/standalone/*.yaml", "../../config/samples/ext-authz/authpolicy.yaml", "../../hack/e2e/manifests/policy.yaml"} {
+	for _, pattern := range []string{"../../config/samples/*.yaml", "../../config/samples/standalone/*.yaml", "../../config/samples/cookbook/*.yaml", "../../config/samples/identity-providers/*.yaml", "../../config/samples/ext-authz/authpolicy.yaml", "../../hack/e2e/manifests/policy.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no samples: %s", pattern)
