@@ -14,6 +14,7 @@ type template struct {
 	segments []segment // before **, or all
 	deep     bool      // has **, which stands for any number of segments, none included
 	back     []segment // after **
+	raw      string    // as the policy has it
 }
 
 // segment is one segment of a template, other than **.
@@ -62,7 +63,7 @@ func parseTemplate(raw string, slash policy.EncodedSlash) (*template, *templateE
 	if len(parts) > maxTemplateSegments {
 		return nil, &templateError{fmt.Sprintf("has %d segments", len(parts)), fmt.Sprintf("at most %d", maxTemplateSegments)}
 	}
-	t := &template{}
+	t := &template{raw: raw}
 	for i, part := range parts {
 		if part == "**" || part == "{**}" {
 			if t.deep {

@@ -46,6 +46,13 @@ type Values struct {
 	MaxStaleness time.Duration
 	// TokenCacheBytes bounds the cache of verified tokens; 0: none.
 	TokenCacheBytes int64
+	// TraceEndpoint is the URL of a collector of OpenTelemetry's for traces; empty: none are made. TraceProtocol is http/protobuf or grpc.
+	TraceEndpoint, TraceProtocol string
+	// TraceRatio is the part of the traces that begin at the sidecar which is sampled, 0 to 1; TraceRate bounds all that are, in a second.
+	TraceRatio float64
+	TraceRate  int
+	// TraceService is the name of the service in traces.
+	TraceService string
 
 	trust   []string
 	address string
@@ -64,8 +71,17 @@ func (v *Values) Define(fs *pflag.FlagSet) {
 	fs.BoolVar(&v.LogScopes, "log-scopes", false, "allow the scopes of verified tokens in the log, where an Audit policy has no rule for them")
 	fs.BoolVar(&v.TLSPermissive, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
 	fs.BoolVar(&v.TLSRequestClientCert, "tls-request-client-cert", false, "with --tls-cert: ask clients for a certificate and take any, also self-signed ones, for tokens that are bound to it; rules see none of it")
+	v.defineTraces(fs)
 	v.defineSizes(fs)
 	v.defineTimes(fs)
+}
+
+func (v *Values) defineTraces(fs *pflag.FlagSet) {
+	fs.StringVar(&v.TraceEndpoint, "trace-endpoint", "", "URL of an OpenTelemetry collector to send traces to, such as http://collector.observability:4318; empty: no traces")
+	fs.StringVar(&v.TraceProtocol, "trace-protocol", OTLPHTTP, "how they get there (OTLP): http/protobuf, mostly at port 4318, or grpc, at 4317")
+	fs.Float64Var(&v.TraceRatio, "trace-ratio", 0.01, "part of the requests without a traceparent that are traced, 0 to 1; of others, those whose trace is sampled already")
+	fs.IntVar(&v.TraceRate, "trace-rate", 100, "most requests that are traced in a second, whoever wants them to be")
+	fs.StringVar(&v.TraceService, "trace-service", "bearerguard-sidecar", "name of the service in traces (service.name)")
 }
 
 func (v *Values) defineSizes(fs *pflag.FlagSet) {
@@ -118,6 +134,8 @@ func Set(f *pflag.Flag, text string) *Problem {
 		is, want = "is no whole number", "one"
 	case "uint64":
 		is, want = "is no whole number of 0 or more", "one"
+	case "float64":
+		is, want = "is no number", "one"
 	case "bool":
 		is, want = "is neither true nor false", "one of them"
 	case "duration":
@@ -183,6 +201,8 @@ func Kept() []Info {
 		{Name: "push-server-name", Usage: "as `push`"},
 		{Name: "push-ca", Usage: "as `push`"},
 		{Name: "push-token", Usage: "as `push`"},
+		{Name: "trace-ca", Usage: "injection mounts no file for it"},
+		{Name: "trace-headers", Usage: "as `trace-ca`; what is in it is no text for an annotation"},
 		{Name: "state-dir", Usage: "it holds keys; injection mounts a volume that only the sidecar has"},
 		{Name: "admin", Usage: "Kubernetes probes the sidecar there"},
 		{Name: "probes", Usage: "injection takes the probes from the pod"},

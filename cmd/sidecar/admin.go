@@ -29,7 +29,7 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /debug/refusals", loopback.Only(s.debugRefusals))
 	mux.HandleFunc("GET /debug/requests", loopback.Only(s.debugRequests))
 	mux.HandleFunc("POST "+explain.Path, loopback.Only(s.debugExplain))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, EnableOpenMetrics: true}))
 	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
 	return mux

@@ -20,7 +20,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/api/revoked"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 	"github.com/bearerguard/bearerguard/sidecar/exposure"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -80,6 +82,9 @@ type sidecar struct {
 	explaining *rate.Limiter
 	// refuses says what of a bundle cannot be enforced; nil: everything can.
 	refuses func(*bundle.Bundle) error
+	// tracer and exporter are nil where nothing is traced.
+	tracer   *tracing.Tracer
+	exporter *otlp.Exporter
 }
 
 // server is what requests come to.
@@ -143,7 +148,7 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 		return nil, err
 	}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return s, nil
+	return s, s.openTraces()
 }
 
 // mostWaiting bounds the requests that wait for keys, so that they leave half of the connections to others, and half of
@@ -183,6 +188,7 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 	s.proxy, err = proxy.New(ctx, proxy.Config{
 		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
 		AppProtocol: c.AppProtocol,
+		Tracer:      s.tracer,
 		Observer:    s.observer(), Log: s.log.WithName("proxy"),
 	})
 	s.server = s.proxy
@@ -200,6 +206,9 @@ func (s *sidecar) serve(ctx context.Context) error {
 	group.Go(func() error { defer fail(); return s.serveAdmin(outer) })
 	group.Go(func() error { defer fail(); return s.awaitLeave(outer) })
 	group.Go(func() error { return paceCollector(outer) })
+	if s.exporter != nil {
+		group.Go(func() error { return s.exporter.Run(outer) })
+	}
 	if s.proxy != nil {
 		group.Go(func() error { return s.leave(outer) })
 		group.Go(func() error { return s.ports.Run(outer) })

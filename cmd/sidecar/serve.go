@@ -68,6 +68,7 @@ func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
 			ReadHead: l.ReadHead, Idle: l.Idle, Write: l.Write, Linger: l.Linger, Drain: l.Drain,
 		},
 		Ready:    func() bool { return s.unready() == "" },
+		Tracer:   s.tracer,
 		Observer: s.newAsked(), Log: log.WithName("authz"),
 	}); err != nil {
 		return err

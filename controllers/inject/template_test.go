@@ -123,7 +123,7 @@ func TestCopyToTemplateRefuses(t *testing.T) {
 		want string
 	}{
 		"a name that is not known": {annotations{"bearerguard.dev/injcet": "enabled"},
-			"metadata.annotations[bearerguard.dev/injcet]: is not known; want one of bearerguard.dev/{app-address,app-protocol,capture,cpu,cpu-limit,dial-timeout,drain,drain-wait,exclude-ports,idle-timeout,inject,log-allow-every,log-format,log-level,log-scopes,log-subjects,max-body-bytes,max-connections,max-connections-per-client,max-header-bytes,max-headers,max-http2-connections,max-http2-requests,max-resets,max-staleness,max-streams,max-url-bytes,memory,memory-limit,min-body-rate,ports,read-header-timeout,readiness,response-timeout,tls-cert,tls-client-ca,tls-permissive,tls-request-client-cert,token-audiences,token-cache-bytes,trust-forwarded,write-timeout}"},
+			"metadata.annotations[bearerguard.dev/injcet]: is not known; want one of bearerguard.dev/{app-address,app-protocol,capture,cpu,cpu-limit,dial-timeout,drain,drain-wait,exclude-ports,idle-timeout,inject,log-allow-every,log-format,log-level,log-scopes,log-subjects,max-body-bytes,max-connections,max-connections-per-client,max-header-bytes,max-headers,max-http2-connections,max-http2-requests,max-resets,max-staleness,max-streams,max-url-bytes,memory,memory-limit,min-body-rate,ports,read-header-timeout,readiness,response-timeout,tls-cert,tls-client-ca,tls-permissive,tls-request-client-cert,token-audiences,token-cache-bytes,trace-endpoint,trace-protocol,trace-rate,trace-ratio,trace-service,trust-forwarded,write-timeout}"},
 		"a malformed value": {annotations{injectKey: "yes"},
 			`metadata.annotations[bearerguard.dev/inject]: "yes" is neither; want enabled or disabled`},
 		"the mark of an injected pod": {annotations{"bearerguard.dev/injected": "v1"},

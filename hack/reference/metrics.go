@@ -131,6 +131,7 @@ func readMetrics() (map[string][]metric, error) {
 	if err != nil {
 		return nil, err
 	}
+	sidecar.MustRegister(telemetry.NewTraces(nil, nil))
 	if err := keys.NewMetrics().Register(&controller, nil); err != nil {
 		return nil, err
 	}

@@ -186,7 +186,7 @@ func allowed(q *question, h http.Header, v *gate.Verdict) *checkv3.OkHttpRespons
 
 // denied is a refusal as Envoy passes it on. Envoy itself makes a gRPC status of it for a gRPC client, with the body as its message.
 func denied(q *question, v *gate.Verdict, grpcClient bool) *checkv3.DeniedHttpResponse {
-	r := refuse.Render(v.Answer(q.id, v.CORS.Set), refuse.HTTP)
+	r := refuse.Render(v.Answer(q.id, q.traceID, v.CORS.Set), refuse.HTTP)
 	out := &checkv3.DeniedHttpResponse{Status: &checkv3.HttpStatus{Code: int32(r.Status)}, Body: string(r.Body)} //nolint:gosec // a status
 	for _, f := range r.Header {
 		if grpcClient && f.Name == "Content-Type" {

@@ -35,7 +35,7 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.allow(w, &q, &v)
 		return
 	}
-	out := refuse.Render(v.Answer(q.id, v.CORS.Set), refuse.HTTP)
+	out := refuse.Render(v.Answer(q.id, q.traceID, v.CORS.Set), refuse.HTTP)
 	out.Status = f.status(out.Status)
 	out.Write(w)
 }

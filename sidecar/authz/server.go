@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -44,6 +45,8 @@ type Config struct {
 	TLS *tls.Config
 	// Observer is told of every request and connection.
 	Observer Observer
+	// Tracer traces requests; nil: none is.
+	Tracer *tracing.Tracer
 	// Log gets state changes and what goes wrong with connections.
 	Log logr.Logger
 	// Now is the clock; nil means time.Now.
@@ -115,7 +118,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.Ready == nil {
 		c.Ready = c.Gate.Ready
 	}
-	s := &Server{c: c, judge: judge{gate: c.Gate, observe: c.Observer.Request, now: c.Now, port: c.Port, most: int64(c.Limits.Calls)}}
+	s := &Server{c: c, judge: judge{gate: c.Gate, observe: c.Observer.Request, tracer: c.Tracer, now: c.Now, port: c.Port, most: int64(c.Limits.Calls)}}
 	if c.ExtAuthz != "" {
 		if err := s.open(ctx, c.ExtAuthz, s.extAuthz()); err != nil {
 			return nil, fmt.Errorf("--ext-authz: %w", err)

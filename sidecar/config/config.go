@@ -14,7 +14,9 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/flags"
+	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/api/probe"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
@@ -68,6 +70,15 @@ type Config struct {
 	MaxStaleness time.Duration
 	// CacheBytes bounds the cache of verified tokens.
 	CacheBytes int64
+	// Trace says which requests are traced, and where traces go; nil: nothing is traced.
+	Trace *Trace
+}
+
+// Trace is how requests are traced.
+type Trace struct {
+	// Collector has no log and no version yet.
+	Collector otlp.Config
+	Sample    tracing.Options
 }
 
 // Push is how the push service is reached.
@@ -86,6 +97,7 @@ type raw struct {
 	upstream, probes           string
 	redirect                   bool
 	v                          flags.Values
+	traceCA, traceHeaders      string
 	c                          Config
 	serve                      *rawServe // nil: it forwards
 }
@@ -122,6 +134,8 @@ func (r *raw) define(fs *pflag.FlagSet) {
 	fs.StringVar(&r.c.TLS.Cert, "tls-cert", "", "PEM file: serve TLS with this certificate; read again when it changes")
 	fs.StringVar(&r.c.TLS.Key, "tls-key", "", "PEM file: its private key")
 	fs.StringVar(&r.c.TLS.ClientCA, "tls-client-ca", "", "PEM file: ask clients for a certificate of this authority")
+	fs.StringVar(&r.traceCA, "trace-ca", "", "PEM file: the authority of the certificate of an https --trace-endpoint; default: those of the system")
+	fs.StringVar(&r.traceHeaders, "trace-headers", "", `file with header fields for the collector, "name: value" a line, such as a token; read again when it changes`)
 	r.v.Define(fs)
 	fs.BoolVar(&r.c.Fetch.AllowHTTP, "key-allow-http", false, "standalone: fetch key sets over plain http too")
 	fs.StringSliceVar(&r.nets, "key-allow-nets", nil, "standalone: networks, CIDR, to fetch key sets from although they are loopback, link-local and such")
@@ -133,6 +147,9 @@ func fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string, bool)) erro
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := EnvPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := lookup(name)
+		if !ok {
+			name, value, ok = fromOpenTelemetry(f.Name, lookup)
+		}
 		if !ok || f.Changed || f.Name == "help" {
 			return
 		}
@@ -173,6 +190,7 @@ func (r *raw) config() (Config, error) {
 	}
 	checkSource(&c, fail)
 	checkTLS(&c, fail)
+	c.Trace = r.trace()
 	if c.Admin != "" && !isAddress(c.Admin) {
 		fail("admin", "%q is no address; want host:port or :port", c.Admin)
 	}

@@ -33,6 +33,7 @@ func serveToo() []string {
 		"tls-cert", "tls-key", "tls-client-ca", "readiness", "log-level", "log-format", "log-allow-every", "log-subjects", "log-scopes",
 		"max-header-bytes", "max-headers", "max-url-bytes", "max-connections", "max-streams", "max-http2-requests", "token-cache-bytes",
 		"read-header-timeout", "idle-timeout", "write-timeout", "drain-wait", "max-staleness", "drain", "key-allow-http", "key-allow-nets",
+		"trace-ca", "trace-headers", "trace-endpoint", "trace-protocol", "trace-ratio", "trace-rate", "trace-service",
 	}
 }
 

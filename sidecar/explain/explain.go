@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
@@ -167,7 +168,7 @@ func (r *Report) forwarded(v *gate.Verdict, readable bool) {
 
 // refused adds what the client gets.
 func (r *Report) refused(v *gate.Verdict) {
-	answer := refuse.Render(v.Answer("", nil), refuse.HTTP)
+	answer := refuse.Render(v.Answer("", tracing.TraceID{}, nil), refuse.HTTP)
 	r.Status = answer.Status
 	if !v.Reason.Answered() {
 		r.Detail = refuse.Table(v.Reason).Description

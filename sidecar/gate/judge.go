@@ -50,6 +50,9 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 		v.Audit = s.audits(dr, g, nil)
 		settleCall(dr, v)
 	}
+	if r.Trace != nil {
+		s.trace(r.Trace, dr, v)
+	}
 	v.remember(s, dr.Now)
 	*dr = decision.Request{} // nothing of a request is kept
 	g.requests.Put(dr)

@@ -84,6 +84,7 @@ func (b *bearer) tell(v *Verdict) {
 		v.KeyID = b.refused.keyID
 		return
 	}
+	v.by = b.subject.Verified()
 	v.KeyID, v.Issuer, v.Subject = b.common.keyID, b.common.issuer, b.texts.at(0)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/fold"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
@@ -38,6 +39,8 @@ type Request struct {
 	Places *Places
 	// Body is what has been read of the body since a Verdict asked for it; nil before.
 	Body *Body
+	// Trace is told how the request was judged; nil: nobody asks.
+	Trace *Trace
 }
 
 // Body is the beginning of a request's body.
@@ -95,13 +98,14 @@ type Verdict struct {
 	// token; empty without one. They are for the log: Subject only where that is allowed.
 	Issuer, Subject, KeyID string
 
-	lack   *lack // what other keys could change about the refusal; nil: nothing
+	by     decision.IssuerSet // the issuers that vouch for the token
+	lack   *lack              // what other keys could change about the refusal; nil: nothing
 	judged judged
 }
 
-// Answer is what a client gets in place of an answer of the app's. The fields of cors are added to it.
-func (v *Verdict) Answer(requestID string, cors []refuse.Field) refuse.Cause {
-	return refuse.Cause{Reason: v.Reason, Challenge: v.Challenge, RequestID: requestID, CORS: cors, Document: v.Document}
+// Answer is what a client gets in place of an answer of the app's, of a request in this trace, if it is not zero. The fields of cors are added to it.
+func (v *Verdict) Answer(requestID string, trace tracing.TraceID, cors []refuse.Field) refuse.Cause {
+	return refuse.Cause{Reason: v.Reason, Challenge: v.Challenge, RequestID: requestID, TraceID: trace.String(), CORS: cors, Document: v.Document}
 }
 
 // Field is a header field with one value.

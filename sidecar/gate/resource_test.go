@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/token"
@@ -64,7 +65,7 @@ func TestWhereAResourceIsTold(t *testing.T) {
 		v := g.Judge(r)
 		got := ""
 		if !v.Forward {
-			for _, f := range refuse.Render(v.Answer("", nil), refuse.HTTP).Header {
+			for _, f := range refuse.Render(v.Answer("", tracing.TraceID{}, nil), refuse.HTTP).Header {
 				if f.Name == "Www-Authenticate" {
 					got = f.Value
 				}

@@ -44,12 +44,13 @@ func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 	under := g.snapshot.Load()
 	v := g.Judge(r)
 	if v.lack != nil && v.lack.question != nil {
-		v = g.judgeAsked(ctx, r, v)
+		asked := v
+		v = g.waiting(r, func(t *Trace) *Interval { return &t.Asked }, func() Verdict { return g.judgeAsked(ctx, r, asked) })
 	}
 	if v.lack == nil || len(v.lack.sources) == 0 {
 		return v
 	}
-	return g.judgeAgain(ctx, r, under, v)
+	return g.waiting(r, func(t *Trace) *Interval { return &t.Keys }, func() Verdict { return g.judgeAgain(ctx, r, under, v) })
 }
 
 // judgeAgain judges a request again until nothing can change the verdict any more. v is the verdict under a snapshot, or

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	TrustForwarded []netip.Prefix
 	// Observer is told of every request and connection; nil means nobody.
 	Observer Observer
+	// Tracer traces requests; nil: none is.
+	Tracer *tracing.Tracer
 	// Log gets state changes and what goes wrong with connections.
 	Log logr.Logger
 	// Now is the clock; nil means time.Now.

@@ -27,10 +27,12 @@ func (f *forwarder) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if o := x.proxy.observer; o != nil {
 		info := x.info
-		o.Request(&telemetry.Record{
-			Time: x.proxy.now(), RequestID: x.id, Reason: reason, Cause: decision.Because(cause(reason, err)), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
+		x.record = telemetry.Record{
+			Trace: x.trace.ID(),
+			Time:  x.proxy.now(), RequestID: x.id, Reason: reason, Cause: decision.Because(cause(reason, err)), Policy: x.verdict.Policy, Rule: x.verdict.Rule,
 			Method: r.Method, Host: r.Host, Path: x.verdict.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
-		})
+		}
+		o.Request(&x.record)
 	}
 	x.refuse(w, r, reason)
 }

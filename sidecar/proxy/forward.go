@@ -15,10 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // forwarder sends requests to apps in HTTP/2.
@@ -39,8 +42,11 @@ type exchange struct {
 	verdict  *gate.Verdict
 	body     io.Closer // the request's, as the client sends it
 	watch    *relay.Watched
-	answered atomic.Bool // the app has sent something
-	interim  int         // interim answers so far
+	answered atomic.Bool      // the app has sent something
+	interim  int              // interim answers so far
+	trace    *trace.Request   // nil: the request is not traced
+	record   telemetry.Record // what the observer was told last
+	status   int              // that the client is answered with
 }
 
 var errInterim = errors.New("too many interim answers")
@@ -140,6 +146,14 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 	f.setForwarded(pr, x.info)
 	pr.Out.Header["Via"] = append(pr.Out.Header["Via"], "2.0 bearerguard") // RFC 9110 section 7.6.3
 	pr.Out.Header[requestid.Header] = []string{x.id}
+	if x.trace != nil {
+		parent, state := x.trace.Send(f.proxy.now())
+		pr.Out.Header[tracing.Traceparent] = []string{parent}
+		delete(pr.Out.Header, tracing.Tracestate)
+		if state != "" {
+			pr.Out.Header[tracing.Tracestate] = []string{state}
+		}
+	}
 	for i := range v.Edit.Set.Len() {
 		s := v.Edit.Set.At(i)
 		pr.Out.Header[s.Name] = []string{s.Value}
@@ -150,6 +164,7 @@ func (f *forwarder) rewrite(pr *httputil.ProxyRequest) {
 // answer edits what the app has answered.
 func answer(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
+	x.status = res.StatusCode
 	res.Body = &answerBody{ReadCloser: res.Body, request: x.body}
 	c := &x.verdict.CORS
 	for name := range res.Header {

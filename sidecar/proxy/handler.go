@@ -16,6 +16,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // ServeHTTP settles one request.
@@ -24,9 +25,13 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer calls.Add(-1)
 	switch {
 	case calls.Add(1) > int64(c.proxy.limits.HTTP2Requests):
-		c.meet(r).decline(w, r, gate.Verdict{Reason: decision.Overloaded})
+		x := c.meet(r)
+		defer x.endTrace()
+		x.decline(w, r, gate.Verdict{Reason: decision.Overloaded})
 	case c.info.Upstream == nil:
-		c.meet(r).decline(w, r, gate.Verdict{Reason: decision.InternalError, Cause: decision.Because("nobody knows where the app is")})
+		x := c.meet(r)
+		defer x.endTrace()
+		x.decline(w, r, gate.Verdict{Reason: decision.InternalError, Cause: decision.Because("nobody knows where the app is")})
 	case c.proxy.overHTTP2(r):
 		c.forward(w, r)
 	default:
@@ -36,7 +41,23 @@ func (c *http2Conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // meet takes in a request.
 func (c *http2Conn) meet(r *http.Request) *exchange {
-	return &exchange{proxy: c.proxy, info: &c.info, id: requestid.Of(r.Header[requestid.Header]), start: c.proxy.now()}
+	x := &exchange{proxy: c.proxy, info: &c.info, id: requestid.Of(r.Header[requestid.Header]), start: c.proxy.now()}
+	if c.proxy.tracer != nil {
+		x.trace = trace.Begin(c.proxy.tracer, r.Method, r.Header, x.start)
+	}
+	return x
+}
+
+// endTrace hands over what is known of the request.
+func (x *exchange) endTrace() {
+	if x.trace == nil {
+		return
+	}
+	rec := &x.record
+	x.trace.End(x.proxy.now(), &trace.End{
+		Protocol: "HTTP/2.0", Port: x.info.Port, Secure: x.info.Secure, Status: x.status, Allowed: rec.Forwarded,
+		Reason: rec.Reason, Policy: rec.Policy, Rule: rec.Rule, RequestID: x.id,
+	})
 }
 
 // decline refuses a request that the gate is not asked about.
@@ -50,6 +71,7 @@ func (x *exchange) decline(w http.ResponseWriter, r *http.Request, v gate.Verdic
 // forward settles a request that goes to the app in HTTP/2, if it does.
 func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 	x := c.meet(r)
+	defer x.endTrace()
 	defer func() {
 		if r.Context().Err() != nil {
 			c.givenUp(x.start)
@@ -137,6 +159,9 @@ func (c *http2Conn) judge(r *http.Request, x *exchange) gate.Verdict {
 		ClientCert: info.ClientCert,
 		Places:     c.client.Waiting(),
 	}
+	if x.trace != nil {
+		x.request.Trace = &x.trace.Gate
+	}
 	return p.gate.JudgeWaiting(r.Context(), &x.request)
 }
 
@@ -185,9 +210,11 @@ func (c *http2Conn) givenUp(at time.Time) {
 
 // refuse answers in place of the app.
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, reason decision.Reason) {
-	c := x.verdict.Answer(x.id, x.verdict.CORS.Set)
+	c := x.verdict.Answer(x.id, x.trace.ID(), x.verdict.CORS.Set)
 	c.Reason = reason
-	refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type"))).Write(w)
+	res := refuse.Render(c, refuse.FormOf(r.ProtoMajor, r.Header.Get("Content-Type")))
+	x.status = res.Status
+	res.Write(w)
 }
 
 // observe tells the observer of a request's fate.
@@ -196,8 +223,14 @@ func (x *exchange) observe(r *http.Request) {
 	if p.observer == nil {
 		return
 	}
-	rec := telemetry.Record{
-		Time: x.start, Own: p.now().Sub(x.start), RequestID: x.id,
+	now := p.now()
+	if x.trace != nil {
+		x.trace.Judged(now)
+	}
+	rec := &x.record
+	*rec = telemetry.Record{
+		Trace: x.trace.ID(),
+		Time:  x.start, Own: now.Sub(x.start), RequestID: x.id,
 		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule,
 		Method: r.Method, Host: r.Host, Path: v.Path, Protocol: r.Proto, Port: info.Port, Remote: info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
@@ -207,7 +240,7 @@ func (x *exchange) observe(r *http.Request) {
 		why := x.verdict.Why(&x.request)
 		rec.Why = &why
 	}
-	p.observer.Request(&rec)
+	p.observer.Request(rec)
 }
 
 // because is a cause of a text; nil without one.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
@@ -28,6 +29,7 @@ type Proxy struct {
 	trusted  []netip.Prefix
 	app      AppProtocol
 	observer Observer
+	tracer   *tracing.Tracer
 	log      logr.Logger
 	now      func() time.Time
 
@@ -59,7 +61,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, log: c.Log, now: c.Now, app: c.AppProtocol, leaving: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, leaving: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
@@ -112,7 +114,7 @@ func (p *Proxy) Draining() bool { return p.draining.Load() }
 // newRelay makes the part that serves HTTP/1.1.
 func (p *Proxy) newRelay() *relay.Relay {
 	c := relay.Config{
-		Gate: p.gate, Trusts: p.trusts, HTTP2: p.sockets.http2, Log: p.log, Now: p.now,
+		Gate: p.gate, Trusts: p.trusts, HTTP2: p.sockets.http2, Tracer: p.tracer, Log: p.log, Now: p.now,
 		Limits: relay.Limits{
 			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
 			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),

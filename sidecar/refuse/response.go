@@ -42,6 +42,8 @@ type Cause struct {
 	Challenge *Challenge
 	// RequestID is the id that the log has of the request; empty: none is told. One that is no plain text is left out.
 	RequestID string
+	// TraceID is the id of the trace that the request is in, for the problem document; empty: none.
+	TraceID string
 	// CORS are fields that let a page of another origin read the answer; none if it may not.
 	CORS []Field
 	// Document is the answer where the Reason is to give it.
@@ -116,7 +118,7 @@ func Render(c Cause, f Form) Response {
 	} else {
 		out.add("Content-Type", "application/problem+json")
 		out.add("Cache-Control", "no-store")
-		out.Body = body(known(c.Reason), c.RequestID)
+		out.Body = body(known(c.Reason), c.RequestID, c.TraceID)
 	}
 	if plain(c.RequestID) {
 		out.add("X-Request-Id", c.RequestID)
@@ -285,16 +287,23 @@ func known(reason decision.Reason) decision.Reason {
 // bodies holds the problem document of each reason. It is read only.
 var bodies = problems()
 
-// body is the problem document of a reason with the request's id in it.
-func body(reason decision.Reason, requestID string) []byte {
-	const member, end = `,"requestId":"`, "\"}\n"
+// body is the problem document of a reason with the request's id in it, and its trace's.
+func body(reason decision.Reason, requestID, traceID string) []byte {
+	const request, trace = `,"requestId":"`, `,"traceId":"`
 	shared := bodies[reason]
-	if !plain(requestID) {
+	if !plain(requestID) && !plain(traceID) {
 		return shared
 	}
 	open := shared[:len(shared)-len("}\n")]
-	b := make([]byte, 0, len(open)+len(member)+len(requestID)+len(end))
-	return append(append(append(append(b, open...), member...), requestID...), end...)
+	b := make([]byte, 0, len(shared)+len(request)+len(requestID)+len(trace)+len(traceID)+2)
+	b = append(b, open...)
+	if plain(requestID) {
+		b = append(append(append(b, request...), requestID...), '"')
+	}
+	if plain(traceID) {
+		b = append(append(append(b, trace...), traceID...), '"')
+	}
+	return append(b, "}\n"...)
 }
 
 // plain reports whether a text needs no escapes in JSON, nor in a header field. What chooses ids sees to that too; here it

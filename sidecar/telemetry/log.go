@@ -118,13 +118,14 @@ func (d *DecisionLog) budget(r *Record) *limited {
 }
 
 func (d *DecisionLog) write(r *Record, details *decision.Details, audited []decision.AuditDetails, suppressed uint64) {
-	kv := make([]any, 0, 52)
+	kv := make([]any, 0, 54)
 	add := func(key, value string) {
 		if value != "" {
 			kv = append(kv, key, value)
 		}
 	}
 	add("requestID", printable.Text(r.RequestID, requestid.Max))
+	add("trace_id", r.Trace.String())
 	add("decision", verdict(!r.refused()))
 	add("reason", string(r.Reason))
 	add("cause", causeText(r.Cause))

@@ -101,7 +101,7 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 // Request counts one request.
 func (m *Metrics) Request(r *Record) {
 	m.requests.inc(counterKey{verdict(!r.refused()), r.Reason, r.Policy, r.Rule})
-	m.own.Observe(r.Own.Seconds())
+	observe(m.own, r.Own, r.Trace)
 	for _, a := range r.Audit {
 		m.audits.inc(counterKey{verdict(a.Allowed), a.Reason, a.Policy, a.Rule})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/api/tracing"
 )
 
 // Record is what is known of one request when its fate is settled. What takes a Record keeps nothing of it.
@@ -15,6 +16,8 @@ type Record struct {
 	// Time is when the request arrived, Own the time that the sidecar itself took to settle it.
 	Time time.Time
 	Own  time.Duration
+	// Trace is the id of the request's trace, if it is sampled; zero: it is not.
+	Trace tracing.TraceID
 	// RequestID is the id that the client, or the app, has of the request.
 	RequestID string
 	// Forwarded says that the request went to the app.

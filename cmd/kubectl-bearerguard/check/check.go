@@ -12,6 +12,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/mcp"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
@@ -248,7 +249,7 @@ func newReport(v gate.Verdict) Report {
 		r.Answer = append(r.Answer, f.Name+": "+f.Value)
 	}
 	if !v.Forward {
-		answer := refuse.Render(v.Answer("", nil), refuse.HTTP)
+		answer := refuse.Render(v.Answer("", tracing.TraceID{}, nil), refuse.HTTP)
 		r.Status, r.Detail = answer.Status, refuse.Table(v.Reason).Description
 		for _, f := range answer.Header {
 			if f.Name == "Www-Authenticate" || v.Document != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -57,7 +58,7 @@ func fastApp(t testing.TB) *url.URL {
 }
 
 // guarding is a relay with a policy that a token satisfies; requests get identity headers.
-func guarding(t testing.TB) (r *relay.Relay, token string) {
+func guarding(t testing.TB, tracer *tracing.Tracer) (r *relay.Relay, token string) {
 	t.Helper()
 	corp := gatetest.NewIssuer("https://login.example.com", "k1")
 	g := gate.New(gate.Options{})
@@ -71,7 +72,7 @@ func guarding(t testing.TB) (r *relay.Relay, token string) {
 	})))
 	forwarded := 0
 	r = relay.New(relay.Config{
-		Gate: g, Log: logr.Discard(), Now: time.Now,
+		Gate: g, Log: logr.Discard(), Now: time.Now, Tracer: tracer,
 		Observe: func(rec *telemetry.Record) {
 			if rec.Forwarded {
 				forwarded++
@@ -92,9 +93,12 @@ func guarding(t testing.TB) (r *relay.Relay, token string) {
 }
 
 // guarded is a client connection whose requests carry a token and are checked.
-func guarded(t testing.TB) (c *net.TCPConn, request []byte) {
+func guarded(t testing.TB) (c *net.TCPConn, request []byte) { return traced(t, nil) }
+
+// traced is guarded with traces.
+func traced(t testing.TB, tracer *tracing.Tracer) (c *net.TCPConn, request []byte) {
 	t.Helper()
-	r, token := guarding(t)
+	r, token := guarding(t, tracer)
 	c, server := pair(t)
 	t.Cleanup(func() { _ = c.Close() })
 	go r.Serve(server, relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
@@ -119,6 +123,40 @@ func TestTheSteadyStateDoesNotAllocate(t *testing.T) { //nolint:paralleltest // 
 	buf := make([]byte, 4096)
 	if n := testing.AllocsPerRun(2000, func() { ask(t, c, request, buf) }); n != 0 {
 		t.Errorf("%v allocations a request", n)
+	}
+}
+
+// nobody is a sink that drops spans.
+type nobody struct{}
+
+// Add implements tracing.Sink.
+func (nobody) Add([]byte, int) {}
+
+// A request that is not sampled costs no memory, whether or not it comes with a context.
+func TestWhatIsNotSampledDoesNotAllocate(t *testing.T) { //nolint:paralleltest // counts all allocations of the process
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	c, request := traced(t, tracing.NewTracer(nobody{}, tracing.Options{PerSecond: 1}))
+	buf := make([]byte, 4096)
+	for _, field := range []string{"", "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n", "Traceparent: what\r\n"} {
+		with := append(bytes.Clone(request[:len(request)-2]), field+"\r\n"...)
+		if n := testing.AllocsPerRun(2000, func() { ask(t, c, with, buf) }); n != 0 {
+			t.Errorf("%q: %v allocations a request", field, n)
+		}
+	}
+}
+
+func BenchmarkTraced(b *testing.B) {
+	for name, ratio := range map[string]float64{"none": 0, "all": 1} {
+		b.Run(name, func(b *testing.B) {
+			c, request := traced(b, tracing.NewTracer(nobody{}, tracing.Options{Ratio: ratio, PerSecond: 1 << 30}))
+			buf := make([]byte, 4096)
+			b.ReportAllocs()
+			for b.Loop() {
+				ask(b, c, request, buf)
+			}
+		})
 	}
 }
 

@@ -130,6 +130,7 @@ const (
 // reply passes on the final answer, whose head is the first n bytes that u holds.
 func (x *exchange) reply(u *upstream, n int) (again bool) {
 	c := x.c
+	x.status = x.res.Status
 	if x.res.Status == 101 {
 		return x.switchProtocols(u, n)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // exchange is one request and its answer. It is pooled; what it points to is valid until the connection reads again.
@@ -27,7 +28,9 @@ type exchange struct {
 	id      requestid.ID
 	record  telemetry.Record
 	request gate.Request
-	why     gate.Why // of a refusal
+	why     gate.Why       // of a refusal
+	trace   *trace.Request // nil: the request is not traced
+	status  int            // that the client is answered with
 
 	headBytes int    // of the request
 	isHead    bool   // the method is HEAD
@@ -66,6 +69,9 @@ func newExchange(c *conn) *exchange {
 
 // release gives the exchange back. Nothing of the request stays in it.
 func (x *exchange) release() {
+	if x.trace != nil {
+		x.endTrace()
+	}
 	drop(x.out)
 	drop(x.data)
 	drop(x.held)
@@ -106,6 +112,9 @@ func (x *exchange) run(n int) (again bool) {
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"
 	x.chooseID()
+	if c.relay.Tracer != nil {
+		x.trace = trace.Begin(c.relay.Tracer, text(x.req.Method), x, x.start)
+	}
 	v := x.judge()
 	if v.WantBody > 0 {
 		v = x.judgeBody(&v)
@@ -137,6 +146,9 @@ func (x *exchange) judge() gate.Verdict {
 		Header: x, Port: x.c.info.Port, Remote: x.c.info.Remote, ClientCert: x.c.info.ClientCert, Time: x.start,
 		Client: x,
 	}
+	if x.trace != nil {
+		x.request.Trace = &x.trace.Gate
+	}
 	return x.c.relay.Gate.JudgeWaiting(x.c.relay.ctx, &x.request)
 }
 
@@ -163,11 +175,15 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 		return
 	}
 	x.record = telemetry.Record{
-		Time: x.start, Own: r.Now().Sub(x.start), RequestID: x.id.Text(),
+		Trace: x.trace.ID(),
+		Time:  x.start, Own: r.Now().Sub(x.start), RequestID: x.id.Text(),
 		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
 		Method: text(x.req.Method), Host: text(x.req.Host), Path: v.Path, Protocol: x.protocol(),
 		Port: x.c.info.Port, Remote: x.c.info.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
+	}
+	if x.trace != nil {
+		x.trace.Judged(x.start.Add(x.record.Own))
 	}
 	if cause != "" {
 		x.record.Cause = decision.Because(cause)
@@ -180,6 +196,15 @@ func (x *exchange) observe(v *gate.Verdict, cause string) {
 	if v.Forward { // a long stream keeps no snapshot
 		x.why, x.record.Why = gate.Why{}, nil
 	}
+}
+
+// endTrace hands over what is known of the request.
+func (x *exchange) endTrace() {
+	rec := &x.record
+	x.trace.End(x.c.relay.Now(), &trace.End{
+		Protocol: x.protocol(), Port: x.c.info.Port, Secure: x.c.info.Secure, Status: x.status, Allowed: rec.Forwarded,
+		Reason: rec.Reason, Policy: rec.Policy, Rule: rec.Rule, RequestID: x.id.Text(),
+	})
 }
 
 func (x *exchange) protocol() string {

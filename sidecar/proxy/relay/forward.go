@@ -214,7 +214,8 @@ func (x *exchange) observeFailure(reason decision.Reason, cause string) {
 	}
 	was := x.record
 	x.record = telemetry.Record{
-		Time: r.Now(), RequestID: x.id.Text(), Reason: reason, Cause: decision.Because(cause), Policy: was.Policy, Rule: was.Rule,
+		Trace: was.Trace,
+		Time:  r.Now(), RequestID: x.id.Text(), Reason: reason, Cause: decision.Because(cause), Policy: was.Policy, Rule: was.Rule,
 		Method: was.Method, Host: was.Host, Path: was.Path, Protocol: was.Protocol, Port: was.Port, Remote: was.Remote,
 	}
 	r.Observe(&x.record)

@@ -13,6 +13,7 @@ import (
 // off.
 func (c *call) reply(u *upstream, n int) bool {
 	x := c.x
+	x.status = x.res.Status
 	f := x.framing()
 	chunks := head.Chunks{DataOnly: true}
 	var err error

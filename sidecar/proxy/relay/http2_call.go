@@ -14,6 +14,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // call is a request of an HTTP/2 client, and its answer. One goroutine serves it, and another one sends its body on.
@@ -71,6 +72,9 @@ func (c *call) settle() bool {
 	x, relay := c.x, c.h.relay
 	x.start = relay.Now()
 	x.id.ChooseOf(c.r.Header[requestid.Header])
+	if relay.Tracer != nil {
+		x.trace = trace.Begin(relay.Tracer, c.r.Method, c.r.Header, x.start)
+	}
 	parts := head.Parts{Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: c.r.Header, Length: c.r.ContentLength}
 	err := head.Assemble(&parts, relay.Limits.Head, &x.req)
 	if l := relay.Limits.Target; l > 0 && len(parts.Target) > l {
@@ -114,6 +118,9 @@ func (c *call) judge() gate.Verdict {
 		Method: c.r.Method, Target: c.r.RequestURI, Host: c.r.Host, Header: x, Port: i.Port, Remote: i.Remote,
 		ClientCert: i.ClientCert, Time: x.start, Places: &c.h.waiting,
 	}
+	if x.trace != nil {
+		x.request.Trace = &x.trace.Gate
+	}
 	return c.h.relay.Gate.JudgeWaiting(c.r.Context(), &x.request)
 }
 
@@ -146,7 +153,9 @@ func (c *call) refuse(v *gate.Verdict) bool {
 	clear(c.w.Header())
 	form := refuse.FormOf(c.r.ProtoMajor, c.r.Header.Get("Content-Type"))
 	id := strings.Clone(c.x.id.Text()) // the server's compression of fields may keep it
-	refuse.Render(v.Answer(id, c.x.cors.Set), form).Write(c.w)
+	r := refuse.Render(v.Answer(id, c.x.trace.ID(), c.x.cors.Set), form)
+	c.x.status = r.Status
+	r.Write(c.w)
 	return true
 }
 

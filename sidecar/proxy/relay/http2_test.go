@@ -26,7 +26,7 @@ func (s *sink) Write(b []byte) (int, error) { s.bytes += len(b); return len(b), 
 // calling returns a function that has one request served that came in HTTP/2.
 func calling(t testing.TB) func() {
 	t.Helper()
-	r, token := guarding(t)
+	r, token := guarding(t, nil)
 	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
 	t.Cleanup(h.Close)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -66,7 +66,7 @@ func BenchmarkHTTP2(b *testing.B) {
 // refusing returns a function that has one request refused that came in HTTP/2 without a token.
 func refusing(t testing.TB) func() {
 	t.Helper()
-	r, token := guarding(t)
+	r, token := guarding(t, nil)
 	h := r.NewHTTP2(relay.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(time.Time) {})
 	t.Cleanup(h.Close)
 	request := &http.Request{

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // reject refuses a request whose head or body cannot be understood, and ends the connection.
@@ -25,6 +26,9 @@ func (x *exchange) reject(err error) (again bool) {
 	if x.start.IsZero() {
 		x.start = x.c.relay.Now()
 	}
+	if x.trace == nil && x.c.relay.Tracer != nil {
+		x.trace = trace.BeginUnread(x.c.relay.Tracer, x.start)
+	}
 	x.observe(&gate.Verdict{Reason: reason}, cause)
 	x.refuse(&gate.Verdict{Reason: reason}, closeAfter)
 	x.c.linger()
@@ -33,7 +37,8 @@ func (x *exchange) reject(err error) (again bool) {
 
 // refuse answers in place of the app. It reports whether the connection can go on.
 func (x *exchange) refuse(v *gate.Verdict, then after) (again bool) {
-	r := refuse.Render(v.Answer(x.id.Text(), x.cors.Set), refuse.HTTP)
+	r := refuse.Render(v.Answer(x.id.Text(), x.trace.ID(), x.cors.Set), refuse.HTTP)
+	x.status = r.Status
 	if x.c.relay.draining.Load() {
 		then = closeAfter
 	}

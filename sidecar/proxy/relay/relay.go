@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -34,6 +35,8 @@ type Config struct {
 	// Crowd is the number of connections from which on memory matters more than a moment's work: waits that are
 	// likely to be long go on without a goroutine at once. 0 means 1000.
 	Crowd int
+	// Tracer traces requests; nil: none is.
+	Tracer *tracing.Tracer
 	// Log gets what goes wrong with connections.
 	Log logr.Logger
 	// Now is the clock.

@@ -5,9 +5,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
 // peer is what is said of a client to the app: X-Forwarded-* and Forwarded (RFC 7239). What the client says of that
@@ -92,6 +94,9 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 	default:
 	}
 	name := text(f.Name)
+	if x.trace != nil && trace.Context(name) {
+		return false
+	}
 	if e.Remove(name) || x.req.Options && x.nominated(f.Name) && !forAll(f) {
 		return false
 	}
@@ -163,6 +168,9 @@ func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	p := &x.c.peer
 	b = append(b, x.via()...)
 	b = appendField(b, requestid.Header, x.id.Text())
+	if x.trace != nil {
+		b = x.writeTrace(b)
+	}
 	if p.trusted {
 		return x.addForwarded(b, host)
 	}
@@ -176,6 +184,16 @@ func (x *exchange) writeForwarded(b []byte, host string) []byte {
 	}
 	b = appendField(b, "X-Forwarded-For", p.addr)
 	return p.appendForwarded(append(b, "Forwarded: "...), host)
+}
+
+// writeTrace says which span of the trace is the app's parent.
+func (x *exchange) writeTrace(b []byte) []byte {
+	parent, state := x.trace.Send(x.c.relay.Now())
+	b = appendField(b, tracing.Traceparent, parent)
+	if state != "" {
+		b = appendField(b, tracing.Tracestate, state)
+	}
+	return b
 }
 
 // via is the Via field, with the version that the client speaks (RFC 9110 section 7.6.3).

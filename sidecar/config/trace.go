@@ -1,0 +1,59 @@
+package config
+
+import (
+	"os"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/flags"
+	"github.com/bearerguard/bearerguard/api/otlp"
+	"github.com/bearerguard/bearerguard/api/tracing"
+)
+
+// openTelemetry has the variables of OpenTelemetry's own that flags are set from where nothing else sets them, the first that
+// is there.
+func openTelemetry(flag string) []string {
+	return map[string][]string{
+		"trace-endpoint": {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpointOfAll},
+		"trace-protocol": {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		"trace-ca":       {"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		"trace-ratio":    {"OTEL_TRACES_SAMPLER_ARG"},
+		"trace-service":  {"OTEL_SERVICE_NAME"},
+	}[flag]
+}
+
+// endpointOfAll is where all signals go: for HTTP, each has a path below it.
+const endpointOfAll = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+// fromOpenTelemetry returns the name and the value of the variable that sets a flag; false: there is none. An empty one is as good
+// as none.
+func fromOpenTelemetry(flag string, lookup func(string) (string, bool)) (name, value string, ok bool) {
+	for _, name := range openTelemetry(flag) {
+		value, _ := lookup(name)
+		if value == "" {
+			continue
+		}
+		if name == endpointOfAll {
+			if base := strings.TrimRight(value, "/"); strings.Count(base, "/") > 2 {
+				value = base + "/v1/traces"
+			}
+		}
+		return name, value, true
+	}
+	return "", "", false
+}
+
+// trace is what the flags say of traces, which have been checked; nil: none are made.
+func (r *raw) trace() *Trace {
+	endpoint, err := flags.Collector(r.v.TraceEndpoint, r.v.TraceProtocol)
+	if err != nil { // empty; or a problem that has been told
+		return nil
+	}
+	host, _ := os.Hostname()
+	return &Trace{
+		Collector: otlp.Config{
+			Endpoint: endpoint, Protocol: otlp.Protocol(r.v.TraceProtocol), CAFile: r.traceCA, HeadersFile: r.traceHeaders,
+			Service: r.v.TraceService, Host: host,
+		},
+		Sample: tracing.Options{Ratio: r.v.TraceRatio, PerSecond: r.v.TraceRate},
+	}
+}
