@@ -54,8 +54,13 @@ func schemaOfFlags() map[string]any {
 			p["type"], p["pattern"] = "string", `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`
 		case "stringSlice":
 			p["type"], p["items"] = []string{"array", "string"}, map[string]any{"type": "string", "pattern": "^[0-9a-fA-F:.]+/[0-9]{1,3}$"}
+		case "float64":
+			p["type"], p["minimum"], p["pattern"] = []string{"number", "string"}, 0, `^[0-9]+(\.[0-9]+)?$`
 		default:
-			p["enum"] = f.Choices
+			if p["enum"] = f.Choices; f.Choices == nil {
+				delete(p, "enum")
+				p["type"] = "string"
+			}
 		}
 		if f.Name == "app-address" {
 			p["enum"] = []string{"127.0.0.1", "::1", "pod-ip"}
