@@ -17,6 +17,12 @@ Reads, and tells apart by what is in the files:
   root namespace too: what one allows, another may deny.
 - Envoy Gateway: SecurityPolicy, with the routes that it is attached to and their Services, by which the pods are found; or
   say the pods with --selector.
+- Kubernetes: AuthenticationConfiguration of the API server, for the pods of --selector. It says who users are, not what they
+  may do, so nobody is let in until you add rules, or by --allow-authenticated.
+- oauth2-proxy: containers of workloads, with the ConfigMap of their --config; a configuration file; or a command line. Tokens
+  come over, logging in with a browser does not.
+- kube-rbac-proxy: containers of workloads, with the ConfigMap of their --config-file, or a command line. Static rules come
+  over, what the API server is asked about does not.
 Files of two systems are refused: where both stood before an app, a request had to pass both.
 
 Nothing is widened. What an AuthPolicy cannot say makes an allow rule fit less, or be left out, and a deny rule fit more;
@@ -34,15 +40,24 @@ const convertExample = `  # The policies of an app, and those of the mesh that h
   kubectl get securitypolicies,httproutes,services -n shop -o yaml | bearerguard convert -f -
   bearerguard convert -f securitypolicy.yaml --selector app=orders
 
+  # Kubernetes: the app of these pods takes the users that the API server knows
+  bearerguard convert -f authentication.yaml --selector app=portal --allow-authenticated
+
+  # oauth2-proxy: a sidecar with its ConfigMap; a configuration file; a command line
+  kubectl get deployment/orders configmap/oauth2-proxy -n shop -o yaml | bearerguard convert -f -
+  bearerguard convert -f oauth2-proxy.cfg --selector app=orders --client-id orders
+
+  # kube-rbac-proxy, whose callers are service accounts of this cluster
+  kubectl get deployment/exporter configmap/exporter-proxy -n monitoring -o yaml > exporter.yaml
+  bearerguard convert -f exporter.yaml --cluster-issuer https://kubernetes.default.svc.cluster.local
+
   # What would not come over, for a program
   bearerguard convert -f istio.yaml -o json | jq '.notes[] | select(.effect != "Differs")'`
 
 type convertFlags struct {
-	files     []string
-	namespace string
-	root      string
-	selector  map[string]string
-	output    output.Format
+	files   []string
+	options convert.Options
+	output  output.Format
 }
 
 func newConvert() *cobra.Command {
@@ -65,7 +80,7 @@ func newConvert() *cobra.Command {
 			for _, m := range manifests {
 				files = append(files, convert.File{Name: m.Name, Data: m.Data})
 			}
-			result, err := convert.Run(files, convert.Options{Namespace: f.namespace, RootNamespace: f.root, Selector: f.selector})
+			result, err := convert.Run(files, f.options)
 			if err != nil {
 				return fmt.Errorf("nothing is converted: %w", err)
 			}
@@ -75,9 +90,14 @@ func newConvert() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVarP(&f.files, "filename", "f", nil, "`file` or directory to convert; repeatable (- reads standard input)")
-	flags.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of objects that name none")
-	flags.StringVar(&f.root, "root-namespace", "istio-system", "`namespace` of Istio whose policies hold in all others")
-	flags.StringToStringVarP(&f.selector, "selector", "l", nil, "`labels` of the app's pods, as key=value,..., where the files do not say which pods are meant")
+	o := &f.options
+	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "namespace of objects that name none")
+	flags.StringToStringVarP(&o.Selector, "selector", "l", nil, "`labels` of the app's pods, as key=value,..., where the files do not say which pods are meant")
+	flags.StringVar(&o.RootNamespace, "root-namespace", "istio-system", "`namespace` of Istio whose policies hold in all others")
+	flags.StringVar(&o.From, "from", "", "`program` that a command line of flags alone is for: oauth2-proxy or kube-rbac-proxy")
+	flags.StringVar(&o.ClientID, "client-id", "", "`audience` of an OpenID provider's tokens, where oauth2-proxy has it from a Secret")
+	flags.StringVar(&o.ClusterIssuer, "cluster-issuer", "", "`URL` of the cluster's service-account issuer, which kube-rbac-proxy asks the API server about")
+	flags.BoolVar(&o.AllowAuthenticated, "allow-authenticated", false, "add a rule that lets in every user of an AuthenticationConfiguration")
 	output.AddFlag(cmd, &f.output, output.FormatYAML, output.FormatJSON)
 	return cmd
 }

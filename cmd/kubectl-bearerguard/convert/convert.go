@@ -26,6 +26,14 @@ type Options struct {
 	RootNamespace string
 	// Selector is the labels of the pods, where the files do not say which they are.
 	Selector map[string]string
+	// From says of which proxy command lines are that do not tell it: "oauth2-proxy" or "kube-rbac-proxy".
+	From string
+	// ClusterIssuer is the issuer of the cluster's service-account tokens.
+	ClusterIssuer string
+	// ClientID is the audience of an OpenID provider's tokens, where the files have it in a Secret.
+	ClientID string
+	// AllowAuthenticated adds a rule that lets in every user of an AuthenticationConfiguration.
+	AllowAuthenticated bool
 }
 
 // Result is what came of the files.
@@ -82,45 +90,33 @@ type converter interface {
 	policies() ([]Policy, error)
 }
 
-// read reads the objects of all files and converts those of the one source that they are of.
+// read reads all files and converts the one source that they are of.
 func read(files []File, o Options, notes *[]Note) ([]Policy, error) {
-	all := &objects{options: o}
-	sources := map[Source]converter{Istio: &mesh{options: o}, EnvoyGateway: &gateway{objects: all}}
-	var seen []found
+	in := newInput(o, notes)
 	for _, f := range files {
-		nodes, err := documents(f, notes)
-		if err != nil {
+		if err := in.file(f); err != nil {
 			return nil, err
 		}
-		for _, n := range nodes {
-			if _, err := all.add(n); err != nil {
-				return nil, err
-			}
+	}
+	for _, x := range in.objects.all {
+		if err := in.object(x); err != nil {
+			return nil, err
 		}
 	}
-	for _, x := range all.all {
-		for source, c := range sources {
-			taken, err := c.takes(x)
-			if err != nil {
-				return nil, err
-			}
-			if taken {
-				x.used = true
-				seen = append(seen, found{source, x.node})
-			}
-		}
+	if err := in.configure(); err != nil {
+		return nil, err
 	}
-	if err := oneSource(seen); err != nil {
+	if err := oneSource(in.found); err != nil {
 		return nil, err
 	}
 	var policies []Policy
-	if len(seen) > 0 {
+	if len(in.found) > 0 {
 		var err error
-		if policies, err = sources[seen[0].source].policies(); err != nil {
+		if policies, err = in.sources[in.found[0].source].policies(); err != nil {
 			return nil, err
 		}
 	}
-	all.leftOut()
+	in.objects.leftOut()
 	return policies, nil
 }
 

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // TestGolden converts testdata/NAME.in.yaml to NAME.out.yaml, notes included.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	inputs, err := filepath.Glob("testdata/*.in.yaml")
+	inputs, err := filepath.Glob("testdata/*.in.*")
 	if err != nil || len(inputs) == 0 {
 		t.Fatal("no input", err)
 	}
@@ -40,7 +40,8 @@ func TestGolden(t *testing.T) {
 		} else if err := convert.Write(&out, result); err != nil {
 			t.Fatal(err)
 		}
-		golden := strings.TrimSuffix(path, ".in.yaml") + ".out.yaml"
+		before, _, _ := strings.Cut(path, ".in.")
+		golden := before + ".out.yaml"
 		if *update {
 			if err := os.WriteFile(golden, out.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
@@ -67,6 +68,12 @@ func optionsOf(t *testing.T, data []byte) (o convert.Options) {
 		case "--selector":
 			key, text, _ := strings.Cut(value, "=")
 			o.Selector = map[string]string{key: text}
+		case "--cluster-issuer":
+			o.ClusterIssuer = value
+		case "--client-id":
+			o.ClientID = value
+		case "--allow-authenticated":
+			o.AllowAuthenticated = value == "true"
 		default:
 			t.Fatalf("flag %s", words[i])
 		}
@@ -113,7 +120,7 @@ func TestOddAudiences(t *testing.T) {
 
 // FuzzRun holds what comes of foreign YAML to what a sidecar takes: Run compiles it.
 func FuzzRun(f *testing.F) {
-	inputs, err := filepath.Glob("testdata/*.in.yaml")
+	inputs, err := filepath.Glob("testdata/*.in.*")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -228,6 +228,14 @@ func (g *group) taken(r policy.Rule, n *node, deny bool) (policy.Rule, bool) {
 	return r, true
 }
 
+// namedRule is taken, for a rule that has its name.
+func (g *group) namedRule(r policy.Rule, n *node) (policy.Rule, bool) {
+	name := r.Name
+	r, ok := g.taken(r, n, r.Deny != nil)
+	r.Name = name
+	return r, ok
+}
+
 // spaces returns the claims that every issuer splits at spaces, and those that some split.
 func (g *group) spaces() (all, some map[string]bool) {
 	some = map[string]bool{"scope": true, "permission": true}

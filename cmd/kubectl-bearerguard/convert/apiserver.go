@@ -1,0 +1,251 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/api/policy"
+)
+
+// apiserver is AuthenticationConfigurations of Kubernetes' API server (apiserver.config.k8s.io/v1 and v1beta1). They say who a user is, and
+// not what users may do: so no rule lets anybody in, unless that is asked for. What they say of a token becomes deny rules, which
+// hold whatever rules are added.
+type apiserver struct {
+	objects *objects
+	configs []*object
+}
+
+func (a *apiserver) takes(x *object) (bool, error) {
+	if x.kind != "AuthenticationConfiguration" || !strings.HasPrefix(x.version, "apiserver.config.k8s.io/") {
+		return false, nil
+	}
+	a.configs = append(a.configs, x)
+	return true, nil
+}
+
+// algorithms are those that the API server takes.
+var algorithms = []policy.Algorithm{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"}
+
+func (a *apiserver) policies() (out []Policy, err error) {
+	o := a.objects.options
+	if len(a.configs) > 1 {
+		return nil, a.configs[1].node.refuse("is another AuthenticationConfiguration; an API server has one")
+	}
+	x := a.configs[0]
+	if len(o.Selector) == 0 {
+		return nil, x.node.refuse("is about the API server, and says nothing of the pods that take the same tokens; give --selector with their labels")
+	}
+	n := x.node
+	for _, known := range []string{"kind", "apiVersion", "metadata"} {
+		n.field(known)
+	}
+	n.field("anonymous").note(LeftOut, "is about the API server's own paths; for those of the app that need no token write a rule with allow: {anonymous: true}")
+	c := &authentication{group: group{place: place{name: cmp.Or(x.name, "api-server-users"), namespace: x.namespace}, node: n, names: names{}}, used: names{}}
+	var spec policy.Spec
+	for _, j := range n.field("jwt").items() {
+		c.issuer(&spec, j)
+	}
+	if n.unknown() {
+		n.rest()
+		return nil, n.refuse("has fields that are not known: what they would limit is not known either")
+	}
+	c.headers(&spec)
+	switch {
+	case len(spec.Issuers) == 0:
+		n.note(LeftOut, "no issuer of it is trusted, so the policy refuses every request")
+	case o.AllowAuthenticated:
+		n.note(Differs, "says who users are; what they may do is RBAC's there. The rule %q lets in every user: add conditions", "authenticated")
+		spec.Rules = append(spec.Rules, policy.Rule{Name: c.names.unique("authenticated"), Allow: &policy.Allow{Authenticated: true}})
+	default:
+		n.note(LeftOut, "says who users are; what they may do is RBAC's there, so no rule lets anybody in. Add rules, or convert with --allow-authenticated for one that lets in every user")
+	}
+	made := Policy{Metadata: Metadata{(names{}).unique(c.name), c.namespace}, Spec: Spec{Spec: spec}}
+	made.Spec.Selector.MatchLabels = o.Selector
+	return []Policy{made}, nil
+}
+
+// authentication is an AuthenticationConfiguration while it is converted.
+type authentication struct {
+	group
+	used  names
+	users []user // of the issuers
+}
+
+// user is what an issuer's tokens say of a user: claims, or expressions.
+type user struct {
+	node              *node // claimMappings
+	name, groups, uid mapping
+}
+
+// mapping is one of claimMappings: a claim and what goes before it, or an expression. The zero mapping is not given.
+type mapping struct {
+	userClaim
+	expression string
+}
+
+// issuer converts an entry of jwt. What it says of tokens that cannot be said here has its tokens not trusted.
+func (c *authentication) issuer(spec *policy.Spec, n *node) {
+	from := n.field("issuer")
+	x := policy.Issuer{Name: "issuer", Issuer: from.field("url").text(), Algorithms: algorithms, Keys: policy.KeySource{Discovery: &policy.Discovery{URL: from.field("discoveryURL").text()}}}
+	for _, a := range from.field("audiences").items() {
+		x.Audiences = append(x.Audiences, a.text())
+	}
+	if match := from.field("audienceMatchPolicy"); match != nil && match.text() != "MatchAny" && match.text() != "" {
+		c.untrusted(match, "the audiences are compared in a way that is not known")
+		return
+	}
+	from.field("egressSelectorType").note(Differs, "is how the API server reaches the issuer; a sidecar's controller reaches it over the cluster's network")
+	host := hostOf(x.Issuer)
+	if ca := from.field("certificateAuthority"); ca != nil {
+		x.CASecretRef = &policy.KeyRef{Name: (names{}).unique(c.name + "-" + host + "-ca"), Key: "ca.crt"}
+		ca.note(Differs, "put these certificates into the Secret %s/%s as ca.crt", c.namespace, x.CASecretRef.Name)
+	}
+	if err := compiles(policy.Spec{Issuers: []policy.Issuer{x}}); err != nil || from.unknown() {
+		from.rest()
+		c.untrusted(from, strings.ReplaceAll(fmt.Sprint("it has fields that are not known, or: ", err), "\n", "; "))
+		return
+	}
+	x.Name = c.used.unique(host)
+	u, why := readUser(n.field("claimMappings"))
+	var rules []policy.Rule
+	if why == "" {
+		rules, why = c.rules(n, x, u)
+	}
+	if why == "" && n.unknown() {
+		n.rest()
+		why = "it has fields that are not known"
+	}
+	if why != "" {
+		c.untrusted(n, why)
+		return
+	}
+	spec.Issuers, spec.Rules, c.users = append(spec.Issuers, x), append(spec.Rules, rules...), append(c.users, u)
+}
+
+func hostOf(url string) string {
+	_, host, found := strings.Cut(url, "://")
+	if !found {
+		return url
+	}
+	return host
+}
+
+func (c *authentication) untrusted(n *node, why string) {
+	n.note(LeftOut, "its tokens are not trusted: %s", why)
+}
+
+// readUser reads claimMappings. It says why it cannot.
+func readUser(n *node) (u user, why string) {
+	u.node = n
+	var broken bool
+	read := func(name string) (m mapping) {
+		f := n.field(name)
+		m.claim, m.prefix, m.expression = f.field("claim").text(), f.field("prefix").text(), f.field("expression").text()
+		m.path = []string{m.claim}
+		broken = broken || f.unknown() || f != nil && (m.claim == "") == (m.expression == "")
+		return m
+	}
+	u.name, u.groups, u.uid = read("username"), read("groups"), read("uid")
+	for _, e := range n.field("extra").items() {
+		e.note(LeftOut, "is not told to the app: a header here comes from a claim; add it to forward.headers")
+	}
+	switch {
+	case n == nil || broken || n.unknown():
+		n.rest()
+		return u, "claimMappings has no claim or expression, both of them, or fields that are not known"
+	case u.name.claim == "" && u.name.expression == "":
+		return u, "claimMappings.username is missing"
+	}
+	return u, ""
+}
+
+// rules are what a token must not be. Each denies, so that an error denies too.
+func (c *authentication) rules(n *node, x policy.Issuer, u user) (out []policy.Rule, why string) {
+	deny := func(at *node, name, when string, claims ...policy.ClaimCondition) {
+		r := policy.Rule{Name: c.names.unique(x.Name + "-" + name), Deny: &policy.Conditions{Issuers: []string{x.Name}, When: when, Claims: claims}}
+		if err := compiles(policy.Spec{Issuers: []policy.Issuer{x}, Rules: []policy.Rule{r}}); err != nil {
+			at.note(LeftOut, "an AuthPolicy does not take it: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+			why = "a condition on them cannot be said"
+			return
+		}
+		out = append(out, r)
+	}
+	for i, rule := range n.field("claimValidationRules").items() {
+		claim, required, text := rule.field("claim"), rule.field("requiredValue"), rule.field("expression")
+		rule.field("message")
+		name := fmt.Sprintf("claim-rule-%d", i)
+		switch {
+		case rule.unknown() || (claim == nil) == (text == nil) || text != nil && required != nil:
+			rule.rest()
+			rule.note(LeftOut, "is neither a claim with its value nor an expression")
+			why = "a condition on them cannot be read"
+		case claim != nil:
+			path := []string{claim.text()}
+			is := fmt.Sprintf("%s && type(%s) == string && %s", claimThere(path), celPath(path), anyOf([]value{{exact, required.text()}}, celPath(path)))
+			deny(rule, name, "!("+is+")")
+		case !sameCEL(text.text()):
+			text.note(LeftOut, "divides, which is not the same here")
+			why = "a condition on them cannot be said"
+		default:
+			deny(text, name, "!("+text.text()+")")
+		}
+	}
+	if u.name.expression == "" {
+		out = append(out, nameless(x.Name, u.name.userClaim, c.names)...)
+	} else if !sameCEL(u.name.expression) {
+		u.node.field("username").note(LeftOut, "divides, which is not the same here")
+		why = "who the user is cannot be said"
+	} else {
+		deny(u.node.field("username"), "no-user-name", "("+u.name.expression+`) == ""`)
+	}
+	for i, rule := range n.field("userValidationRules").items() {
+		text := rule.field("expression")
+		rule.field("message")
+		over, ok := u.over(text.text())
+		if rule.unknown() || !ok {
+			rule.rest()
+			rule.note(LeftOut, "is about something of the user that is no claim here")
+			why = "a condition on users cannot be said"
+			continue
+		}
+		deny(text, fmt.Sprintf("user-rule-%d", i), "!("+over+")")
+	}
+	for _, list := range []string{"claimValidationRules", "userValidationRules"} {
+		if f := n.field(list); f != nil && len(f.items()) == 0 && (len(f.yaml.Content) > 0 || f.text() != "") {
+			why = list + " is no list"
+		}
+	}
+	return out, why
+}
+
+// headers tell the app who the user is, if all issuers agree on it: names with something before them are other names.
+func (c *authentication) headers(spec *policy.Spec) {
+	if len(c.users) == 0 {
+		return
+	}
+	f := &policy.Forward{}
+	for _, h := range []struct {
+		name   string
+		of     func(user) mapping
+		format policy.HeaderFormat
+	}{
+		{"X-Remote-User", func(u user) mapping { return u.name }, ""},
+		{"X-Remote-Group", func(u user) mapping { return u.groups }, policy.FormatCSV},
+		{"X-Remote-Uid", func(u user) mapping { return u.uid }, ""},
+	} {
+		first := h.of(c.users[0])
+		same := !slices.ContainsFunc(c.users, func(u user) bool { m := h.of(u); return m.claim != first.claim || m.prefix != "" || m.expression != "" })
+		switch {
+		case same && first.claim != "":
+			f.Headers = append(f.Headers, policy.IdentityHeader{Name: h.name, Claim: claimPath(first.path), Format: h.format})
+			continue
+		case !same:
+			c.users[0].node.note(LeftOut, "%s is not set, and removed from what clients send: an expression, a prefix, or issuers with other claims cannot be said in a header", h.name)
+		}
+		f.Headers = append(f.Headers, unset(h.name))
+	}
+	c.users[0].node.note(Differs, "tells the app what the API server tells its extensions: X-Remote-User, X-Remote-Group and X-Remote-Uid")
+	spec.Forward = f
+}
