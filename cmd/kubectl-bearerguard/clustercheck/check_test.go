@@ -130,7 +130,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"a certificate for another":    {"certificates", func(f *Facts) { f.Namespace = "elsewhere" }, Failed, "is not for bearerguard-webhook.elsewhere.svc"},
 		"a certificate nobody may see": {"certificates", func(f *Facts) { f.Serving = Known[[]*x509.Certificate]{Unknown: "no port-forward"} }, Unknown, "no port-forward"},
 		"another command":              {"versions", func(f *Facts) { f.CLI = "v0.2.0" }, Warning, "this command is of release v0.2.0"},
-		"a command of no release": {"versions", func(f *Facts) { f.CLI = "(devel)" }, Unknown, "of no release"},
+		"a command of no release":      {"versions", func(f *Facts) { f.CLI = "(devel)" }, Unknown, "of no release"},
 		"another sidecar":              {"versions", func(f *Facts) { f.Sidecars.Value[0].Version = "0.0.9" }, Warning, "shop/orders-0 (0.0.9)"},
 	} {
 		f := healthy(t)

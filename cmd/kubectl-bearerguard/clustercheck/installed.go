@@ -113,54 +113,62 @@ func definition(c *apiextensionsv1.CustomResourceDefinition) []Line {
 // mayIgnore are webhooks that the chart lets fail.
 var mayIgnore = []string{"namespaces.bearerguard.dev"}
 
+// configured is what webhook configurations come to.
+type configured struct {
+	kinds                              map[string]int // webhooks of each kind of configuration
+	bare, ignoring, deserted, services []string
+}
+
+func configuredBy(f *Facts) configured {
+	c := configured{kinds: map[string]int{}}
+	for _, w := range f.Webhooks.Value {
+		c.kinds[w.Kind]++
+		if len(parse(w.CA)) == 0 {
+			c.bare = append(c.bare, w.Name)
+		}
+		if w.Ignore && !slices.Contains(mayIgnore, w.Name) {
+			c.ignoring = append(c.ignoring, w.Name)
+		}
+		if w.Service == "" || slices.Contains(c.services, w.Service) {
+			continue
+		}
+		c.services = append(c.services, w.Service)
+		if f.Backends.Unknown == "" && f.Backends.Value[w.Service] == 0 {
+			c.deserted = append(c.deserted, w.Service)
+		}
+	}
+	return c
+}
+
 func webhooks(f *Facts) []Line {
 	if f.Webhooks.Unknown != "" {
 		return unknown(f.Webhooks, "the webhook configurations")
 	}
-	kindsOf := map[string]int{}
-	var bare, ignoring, deserted, services []string
-	for _, w := range f.Webhooks.Value {
-		kindsOf[w.Kind]++
-		if len(parse(w.CA)) == 0 {
-			bare = append(bare, w.Name)
-		}
-		if w.Ignore && !slices.Contains(mayIgnore, w.Name) {
-			ignoring = append(ignoring, w.Name)
-		}
-		if w.Service != "" && !slices.Contains(services, w.Service) {
-			services = append(services, w.Service)
-			if f.Backends.Unknown == "" && f.Backends.Value[w.Service] == 0 {
-				deserted = append(deserted, w.Service)
-			}
-		}
-	}
+	c := configuredBy(f)
 	var out []Line
 	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
-		if kindsOf[kind] == 0 {
+		if c.kinds[kind] == 0 {
 			out = append(out, bad("restart the controller, which makes it again, or upgrade the chart", "there is no %s: %s", kind, consequence(kind)))
 		}
 	}
-	if len(bare) > 0 {
-		out = append(out, bad("look at the controller's log; with cert-manager, at its cainjector", "these have no caBundle, so that the API server cannot trust who answers: %s", few(bare)))
+	if len(c.bare) > 0 {
+		out = append(out, bad("look at the controller's log; with cert-manager, at its cainjector", "these have no caBundle, so that the API server cannot trust who answers: %s", few(c.bare)))
 	}
-	if len(ignoring) > 0 {
-		out = append(out, bad("set failurePolicy: Fail again: helm upgrade", "failurePolicy is Ignore, so that pods run bare while the controller is away: %s", few(ignoring)))
+	if len(c.ignoring) > 0 {
+		out = append(out, bad("set failurePolicy: Fail again: helm upgrade", "failurePolicy is Ignore, so that pods run bare while the controller is away: %s", few(c.ignoring)))
 	}
-	if len(deserted) > 0 {
-		out = append(out, bad("kubectl get endpointslices -n NAMESPACE, and see the controller's pods", "nobody is behind the Service that webhooks call: %s", few(deserted)))
+	if len(c.deserted) > 0 {
+		out = append(out, bad("kubectl get endpointslices -n NAMESPACE, and see the controller's pods", "nobody is behind the Service that webhooks call: %s", few(c.deserted)))
 	}
-	if len(out) == 0 {
-		out = []Line{ok("%d webhooks, each with a caBundle", len(f.Webhooks.Value))}
-		if len(services) == 0 {
-			return out
-		}
-		if f.Backends.Unknown == "" {
-			out[0].Text += ", and somebody behind " + few(services)
-		} else {
-			out = append(out, unknown(f.Backends, "who is behind them")...)
-		}
+	switch {
+	case len(out) > 0:
+		return out
+	case len(c.services) > 0 && f.Backends.Unknown != "":
+		return append(unknown(f.Backends, "who is behind the webhooks"), ok("%d webhooks, each with a caBundle", len(f.Webhooks.Value)))
+	case len(c.services) > 0:
+		return []Line{ok("%d webhooks, each with a caBundle, and somebody behind %s", len(f.Webhooks.Value), few(c.services))}
 	}
-	return out
+	return []Line{ok("%d webhooks, each with a caBundle", len(f.Webhooks.Value))}
 }
 
 func consequence(kind string) string {
