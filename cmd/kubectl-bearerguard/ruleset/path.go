@@ -225,7 +225,8 @@ func (g segment) within(h segment) bool {
 	case !h.variable:
 		return !g.variable && g.text == h.text
 	case !g.variable:
-		return h.fits(g.text) && !strings.Contains(h.before+h.after+g.text, "%")
+		whole := h.before+h.after == "" || !strings.Contains(h.before+h.after+g.text, "%") // an escape is one character
+		return h.fits(g.text) && whole
 	}
 	return strings.HasPrefix(g.before, h.before) && strings.HasSuffix(g.after, h.after)
 }

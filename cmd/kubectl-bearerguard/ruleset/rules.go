@@ -172,5 +172,5 @@ func (g *group) names(all []Operation, operations []int) (out []string) {
 	if g.who.Anonymous {
 		return append(out, "public")
 	}
-	return append(append(out, g.who.Issuers...), "any-token")
+	return append(out, strings.Join(append(slices.Clone(g.who.Issuers), "any token"), " "))
 }
