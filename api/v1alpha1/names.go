@@ -33,6 +33,10 @@ const (
 	// AnnotationInjected is set by the webhook: the version of the sidecar that was injected, and after an "@" the revision of the release
 	// that did it, if it has one.
 	AnnotationInjected = Prefix + "injected"
+
+	// AnnotationFormerImage is set by "kubectl bearerguard upgrade-sidecars" while a pod's sidecar gets another image in place: the one
+	// that it had, which it gets back if it does not become ready.
+	AnnotationFormerImage = Prefix + "former-image"
 )
 
 // LabelInject is AnnotationInject as a label of a namespace.

@@ -20,6 +20,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends a command that finishes what it is at
 	name, first := invokedAs(os.Args[0])
 	root := newRoot(name, time.Now)
 	root.SetArgs(append(first, os.Args[1:]...))

@@ -47,7 +47,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 		newPlayground(now),
 	)
 	addGroup(root, "tokens", "Tokens for development:", token)
-	addGroup(root, "cluster", "What runs in a cluster:", newStatus(now), newDashboard(now), newExplain(now), newLogs(), newSuggest(), newKeySources(now), newRevoke(now), newCheckCluster(now))
+	addGroup(root, "cluster", "What runs in a cluster:", newStatus(now), newDashboard(now), newExplain(now), newLogs(), newSuggest(), newKeySources(now), newRevoke(now), newUpgradeSidecars(), newCheckCluster(now))
 	addGroup(root, "program", "This program:", newVersion())
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")

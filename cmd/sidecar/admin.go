@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/loopback"
 	"github.com/bearerguard/bearerguard/api/probe"
+	"github.com/bearerguard/bearerguard/sidecar/aside"
 	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
 
@@ -29,6 +30,11 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /debug/refusals", loopback.Only(s.debugRefusals))
 	mux.HandleFunc("GET /debug/requests", loopback.Only(s.debugRequests))
 	mux.HandleFunc("POST "+explain.Path, loopback.Only(s.debugExplain))
+	if s.proxy != nil {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+			mux.HandleFunc(method+" "+aside.Path, loopback.Only(s.stepAside))
+		}
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, EnableOpenMetrics: true}))
 	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
@@ -39,16 +45,26 @@ func (s *sidecar) admin() http.Handler {
 // ready waits for keys too, so that a rollout during an outage of the key server stops, instead of replacing pods that have keys by
 // pods that answer 503. Once it was ready, keys do not count any more: to take all pods away helps nobody.
 func (s *sidecar) ready(w http.ResponseWriter, _ *http.Request) {
-	unready := s.unready()
-	if unready == "" && s.server.Draining() {
-		unready = "stopping"
-	}
-	if unready != "" {
-		http.Error(w, unready, http.StatusServiceUnavailable)
+	if why := s.unwilling(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
 	s.began.Store(true)
 	fmt.Fprintln(w, "ok")
+}
+
+// unwilling says why no new requests are to come; empty: they may.
+func (s *sidecar) unwilling() string {
+	if unready := s.unready(); unready != "" {
+		return unready
+	}
+	switch {
+	case s.server.Draining():
+		return "stopping"
+	case !s.aside.Until().IsZero():
+		return "stepped aside to be replaced"
+	}
+	return ""
 }
 
 // unready says why requests may not come yet, or no longer; empty: they may.
@@ -88,6 +104,7 @@ func (s *sidecar) debug(w http.ResponseWriter, _ *http.Request) {
 /debug/keys      the keys in force, by issuer: their ids and thumbprints, never a secret's
 /debug/snapshot  the rules in force
 /debug/state     how the sidecar is, and what it has refused lately: ?since=10m
+/debug/aside     whether the sidecar is about to be replaced: kubectl bearerguard upgrade-sidecars asks here
 `)
 }
 

@@ -64,6 +64,16 @@ func (d *departure) tell() {
 	})
 }
 
+// heard reports whether it has come.
+func (d *departure) heard() bool {
+	select {
+	case <-d.told:
+		return true
+	default:
+		return false
+	}
+}
+
 // hold returns when a container of the app may end: when clients have had linger to leave, and probe.HoldMore; or soon, if the
 // pod stays; or when ctx is done.
 func (d *departure) hold(ctx context.Context, linger time.Duration) {
@@ -90,9 +100,7 @@ func (s *sidecar) hold(w http.ResponseWriter, r *http.Request) {
 func (s *sidecar) leave(ctx context.Context) error {
 	select {
 	case <-s.leaving.told:
-		if s.conf.Limits.Linger > 0 {
-			s.proxy.Leave()
-		}
+		s.settle()
 	case <-ctx.Done():
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/tracing"
+	"github.com/bearerguard/bearerguard/sidecar/aside"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 	"github.com/bearerguard/bearerguard/sidecar/exposure"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -77,7 +79,10 @@ type sidecar struct {
 	server  server
 	proxy   *proxy.Proxy // the server, if it is one
 	leaving *departure
-	asking  *introspect.Pool
+	aside   *aside.State
+	// settling orders what the proxy is told of leaving.
+	settling sync.Mutex
+	asking   *introspect.Pool
 	// explaining bounds the explanations.
 	explaining *rate.Limiter
 	// refuses says what of a bundle cannot be enforced; nil: everything can.
@@ -140,6 +145,7 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	s.decided = telemetry.NewDecisionLog(log.WithName("decision"), telemetry.LogOptions{
 		AllowEvery: conf.LogAllowEvery, Subjects: conf.LogSubjects, Scopes: conf.LogScopes,
 	})
+	s.aside = aside.New(s.settle)
 	s.asking = introspect.NewPool(introspect.Options{Observe: s.answered})
 	var err error
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,9 +96,10 @@ func (c *cluster) entered(t *testing.T) {
 	if err := c.Patch(t.Context(), pod, imageOf("containers", "app")); err != nil {
 		t.Errorf("the app's image: %v", err)
 	}
-	if err := c.Patch(t.Context(), pod.DeepCopy(), imageOf("initContainers", inject.SidecarName)); refusedWith(err, "the image of the bearerguard sidecar cannot be changed") != nil {
+	if err := c.Patch(t.Context(), pod.DeepCopy(), imageOf("initContainers", inject.SidecarName)); refusedWith(err, "the image of the bearerguard sidecar can be changed") != nil {
 		t.Errorf("the sidecar's image: got %v, want it refused", err)
 	}
+	c.upgraded(t, pod)
 	clients, err := kubernetes.NewForConfig(c.admin)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +141,42 @@ func (c *cluster) entered(t *testing.T) {
 	}
 	if err := c.Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
 		t.Errorf("delete: %v", err)
+	}
+}
+
+// upgraded changes the sidecar's image in a pod that runs: to that of the release and back is all that is allowed, whatever is noted.
+func (c *cluster) upgraded(t *testing.T, pod *corev1.Pod) {
+	const former, next, other = "bearerguard.test/bearerguard:v1", "bearerguard.test/bearerguard:0.1.0", "bearerguard.test/bearerguard:v0"
+	patch := func(image, note string) error {
+		if note = `"` + note + `"`; note == `""` {
+			note = "null"
+		}
+		return c.Patch(t.Context(), pod, client.RawPatch(types.StrategicMergePatchType, fmt.Appendf(nil,
+			`{"metadata":{"annotations":{%q:%s}},"spec":{"initContainers":[{"name":%q,"image":%q}]}}`, v1alpha1.AnnotationFormerImage, note, inject.SidecarName, image)))
+	}
+	const refused, forged = "can be changed in a pod to " + next + " alone", "is not the image that the bearerguard sidecar had"
+	for _, step := range []struct{ image, note, refused string }{
+		{other, "", refused},
+		{next, other, forged},
+		{former, other, forged},
+		{next, former, ""},
+		{next, other, forged},
+		{other, former, refused},
+		{former, "", ""},
+		{other, former, refused},
+		{next, former, ""},
+		{next, "", ""},
+		{former, "", refused}, // it is not noted any more
+	} {
+		err := patch(step.image, step.note)
+		if step.refused == "" && err != nil || step.refused != "" && refusedWith(err, step.refused) != nil {
+			t.Errorf("the image %s, with %q noted: got %v, want %q", step.image, step.note, err, step.refused)
+		}
+	}
+	noted := podSaying("enabled")
+	noted.Annotations[v1alpha1.AnnotationFormerImage] = other
+	if err := c.Create(t.Context(), noted, client.DryRunAll); refusedWith(err, "former-image]") != nil {
+		t.Errorf("a pod that is made with a former image: got %v, want it refused", err)
 	}
 }
 

@@ -89,3 +89,28 @@ func TestLeaveClosesWebSockets(t *testing.T) {
 		t.Error("from later: no close frame with 1001")
 	}
 }
+
+// A proxy that stays after all keeps connections again, HTTP/2 too; what it is told last holds.
+func TestStay(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 20 * time.Millisecond, Drain: 2 * time.Second} })
+	closes := func() bool {
+		res, _ := ask(t, client(t, false), request(t, "GET", "http://"+g.addr+"/docs/a", nil))
+		return res.Close
+	}
+	two := client(t, true)
+	for range 3 {
+		first := connection(t, two, g.addr)
+		g.Leave()
+		eventually(t, "answers ask for the end", closes)
+		eventually(t, "an HTTP/2 client takes another connection", func() bool { return connection(t, two, g.addr) != first })
+		g.Stay()
+		eventually(t, "connections are kept", func() bool { return !closes() })
+		eventually(t, "an HTTP/2 client keeps its connection", func() bool { return connection(t, two, g.addr) == connection(t, two, g.addr) })
+	}
+	for range 100 {
+		g.Leave()
+		g.Stay()
+	}
+	eventually(t, "what was said last holds", func() bool { return !closes() })
+}

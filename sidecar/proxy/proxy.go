@@ -38,7 +38,8 @@ type Proxy struct {
 	relay     *relay.Relay
 	http2     *http2Server
 	draining  atomic.Bool
-	leaving   chan struct{} // holds one once Leave was called
+	leaving   atomic.Bool   // what was said last, by Leave or Stay
+	said      chan struct{} // holds one when one of them was called
 }
 
 // target is a Listen with its upstream parsed; url is nil with Redirect.
@@ -61,7 +62,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, leaving: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, said: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
@@ -133,14 +134,7 @@ func (p *Proxy) newRelay() *relay.Relay {
 // after an orderly end.
 func (p *Proxy) Run(ctx context.Context) error {
 	p.sockets.serve()
-	select {
-	case <-ctx.Done():
-		p.draining.Store(true)
-		p.linger(context.WithoutCancel(ctx))
-	case <-p.leaving:
-		p.leave(ctx)
-		p.draining.Store(true)
-	}
+	p.await(ctx)
 	p.log.Info("draining", "atMost", p.limits.Drain.String())
 	// The context has ended; what drains needs one of its own.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
@@ -160,18 +154,41 @@ func (p *Proxy) Run(ctx context.Context) error {
 	return nil
 }
 
+// await returns when ctx has ended, and who sends requests here has had time to learn of it.
+func (p *Proxy) await(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			p.draining.Store(true)
+			p.linger(context.WithoutCancel(ctx))
+			return
+		case <-p.said:
+			if p.leaving.Load() && p.leave(ctx) {
+				p.draining.Store(true)
+				return
+			}
+		}
+	}
+}
+
 // Leave tells the proxy that it is to stop later, after the app, so that clients can be sent elsewhere while the app still
 // answers them. Every answer asks for its connection's end from now on; after Limits.Linger idle connections are closed,
 // HTTP/2 clients get GOAWAY and WebSockets a close frame. New connections are taken until Run's context ends.
-func (p *Proxy) Leave() {
+func (p *Proxy) Leave() { p.say(true) }
+
+// Stay takes Leave back: connections are kept again.
+func (p *Proxy) Stay() { p.say(false) }
+
+func (p *Proxy) say(leaving bool) {
+	p.leaving.Store(leaving)
 	select {
-	case p.leaving <- struct{}{}:
+	case p.said <- struct{}{}:
 	default:
 	}
 }
 
-// leave does what Leave says, until ctx ends.
-func (p *Proxy) leave(ctx context.Context) {
+// leave does what Leave says, until ctx ends, or until Stay: then it returns false.
+func (p *Proxy) leave(ctx context.Context) (gone bool) {
 	p.log.Info("about to leave", "in", p.limits.Linger.String())
 	p.relay.Retire()
 	next := time.NewTimer(p.limits.Linger)
@@ -182,8 +199,15 @@ func (p *Proxy) leave(ctx context.Context) {
 			p.relay.Clear()
 			p.http2.goAway(ctx)
 			next.Reset(goAwayEvery) // for those that have come since
+		case <-p.said:
+			if p.leaving.Load() {
+				continue
+			}
+			p.log.Info("stays after all")
+			p.relay.Stay()
+			return false
 		case <-ctx.Done():
-			return
+			return true
 		}
 	}
 }

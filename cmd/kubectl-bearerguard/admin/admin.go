@@ -26,6 +26,7 @@ import (
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/fleet"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/tunnel"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/sidecar/aside"
 	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
 
@@ -122,6 +123,28 @@ func State(ctx context.Context, config *rest.Config, pod *corev1.Pod, since time
 	return out, err
 }
 
+// Aside asks the sidecar of a pod whether it has stepped aside, and whether it is ready with the newest rules.
+func Aside(ctx context.Context, config *rest.Config, pod *corev1.Pod) (aside.Report, error) {
+	return asideOf(ctx, config, pod, http.MethodGet, aside.Path)
+}
+
+// StepAside has the sidecar of a pod send its clients elsewhere, for so long, or until Back.
+func StepAside(ctx context.Context, config *rest.Config, pod *corev1.Pod, d time.Duration) (aside.Report, error) {
+	return asideOf(ctx, config, pod, http.MethodPost, aside.Path+"?for="+d.String())
+}
+
+// Back has it come back.
+func Back(ctx context.Context, config *rest.Config, pod *corev1.Pod) (aside.Report, error) {
+	return asideOf(ctx, config, pod, http.MethodDelete, aside.Path)
+}
+
+func asideOf(ctx context.Context, config *rest.Config, pod *corev1.Pod, method, path string) (out aside.Report, err error) {
+	return out, ask(ctx, config, pod, method, path, nil, &out)
+}
+
+// ErrRelease is that who is asked is of a release that does not know what it is asked.
+var ErrRelease = errors.New("it is of a release that cannot tell; restart the pod to have the present one")
+
 // ask asks the admin port of a pod's sidecar.
 func ask(ctx context.Context, config *rest.Config, pod *corev1.Pod, method, path string, body []byte, out any) error {
 	return askAt(ctx, config, pod, Port(pod), method, path, body, out)
@@ -138,6 +161,7 @@ func askAt(ctx context.Context, config *rest.Config, pod *corev1.Pod, port int, 
 		return err
 	}
 	r.Header.Set(explain.Header, "1")
+	r.Header.Set(aside.Header, "1")
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -152,7 +176,7 @@ func askAt(ctx context.Context, config *rest.Config, pod *corev1.Pod, port int, 
 	}
 	switch {
 	case response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed:
-		return fmt.Errorf("pod %s: it is of a release that cannot tell; restart the pod to have the present one", pod.Name)
+		return fmt.Errorf("pod %s: %w", pod.Name, ErrRelease)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("pod %s: it says: %s", pod.Name, strings.TrimSpace(string(text[:min(len(text), 256)])))
 	}

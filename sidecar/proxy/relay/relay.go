@@ -159,6 +159,9 @@ func (r *Relay) forget(c *conn) {
 // Retire has every connection end after its next answer.
 func (r *Relay) Retire() { r.draining.Store(true) }
 
+// Stay takes Retire back.
+func (r *Relay) Stay() { r.draining.Store(false) }
+
 // Clear ends the connections that wait for a next request, and asks WebSockets to go; it takes new ones still.
 func (r *Relay) Clear() {
 	r.upgrades.goAway()

@@ -1,0 +1,82 @@
+package inplace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/upgrade"
+	"github.com/bearerguard/bearerguard/controllers/inject"
+)
+
+// WantedImage is the image that a pod like this one would get its sidecar with if it were made now: admission is asked, by a pod that is
+// not made.
+func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string, error) {
+	p := upgrade.Trial(like, "bearerguard.dev/none")
+	if err := c.Create(ctx, p, client.DryRunAll); err != nil {
+		return "", fmt.Errorf("learn which image sidecars get now, by a dry run of making a pod (or say --image): %w", err)
+	}
+	for i := range p.Spec.InitContainers {
+		if p.Spec.InitContainers[i].Name == inject.SidecarName {
+			return p.Spec.InitContainers[i].Image, nil
+		}
+	}
+	return "", fmt.Errorf("new pods of namespace %s get no sidecar: see that the controller runs, or say --image", like.Namespace)
+}
+
+// try tries the image on the node of a pod, in a pod of its own, before any other there is touched: what is learned there costs nobody a
+// request. Each node is tried once.
+func (r *Runner) try(ctx context.Context, p *corev1.Pod) error {
+	r.trying.Lock()
+	defer r.trying.Unlock()
+	node := p.Spec.NodeName
+	if err, tried := r.tried[node]; tried {
+		return err
+	}
+	r.Say("trying the image on node " + node)
+	err := r.trial(ctx, p)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("the image does not work on node %s: %w", node, err)
+	}
+	if r.tried == nil {
+		r.tried = map[string]error{}
+	}
+	r.tried[node] = err
+	return err
+}
+
+func (r *Runner) trial(ctx context.Context, like *corev1.Pod) error {
+	p := upgrade.Trial(like, r.Options.Image)
+	if err := r.Client.Create(ctx, p); err != nil {
+		return fmt.Errorf("make a pod to try it: %w", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		defer cancel()
+		if err := client.IgnoreNotFound(r.Client.Delete(ctx, p, client.GracePeriodSeconds(1))); err != nil {
+			r.Say("pod " + p.Name + ", which was a trial, is still there: " + err.Error())
+		}
+	}()
+	waits := ""
+	err := r.until(ctx, r.Timeout, func(ctx context.Context) (bool, error) {
+		if err := r.read(ctx, p); err != nil {
+			return false, err
+		}
+		outcome, why := upgrade.JudgeTrial(p)
+		if outcome == upgrade.Fails {
+			return false, errors.New(why)
+		}
+		waits = why
+		return outcome == upgrade.Runs, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("after %s, %s", r.Timeout, waits)
+	}
+	return err
+}
