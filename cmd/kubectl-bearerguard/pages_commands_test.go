@@ -140,7 +140,7 @@ func helm(args []string) error {
 			i++
 		case (flag == "-f" || flag == "--values") && strings.Contains(value, "/") && !exists(value), strings.HasPrefix(args[i], "charts/") && !exists(args[i]):
 			return fmt.Errorf("there is no %s", value)
-		case strings.HasPrefix(flag, "--") && !slices.Contains(strings.Fields("--namespace --create-namespace --wait --timeout --reuse-values --reset-then-reuse-values --install --version --values --generate-name --dry-run --kube-context --destination --verify --kube-version"), flag):
+		case strings.HasPrefix(flag, "--") && !slices.Contains(strings.Fields("--namespace --create-namespace --wait --timeout --reuse-values --reset-then-reuse-values --install --version --values --generate-name --dry-run --kube-context --destination --verify --kube-version --api-versions --include-crds"), flag):
 			return fmt.Errorf("of helm's flags, the test does not know %s", flag)
 		}
 	}
@@ -397,7 +397,7 @@ func everyFlag(t *testing.T) map[string]bool {
 			known[string(m[1])] = true
 		}
 	}
-	for _, foreign := range []string{"set", "create-namespace", "reuse-values", "for", "feature-gates"} {
+	for _, foreign := range []string{"set", "create-namespace", "reuse-values", "for", "feature-gates", "server-side", "force-conflicts", "dry-run", "kube-version", "include-crds"} {
 		known[foreign] = true
 	}
 	return known
