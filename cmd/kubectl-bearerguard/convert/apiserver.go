@@ -77,6 +77,7 @@ type authentication struct {
 type user struct {
 	node              *node // claimMappings
 	name, groups, uid mapping
+	values            []*node // expressions of extra, and of groups and uid
 }
 
 // mapping is one of claimMappings: a claim and what goes before it, or an expression. The zero mapping is not given.
@@ -149,7 +150,15 @@ func readUser(n *node) (u user, why string) {
 	}
 	u.name, u.groups, u.uid = read("username"), read("groups"), read("uid")
 	for _, e := range n.field("extra").items() {
+		if value := e.field("valueExpression"); value != nil {
+			u.values = append(u.values, value)
+		}
 		e.note(LeftOut, "is not told to the app: a header here comes from a claim; add it to forward.headers")
+	}
+	for _, name := range []string{"groups", "uid"} {
+		if value := n.field(name).field("expression"); value != nil {
+			u.values = append(u.values, value)
+		}
 	}
 	switch {
 	case n == nil || broken || n.unknown():
@@ -199,6 +208,20 @@ func (c *authentication) rules(n *node, x policy.Issuer, u user) (out []policy.R
 		why = "who the user is cannot be said"
 	} else {
 		deny(u.node.field("username"), "no-user-name", "("+u.name.expression+`) == ""`)
+	}
+	if u.groups.claim != "" {
+		out = append(out, oddGroups(x.Name, u.groups.userClaim, c.names))
+	}
+	if u.uid.claim != "" {
+		deny(u.node.field("uid"), "no-uid", "!("+u.uid.text()+")")
+	}
+	for i, value := range u.values { // a token for which one cannot be evaluated is refused there
+		if !sameCEL(value.text()) {
+			value.note(LeftOut, "divides, or cannot be read")
+			why = "what is said of the user cannot be said"
+			continue
+		}
+		deny(value, fmt.Sprintf("mapping-%d", i), "type("+value.text()+") != string && type("+value.text()+") != list")
 	}
 	for i, rule := range n.field("userValidationRules").items() {
 		text := rule.field("expression")

@@ -3,6 +3,7 @@ package convert
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -157,7 +158,8 @@ func (g *gateway) places(x *object) ([]place, error) {
 	id := x.namespace + "/" + x.name
 	if labels := g.objects.options.Selector; len(labels) > 0 {
 		for _, ref := range refs {
-			ref.note(Differs, "its pods are those of --selector; a sidecar guards them from callers inside the cluster too")
+			ref.note(Differs, "its pods are those of --selector. A sidecar guards them from callers inside the cluster too, and sees paths and headers as the gateway has "+
+				"rewritten them: hold the rules to the filters of its routes")
 		}
 		return []place{{name: id, namespace: x.namespace, labels: labels}}, nil
 	}
@@ -181,6 +183,17 @@ func (g *gateway) places(x *object) ([]place, error) {
 	return out, nil
 }
 
+// harmless are filters of routes that leave a request as it is on its way to the app.
+var harmless = []string{"RequestMirror", "ResponseHeaderModifier", "CORS"}
+
+// filtersOf are the filters of a rule's backends.
+func filtersOf(rule *node) (out []*node) {
+	for _, backend := range rule.field("backendRefs").items() {
+		out = append(out, backend.field("filters").items()...)
+	}
+	return out
+}
+
 // behind finds the pods behind a route.
 func (g *gateway) behind(x *object, ref *node) (out []place, err error) {
 	kind, name := ref.field("kind").text(), ref.field("name").text()
@@ -193,6 +206,12 @@ func (g *gateway) behind(x *object, ref *node) (out []place, err error) {
 		return nil, ref.refuse("names %s %s/%s, which is not in the files; %s", kind, x.namespace, name, want)
 	}
 	for _, rule := range route.node.field("spec").field("rules").items() {
+		for _, filter := range append(rule.field("filters").items(), filtersOf(rule)...) {
+			if kind := filter.field("type").text(); !slices.Contains(harmless, kind) {
+				return nil, filter.refuse("is a %s, which may change the path or a header before the sidecar sees them, and the rules are about what the client sent; "+
+					"write them for what the app gets, and convert with --selector", cmp.Or(kind, "filter"))
+			}
+		}
 		for _, backend := range rule.field("backendRefs").items() {
 			namespace := cmp.Or(backend.field("namespace").text(), x.namespace)
 			service := g.objects.find(cmp.Or(backend.field("kind").text(), "Service"), namespace, backend.field("name").text())

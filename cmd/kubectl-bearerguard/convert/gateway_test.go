@@ -321,6 +321,8 @@ func TestGatewayRefused(t *testing.T) {
 		"providers that are no list":                {in: head + "spec: {jwt: {providers: {name: a}}}\n", selector: pods, want: "no providers"},
 		"beside an object of Istio":                 {in: head + "spec: {" + route + "}\n---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n", selector: pods, want: "convert them apart"},
 		"providers that tell the app other things":  {in: head + "spec: {jwt: {providers: [{name: a, claimToHeaders: [{header: x-u, claim: sub}], remoteJWKS: {uri: https://a.example}}, {name: b, remoteJWKS: {uri: https://b.example}}]}}\n", selector: pods, want: "convert the issuers apart"},
+		"a route that changes the path":             {in: head + "spec: {" + route + "}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: app}\nspec: {rules: [{filters: [{type: URLRewrite}], backendRefs: [{name: web}]}]}\n", want: "change the path"},
+		"a backend that changes a header":           {in: head + "spec: {" + route + "}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: app}\nspec: {rules: [{backendRefs: [{name: web, filters: [{type: RequestHeaderModifier}]}]}]}\n", want: "change the path"},
 		"a backend that is no Service of the files": {in: head + "spec: {" + route + "}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: app}\nspec: {rules: [{backendRefs: [{name: web}]}]}\n", want: "no Service of the files"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func (in *input) textual(f File) (*proxies, error) {
 	}
 	if !flags {
 		for _, p := range in.proxies { // docker run image --flag
-			if slices.Contains(strings.Fields(first), p.program) && !strings.Contains(first, ": ") {
+			if slices.ContainsFunc(strings.Fields(first), p.named) && !strings.Contains(first, ": ") {
 				return p, nil
 			}
 		}

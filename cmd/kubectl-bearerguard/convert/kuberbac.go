@@ -64,6 +64,7 @@ func (r *rbac) issuer(spec *policy.Spec) error {
 		}
 		spec.Issuers = []policy.Issuer{x}
 		spec.Rules = append(spec.Rules, nameless("oidc", r.user, r.names)...)
+		spec.Rules = append(spec.Rules, oddGroups("oidc", r.groups, r.names))
 		return nil
 	}
 	cluster := r.objects.options.ClusterIssuer

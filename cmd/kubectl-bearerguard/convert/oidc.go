@@ -30,6 +30,13 @@ func nameless(issuer string, user userClaim, used names) []policy.Rule {
 	return out
 }
 
+// oddGroups is the deny rule for tokens whose groups are neither a text nor texts, which Kubernetes does not take.
+func oddGroups(issuer string, groups userClaim, used names) policy.Rule {
+	at := celPath(groups.path)
+	return policy.Rule{Name: used.unique(issuer + "-odd-groups"), Deny: &policy.Conditions{Issuers: []string{issuer},
+		When: fmt.Sprintf("%[2]s && type(%[1]s) != string && !(type(%[1]s) == list && %[1]s.all(g, type(g) == string))", at, claimThere(groups.path))}}
+}
+
 // unset is a header that is removed from what clients send, and never set: no token has the claim.
 func unset(name string) policy.IdentityHeader {
 	return policy.IdentityHeader{Name: name, Claim: `["bearerguard.dev/never"]`}

@@ -82,6 +82,9 @@ func TestProxiesDecide(t *testing.T) {
 		"one with a reserved name":             {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://login.example.com", "aud": "kubectl", "sub": "system:admin", "hd": "example.com", "exp": float64(100), "nbf": float64(50)}},
 		"one of a reserved group":              {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://login.example.com", "aud": "kubectl", "sub": "ann", "hd": "example.com", "groups": []any{"a", "system:masters"}, "exp": float64(100), "nbf": float64(50)}},
 		"one whose claim is missing":           {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://login.example.com", "aud": "kubectl", "sub": "ann", "exp": float64(100), "nbf": float64(50)}},
+		"one with a group that is no text":     {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://login.example.com", "aud": "kubectl", "sub": "ann", "hd": "example.com", "groups": []any{float64(7)}, "exp": float64(100), "nbf": float64(50)}},
+		"one of whom something cannot be said": {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://ci.example.net", "aud": "kubernetes", "sub": "build"}},
+		"one of whom it can":                   {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://ci.example.net", "aud": "kubernetes", "sub": "build", "run_id": "8"}, want: true},
 		"one whose rule cannot be evaluated":   {file: "apiserver.in.yaml", request: "GET /", claims: map[string]any{"iss": "https://login.example.com", "aud": "kubectl", "sub": "ann", "hd": "example.com"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -93,10 +93,15 @@ func podOf(x *object) (pod *node, labels map[string]string) {
 
 // is reports whether a container runs the proxy.
 func (p *proxies) is(c *node) bool {
-	image, _, _ := strings.Cut(c.field("image").text(), "@")
-	image, _, _ = strings.Cut(path.Base(image), ":")
 	command := c.field("command").items()
-	return image == p.program || len(command) > 0 && path.Base(command[0].text()) == p.program
+	return p.named(c.field("image").text()) || len(command) > 0 && p.named(command[0].text())
+}
+
+// named reports whether a path or an image is the program's.
+func (p *proxies) named(text string) bool {
+	text, _, _ = strings.Cut(text, "@")
+	text, _, _ = strings.Cut(path.Base(text), ":")
+	return text == p.program
 }
 
 func (p *proxies) one(n *node) *proxy {
@@ -314,7 +319,7 @@ func (p *proxies) text(f File, namespace string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(words, func(a arg) bool { return path.Base(a.text) == p.program }); i >= 0 {
+	if i := slices.IndexFunc(words, func(a arg) bool { return p.named(a.text) }); i >= 0 {
 		words = words[i+1:]
 	}
 	for _, w := range words {
