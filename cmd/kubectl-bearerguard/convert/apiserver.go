@@ -170,77 +170,100 @@ func readUser(n *node) (u user, why string) {
 	return u, ""
 }
 
-// rules are what a token must not be. Each denies, so that an error denies too.
+// refusals are deny rules for the tokens of an issuer, or why they cannot be said. Each denies, so that an error denies too.
+type refusals struct {
+	*authentication
+	issuer policy.Issuer
+	rules  []policy.Rule
+	why    string
+}
+
+// deny adds a rule.
+func (r *refusals) deny(at *node, name, when string) {
+	rule := policy.Rule{Name: r.names.unique(r.issuer.Name + "-" + name), Deny: &policy.Conditions{Issuers: []string{r.issuer.Name}, When: when}}
+	if err := compiles(policy.Spec{Issuers: []policy.Issuer{r.issuer}, Rules: []policy.Rule{rule}}); err != nil {
+		r.cannot(at, "an AuthPolicy does not take it: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	r.rules = append(r.rules, rule)
+}
+
+// cannot notes what cannot be said of tokens, which are not trusted then.
+func (r *refusals) cannot(at *node, why string) {
+	at.note(LeftOut, "%s", why)
+	r.why = "a condition on them cannot be said"
+}
+
+const whyDivides = "divides, or has comments or texts of a kind that is not read; numbers are of other types here"
+
+// rules are what a token must not be.
 func (c *authentication) rules(n *node, x policy.Issuer, u user) (out []policy.Rule, why string) {
-	deny := func(at *node, name, when string, claims ...policy.ClaimCondition) {
-		r := policy.Rule{Name: c.names.unique(x.Name + "-" + name), Deny: &policy.Conditions{Issuers: []string{x.Name}, When: when, Claims: claims}}
-		if err := compiles(policy.Spec{Issuers: []policy.Issuer{x}, Rules: []policy.Rule{r}}); err != nil {
-			at.note(LeftOut, "an AuthPolicy does not take it: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
-			why = "a condition on them cannot be said"
-			return
+	r := &refusals{authentication: c, issuer: x}
+	for _, list := range []string{"claimValidationRules", "userValidationRules"} {
+		if f := n.field(list); f != nil && len(f.items()) == 0 && (len(f.yaml.Content) > 0 || f.text() != "") {
+			r.cannot(f, "is no list")
 		}
-		out = append(out, r)
 	}
 	for i, rule := range n.field("claimValidationRules").items() {
-		claim, required, text := rule.field("claim"), rule.field("requiredValue"), rule.field("expression")
-		rule.field("message")
-		name := fmt.Sprintf("claim-rule-%d", i)
-		switch {
-		case rule.unknown() || (claim == nil) == (text == nil) || text != nil && required != nil:
-			rule.rest()
-			rule.note(LeftOut, "is neither a claim with its value nor an expression")
-			why = "a condition on them cannot be read"
-		case claim != nil:
-			path := []string{claim.text()}
-			is := fmt.Sprintf("%s && type(%s) == string && %s", claimThere(path), celPath(path), anyOf([]value{{exact, required.text()}}, celPath(path)))
-			deny(rule, name, "!("+is+")")
-		case !sameCEL(text.text()):
-			text.note(LeftOut, "divides, which is not the same here")
-			why = "a condition on them cannot be said"
-		default:
-			deny(text, name, "!("+text.text()+")")
-		}
+		r.claimRule(rule, fmt.Sprintf("claim-rule-%d", i))
 	}
-	if u.name.expression == "" {
-		out = append(out, nameless(x.Name, u.name.userClaim, c.names)...)
-	} else if !sameCEL(u.name.expression) {
-		u.node.field("username").note(LeftOut, "divides, which is not the same here")
-		why = "who the user is cannot be said"
-	} else {
-		deny(u.node.field("username"), "no-user-name", "("+u.name.expression+`) == ""`)
-	}
-	if u.groups.claim != "" {
-		out = append(out, oddGroups(x.Name, u.groups.userClaim, c.names))
-	}
-	if u.uid.claim != "" {
-		deny(u.node.field("uid"), "no-uid", "!("+u.uid.text()+")")
-	}
-	for i, value := range u.values { // a token for which one cannot be evaluated is refused there
-		if !sameCEL(value.text()) {
-			value.note(LeftOut, "divides, or cannot be read")
-			why = "what is said of the user cannot be said"
-			continue
-		}
-		deny(value, fmt.Sprintf("mapping-%d", i), "type("+value.text()+") != string && type("+value.text()+") != list")
-	}
+	r.user(u)
 	for i, rule := range n.field("userValidationRules").items() {
 		text := rule.field("expression")
 		rule.field("message")
 		over, ok := u.over(text.text())
 		if rule.unknown() || !ok {
 			rule.rest()
-			rule.note(LeftOut, "is about something of the user that is no claim here")
-			why = "a condition on users cannot be said"
+			r.cannot(rule, "is about something of the user that is no claim here")
 			continue
 		}
-		deny(text, fmt.Sprintf("user-rule-%d", i), "!("+over+")")
+		r.deny(text, fmt.Sprintf("user-rule-%d", i), "!("+over+")")
 	}
-	for _, list := range []string{"claimValidationRules", "userValidationRules"} {
-		if f := n.field(list); f != nil && len(f.items()) == 0 && (len(f.yaml.Content) > 0 || f.text() != "") {
-			why = list + " is no list"
+	return r.rules, r.why
+}
+
+// claimRule reads an entry of claimValidationRules.
+func (r *refusals) claimRule(rule *node, name string) {
+	claim, required, text := rule.field("claim"), rule.field("requiredValue"), rule.field("expression")
+	rule.field("message")
+	switch {
+	case rule.unknown() || (claim == nil) == (text == nil) || text != nil && required != nil:
+		rule.rest()
+		r.cannot(rule, "is neither a claim with its value nor an expression")
+	case claim != nil:
+		path := []string{claim.text()}
+		is := fmt.Sprintf("%s && type(%s) == string && %s", claimThere(path), celPath(path), anyOf([]value{{exact, required.text()}}, celPath(path)))
+		r.deny(rule, name, "!("+is+")")
+	case !sameCEL(text.text()):
+		r.cannot(text, whyDivides)
+	default:
+		r.deny(text, name, "!("+text.text()+")")
+	}
+}
+
+// user adds the rules that claimMappings imply.
+func (r *refusals) user(u user) {
+	switch name := u.node.field("username"); {
+	case u.name.expression == "":
+		r.rules = append(r.rules, nameless(r.issuer.Name, u.name.userClaim, r.names)...)
+	case !sameCEL(u.name.expression):
+		r.cannot(name, whyDivides)
+	default:
+		r.deny(name, "no-user-name", "("+u.name.expression+`) == ""`)
+	}
+	if u.groups.claim != "" {
+		r.rules = append(r.rules, oddGroups(r.issuer.Name, u.groups.userClaim, r.names))
+	}
+	if u.uid.claim != "" {
+		r.deny(u.node.field("uid"), "no-uid", "!("+u.uid.text()+")")
+	}
+	for i, value := range u.values { // a token for which one cannot be evaluated is refused there
+		if !sameCEL(value.text()) {
+			r.cannot(value, whyDivides)
+			continue
 		}
+		r.deny(value, fmt.Sprintf("mapping-%d", i), "type("+value.text()+") != string && type("+value.text()+") != list")
 	}
-	return out, why
 }
 
 // headers tell the app who the user is, if all issuers agree on it: names with something before them are other names.

@@ -32,15 +32,9 @@ func (s *security) access(n *node) (out []policy.Rule, err error) {
 		return nil, n.refuse("has fields that are not known, or rules that are no list")
 	}
 	items := rules.items()
-	lastAllow, firstAllow := -1, len(items)
-	for i, item := range items {
-		switch action := item.field("action"); action.text() {
-		case "Allow":
-			lastAllow, firstAllow = i, min(i, firstAllow)
-		case "Deny":
-		default:
-			return nil, item.refuse("has no action; want Allow or Deny")
-		}
+	firstAllow, lastAllow, err := allows(items)
+	if err != nil {
+		return nil, err
 	}
 	if defaultAction == "Allow" {
 		lastAllow = len(items)
@@ -57,16 +51,27 @@ func (s *security) access(n *node) (out []policy.Rule, err error) {
 			item.note(LeftOut, "what it lets in is refused, since something else had to let it in too")
 			continue
 		}
-		made, err := s.rule(item, deny, i)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, made...)
+		out = append(out, s.rule(item, deny, i)...)
 	}
 	if defaultAction == "Allow" {
 		out = append(out, s.all()...)
 	}
 	return out, nil
+}
+
+// allows finds the first and the last rule that allow.
+func allows(items []*node) (first, last int, err error) {
+	first, last = len(items), -1
+	for i, item := range items {
+		switch item.field("action").text() {
+		case "Allow":
+			first, last = min(i, first), i
+		case "Deny":
+		default:
+			return 0, 0, item.refuse("has no action; want Allow or Deny")
+		}
+	}
+	return first, last, nil
 }
 
 // all is the rule that lets in whatever nothing denies.
@@ -97,7 +102,7 @@ func (s *security) open(rules ...policy.Rule) []policy.Rule {
 }
 
 // rule converts one entry of rules.
-func (s *security) rule(n *node, isDeny bool, i int) ([]policy.Rule, error) {
+func (s *security) rule(n *node, isDeny bool, i int) (out []policy.Rule) {
 	base := n.field("name").text()
 	if base == "" {
 		base = fmt.Sprintf("rule-%d", i)
@@ -120,14 +125,13 @@ func (s *security) rule(n *node, isDeny bool, i int) ([]policy.Rule, error) {
 	} else {
 		rules = s.open(rules...)
 	}
-	var out []policy.Rule
 	for _, rule := range rules {
 		if rule, ok := s.taken(rule, n, isDeny); ok {
 			rule.Name = s.names.unique(base)
 			out = append(out, rule)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // gatewayOperation reads operation.
@@ -291,8 +295,7 @@ func (r *reader) gatewayClaim(n *node) []part {
 	path := strings.Split(n.field("name").text(), ".")
 	kind := n.field("valueType").text()
 	texts, ok := r.texts(n.field("values"))
-	switch {
-	case n.unknown() || !ok || slices.Contains(path, "") || kind != "" && kind != "String" && kind != "StringArray":
+	if n.unknown() || !ok || slices.Contains(path, "") || kind != "" && kind != "String" && kind != "StringArray" {
 		n.rest()
 		return r.broken(n, "has no name or values, or fields that are not known")
 	}
@@ -302,6 +305,11 @@ func (r *reader) gatewayClaim(n *node) []part {
 		n.note(Differs, "is a list there, whatever the token has, so no request fits it as a text")
 		return nil
 	}
+	return []part{r.claimOfType(path, texts, list, split)}
+}
+
+// claimOfType is a condition on a claim that is a text, or a list of texts; split has a text be a list.
+func (r *reader) claimOfType(path, texts []string, list, split bool) part {
 	var values []value
 	numeric := false
 	for _, t := range texts {
@@ -323,7 +331,7 @@ func (r *reader) gatewayClaim(n *node) []part {
 			p.when = []string{fmt.Sprintf("type(%s) == %s", at, map[bool]string{true: "list", false: "string"}[list])}
 		}
 	}
-	return []part{p}
+	return p
 }
 
 // claimThere says that a claim is there, in CEL.

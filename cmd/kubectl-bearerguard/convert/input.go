@@ -61,13 +61,8 @@ func (in *input) textual(f File) (*proxies, error) {
 	if isConfig(f.Data) {
 		return in.proxies[0], nil
 	}
-	first, word := "", ""
-	for line := range strings.Lines(string(f.Data)) {
-		if first = strings.TrimSpace(line); first != "" && first[0] != '#' {
-			word, _, _ = strings.Cut(first, " ")
-			break
-		}
-	}
+	first := firstLine(f.Data)
+	word, _, _ := strings.Cut(first, " ")
 	flags := strings.HasPrefix(word, "-") && strings.Trim(word, "-") != ""
 	for _, p := range in.proxies {
 		if path.Base(word) == p.program || p.program == in.objects.options.From && flags {
@@ -75,12 +70,7 @@ func (in *input) textual(f File) (*proxies, error) {
 		}
 	}
 	if !flags {
-		for _, p := range in.proxies { // docker run image --flag
-			if slices.ContainsFunc(strings.Fields(first), p.named) && !strings.Contains(first, ": ") {
-				return p, nil
-			}
-		}
-		return nil, nil
+		return in.inside(first), nil
 	}
 	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
 	var of []*proxies
@@ -93,6 +83,26 @@ func (in *input) textual(f File) (*proxies, error) {
 		return nil, lineNode(f, 1, "", in.notes).refuse("has flags, and does not say of what; give --from oauth2-proxy or --from kube-rbac-proxy")
 	}
 	return of[0], nil
+}
+
+// firstLine is the first line that is no comment.
+func firstLine(data []byte) string {
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return line
+		}
+	}
+	return ""
+}
+
+// inside finds the proxy that a command line runs by way of another program, such as docker run IMAGE --flag; nil if it is none.
+func (in *input) inside(line string) *proxies {
+	for _, p := range in.proxies {
+		if slices.ContainsFunc(strings.Fields(line), p.named) && !strings.Contains(line, ": ") {
+			return p
+		}
+	}
+	return nil
 }
 
 // object has the sources look at an object.

@@ -175,50 +175,69 @@ func (r *rbac) static(n, resource, rewrites *node, i int) (rule policy.Rule, ok 
 	conditions, who := r.subject(name.text(), groups)
 	verb, at := n.field("verb").text(), n.field("path").text()
 	isResource := n.field("resourceRequest").text() == "true"
-	same := true
-	for _, field := range []string{"namespace", "apiGroup", "resource", "subresource", "name"} {
-		if want := n.field(field).text(); want != "" {
-			same = same && want == resource.field(field).text()
-		}
-	}
-	m := policy.Match{Paths: r.patterns("allow-paths")}
-	if len(m.Paths) == 0 && r.up.path != "" && len(r.list("allow-paths")) == 0 {
-		m.Paths = []string{r.up.path + "/**"}
-	}
+	same := sameResource(n, resource)
+	m := r.reach()
+	why := ""
 	switch {
 	case n.unknown() || user.unknown():
 		n.rest()
 		user.rest()
-		n.note(LeftOut, "has fields that are not known, so it lets in nothing")
+		why = "has fields that are not known, so it lets in nothing"
 	case isResource && at != "":
-		n.note(LeftOut, "is a resource request with a path; kube-rbac-proxy does not start so")
+		why = "is a resource request with a path; kube-rbac-proxy does not start so"
 	case isResource == (resource == nil), !same:
 		n.note(Differs, "no request fits it, so it is not needed")
+		return rule, false
 	case rewrites != nil:
-		n.note(LeftOut, "is about what the request itself names (rewrites), so it lets in nothing")
+		why = "is about what the request itself names (rewrites), so it lets in nothing"
 	case !who:
-		n.note(LeftOut, "is for a user or a group that no rule here can name, so it lets in nothing")
-	case !isResource && !r.at1(&m, at):
-		n.note(LeftOut, "has a path that cannot be said, or that --allow-paths leaves out, so it lets in nothing")
+		why = "is for a user or a group that no rule here can name, so it lets in nothing"
+	case !isResource && !r.onePath(&m, at):
+		why = "has a path that cannot be said, or that --allow-paths leaves out, so it lets in nothing"
 	case !verbs(&m, verb):
 		n.note(Differs, "no request has the verb %q, so it is not needed", verb)
+		return rule, false
 	case len(r.list("allow-paths")) > 0 && len(m.Paths) == 0:
-		n.note(LeftOut, "has no path of --allow-paths that can be said, so it lets in nothing")
-	default:
-		rule = policy.Rule{Name: r.names.unique(fmt.Sprintf("static-%d", i)), Allow: &policy.Allow{Conditions: conditions}}
-		if m = r.limit(m); !emptyMatch(m) {
-			rule.Match = []policy.Match{m}
-		}
-		if !rule.Allow.AsksToken() {
-			rule.Allow.Authenticated = true
-		}
-		return r.namedRule(rule, n)
+		why = "has no path of --allow-paths that can be said, so it lets in nothing"
 	}
-	return rule, false
+	if why != "" {
+		n.note(LeftOut, "%s", why)
+		return rule, false
+	}
+	return r.letIn(n, fmt.Sprintf("static-%d", i), conditions, m)
 }
 
-// at1 has a match be for one path, if --allow-paths has it.
-func (r *rbac) at1(m *policy.Match, at string) bool {
+// reach is the paths that the proxy passes on.
+func (r *rbac) reach() policy.Match {
+	m := policy.Match{Paths: r.patterns("allow-paths")}
+	if r.up.path != "" && len(r.list("allow-paths")) == 0 {
+		m.Paths = []string{r.up.path + "/**"}
+	}
+	return m
+}
+
+// sameResource reports whether a static entry asks for the object that the proxy's requests are for.
+func sameResource(n, resource *node) bool {
+	for _, field := range []string{"namespace", "apiGroup", "resource", "subresource", "name"} {
+		if want := n.field(field).text(); want != "" && want != resource.field(field).text() {
+			return false
+		}
+	}
+	return true
+}
+
+// letIn is an allow rule.
+func (r *rbac) letIn(n *node, name string, conditions policy.Conditions, m policy.Match) (policy.Rule, bool) {
+	rule := policy.Rule{Name: r.names.unique(name), Allow: &policy.Allow{Conditions: conditions}}
+	if m = r.limit(m); !emptyMatch(m) {
+		rule.Match = []policy.Match{m}
+	}
+	rule.Allow.Authenticated = !rule.Allow.AsksToken()
+	return r.namedRule(rule, n)
+}
+
+// onePath has a match be for one path, if --allow-paths has it.
+func (r *rbac) onePath(m *policy.Match, at string) bool {
 	if !strings.HasPrefix(at, "/") || !plainPath(at) {
 		return false
 	}
@@ -263,26 +282,33 @@ func (r *rbac) subject(name string, groups *node) (c policy.Conditions, ok bool)
 		}
 		c.Claims, c.When = claimText(r.user.path, []string{bare})
 	}
-	if len(texts) > 0 {
-		var bare []string
-		for _, g := range texts {
-			if b, has := strings.CutPrefix(g, r.groups.prefix); has && b != "" {
-				bare = append(bare, b)
-			}
-		}
-		if len(bare) == 0 {
-			return c, false
-		}
-		claims, when := claimText(r.groups.path, bare)
-		c.Claims = append(c.Claims, claims...)
-		switch {
-		case c.When != "" && when != "":
-			c.When = "(" + c.When + ") && (" + when + ")"
-		case when != "":
-			c.When = when
+	if len(texts) == 0 {
+		return c, true
+	}
+	claims, when, ok := r.groupsOf(texts)
+	c.Claims = append(c.Claims, claims...)
+	switch {
+	case c.When != "" && when != "":
+		c.When = "(" + c.When + ") && (" + when + ")"
+	case when != "":
+		c.When = when
+	}
+	return c, ok
+}
+
+// groupsOf is a condition on one of some groups.
+func (r *rbac) groupsOf(texts []string) (claims []policy.ClaimCondition, when string, ok bool) {
+	var bare []string
+	for _, g := range texts {
+		if b, has := strings.CutPrefix(g, r.groups.prefix); has && b != "" {
+			bare = append(bare, b)
 		}
 	}
-	return c, true
+	if len(bare) == 0 {
+		return nil, "", false
+	}
+	claims, when = claimText(r.groups.path, bare)
+	return claims, when, true
 }
 
 // account is a service account, or the group of those of a namespace.
