@@ -115,7 +115,7 @@ func byPolicies(q *page.Question, policies []v1alpha1.AuthPolicy, pod *corev1.Po
 	q.Policy = strings.Join(texts, "---\n")
 	a := page.Decide(*q, now)
 	if a.Report != nil {
-		a.Report.Warnings = nil // they are about the policies, not about the request
+		a.Report.Warnings, a.Report.Notes = nil, nil // they are about the policies and their keys, not about the request
 	}
 	return Answer{Answer: a, By: "policies"}
 }

@@ -145,6 +145,7 @@ var ofPods = []struct {
 	{Bare, Bad, "Pods without a sidecar", conditions[v1alpha1.ReasonUnguarded].do, "kubectl rollout restart -n NAMESPACE WORKLOAD"},
 	{Unready, Warn, "Sidecar is not ready", "It starts, or has no rules or keys yet: its log says which. Its pod gets no requests meanwhile.", "kubectl logs -n NAMESPACE POD -c bearerguard"},
 	{Uncovered, Warn, "No policy selects its pods", "Every request is refused (NoPolicy). Write an AuthPolicy whose selector fits the pods' labels.", "kubectl get pod -n NAMESPACE POD --show-labels"},
+	{Audited, Warn, "Audit alone: nothing is refused", "Only Audit policies select its pods, so everything is let through. Look at what they would refuse, and set mode: Enforce.", "kubectl bearerguard logs -n NAMESPACE WORKLOAD"},
 }
 
 func ofWorkload(w *Workload) []Finding {

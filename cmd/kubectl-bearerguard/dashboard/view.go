@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/fleet"
@@ -43,13 +44,14 @@ type Pods struct {
 	Bare       int `json:"bare"`
 	Unready    int `json:"unready"`
 	Uncovered  int `json:"uncovered"`
+	Audited    int `json:"audited"`
 }
 
 // PodState says how a pod is guarded.
 type PodState string
 
 const (
-	// Guarded: it is selected, and its sidecar is ready.
+	// Guarded: a policy that enforces selects it, and its sidecar is ready.
 	Guarded PodState = "guarded"
 	// Bypassable: the controller says that it can be reached past its sidecar.
 	Bypassable PodState = "bypassable"
@@ -59,6 +61,8 @@ const (
 	Unready PodState = "unready"
 	// Uncovered: it has a sidecar and no policy, so that every request is refused.
 	Uncovered PodState = "uncovered"
+	// Audited: its sidecar is ready, and only Audit policies select it, so that everything is let through.
+	Audited PodState = "audited"
 	// Idle: it is not selected and has no sidecar.
 	Idle PodState = "idle"
 )
@@ -87,8 +91,10 @@ type Policy struct {
 	Rules      int         `json:"rules"`
 	// Workloads are the names of those with selected pods, in its namespace.
 	Workloads []string `json:"workloads"`
-	Refused   int      `json:"refused"`
-	Minutes   Minutes  `json:"minutes"`
+	// Heard is how many sidecars of these have said what they refused.
+	Heard   int     `json:"heard"`
+	Refused int     `json:"refused"`
+	Minutes Minutes `json:"minutes"`
 }
 
 // Condition is one of a policy's status.
@@ -104,8 +110,10 @@ type Condition struct {
 // Workload is a workload, its pods, and what it refused.
 type Workload struct {
 	fleet.Workload
-	Level   Level           `json:"level"`
-	States  Pods            `json:"states"`
+	Level  Level `json:"level"`
+	States Pods  `json:"states"`
+	// Heard is how many of its sidecars have said what they refused: with none, Refused says nothing.
+	Heard   int             `json:"heard"`
 	List    []Pod           `json:"list"`
 	More    int             `json:"more,omitempty"`
 	Refused int             `json:"refused"`
@@ -119,7 +127,9 @@ type Pod struct {
 	State   PodState `json:"state"`
 	Running bool     `json:"running,omitempty"`
 	Release string   `json:"release,omitempty"`
-	Refused int      `json:"refused,omitempty"`
+	// Heard says whether it has said what it refused.
+	Heard   bool `json:"heard,omitempty"`
+	Refused int  `json:"refused,omitempty"`
 	// Trouble is what kept its sidecar from being asked.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -130,6 +140,9 @@ const mostPods = 100
 // View makes of facts what is shown.
 func View(f *facts, about About, now time.Time) State {
 	report := fleet.New(f.policies, f.pods)
+	if !f.policiesKnown {
+		report.Workloads = nil // nobody knows what selects their pods: to say that nothing does would be wrong
+	}
 	s := State{
 		About: about, Loading: f.at.IsZero(), At: f.at, PoliciesKnown: f.policiesKnown, PodsKnown: f.podsKnown,
 		Troubles: []*Trouble{}, Findings: []Finding{}, Policies: []Policy{}, Workloads: []Workload{},
@@ -199,16 +212,23 @@ func (v *viewer) pods(s *State) {
 
 func (v *viewer) pod(p *corev1.Pod) Pod {
 	running, ready := cluster.SidecarOf(p)
-	selected := slices.ContainsFunc(v.facts.policies, func(a v1alpha1.AuthPolicy) bool {
-		return a.Namespace == p.Namespace && a.Spec.Selector.Matches(p.Labels)
-	})
+	var by selectedBy
+	for i := range v.facts.policies {
+		if a := &v.facts.policies[i]; a.Namespace == p.Namespace && a.Spec.Selector.Matches(p.Labels) {
+			by.any = true
+			by.enforce = by.enforce || a.Spec.Mode != policy.Audit
+		}
+	}
 	release, _, _ := strings.Cut(p.Annotations[v1alpha1.AnnotationInjected], "@")
-	return Pod{Name: p.Name, State: stateOf(selected, cluster.HasSidecar(p), ready, v.open[p.Namespace+"/"+p.Name]), Running: running, Release: release}
+	return Pod{Name: p.Name, State: stateOf(by, cluster.HasSidecar(p), ready, v.open[p.Namespace+"/"+p.Name]), Running: running, Release: release}
 }
 
-func stateOf(selected, sidecar, ready, open bool) PodState {
+// selectedBy says what policies select a pod: any, and one that enforces.
+type selectedBy struct{ any, enforce bool }
+
+func stateOf(by selectedBy, sidecar, ready, open bool) PodState {
 	switch {
-	case !sidecar && selected:
+	case !sidecar && by.any:
 		return Bare
 	case !sidecar:
 		return Idle
@@ -216,8 +236,10 @@ func stateOf(selected, sidecar, ready, open bool) PodState {
 		return Bypassable
 	case !ready:
 		return Unready
-	case !selected:
+	case !by.any:
 		return Uncovered
+	case !by.enforce:
+		return Audited
 	}
 	return Guarded
 }
@@ -234,6 +256,8 @@ func (p *Pods) count(s PodState) {
 		p.Unready++
 	case Uncovered:
 		p.Uncovered++
+	case Audited:
+		p.Audited++
 	case Idle:
 		return
 	}
@@ -252,6 +276,8 @@ func (v *viewer) hear(p *corev1.Pod, w *Workload, pod *Pod) {
 		return
 	}
 	v.asked++
+	w.Heard++
+	pod.Heard = true
 	if v.oldest.IsZero() || a.at.Before(v.oldest) {
 		v.oldest = a.at
 	}
@@ -309,6 +335,7 @@ func (v *viewer) policy(p fleet.Policy, groups []Group) Policy {
 	for _, w := range v.workloads {
 		if w.Namespace == p.Namespace && slices.Contains(w.Policies, p.Name) {
 			out.Workloads = append(out.Workloads, w.Name)
+			out.Heard += w.Heard
 		}
 	}
 	slices.Sort(out.Workloads)
@@ -345,7 +372,7 @@ func (v *viewer) troubles(s *State) {
 }
 
 // podRank orders pods, the worst first.
-var podRank = []PodState{Bypassable, Bare, Unready, Uncovered, Guarded, Idle}
+var podRank = []PodState{Bypassable, Bare, Unready, Uncovered, Audited, Guarded, Idle}
 
 func (w *Workload) sort() {
 	slices.SortFunc(w.List, func(a, b Pod) int {

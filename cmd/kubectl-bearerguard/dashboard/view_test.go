@@ -26,7 +26,7 @@ func gathered(t *testing.T, f *dashboardtest.Fleet) dashboard.State {
 func TestTheFleetShowsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := gathered(t, dashboardtest.Shop(now))
-	if want := (dashboard.Pods{Total: 49, Guarded: 43, Bypassable: 1, Bare: 1, Unready: 1, Uncovered: 3}); s.Pods != want {
+	if want := (dashboard.Pods{Total: 49, Guarded: 38, Bypassable: 1, Bare: 1, Unready: 1, Uncovered: 3, Audited: 5}); s.Pods != want {
 		t.Errorf("pods %+v, want %+v", s.Pods, want)
 	}
 	var got []string
@@ -45,6 +45,7 @@ func TestTheFleetShowsWhatIsWrong(t *testing.T) {
 		"warn media/deploy/uploads: Answers 403: NoPolicy",
 		"warn pay/checkout: Keys cannot be read",
 		"warn pay/deploy/checkout: Sidecar is not ready",
+		"warn shop/deploy/catalog: Audit alone: nothing is refused",
 		"warn shop/deploy/catalog: Sidecars of several releases",
 		"warn shop/orders: Sidecars are behind",
 	}
@@ -147,5 +148,22 @@ func TestEachWorkloadIsSoonHeard(t *testing.T) {
 	}
 	if len(asked) < 1000 {
 		t.Errorf("%d pods of %d are asked in 20 rounds", len(asked), len(f.AllPods))
+	}
+}
+
+func TestWithoutThePoliciesNothingIsSaidOfPods(t *testing.T) {
+	t.Parallel()
+	f := dashboardtest.Shop(now)
+	f.Break(dashboardtest.ForbiddenPolicies)
+	s := gathered(t, f)
+	if len(s.Workloads)+len(s.Findings)+s.Pods.Total > 0 || s.PoliciesKnown || !s.PodsKnown || len(s.Troubles) != 1 {
+		t.Errorf("%d workloads, %+v, %+v", len(s.Workloads), s.Pods, s.Findings)
+	}
+	f.Break(dashboardtest.Forbidden)
+	s = gathered(t, f)
+	for _, w := range s.Workloads {
+		if w.Heard > 0 || w.List[0].Heard {
+			t.Errorf("%s has been heard", w.Name)
+		}
 	}
 }

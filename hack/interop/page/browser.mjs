@@ -34,10 +34,10 @@ export async function start(browserPath, shots) {
       return page;
     },
     shot: (page, name) => shots && page.screenshot({ path: `${shots}/${name}.png`, fullPage: true }),
-    /** run runs tests by their names, and ends the process. */
+    /** run runs tests by their names, those with ONLY in them if that is set, and ends the process. */
     async run(tests) {
       let failed = 0;
-      for (const [name, test] of Object.entries(tests)) {
+      for (const [name, test] of Object.entries(tests).filter(([name]) => name.includes(process.env.ONLY || ""))) {
         try {
           await test();
           console.log("ok   " + name);

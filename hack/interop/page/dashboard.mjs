@@ -48,13 +48,13 @@ const tests = {
     const page = await open("", "light");
     await heard(page);
     assert.equal(await page.locator(".hero h2").textContent(), "2 pods are not guarded");
-    assert.match(await page.locator(".legend").first().textContent(), /43 guarded.*1 without a sidecar.*1 bypassable/);
+    assert.match(await page.locator(".legend").first().textContent(), /38 guarded.*5 audit only.*1 without a sidecar.*1 bypassable/);
     const first = page.locator(".findings summary").first();
     assert.match(await first.textContent(), /KeysUnavailable/);
     await first.click();
     await page.getByText("Look at deploy/ledger").waitFor();
     await page.getByRole("button", { name: /^Show all/ }).click();
-    assert.equal(await page.locator(".findings li").count(), 10);
+    assert.equal(await page.locator(".findings li").count(), 11);
     assert.equal(await page.locator(".findings details").first().getAttribute("open"), "", "what is open stays so");
   },
   "what is shown again keeps what a person does": async () => {

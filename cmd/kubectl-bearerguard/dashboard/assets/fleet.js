@@ -1,12 +1,12 @@
 // The fleet: whether all is guarded, what is wrong and what to do about it, the workloads, and what is refused.
 import { make } from "./shared/dom.js";
-import { bars, command, legend, link, meter, number, plural, podStates, reasonLink, rich, sign, tag, to, workloadLink } from "./parts.js";
+import { bars, command, legend, link, meter, number, plural, podStates, reasonLink, refusedBy, rich, sign, tag, to, workloadLink } from "./parts.js";
 
 const shownFindings = 5, shownWorkloads = 40;
 
 export function fleet(state, ui) {
   if (state.loading) return loading();
-  if (!state.policiesKnown && !state.podsKnown) return [title("Fleet", true)];
+  if (!state.policiesKnown) return [title("Fleet", true)];
   const parts = [title("Fleet", true)];
   if (state.policiesKnown && !state.policies.length) parts.push(empty(state));
   else parts.push(overview(state));
@@ -39,10 +39,10 @@ function empty(state) {
 
 function overview(state) {
   const p = state.pods, open = p.bare + p.bypassable;
-  const level = open ? "bad" : p.unready + p.uncovered ? "warn" : p.total ? "good" : "warn";
+  const level = open ? "bad" : p.unready + p.uncovered + p.audited ? "warn" : p.total ? "good" : "warn";
   const head = !state.podsKnown ? "Pods are not known" : !p.total ? "No pods are selected" : open ? `${plural(open, "pod is", "pods are")} not guarded`
-    : p.total === 1 ? "The pod is guarded" : p.guarded === p.total ? `All ${number(p.total)} pods are guarded` : "Every pod is guarded, some refuse all";
-  const about = !p.total ? "The policies select none that lives." : open ? "Whoever reaches them gets in without a token."
+    : p.total === 1 ? "The pod is guarded" : p.guarded === p.total ? `All ${number(p.total)} pods are guarded` : p.audited ? `${plural(p.audited, "pod")} refuse${p.audited === 1 ? "s" : ""} nothing yet` : "Every pod is guarded, some refuse all";
+  const about = !p.total ? "The policies select none that lives." : open ? "Whoever reaches them gets in without a token." : p.audited ? "Only Audit policies select them."
     : "Nobody gets past a sidecar, and nothing without a policy is let in.";
   return make("section", { class: "overview", "aria-label": "At a glance" },
     make("div", { class: "pane hero " + level },
@@ -61,7 +61,7 @@ function policyTile(s) {
   const level = worst(s.policies), current = s.policies.filter((p) => p.ready === "True").length;
   const behind = s.policies.reduce((n, p) => n + (p.sidecars ? p.sidecars.total - p.sidecars.current - p.sidecars.missing : 0), 0);
   return tile("#/policies", "Policies ready", number(current), number(s.policies.length),
-    behind ? `${plural(behind, "sidecar")} behind` : level === "good" ? "every sidecar is current" : "see what is wrong", level);
+    current < s.policies.length ? `${number(s.policies.length - current)} not ready` : behind ? `${plural(behind, "sidecar")} behind` : "every sidecar is current", level);
 }
 
 const worst = (all) => all.some((x) => x.level === "bad") ? "bad" : all.some((x) => x.level === "warn") ? "warn" : "good";
@@ -88,12 +88,12 @@ function refusalTile(s) {
 export function findings(all, ui, name) {
   const shown = ui.more.has(name) ? all : all.slice(0, shownFindings);
   return make("section", { class: "pane", "aria-labelledby": name + "-title" },
-    make("div", { class: "title" }, make("h2", { id: name + "-title" }, "What to do"), make("p", { class: "hint" }, plural(all.length, "finding") + ", the worst first")),
+    make("div", { class: "title" }, make("h2", { id: name + "-title" }, "What to do"), make("p", { class: "hint" }, plural(all.length, "finding") + (all.length > 1 ? ", the worst first" : ""))),
     make("ul", { class: "findings" }, shown.map((f) => make("li", { "data-key": [f.title, f.kind, f.namespace, f.name].join(" ") },
-      make("details", {}, make("summary", {}, sign(f.level), make("span", { class: "what" }, f.title), make("span", { class: "of" }, f.namespace + "/" + f.name), make("span", { class: "text" }, f.text)),
+      make("details", { open: name !== "findings" && all.length === 1 }, make("summary", {}, sign(f.level), make("span", { class: "what" }, f.title), make("span", { class: "of" }, f.namespace + "/" + f.name), make("span", { class: "text" }, f.text)),
         make("div", { class: "advice" }, f.text ? make("p", { class: "said" }, f.text) : "", make("p", {}, rich(f.do)), (f.try || []).map(command),
-          make("p", { class: "hint" }, link(to(f.kind, f.namespace, f.name), `Look at ${f.kind === "policy" ? "the policy" : f.name}`),
-            f.reason ? [" · ", reasonLink(f.reason)] : "")))))),
+          make("p", { class: "hint" }, [name !== "of-" + f.kind && link(to(f.kind, f.namespace, f.name), `Look at ${f.kind === "policy" ? "the policy" : f.name}`),
+            f.reason && reasonLink(f.reason)].filter(Boolean).flatMap((e, i) => i ? [" · ", e] : [e]))))))),
     more(name, all.length, shown.length));
 }
 
@@ -111,7 +111,7 @@ function workloads(state, ui) {
   return make("section", { class: "pane", "aria-labelledby": "workloads-title" },
     make("div", { class: "title" }, make("h2", { id: "workloads-title" }, "Workloads"), make("p", { class: "hint" }, number(state.workloads.length)),
       make("div", { class: "filters" },
-        make("label", {}, make("span", { class: "visually-hidden" }, "Filter workloads"), make("input", { id: "filter", type: "search", placeholder: "Filter by name, policy, reason", spellcheck: "false", autocomplete: "off" })),
+        make("label", {}, make("span", { class: "visually-hidden" }, "Filter workloads"), make("input", { id: "filter", type: "search", placeholder: "Name, policy or reason", spellcheck: "false", autocomplete: "off" })),
         make("label", { class: "check" }, make("input", { id: "only-wrong", type: "checkbox" }), ` With findings (${number(wrong)})`))),
     shown.length ? make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of workloads" }, make("table", { class: "list" },
       make("thead", {}, make("tr", {}, th("Workload"), th("Pods guarded", "num"), th(""), th("Policies"), th("Release", "wide"), th("Refused, 10 min", "num"), th(""), th("Mostly"))),
@@ -129,7 +129,7 @@ function row(w, state) {
     make("td", { class: "meter-cell" }, meter(s, podStates)),
     make("td", {}, w.policies?.length ? w.policies.map((p, i) => [i ? ", " : "", link(to("policy", w.namespace, p), p)]) : make("span", { class: "sub" }, "none")),
     make("td", { class: "wide sub" }, (w.releases || []).join(", ") || "–"),
-    make("td", { class: "num" }, w.refused ? number(w.refused) : make("span", { class: "sub" }, "0")),
+    make("td", { class: "num" }, refusedBy(w)),
     make("td", { class: "bars-cell" }, w.refused ? bars(w.minutes) : ""),
     make("td", {}, w.top ? reasonLink(w.top) : ""));
 }
@@ -145,7 +145,7 @@ export function workload(state, ui, namespace, name) {
       make("a", { class: "button", href: to("explain", namespace, name) }, "Explain a request")),
     make("section", { class: "pane hero", "aria-label": "At a glance" }, make("dl", { class: "facts" },
       fact("Policies", w.policies?.length ? w.policies.map((p, i) => [i ? ", " : "", link(to("policy", namespace, p), p)]) : "none"),
-      fact("Sidecars", (w.releases || []).join(", ") || "none"), fact("Refused in 10 min", number(w.refused))),
+      fact("Sidecars", (w.releases || []).join(", ") || "none"), fact("Refused in 10 min", refusedBy(w))),
     meter(w.states, podStates), legend(w.states, podStates, ["guarded"])),
     found.length ? findings(found, ui, "of-workload") : "",
     make("section", { class: "pane", "aria-labelledby": "pods-title" },
@@ -163,6 +163,6 @@ function pod(w, p) {
   const [level, name] = podStates[p.state] || ["good", "not selected"];
   return make("tr", { "data-key": p.name, class: level }, make("th", { scope: "row", class: "mono" }, p.name),
     make("td", {}, make("span", { class: "state" }, sign(level, name), name)), make("td", { class: "sub" }, p.release || "–"),
-    make("td", { class: "num" }, p.trouble ? make("span", { class: "sub" }, "not known") : number(p.refused || 0)),
+    make("td", { class: "num" }, refusedBy(p)),
     make("td", { class: "sub" }, p.trouble ? p.trouble : p.running ? link(to("explain", w.namespace, w.name, p.name), "explain") : ""));
 }

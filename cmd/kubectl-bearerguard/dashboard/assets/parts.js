@@ -36,6 +36,9 @@ export const rich = (text) => (text || "").split("`").map((part, i) => i % 2 ? m
 export const command = (text) => make("div", { class: "command" }, make("code", {}, text),
   make("button", { type: "button", "data-copy": text, "aria-label": "Copy: " + text }, "Copy"));
 
+/** axis says which minutes large bars are of. */
+export const axis = (minutes) => make("div", { class: "axis", "aria-hidden": "true" }, make("span", {}, `${minutes.length} min ago`), make("span", {}, "now"));
+
 /** bars shows counts a minute, the present one last. */
 export function bars(minutes, size = "small") {
   const [step, height] = size === "large" ? [30, 64] : [9, 22];
@@ -53,6 +56,7 @@ export const podStates = {
   bare: ["bad", "without a sidecar", "A policy selects them, and nothing guards them"],
   unready: ["warn", "not ready", "The sidecar starts, or has no rules or keys"],
   uncovered: ["warn", "without a policy", "Every request is refused"],
+  audited: ["warn", "audit only", "Only Audit policies select them, so everything is let through"],
   guarded: ["good", "guarded", "A policy selects them, and the sidecar is ready"],
 };
 
@@ -81,6 +85,9 @@ export function meter(counts, states) {
 export const legend = (counts, states, all) => make("ul", { class: "legend" }, Object.entries(states).reverse()
   .filter(([s]) => counts[s] > 0 || all?.includes(s))
   .map(([s, [level, name, title]]) => make("li", { class: counts[s] ? "" : "zero", title }, make("span", { class: "swatch " + s }), make("b", {}, number(counts[s] || 0)), " ", name)));
+
+/** refusedBy is how often something refused, or that it is not known. */
+export const refusedBy = (x) => x.heard ? (x.refused ? number(x.refused) : make("span", { class: "sub" }, "0")) : make("span", { class: "sub", title: "No sidecar has been asked" }, "–");
 
 /** path of a view. */
 export const to = (...parts) => "#/" + parts.map((p) => String(p).split("/").map(encodeURIComponent).join("/")).join("/");

@@ -1,6 +1,6 @@
 // The policies: a list of them, and each with its sidecars, keys, refusals and conditions.
 import { make } from "./shared/dom.js";
-import { ago, bars, legend, link, meter, number, plural, sidecarStates, sign, tag, to, when, workloadLink } from "./parts.js";
+import { ago, bars, legend, link, meter, number, plural, refusedBy, sidecarStates, sign, tag, to, when, workloadLink } from "./parts.js";
 import { fact, findings, th, title } from "./fleet.js";
 import { groups } from "./refusals.js";
 
@@ -23,7 +23,7 @@ function row(p, state) {
     make("td", { class: "num" }, s ? [make("b", {}, number(s.current)), make("span", { class: "of" }, "/" + number(s.total))] : "–"),
     make("td", { class: "meter-cell" }, s?.total ? meter(s, sidecarStates) : ""),
     make("td", {}, keysOf(p)),
-    make("td", { class: "num" }, p.refused ? number(p.refused) : make("span", { class: "sub" }, "0")),
+    make("td", { class: "num" }, refusedBy(p)),
     make("td", { class: "bars-cell" }, p.refused ? bars(p.minutes) : ""));
 }
 
@@ -55,8 +55,8 @@ export function policy(state, ui, namespace, name) {
     found.length ? findings(found, ui, "of-policy") : "",
     keys(p),
     make("section", { class: "pane", "aria-labelledby": "refused-title" },
-      make("div", { class: "title" }, make("h2", { id: "refused-title" }, "Refused by it"), make("p", { class: "hint" }, `${number(p.refused)} in the last ${p.minutes.length} minutes`), p.refused ? bars(p.minutes) : ""),
-      groups(state.refusals.groups.filter((g) => g.policy === `${namespace}/${name}`), { reason: true, workload: true, rule: true })),
+      make("div", { class: "title" }, make("h2", { id: "refused-title" }, "Refused by it"), make("p", { class: "hint" }, p.heard ? `${number(p.refused)} in the last ${p.minutes.length} minutes` : "not known: none of its sidecars has been asked"), p.refused ? bars(p.minutes) : ""),
+      p.heard ? groups(state.refusals.groups.filter((g) => g.policy === `${namespace}/${name}`), { reason: true, workload: true, rule: true }) : ""),
     conditions(p),
   ];
 }

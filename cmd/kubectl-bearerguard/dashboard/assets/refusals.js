@@ -1,6 +1,6 @@
 // What is refused now, and why.
 import { make } from "./shared/dom.js";
-import { ago, bars, command, link, number, plural, reasonLink, rich, tag, to, when, workloadLink } from "./parts.js";
+import { ago, axis, bars, command, link, number, plural, reasonLink, rich, tag, to, when, workloadLink } from "./parts.js";
 import { th, title } from "./fleet.js";
 
 export function refusals(state, ui) {
@@ -17,7 +17,7 @@ function summary(r) {
   const heard = r.asked === r.sidecars ? `All ${plural(r.sidecars, "sidecar")} asked` : `${number(r.asked)} of ${plural(r.sidecars, "sidecar")} asked so far`;
   return make("section", { class: "pane refused", "aria-label": "How many" },
     make("div", { class: "count" }, make("b", {}, number(r.count) + (r.atLeast ? "+" : "")), make("span", { class: "hint" }, r.count ? "refused" : "Nothing was refused.")),
-    r.count ? bars(r.minutes, "large") : "",
+    r.count ? make("div", { class: "chart" }, bars(r.minutes, "large"), axis(r.minutes)) : "",
     make("p", { class: "hint" }, heard, r.failed ? `, ${number(r.failed)} could not be asked` : "", r.oldest ? `; the oldest answer came ${ago(r.oldest)}` : "", ".",
       r.atLeast ? " Some have refused more than they were asked for." : ""));
 }

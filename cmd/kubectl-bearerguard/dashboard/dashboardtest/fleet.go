@@ -38,6 +38,8 @@ const (
 	Forbidden Fault = "forbidden"
 	// ForbiddenAll: nothing may be read.
 	ForbiddenAll Fault = "forbidden-all"
+	// ForbiddenPolicies: pods may be read, and policies may not.
+	ForbiddenPolicies Fault = "forbidden-policies"
 	// Unreachable: the cluster does not answer.
 	Unreachable Fault = "unreachable"
 	// Hangs: it never answers.
@@ -64,7 +66,7 @@ func (f *Fleet) Break(fault Fault) { f.fault.Store(fault) }
 
 func (f *Fleet) broken(ctx context.Context, resource string) error {
 	switch fault, _ := f.fault.Load().(Fault); {
-	case fault == ForbiddenAll, fault == Forbidden && resource == "pods/portforward":
+	case fault == ForbiddenAll, fault == ForbiddenPolicies && resource == "authpolicies.bearerguard.dev", fault == Forbidden && resource == "pods/portforward":
 		return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", fmt.Errorf("user %q cannot do it in namespace %q", "dana", "shop"))
 	case fault == Unreachable:
 		return errors.New(`Get "https://10.0.0.1:6443/api": dial tcp 10.0.0.1:6443: connect: connection refused`)
