@@ -241,6 +241,9 @@ func (x *exchange) observe(r *http.Request) {
 		rec.Why = &why
 	}
 	p.observer.Request(rec)
+	if v.Forward { // a long stream keeps no snapshot
+		rec.Why = nil
+	}
 }
 
 // because is a cause of a text; nil without one.
