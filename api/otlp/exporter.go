@@ -140,7 +140,7 @@ func (e *Exporter) tell(err error) {
 
 // send sends one request, again and again where the collector may yet take it (OTLP specification, Failures).
 func (e *Exporter) send(ctx context.Context, body []byte) (rejected int, err error) {
-	end := time.Now().Add(patience)
+	start := time.Now() //nolint:forbidigo // the time that tries take, synctest has its own
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		rejected, err = e.try(ctx, body)
 		var again *retryable
@@ -148,7 +148,7 @@ func (e *Exporter) send(ctx context.Context, body []byte) (rejected int, err err
 			return rejected, err
 		}
 		wait := max(again.after, pause/2+rand.N(pause/2)) //nolint:gosec // spreads tries
-		if time.Now().Add(wait).After(end) {
+		if time.Since(start)+wait > patience {
 			return 0, err
 		}
 		t := time.NewTimer(wait)

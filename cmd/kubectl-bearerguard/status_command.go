@@ -443,13 +443,6 @@ func appendProblems(nodes []output.Node, head string, problems []string) []outpu
 	return append(nodes, n)
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}
-
 // conditionOf is the status of a condition; Unknown without it.
 func conditionOf(all []metav1.Condition, kind string) string {
 	if c := meta.FindStatusCondition(all, kind); c != nil {

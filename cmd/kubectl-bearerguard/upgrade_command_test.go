@@ -44,7 +44,7 @@ func upgradable(t *testing.T, namespace, name string) {
 		p.Status.InitContainerStatuses[0].ContainerID = "c://0"
 		ready(p, true)
 	})
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {
@@ -76,7 +76,7 @@ func upgradable(t *testing.T, namespace, name string) {
 // tryOut stands in for the kubelet of trials.
 func tryOut(t *testing.T, namespace string) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {
@@ -118,11 +118,11 @@ func setStatus(t *testing.T, key client.ObjectKey, change func(*corev1.Pod)) {
 	t.Helper()
 	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		var p corev1.Pod
-		if err := live.client.Get(context.Background(), key, &p); err != nil {
+		if err := live.client.Get(t.Context(), key, &p); err != nil {
 			return err
 		}
 		change(&p)
-		return live.client.Status().Update(context.Background(), &p)
+		return live.client.Status().Update(t.Context(), &p)
 	}); err != nil {
 		t.Error(err)
 	}

@@ -47,7 +47,7 @@ func (s *State) Step(d time.Duration) {
 	d = min(d, Most)
 	s.mu.Lock()
 	before := s.until
-	s.until = time.Now().Add(d)
+	s.until = now().Add(d)
 	if s.back != nil {
 		s.back.Stop()
 	}
@@ -58,11 +58,14 @@ func (s *State) Step(d time.Duration) {
 	}
 }
 
+// now is the clock that timers go by.
+func now() time.Time { return time.Now() } //nolint:forbidigo // a timer of the same clock is set with it
+
 // Back comes back.
 func (s *State) Back() { s.end(func() bool { return true }) }
 
 // over comes back once the time is over. A timer that fires while Step sets another one is none of its business.
-func (s *State) over() { s.end(func() bool { return !time.Now().Before(s.until) }) }
+func (s *State) over() { s.end(func() bool { return !now().Before(s.until) }) }
 
 // end comes back if due, which is called with mu held, says so.
 func (s *State) end(due func() bool) {

@@ -80,7 +80,7 @@ func (in *input) textual(f File) (*proxies, error) {
 		}
 	}
 	if len(of) != 1 {
-		return nil, lineNode(f, 1, "", in.notes).refuse("has flags, and does not say of what; give --from oauth2-proxy or --from kube-rbac-proxy")
+		return nil, lineNode(f, 1, in.notes).refuse("has flags, and does not say of what; give --from oauth2-proxy or --from kube-rbac-proxy")
 	}
 	return of[0], nil
 }

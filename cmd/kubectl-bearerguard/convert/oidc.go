@@ -2,7 +2,6 @@ package convert
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/bearerguard/bearerguard/api/policy"
 )
@@ -54,16 +53,4 @@ func claimText(path []string, texts []string) (claims []policy.ClaimCondition, w
 		return nil, claimIs(path, values, false)
 	}
 	return []policy.ClaimCondition{{Claim: claimPath(path), AnyOf: union(nil, texts)}}, ""
-}
-
-// quoted writes texts as a list of CEL.
-func quoted(texts []string) string {
-	out := ""
-	for i, t := range texts {
-		if i > 0 {
-			out += ", "
-		}
-		out += strconv.Quote(t)
-	}
-	return "[" + out + "]"
 }

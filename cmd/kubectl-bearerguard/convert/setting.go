@@ -182,8 +182,8 @@ func (s *settings) rest() {
 }
 
 // lineNode is a line of a file that is no YAML.
-func lineNode(f File, line int, path string, notes *[]Note) *node {
-	return &node{notes: notes, file: f.Name, object: "", path: path, yaml: &yaml.Node{Kind: yaml.ScalarNode, Line: line}}
+func lineNode(f File, line int, notes *[]Note) *node {
+	return &node{notes: notes, file: f.Name, yaml: &yaml.Node{Kind: yaml.ScalarNode, Line: line}}
 }
 
 // shellReader takes a command line apart.
@@ -216,11 +216,11 @@ func shellWords(f File, notes *[]Note) ([]arg, error) {
 	return r.out, nil
 }
 
-func (r *shellReader) at() *node { return lineNode(r.file, r.line, "", r.notes) }
+func (r *shellReader) at() *node { return lineNode(r.file, r.line, r.notes) }
 
 func (r *shellReader) end() {
 	if r.in {
-		r.out = append(r.out, arg{r.word.String(), lineNode(r.file, r.start, "", r.notes)})
+		r.out = append(r.out, arg{r.word.String(), lineNode(r.file, r.start, r.notes)})
 	}
 	r.word.Reset()
 	r.in = false
@@ -292,7 +292,7 @@ type configLine struct {
 func configLines(f File, notes *[]Note) (out []configLine, err error) {
 	lines := strings.Split(strings.ReplaceAll(string(f.Data), "\r\n", "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
-		n := lineNode(f, i+1, "", notes)
+		n := lineNode(f, i+1, notes)
 		text := strings.TrimSpace(lines[i])
 		if text == "" || text[0] == '#' {
 			continue

@@ -307,7 +307,7 @@ func (p *proxies) mounted(x *object, pod, c *node, file string) *node {
 
 // text takes in a file that is no manifest: a command line, or a configuration file.
 func (p *proxies) text(f File, namespace string) (*proxy, error) {
-	n := lineNode(f, 1, "", p.notes)
+	n := lineNode(f, 1, p.notes)
 	n.object = p.program
 	one := p.one(n)
 	base, _, _ := strings.Cut(path.Base(f.Name), ".")

@@ -53,7 +53,7 @@ func (w *Watcher) Explain(ctx context.Context, q *Question) Answer {
 	policies, pods := w.lists()
 	at := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Namespace == q.Namespace && p.Name == q.Pod })
 	if at < 0 {
-		return wrong("pod", fmt.Errorf("there is no pod %s in namespace %s", printable.Text(q.Pod, 256), printable.Text(q.Namespace, 256)))
+		return wrong(fmt.Errorf("there is no pod %s in namespace %s", printable.Text(q.Pod, 256), printable.Text(q.Namespace, 256)))
 	}
 	pod := &pods[at]
 	asked := page.Question{
@@ -72,14 +72,15 @@ func (w *Watcher) Explain(ctx context.Context, q *Question) Answer {
 	return a
 }
 
-func wrong(field string, err error) Answer {
-	return Answer{Answer: page.Answer{Problem: printable.Text(err.Error(), longestTrouble), Field: field}}
+// wrong says why the pod cannot be asked.
+func wrong(err error) Answer {
+	return Answer{Answer: page.Answer{Problem: printable.Text(err.Error(), longestTrouble), Field: "pod"}}
 }
 
 // bySidecar has the pod's sidecar answer.
 func (w *Watcher) bySidecar(ctx context.Context, q *page.Question, pod *corev1.Pod) Answer {
 	if running, _ := cluster.SidecarOf(pod); !running {
-		return wrong("pod", fmt.Errorf("pod %s has no sidecar that runs: nobody can be asked", pod.Name))
+		return wrong(fmt.Errorf("pod %s has no sidecar that runs: nobody can be asked", pod.Name))
 	}
 	in, mistake := q.Request(w.now())
 	if mistake != nil {
@@ -90,7 +91,7 @@ func (w *Watcher) bySidecar(ctx context.Context, q *page.Question, pod *corev1.P
 	})
 	if err != nil {
 		t := newTrouble("sidecars", err)
-		a := wrong("pod", errors.New(t.Text))
+		a := wrong(errors.New(t.Text))
 		a.Do = t.Do
 		return a
 	}
@@ -104,13 +105,13 @@ func byPolicies(q *page.Question, policies []v1alpha1.AuthPolicy, pod *corev1.Po
 		if p := &policies[i]; p.Namespace == pod.Namespace && p.Spec.Selector.Matches(pod.Labels) {
 			text, err := PolicyYAML(p)
 			if err != nil {
-				return wrong("pod", err)
+				return wrong(err)
 			}
 			texts = append(texts, text)
 		}
 	}
 	if len(texts) == 0 {
-		return wrong("pod", fmt.Errorf("no policy selects pod %s: every request is refused (%s)", pod.Name, decision.NoPolicy))
+		return wrong(fmt.Errorf("no policy selects pod %s: every request is refused (%s)", pod.Name, decision.NoPolicy))
 	}
 	q.Policy = strings.Join(texts, "---\n")
 	a := page.Decide(*q, now)

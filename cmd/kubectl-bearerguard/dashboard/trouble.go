@@ -26,13 +26,13 @@ type Trouble struct {
 type Kind string
 
 const (
-	// Forbidden: the user has no right to it.
+	// Forbidden says that the user has no right to it.
 	Forbidden Kind = "forbidden"
-	// Unauthorized: the API server does not know the user, or no longer.
+	// Unauthorized says that the API server does not know the user, or no longer.
 	Unauthorized Kind = "unauthorized"
-	// Absent: the cluster knows no AuthPolicy.
+	// Absent says that the cluster knows no AuthPolicy.
 	Absent Kind = "absent"
-	// Unreachable: nobody answers.
+	// Unreachable says that nobody answers.
 	Unreachable Kind = "unreachable"
 	// Failed is all else.
 	Failed Kind = "failed"

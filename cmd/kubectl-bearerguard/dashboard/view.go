@@ -51,19 +51,19 @@ type Pods struct {
 type PodState string
 
 const (
-	// Guarded: a policy that enforces selects it, and its sidecar is ready.
+	// Guarded says that a policy that enforces selects it, and its sidecar is ready.
 	Guarded PodState = "guarded"
-	// Bypassable: the controller says that it can be reached past its sidecar.
+	// Bypassable says that, by the controller's word, it can be reached past its sidecar.
 	Bypassable PodState = "bypassable"
-	// Bare: it is selected, and has no sidecar.
+	// Bare says that it is selected, and has no sidecar.
 	Bare PodState = "bare"
-	// Unready: its sidecar is not ready.
+	// Unready says that its sidecar is not ready.
 	Unready PodState = "unready"
-	// Uncovered: it has a sidecar and no policy, so that every request is refused.
+	// Uncovered says that it has a sidecar and no policy, so that every request is refused.
 	Uncovered PodState = "uncovered"
-	// Audited: its sidecar is ready, and only Audit policies select it, so that everything is let through.
+	// Audited says that its sidecar is ready, and only Audit policies select it, so that everything is let through.
 	Audited PodState = "audited"
-	// Idle: it is not selected and has no sidecar.
+	// Idle says that it is not selected and has no sidecar.
 	Idle PodState = "idle"
 )
 
@@ -75,7 +75,7 @@ const (
 	Good Level = "good"
 	// Warn is to be looked at; all that is not allowed is refused.
 	Warn Level = "warn"
-	// Bad: something is not guarded, or what should be let in is refused.
+	// Bad says that something is not guarded, or what should be let in is refused.
 	Bad Level = "bad"
 )
 

@@ -108,9 +108,9 @@ func (f *files) follow(ref node) (node, error) {
 
 // step follows one token of a JSON pointer in a URI fragment (RFC 6901 sections 4 and 6).
 func step(n node, token string) (node, error) {
-	name, err := url.PathUnescape(token)
-	if err != nil {
-		return node{}, nil
+	name := token
+	if plain, bad := url.PathUnescape(token); bad == nil {
+		name = plain
 	}
 	name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
 	switch n.yaml.Kind {
@@ -122,6 +122,7 @@ func step(n node, token string) (node, error) {
 			return items[i], nil
 		}
 		return node{}, err
+	case yaml.DocumentNode, yaml.ScalarNode, yaml.AliasNode:
 	}
 	return node{}, nil
 }

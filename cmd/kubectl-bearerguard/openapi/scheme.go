@@ -164,6 +164,11 @@ func (d *document) trust(s *scheme) error {
 	if s.discovery != "" && s.discovery != strings.TrimSuffix(is.Issuer, "/")+wellKnown {
 		is.Keys.Discovery.URL = s.discovery
 	}
+	return d.accept(s, is)
+}
+
+// accept gives a scheme its issuer, with the audiences that its tokens are to have. Schemes with the same one share it.
+func (d *document) accept(s *scheme, is policy.Issuer) error {
 	is.Audiences, is.AnyAudience = forScheme(d.options.Audiences, s.name, d.schemes), d.options.AnyAudience
 	if len(is.Audiences) == 0 && !is.AnyAudience {
 		return s.node.refuse("nothing says which tokens are for this API; give --audience AUDIENCE with what they have in aud, or --any-audience")

@@ -66,6 +66,22 @@ func (d *document) basesOf(n node, others []string) (out []string, err error) {
 
 var variable = regexp.MustCompile(`\{[^{}]*\}`)
 
+// withDefaults returns a server's URL with the defaults of its variables; one that has none is empty.
+func withDefaults(text string, variables node) (out string, err error) {
+	out = variable.ReplaceAllStringFunc(text, func(name string) string {
+		v, errField := variables.field(name[1 : len(name)-1])
+		if errField == nil && v.there() {
+			var value string
+			if value, errField = v.text("default"); errField == nil {
+				return value
+			}
+		}
+		err = errField
+		return ""
+	})
+	return out, err
+}
+
 // base returns the path of a server's URL, with the defaults of its variables.
 func (d *document) base(s node) (string, error) {
 	text, err := s.text("url")
@@ -89,18 +105,7 @@ func (d *document) base(s node) (string, error) {
 	if strings.Contains(rest, path) {
 		d.note(s, Stricter, "has variables in its path; their defaults are taken. For others, give --base-path")
 	}
-	text = variable.ReplaceAllStringFunc(text, func(name string) string {
-		v, errField := variables.field(name[1 : len(name)-1])
-		if errField == nil && v.there() {
-			var value string
-			if value, errField = v.text("default"); errField == nil {
-				return value
-			}
-		}
-		err = errField
-		return ""
-	})
-	if err != nil {
+	if text, err = withDefaults(text, variables); err != nil {
 		return "", err
 	}
 	u, err := url.Parse(text)

@@ -22,9 +22,9 @@ const maxQuestion = 1 << 20
 type Setting string
 
 const (
-	// Alone: it is all there is, at /.
+	// Alone says that it is all there is, at /.
 	Alone Setting = ""
-	// InDashboard: it is one page of the dashboard, which it leads back to.
+	// InDashboard says that it is one page of the dashboard, which it leads back to.
 	InDashboard Setting = "dashboard"
 )
 

@@ -117,9 +117,13 @@ func (t *tree) generalise(o *Options) {
 	for _, s := range slices.Sorted(maps.Keys(t.children)) {
 		t.children[s].generalise(o)
 	}
-	if o.Words < 0 {
-		return
+	if o.Words >= 0 {
+		t.join(o)
 	}
+}
+
+// join makes one variable of words whose rests are alike, where there are enough of them.
+func (t *tree) join(o *Options) {
 	alike := map[string][]string{}
 	for _, s := range slices.Sorted(maps.Keys(t.children)) {
 		if !t.children[s].variable && s != "" {

@@ -193,6 +193,11 @@ func notNow(w *World, o Options, p Pod, away map[string]bool) string {
 	if o.Interrupt {
 		return ""
 	}
+	return alone(w, p, away)
+}
+
+// alone says which Service would have no ready pod without p, beside those that are away; empty: none.
+func alone(w *World, p Pod, away map[string]bool) string {
 	for service, ready := range endpoints(w.Slices) {
 		if !ready[p.Name] {
 			continue

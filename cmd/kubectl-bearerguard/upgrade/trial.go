@@ -80,6 +80,7 @@ func JudgeTrial(p *corev1.Pod) (o Outcome, why string) {
 		return Fails, said(p.Status.Reason, p.Status.Message)
 	case corev1.PodSucceeded:
 		return Runs, ""
+	case corev1.PodPending, corev1.PodRunning, corev1.PodUnknown:
 	}
 	return Pending, "the trial has not begun"
 }

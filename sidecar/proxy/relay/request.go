@@ -79,11 +79,9 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 	case head.Host, head.Connection, head.KeepAlive, head.ProxyConnection, head.ProxyAuthorization, head.ProxyAuthenticate,
 		head.TransferEncoding, head.Upgrade, head.TE, head.HTTP2Settings:
 		return false
-	case head.Forwarded, head.RequestID: // written anew
-		return false
-	case head.Proxy: // an app may take it for its own settings
-		return false
-	case head.Identity: // of verified claims or not at all
+	case head.Forwarded, head.RequestID, // written anew
+		head.Proxy,    // an app may take it for its own settings
+		head.Identity: // of verified claims or not at all
 		return false
 	case head.ContentLength:
 		return true

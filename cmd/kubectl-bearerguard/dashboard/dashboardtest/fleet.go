@@ -32,17 +32,17 @@ import (
 type Fault string
 
 const (
-	// None: all can be read.
+	// None lets all be read.
 	None Fault = ""
-	// Forbidden: policies and pods, but no sidecar may be asked.
+	// Forbidden lets policies and pods be read, and no sidecar be asked.
 	Forbidden Fault = "forbidden"
-	// ForbiddenAll: nothing may be read.
+	// ForbiddenAll lets nothing be read.
 	ForbiddenAll Fault = "forbidden-all"
-	// ForbiddenPolicies: pods may be read, and policies may not.
+	// ForbiddenPolicies lets pods be read, and no policies.
 	ForbiddenPolicies Fault = "forbidden-policies"
-	// Unreachable: the cluster does not answer.
+	// Unreachable is a cluster that refuses connections.
 	Unreachable Fault = "unreachable"
-	// Hangs: it never answers.
+	// Hangs is a cluster that never answers.
 	Hangs Fault = "hangs"
 )
 
@@ -69,7 +69,7 @@ func (f *Fleet) broken(ctx context.Context, resource string) error {
 	case fault == ForbiddenAll, fault == ForbiddenPolicies && resource == "authpolicies.bearerguard.dev", fault == Forbidden && resource == "pods/portforward":
 		return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", fmt.Errorf("user %q cannot do it in namespace %q", "dana", "shop"))
 	case fault == Unreachable:
-		return errors.New(`Get "https://10.0.0.1:6443/api": dial tcp 10.0.0.1:6443: connect: connection refused`)
+		return errors.New(`Get "https://10.0.0.1:6443/api": dial tcp 10.0.0.1:6443: connect: connection refused`) //nolint:staticcheck // as net/http says it
 	case fault == Hangs:
 		<-ctx.Done()
 		return ctx.Err()

@@ -39,12 +39,12 @@ func run() error {
 	}
 	w := dashboard.NewWatcher(fleet, about, time.Now)
 	go w.Run(context.Background())
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	secret := dashboard.NewSecret()
-	fmt.Printf("http://%s/%s/\n", listener.Addr(), secret)
+	fmt.Fprintf(os.Stdout, "http://%s/%s/\n", listener.Addr(), secret)
 	go func() {
 		lines := bufio.NewScanner(os.Stdin)
 		for lines.Scan() {
