@@ -35,7 +35,9 @@ func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
 
 // meet verifies a token that is not in the cache; once, however many requests bring it at the same time.
 func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
-	return s.cache.Fill(found.Raw, sd.place(found), now, func(raw string) token.Entry[bearer] {
+	mine := false // else somebody else's request has found it out meanwhile
+	b := s.cache.Fill(found.Raw, sd.place(found), now, func(raw string) token.Entry[bearer] {
+		mine = true
 		f := s.verify(sd, raw, found, now)
 		if f.refusal.Refused() {
 			return token.Entry[bearer]{Value: bearer{refused: f}}
@@ -43,6 +45,10 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 		b, bytes := s.newBearer(f)
 		return token.Entry[bearer]{Value: b, Bytes: bytes, Expiry: earlier(f.until, f.fresh), Keep: true}
 	})
+	if !mine && b.refused == nil && b.common.asked {
+		s.answers.used.Add(1)
+	}
+	return b
 }
 
 // verify finds out about a token: by keys, or by what its issuer has said of it when asked.
