@@ -86,4 +86,3 @@ func startPrometheus(t *testing.T, program, target string) string {
 	})
 	return "http://" + address
 }
-
