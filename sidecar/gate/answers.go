@@ -78,12 +78,22 @@ func (a *answers) recall(k answerKey, now time.Time) *finding {
 	return nil
 }
 
-// join asks a question, unless it is being asked. Then leave is to be called.
+// join asks a question, unless it is being asked, or was answered since q came up. Then leave is to be called.
 func (a *answers) join(q *question, client netip.Addr) *flight {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if o := a.known[answerKeyOf(q.side, q.found)]; o != nil && q.now().Before(o.until) {
+		return landed(o.key)
+	}
 	f := a.begin(q, client)
 	f.waiters++
+	return f
+}
+
+// landed is a flight that is over.
+func landed(k answerKey) *flight {
+	f := &flight{key: k, done: make(chan struct{}), cancel: func() {}, waiters: 1}
+	close(f.done)
 	return f
 }
 
