@@ -109,8 +109,9 @@ func TestAMistakeInARevocationSourceIsRefusedByName(t *testing.T) {
 	}
 	source := newSource(t, ns, key)
 	create(t, source)
+	before := source.DeepCopy()
 	source.Spec.Issuer = "https://other.example.com"
-	if err := world.client.Update(t.Context(), source); err == nil || !strings.Contains(err.Error(), "issuer cannot be changed") {
+	if err := world.client.Patch(t.Context(), source, client.MergeFrom(before)); err == nil || !strings.Contains(err.Error(), "issuer cannot be changed") {
 		t.Errorf("another issuer: %v", err)
 	}
 }
