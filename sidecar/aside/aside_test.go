@@ -1,6 +1,7 @@
 package aside
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,13 +10,13 @@ import (
 func TestAside(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		changes := 0
-		s := New(func() { changes++ })
-		want := func(what string, aside bool, n int) {
+		var changes atomic.Int64
+		s := New(func() { changes.Add(1) })
+		want := func(what string, aside bool, n int64) {
 			t.Helper()
 			synctest.Wait()
-			if got := !s.Until().IsZero(); got != aside || changes != n {
-				t.Errorf("%s: aside %t after %d changes; want %t after %d", what, got, changes, aside, n)
+			if got, changed := !s.Until().IsZero(), changes.Load(); got != aside || changed != n {
+				t.Errorf("%s: aside %t after %d changes; want %t after %d", what, got, changed, aside, n)
 			}
 		}
 		s.Back()

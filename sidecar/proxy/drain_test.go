@@ -16,7 +16,7 @@ import (
 // nothing, whether it comes with a new connection or has an old one.
 func TestDrainWait(t *testing.T) {
 	t.Parallel()
-	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 700 * time.Millisecond, Drain: 2 * time.Second} })
+	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 5 * time.Second, Drain: 2 * time.Second} })
 	old, two := client(t, false), client(t, true)
 	for _, c := range []*http.Client{old, two} {
 		if got := verdict(t, c, request(t, "GET", "http://"+g.addr+"/docs/a", nil)); got != "200" {
