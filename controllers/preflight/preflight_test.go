@@ -57,17 +57,25 @@ func TestWhatAClusterLacksIsSaid(t *testing.T) {
 	}
 }
 
+// later is a cluster that has everything from some time on.
+type later struct {
+	*fake.FakeDiscovery
+	then *fake.FakeDiscovery
+	at   time.Time
+}
+
+func (l later) ServerResourcesForGroupVersion(group string) (*metav1.APIResourceList, error) {
+	if time.Now().Before(l.at) {
+		return l.FakeDiscovery.ServerResourcesForGroupVersion(group)
+	}
+	return l.then.ServerResourcesForGroupVersion(group)
+}
+
 func TestWhatComesAMomentLaterIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := cluster("v1.33.0")
 		began := time.Now()
-		go func() {
-			time.Sleep(30 * time.Second) // in a bubble
-			c.Lock()
-			defer c.Unlock()
-			c.Resources = cluster("v1.33.0", all...).Resources
-		}()
+		c := later{cluster("v1.33.0"), cluster("v1.33.0", all...), began.Add(30 * time.Second)}
 		if err := preflight.Check(t.Context(), preflight.Config{Discovery: c}); err != nil || time.Since(began) > 31*time.Second {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
