@@ -146,8 +146,8 @@ func Set(f *pflag.Flag, text string) *Problem {
 	return &Problem{Flag: f.Name, Text: fmt.Sprintf("%q %s", text, is), Want: want + ": " + f.Usage}
 }
 
-// CheckOne returns what is wrong with text as the value of the flag of that name, whatever the others say; nil if nothing is.
-// The flag has to be one of All.
+// CheckOne returns what is wrong with text as the value of the flag of that name in a container's arguments, whatever the others say;
+// nil if nothing is. Kubernetes expands $(NAME) there, so no value has a "$". The flag has to be one of All.
 func CheckOne(name, text string) *Problem {
 	var v Values
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -158,6 +158,9 @@ func CheckOne(name, text string) *Problem {
 	problems := v.Check()
 	if i := slices.IndexFunc(problems, func(p Problem) bool { return p.Flag == name }); i >= 0 {
 		return &problems[i]
+	}
+	if strings.Contains(text, "$") {
+		return &Problem{Flag: name, Text: fmt.Sprintf("%q has a $, which Kubernetes may expand", text), Want: "a value without one"}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ func TestOneValue(t *testing.T) {
 		"networks":                      {"trust-forwarded", "10.0.0.0/8, fd00::/8", ""},
 		"no networks":                   {"trust-forwarded", "", ""},
 		"an address for a network":      {"trust-forwarded", "10.0.0.1", `--trust-forwarded: "10.0.0.1" is no network; want CIDR such as 10.0.0.0/8`},
+		"a name of the environment":     {"trace-service", "$(POD_UID)", `--trace-service: "$(POD_UID)" has a $, which Kubernetes may expand; want a value without one`},
 		"a second line":                 {"trust-forwarded", "10.0.0.0/8\n$(HOME)", `--trust-forwarded: "10.0.0.0/8\n$(HOME)" is no list; want one, separated by commas: networks`},
 		"a time":                        {"idle-timeout", "1m30s", ""},
 		"a time without a unit":         {"idle-timeout", "30", `--idle-timeout: "30" is no duration; want one such as "30s": longest time between requests`},
@@ -71,6 +72,10 @@ func FuzzCheckOne(f *testing.F) {
 		f.Add(uint(20), value)
 	}
 	all := flags.All()
+	for i := range all {
+		f.Add(uint(i), "a$(HOME)")
+		f.Add(uint(i), "http://a/$")
+	}
 	f.Fuzz(func(t *testing.T, which uint, value string) {
 		name := all[which%uint(len(all))].Name
 		var v flags.Values
