@@ -159,7 +159,8 @@ manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/
 GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md docs/metrics.md docs/flags.md docs/values.md docs/api.md
 
 .PHONY: verify
-verify: generate manifests ## Fail if generated files are not up to date.
+verify: generate manifests ## Fail if generated files are not up to date, or the benchmark's module does not build.
+	go vet -C hack/bench/engine ./...
 	git diff --exit-code -- $(GENERATED)
 	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); [ -z "$$new" ] || { echo "not committed: $$new"; exit 1; }
 
