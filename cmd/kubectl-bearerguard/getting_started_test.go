@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,23 +13,9 @@ import (
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 )
-
-// freePort returns a port of loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 // section returns what is under a heading, without the sections below it.
 func section(t *testing.T, page, heading string) string {
@@ -89,7 +74,7 @@ func TestGettingStartedWithoutKubernetes(t *testing.T) {
 		script += "echo '" + between + "'\n" + m[2]
 	}
 	ports := strings.NewReplacer(
-		"127.0.0.1:8080", "127.0.0.1:"+freePort(t), "127.0.0.1:9000", "127.0.0.1:"+freePort(t), "127.0.0.1:15081", "127.0.0.1:"+freePort(t),
+		"127.0.0.1:8080", freeport.For(t), "127.0.0.1:9000", freeport.For(t), "127.0.0.1:15081", freeport.For(t),
 		"go build -o bin/app ./hack/e2e/app\nexport PATH=$PWD/bin:$PATH\n", "",
 	)
 	shell := exec.CommandContext(t.Context(), "bash", "-c", ports.Replace(script)) //nolint:gosec // a test

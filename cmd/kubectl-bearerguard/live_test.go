@@ -34,6 +34,7 @@ import (
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/admin"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -310,15 +311,7 @@ spec:
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(app.Close)
 	var log bytes.Buffer
-	var at [2]string
-	for i := range at {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at[i] = lis.Addr().String()
-		_ = lis.Close()
-	}
+	at := [2]string{freeport.For(t), freeport.For(t)}
 	cmd := exec.Command(live.sidecar, "run", "--policies", dir, "--namespace", namespace, "--listen", at[0], "--admin", at[1], "--upstream", app.URL)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -36,15 +36,7 @@ func sidecarLog(t *testing.T, program, dir, namespace string, enforced bool, all
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer app.Close()
-	var at [2]string
-	for i := range at {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at[i] = lis.Addr().String()
-		_ = lis.Close()
-	}
+	at := [2]string{freeport.For(t), freeport.For(t)}
 	var log bytes.Buffer
 	cmd := exec.Command(program, "run", "--policies", dir, "--namespace", namespace, "--listen", at[0], "--admin", at[1], "--upstream", app.URL, "--log-scopes")
 	cmd.Stdout, cmd.Stderr = &log, &log

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // tried is what a block of commands does, with the variables that it sets.
@@ -156,12 +157,7 @@ func TestCommandsOfTheTokensPage(t *testing.T) { // not parallel: it changes the
 	}
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(app.Close)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &tried{sidecar: program, app: app.URL, address: l.Addr().String(), variables: map[string]string{}}
-	_ = l.Close()
+	p := &tried{sidecar: program, app: app.URL, address: freeport.For(t), variables: map[string]string{}}
 	t.Chdir(dir)
 	if err := os.Mkdir("policies", 0o700); err != nil {
 		t.Fatal(err)

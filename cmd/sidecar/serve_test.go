@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
 // startServe runs a sidecar that gateways ask.
 func startServe(t *testing.T, args ...string) *process {
 	t.Helper()
-	listen, admin := freeAddress(t), freeAddress(t)
+	listen, admin := freeport.For(t), freeport.For(t)
 	p := &process{url: "http://" + listen, admin: "http://" + admin, log: &buffer{}, exited: make(chan error, 1)}
 	p.cmd = exec.Command(program, append([]string{"serve", "--forward-auth", listen, "--forward-auth-headers", "x-forwarded", "--admin", admin}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log

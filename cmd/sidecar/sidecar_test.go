@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -70,20 +70,10 @@ type process struct {
 	exited     chan error
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = lis.Close() }()
-	return lis.Addr().String()
-}
-
 // start runs the sidecar in front of an app; with what else args say.
 func start(t *testing.T, app string, args ...string) *process {
 	t.Helper()
-	listen, admin := freeAddress(t), freeAddress(t)
+	listen, admin := freeport.For(t), freeport.For(t)
 	p := &process{url: "http://" + listen, admin: "http://" + admin, log: &buffer{}, exited: make(chan error, 1)}
 	p.cmd = exec.Command(program, append([]string{"run", "--listen", listen, "--upstream", app, "--admin", admin}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log

@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 const system = "bearerguard-system"
@@ -97,12 +97,11 @@ func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // namespace creates a namespace with the service account that a controller-manager would make.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // sidecar is the real sidecar, as a process of its own.
@@ -22,11 +23,11 @@ type sidecar struct {
 
 // startSidecar starts the program in standalone mode and waits until it is ready.
 func startSidecar(ctx context.Context, program, dir, policies, upstream string) (*sidecar, error) {
-	listen, err := freeAddress(ctx)
+	listen, err := freeport.Address(ctx)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddress(ctx)
+	admin, err := freeport.Address(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,15 +113,4 @@ func quietEnv() []string {
 		}
 	}
 	return env
-}
-
-// freeAddress finds a free port on the loopback interface.
-func freeAddress(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 const systemNamespace = "bearerguard-system"
@@ -176,10 +176,9 @@ func start(died func(error), output io.Writer, env []string, name string, args .
 }
 
 func freePort() int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Get(context.Background())
 	if err != nil {
 		panic(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }

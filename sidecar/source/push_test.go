@@ -31,6 +31,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/source"
 )
 
@@ -376,8 +377,7 @@ func TestPushStartsFromTheLastGoodCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	cert, ca := certificate(t, "push.test")
-	_, at, stopServer := serve(t, "127.0.0.1:0", cert)
-	stopServer()
+	at := freeport.For(t)
 	f.ca(t, ca)
 	f.token(t, "token")
 	_, stop := follow(t, at, f, s, l)

@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,6 +27,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 const (
@@ -215,14 +216,4 @@ func signDigest(key crypto.Signer, digest []byte) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("the API server signs with a %T", key)
 	}
-}
-
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	a, _ := l.Addr().(*net.TCPAddr)
-	return a.Port, nil
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // controller is the real program. It acts with the rights that the chart gives it.
@@ -34,7 +36,7 @@ func (b *bench) prepareController(ctx context.Context, dir string) (*controller,
 	c := &controller{binary: b.controllerBinary(), dir: dir, log: b.log, webhook: hooks.LocalServingPort}
 	for _, port := range []*int{&c.push, &c.health, &c.metrics, &c.events} {
 		var err error
-		if *port, err = freePort(ctx); err != nil {
+		if *port, err = freeport.Get(ctx); err != nil {
 			return nil, err
 		}
 	}

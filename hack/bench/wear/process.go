@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -54,7 +55,7 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), object, 0o600); err != nil {
 		return nil, err
 	}
-	if s.addr, err = freeAddr(ctx); err != nil {
+	if s.addr, err = freeport.Address(ctx); err != nil {
 		return nil, err
 	}
 	args := []string{
@@ -83,15 +84,6 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 	}
 	s.stop()
 	return nil, errors.New("the sidecar does not answer")
-}
-
-func freeAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 func (s *sidecar) stop() {

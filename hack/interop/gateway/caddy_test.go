@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // caddyProgram returns Caddy, built from its Go module; the first time that takes minutes, so it is kept in the user's cache.
@@ -51,7 +53,7 @@ func caddyProgram(t *testing.T) string {
 // caddy starts Caddy with the configuration of the docs.
 func caddy(t *testing.T, ask, app string) string {
 	t.Helper()
-	program, dir, address := caddyProgram(t), t.TempDir(), freeAddress(t)
+	program, dir, address := caddyProgram(t), t.TempDir(), freeport.For(t)
 	port := address[strings.LastIndexByte(address, ':'):]
 	text := "{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}\n" +
 		configuration(t, "caddyfile", ":8080 {", "http://"+port+" {\n\tbind 127.0.0.1", "bearerguard:9002", ask, "app:8080", app)
@@ -72,7 +74,7 @@ func TestCaddy(t *testing.T) {
 
 func TestCaddyWithoutAnAnswer(t *testing.T) {
 	a := newApp(t)
-	if status, _, _ := send(t, caddy(t, freeAddress(t), a.address), "GET", "/orders", ""); status != http.StatusBadGateway || len(a.take()) > 0 {
+	if status, _, _ := send(t, caddy(t, freeport.For(t), a.address), "GET", "/orders", ""); status != http.StatusBadGateway || len(a.take()) > 0 {
 		t.Errorf("%d, want 502", status)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -78,16 +79,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // run starts a program that ends with the test, and waits until something listens on the address.
 func run(t *testing.T, address string, cmd *exec.Cmd) {
 	t.Helper()
@@ -132,7 +123,7 @@ func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 // serve starts sidecar serve with the policy, and returns the address that gateways ask.
 func serve(t *testing.T, flag string, args ...string) string {
 	t.Helper()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.For(t)
 	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(policyText()), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // nginx starts Debian's nginx with the configuration of the docs.
@@ -16,7 +18,7 @@ func nginx(t *testing.T, ask, app string) string {
 	if err != nil {
 		t.Skip("nginx is not installed: see hack/conformance/deps.sh")
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.For(t)
 	server := configuration(t, "nginx", "listen 8080", "listen "+address, "http://bearerguard:9002", "http://"+ask, "http://app:8080", "http://"+app)
 	conf := "daemon off; master_process off; pid " + dir + "/pid; error_log stderr;\nevents {}\nhttp {\naccess_log off;\n"
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -38,10 +40,10 @@ func TestNginx(t *testing.T) {
 // While nobody answers, nothing gets to the app; nor while there are no rules yet, which the client hears of as 503.
 func TestNginxWithoutAnAnswer(t *testing.T) {
 	a := newApp(t)
-	if status, _, _ := send(t, nginx(t, freeAddress(t), a.address), "GET", "/orders", ""); status < 500 || len(a.take()) > 0 {
+	if status, _, _ := send(t, nginx(t, freeport.For(t), a.address), "GET", "/orders", ""); status < 500 || len(a.take()) > 0 {
 		t.Errorf("%d", status)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.For(t)
 	for _, name := range []string{"ca.crt", "token"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("none yet"), 0o600); err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/hack/interop/idp"
 )
 
@@ -89,13 +89,11 @@ func (h hydra) create(t *testing.T, at string, what map[string]any) {
 // port is one that nobody listens at.
 func port(t *testing.T) int {
 	t.Helper()
-	var lc net.ListenConfig
-	lis, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := freeport.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lis.Close()
-	return lis.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // client registers one whose access tokens are opaque or jwt.

@@ -14,12 +14,28 @@ const log = join(dir, 'log')
 const logFile = openSync(log, 'a')
 const children = []
 
+const given = new Set()
+
+// freePort finds a port of loopback that nobody listens on, none twice. It lies below those that the kernel picks for others.
 export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
+  for (let i = 0; i < 100; i++) {
+    const port = 20000 + Math.floor(Math.random() * 10000)
+    if (given.has(port)) continue
+    given.add(port)
+    if (await isFree(port)) return port
+  }
+  throw new Error('no port is free')
+}
+
+async function isFree(port) {
+  const server = net.createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
   server.close()
-  return port
+  return true
 }
 
 function start(program, args, stdout) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/hack/interop/idp"
 )
 
@@ -29,12 +30,7 @@ func sidecar(t *testing.T, policyAt func(address string) string, args ...string)
 	}
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Header.Get("X-User"))) }))
 	t.Cleanup(app.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := freeport.For(t)
 	if err := os.WriteFile(filepath.Join(policies, "policy.yaml"), []byte(policyAt(address)), 0o600); err != nil {
 		t.Fatal(err)
 	}

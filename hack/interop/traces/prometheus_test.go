@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 // A real Prometheus that stores exemplars finds, in the sidecar's histogram, the trace of a request that was sampled; and however many hosts,
@@ -69,7 +71,7 @@ func startPrometheus(t *testing.T, program, target string) string {
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := freeport.For(t)
 	cmd := exec.CommandContext(t.Context(), program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--log.level=error", "--enable-feature=exemplar-storage")
 	log := &buffer{}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -149,21 +149,11 @@ type process struct {
 	cmd        *exec.Cmd
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	return lis.Addr().String()
-}
-
 // start runs a sidecar with what else args say.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{log: &buffer{}}
-	admin := freeAddress(t)
+	admin := freeport.For(t)
 	p.admin = "http://" + admin
 	p.cmd = exec.Command(program, append(args, "--policies", policies(t), "--admin", admin, "--log-allow-every", "1")...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -188,7 +178,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 // guard runs a sidecar in front of an app.
 func guard(t *testing.T, a *app, env []string, args ...string) *process {
 	t.Helper()
-	listen := freeAddress(t)
+	listen := freeport.For(t)
 	p := start(t, env, append([]string{"run", "--listen", listen, "--upstream", a.url}, args...)...)
 	p.url = "http://" + listen
 	return p

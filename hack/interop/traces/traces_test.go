@@ -12,6 +12,8 @@ import (
 	"time"
 
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 const (
@@ -219,7 +221,7 @@ func TestACollectorThatIsDown(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []string{"http/protobuf", "grpc"} {
 		a := newApp(t)
-		p := guard(t, a, nil, "--trace-endpoint", "http://"+freeAddress(t), "--trace-protocol", protocol, "--trace-ratio", "1", "--trace-rate", "10000")
+		p := guard(t, a, nil, "--trace-endpoint", "http://"+freeport.For(t), "--trace-protocol", protocol, "--trace-ratio", "1", "--trace-rate", "10000")
 		for range 2000 {
 			if status, body := fetch(t, http.DefaultClient, p.url+"/public", "", nil); status != http.StatusOK {
 				t.Fatal(status, body)
