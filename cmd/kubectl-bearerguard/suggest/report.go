@@ -102,6 +102,7 @@ func NewReport(o *Subject, seen *Seen, r *Result) Report {
 	for _, w := range r.Wide {
 		out.Notes = append(out.Notes, "taken for a variable: "+w+"; with --words -1 it is not")
 	}
+	out.Notes = append(out.Notes, r.Loose...)
 	return out
 }
 

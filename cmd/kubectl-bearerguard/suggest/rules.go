@@ -28,6 +28,8 @@ type Result struct {
 	Left    map[string]int
 	// Wide are paths of which many texts became a variable, which is a guess.
 	Wide []string
+	// Loose are scopes that nearly all tokens had, and that rules do not ask for since a few had not.
+	Loose []string
 	// NoScopes says that the log does not tell scopes, and so the rules ask for none.
 	NoScopes bool
 }
@@ -119,7 +121,11 @@ func (m *maker) operations(places []place) (out []operation) {
 				m.result.Left[fmt.Sprintf("%s %s, since it was seen too seldom", k.method, path.Template(true))] += n
 				continue
 			}
-			out = append(out, operation{calls, ruleset.Operation{Method: k.method, Path: path, Port: k.port, Who: m.who(calls)}})
+			what := k.method + " " + path.Template(true)
+			calls = m.frequent(what, calls)
+			who := m.who(calls)
+			m.loose(what, calls, who)
+			out = append(out, operation{calls, ruleset.Operation{Method: k.method, Path: path, Port: k.port, Who: who}})
 		}
 	}
 	return out
@@ -129,54 +135,6 @@ func (m *maker) operations(places []place) (out []operation) {
 type operation struct {
 	calls []call
 	ruleset.Operation
-}
-
-// who returns whom to let in: for each issuer the scopes that all of its tokens have; where they have none in common, the lists of
-// scopes that have no other within them; and any token where one has none at all.
-func (m *maker) who(calls []call) (out []ruleset.Who) {
-	by := map[string][][]string{}
-	for _, c := range calls {
-		scopes := slices.DeleteFunc(strings.Fields(c.scopes), func(s string) bool { return slices.Contains(m.options.IgnoredScopes, s) })
-		by[c.issuer] = append(by[c.issuer], scopes)
-	}
-	for _, issuer := range slices.Sorted(maps.Keys(by)) {
-		var issuers []string
-		if issuer != "" && len(m.spec.Issuers) > 1 {
-			issuers = []string{issuer}
-		}
-		for _, scopes := range m.alternatives(by[issuer]) {
-			out = append(out, ruleset.Who{Issuers: issuers, Scopes: scopes})
-		}
-	}
-	return out
-}
-
-const mostScopes = 64 // of a rule
-
-func (m *maker) alternatives(all [][]string) [][]string {
-	common := slices.Clone(all[0])
-	for _, scopes := range all[1:] {
-		common = slices.DeleteFunc(common, func(s string) bool { return !slices.Contains(scopes, s) })
-	}
-	if len(common) > 0 {
-		return [][]string{common[:min(mostScopes, len(common))]}
-	}
-	slices.SortFunc(all, func(a, b []string) int { return cmp.Or(len(a)-len(b), slices.Compare(a, b)) })
-	var least [][]string
-	for _, scopes := range all {
-		if !slices.ContainsFunc(least, func(some []string) bool { return within(some, scopes) }) {
-			least = append(least, scopes)
-		}
-	}
-	if len(least) > m.options.Alternatives || len(least[0]) == 0 {
-		return [][]string{nil}
-	}
-	return least
-}
-
-// within reports whether all of some are among all.
-func within(some, all []string) bool {
-	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }
 
 // make makes rules, and holds them to what was seen: a path that overlapping ones leave out gets a rule of its own.

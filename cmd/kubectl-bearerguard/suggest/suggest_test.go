@@ -115,6 +115,12 @@ func TestSuggestions(t *testing.T) {
 		"what is seldom is left out": {
 			[]string{logged("GET", "/a", "corp", "a"), logged("GET", "/a", "corp", "a"), logged("GET", "/wp-login.php", "corp", "a")}, suggest.Options{Least: 2},
 			[]string{"get-a: GET /a [] [a] 2"}},
+		"one token of another kind takes no scope out of a rule": {
+			append(slices.Repeat([]string{logged("GET", "/a", "corp", "read")}, 20), logged("GET", "/a", "corp"), logged("GET", "/a", "corp", "read", "more"), logged("GET", "/b", "corp")),
+			suggest.Options{Least: 2}, []string{"get-a: GET /a [] [read] 21"}},
+		"scopes that differ with each token, none of which is the exception": {
+			[]string{logged("GET", "/a", "corp", "read", "t1"), logged("GET", "/a", "corp", "read", "t2"), logged("GET", "/a", "corp", "read", "t3")},
+			suggest.Options{Least: 2}, []string{"get-a: GET /a [] [read] 3"}},
 		"odd characters are texts": {
 			[]string{logged("GET", "/a*/%7Bid%7D/%3F", "corp", "a")}, suggest.Options{}, []string{"get-a-2a-7bid-7d-3f: GET /a%2A/%7Bid%7D/%3F [] [a] 1"}},
 	} {
@@ -164,6 +170,34 @@ func TestWhatIsNotLetIn(t *testing.T) {
 	}
 	if !r.Policy.Spec.NetworkPolicy {
 		t.Error("networkPolicy is lost")
+	}
+}
+
+// Whoever has any token can ask for what they like: that they make a rule ask for less is told, and which option keeps them from it.
+func TestWhoTakesScopesOutOfRulesIsTold(t *testing.T) {
+	t.Parallel()
+	lines := append(slices.Repeat([]string{logged("GET", "/orders", "corp", "read", "openid")}, 1000), logged("GET", "/orders", "corp", "openid"))
+	note := "GET /orders: 1 of 1001 requests had tokens without the scope read, so the rule does not ask for it; --least 2 leaves out what was seen so seldom"
+	for least, want := range map[int]struct {
+		rules []string
+		note  bool
+		left  []suggest.Count
+	}{
+		1: {[]string{"get-orders: GET /orders [] [] 1001"}, true, []suggest.Count{}},
+		2: {[]string{"get-orders: GET /orders [] [read] 1000"}, false, []suggest.Count{{What: "GET /orders with the scopes [], since it was seen too seldom", Requests: 1}}},
+	} {
+		seen, s := read(t, lines...), spec("corp")
+		result := suggest.Suggest(seen, s, suggest.Options{Least: least})
+		r := suggest.NewReport(&suggest.Subject{Object: bundle.Object{Namespace: "shop", Name: "orders", Spec: *s}}, seen, &result)
+		if diff := cmp.Diff(want.rules, inShort(result)); diff != "" {
+			t.Errorf("least %d: %s", least, diff)
+		}
+		if slices.Contains(r.Notes, note) != want.note || !slices.Contains(r.Text(), "mind: "+note) == want.note {
+			t.Errorf("least %d: notes %q", least, r.Notes)
+		}
+		if diff := cmp.Diff(want.left, r.Left); diff != "" {
+			t.Errorf("least %d: %s", least, diff)
+		}
 	}
 }
 
