@@ -38,8 +38,12 @@ func decide(program *decision.Program, a asked) decision.Decision {
 	if err != nil {
 		return decision.Decision{}
 	}
+	host, err := decision.CanonicalHost(a.host)
+	if err != nil {
+		return decision.Decision{}
+	}
 	port, _ := strconv.Atoi(a.port)
-	r := decision.Request{Method: a.method, Host: a.host, Path: path.Match, Readings: path.Readings, Port: port, Remote: a.ip, Header: http.Header{}, Now: time.Now()}
+	r := decision.Request{Method: a.method, Host: host, Path: path.Match, Readings: path.Readings, Port: port, Remote: a.ip, Header: http.Header{}, Now: time.Now()}
 	for k, v := range a.header {
 		r.Header.(http.Header).Set(k, v)
 	}
