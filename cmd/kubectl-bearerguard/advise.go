@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -19,8 +18,8 @@ func advise(w io.Writer, look output.Look, reason decision.Reason) {
 	if about.Do == "" || reason == decision.Allowed || reason.Answered() {
 		return
 	}
-	fmt.Fprintf(w, "\n%s %s\n", look.Paint(output.Strong, "what to do:"), about.Do)
-	fmt.Fprintf(w, "%s\n", look.Paint(output.Faint, "more: "+refuse.Type(reason)))
+	output.Printf(w, "\n%s %s\n", look.Paint(output.Strong, "what to do:"), about.Do)
+	output.Printf(w, "%s\n", look.Paint(output.Faint, "more: "+refuse.Type(reason)))
 }
 
 // age is a duration as kubectl has it: "3m12s".

@@ -136,5 +136,5 @@ func writeChecks(w io.Writer, look output.Look, lines []clustercheck.Line) {
 			text += fmt.Sprintf(", %d %s", n, v)
 		}
 	}
-	fmt.Fprintf(w, "\n%s\n", look.Paint(style, text))
+	output.Printf(w, "\n%s\n", look.Paint(style, text))
 }

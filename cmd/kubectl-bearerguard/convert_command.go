@@ -114,9 +114,7 @@ func (f *convertFlags) write(cmd *cobra.Command, r convert.Result) error {
 	lost := false
 	for _, n := range r.Notes {
 		lost = lost || n.Effect != convert.Differs
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), output.Clean(n.String())); err != nil {
-			return err
-		}
+		output.Printf(cmd.ErrOrStderr(), "%s\n", n.String())
 	}
 	if lost {
 		return exit.ErrNo

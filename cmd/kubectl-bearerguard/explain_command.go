@@ -119,7 +119,7 @@ func (f *explainFlags) explain(cmd *cobra.Command, target string, now func() tim
 		if e.Snapshot != "" {
 			line += fmt.Sprintf(", rules %.12s loaded %s ago", e.Snapshot, age(now().Sub(e.Built)))
 		}
-		fmt.Fprintln(w, look.Paint(output.Faint, line))
+		output.Printf(w, "%s\n", look.Paint(output.Faint, line))
 		e.Report.Text(w, look)
 		advise(w, look, e.Report.Reason)
 	}); err != nil {
@@ -245,12 +245,12 @@ func (f *found) text(w io.Writer, look output.Look, id string, now time.Time) {
 		writeRequest(w, look, &f.Requests[i], now)
 	}
 	if len(f.Requests) == 0 {
-		fmt.Fprintf(w, "None of %d sidecars remembers a request %s.\n", f.Asked-len(f.Failed), id)
+		output.Printf(w, "None of %d sidecars remembers a request %s.\n", f.Asked-len(f.Failed), id)
 		fmt.Fprintln(w, "  It may be older than their memory, or they have been restarted since. Look into the decision log:")
-		fmt.Fprintf(w, "  bearerguard logs --request-id %s\n", id)
+		output.Printf(w, "  bearerguard logs --request-id %s\n", id)
 	}
 	for _, text := range f.Failed {
-		fmt.Fprintf(w, "%s %s\n", look.Mark(output.Warn), text)
+		output.Printf(w, "%s %s\n", look.Mark(output.Warn), text)
 	}
 }
 
@@ -260,8 +260,8 @@ func writeRequest(w io.Writer, look output.Look, r *admin.Request, now time.Time
 	if r.Decision == "deny" {
 		verdict = look.Paint(output.Bad, "REFUSED")
 	}
-	fmt.Fprintf(w, "%s  %s%s\n", verdict, r.Reason, check.By(r.Policy, r.Rule))
-	fmt.Fprintf(w, "  %s ago, at %s, in pod %s of %s\n", age(now.Sub(r.Time)), r.Time.Format(time.RFC3339), r.Pod, r.Namespace)
+	output.Printf(w, "%s  %s%s\n", verdict, r.Reason, check.By(r.Policy, r.Rule))
+	output.Printf(w, "  %s ago, at %s, in pod %s of %s\n", age(now.Sub(r.Time)), r.Time.Format(time.RFC3339), r.Pod, r.Namespace)
 	request := strings.TrimSpace(r.Method + " " + r.Path)
 	for _, part := range []struct{ before, text string }{{" of ", r.Host}, {" from ", r.Remote}} {
 		if part.text != "" {
@@ -269,15 +269,15 @@ func writeRequest(w io.Writer, look output.Look, r *admin.Request, now time.Time
 		}
 	}
 	for _, line := range []struct{ name, text string }{
-		{"request", output.Clean(request)}, {"because", r.Cause}, {"issuer entry", r.IssuerEntry}, {"audiences", strings.Join(r.Audiences, ", ")},
+		{"request", request}, {"because", r.Cause}, {"issuer entry", r.IssuerEntry}, {"audiences", strings.Join(r.Audiences, ", ")},
 		{"kid", r.KeyID}, {"nearest", strings.TrimPrefix(check.By(r.NearestPolicy, r.NearestRule), ", by ")}, {"failed", r.Failed},
 	} {
 		if line.text != "" {
-			fmt.Fprintf(w, "  %s: %s\n", line.name, output.Clean(line.text))
+			output.Printf(w, "  %s: %s\n", line.name, line.text)
 		}
 	}
 	for _, a := range r.Audit {
-		fmt.Fprintf(w, "  audit policy %s would say: %s%s\n", a.Policy, a.Reason, check.By("", a.Rule))
+		output.Printf(w, "  audit policy %s would say: %s%s\n", a.Policy, a.Reason, check.By("", a.Rule))
 	}
 	advise(w, look, r.Reason)
 }

@@ -123,9 +123,7 @@ func (f *generateFlags) write(cmd *cobra.Command, r *openapi.Result) error {
 		return err
 	}
 	for _, line := range r.Lines() {
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), output.Clean(line)); err != nil {
-			return err
-		}
+		output.Printf(cmd.ErrOrStderr(), "%s\n", line)
 	}
 	if !r.Complete() {
 		return exit.ErrNo

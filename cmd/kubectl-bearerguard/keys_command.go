@@ -197,7 +197,7 @@ func (f *keySourcesFlags) write(w io.Writer, look output.Look, r *keysReport, no
 func complain(w io.Writer, failed []string) {
 	look := output.LookOf(w, os.Getenv)
 	for _, text := range failed {
-		fmt.Fprintf(w, "%s %s\n", look.Mark(output.Warn), output.Clean(text))
+		output.Printf(w, "%s %s\n", look.Mark(output.Warn), text)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -246,7 +247,11 @@ func (f *logsFlags) write(w io.Writer, look output.Look, r record) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "%s,%s\n", names[:len(names)-1], strings.TrimPrefix(strings.TrimSpace(string(r.line)), "{"))
+		var line bytes.Buffer
+		if err := json.Compact(&line, r.line); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s,%s\n", output.EscapeJSON(names[:len(names)-1]), output.EscapeJSON(line.Bytes()[1:]))
 		return err
 	}
 	verdict := look.Paint(output.Good, "allow")
@@ -268,7 +273,6 @@ func (f *logsFlags) write(w io.Writer, look output.Look, r record) error {
 	if why != "" {
 		text += ": " + why
 	}
-	_, err := fmt.Fprintf(w, "%s %s %s %s %s\n", r.Time.Local().Format("15:04:05.000"), look.Paint(output.Faint, r.pod), verdict, output.Clean(text),
-		look.Paint(output.Faint, r.RequestID))
-	return err
+	output.Printf(w, "%s %s %s %s %s\n", r.Time.Local().Format("15:04:05.000"), look.Paint(output.Faint, r.pod), verdict, text, look.Paint(output.Faint, r.RequestID))
+	return nil
 }

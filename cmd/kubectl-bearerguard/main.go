@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/exit"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 func main() {
@@ -29,7 +29,7 @@ func main() {
 	root.SetErr(os.Stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !exit.Silent(err) {
-			fmt.Fprintf(os.Stderr, "error: %v\n", err)
+			output.Printf(os.Stderr, "error: %s\n", output.Lines(err.Error()))
 		}
 		stop()
 		os.Exit(exit.Code(err))

@@ -238,17 +238,17 @@ func (f *revokeFlags) told(w io.Writer, plan revocations.Plan, names []string) {
 	}
 	switch {
 	case f.prune:
-		fmt.Fprintf(w, "%d entries that were over are left out\n", plan.Pruned)
+		output.Printf(w, "%d entries that were over are left out\n", plan.Pruned)
 	case plan.Changed == 0:
-		fmt.Fprintf(w, "nothing to do: %d of %d entries are as they should be\n", len(f.entries), len(f.entries))
+		output.Printf(w, "nothing to do: %d of %d entries are as they should be\n", len(f.entries), len(f.entries))
 	default:
-		fmt.Fprintf(w, "%d of %d entries %s\n", plan.Changed, len(f.entries), verb)
+		output.Printf(w, "%d of %d entries %s\n", plan.Changed, len(f.entries), verb)
 	}
 	for _, name := range names {
-		fmt.Fprintf(w, "  tokenrevocation/%s\n", name)
+		output.Printf(w, "  tokenrevocation/%s\n", name)
 	}
 	for _, name := range plan.Elsewhere {
-		fmt.Fprintf(w, "  tokenrevocation/%s has some of them, too; it is somebody else's, and is left alone\n", name)
+		output.Printf(w, "  tokenrevocation/%s has some of them, too; it is somebody else's, and is left alone\n", name)
 	}
 }
 

@@ -197,7 +197,7 @@ func (f *statusFlags) follow(cmd *cobra.Command, now func() time.Time) error {
 		case err != nil && last == nil:
 			return err
 		case err != nil:
-			fmt.Fprintf(cmd.ErrOrStderr(), "%v\n", err)
+			output.Printf(cmd.ErrOrStderr(), "%s\n", output.Lines(err.Error()))
 		case look.Width == 0 && last != nil && reflect.DeepEqual(*last, report): // ages alone are no news
 		default:
 			var b bytes.Buffer
@@ -209,7 +209,7 @@ func (f *statusFlags) follow(cmd *cobra.Command, now func() time.Time) error {
 			} else if last != nil {
 				fmt.Fprintln(w)
 			}
-			fmt.Fprint(w, b.String())
+			_, _ = b.WriteTo(w)
 			last = &report
 		}
 		select {

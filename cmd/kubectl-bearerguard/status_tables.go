@@ -27,7 +27,7 @@ func (f *statusFlags) write(w io.Writer, look output.Look, r *fleet.Report, now 
 		}
 		fmt.Fprintln(w)
 		if i == len(tables)-1 {
-			fmt.Fprintln(w, look.Paint(output.Strong, "Refused in the last "+r.Asked.Since))
+			output.Printf(w, "%s\n", look.Paint(output.Strong, "Refused in the last "+r.Asked.Since))
 		}
 		t.Write(w, look)
 	}
@@ -65,7 +65,7 @@ func summary(w io.Writer, look output.Look, r *fleet.Report) {
 	if r.Asked != nil && r.Asked.Sidecars > 0 {
 		text += fmt.Sprintf(", %d requests refused in the last %s", c.Refused, r.Asked.Since)
 	}
-	fmt.Fprintf(w, "%s %s\n", look.Mark(mark), look.Paint(output.Strong, text))
+	output.Printf(w, "%s %s\n", look.Mark(mark), look.Paint(output.Strong, text))
 }
 
 // notAsked tells of sidecars whose word is missing.
@@ -73,13 +73,13 @@ func notAsked(w io.Writer, look output.Look, a *fleet.Asked) {
 	if a == nil || a.Sidecars == a.Running {
 		return
 	}
-	fmt.Fprintf(w, "\n%s what was refused is known of %d of %d sidecars\n", look.Mark(output.Warn), a.Sidecars, a.Running)
+	output.Printf(w, "\n%s what was refused is known of %d of %d sidecars\n", look.Mark(output.Warn), a.Sidecars, a.Running)
 	const few = 3
 	for _, text := range a.Failed[:min(few, len(a.Failed))] {
-		fmt.Fprintf(w, "  %s\n", text)
+		output.Printf(w, "  %s\n", text)
 	}
 	if more := len(a.Failed) - few; more > 0 {
-		fmt.Fprintf(w, "  and %d more\n", more)
+		output.Printf(w, "  and %d more\n", more)
 	}
 }
 

@@ -121,9 +121,7 @@ func (f *suggestFlags) write(cmd *cobra.Command, r suggest.Report) error {
 		return err
 	}
 	for _, line := range r.Text() {
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), output.Clean(line)); err != nil {
-			return err
-		}
+		output.Printf(cmd.ErrOrStderr(), "%s\n", line)
 	}
 	if !r.Complete() {
 		return exit.ErrNo

@@ -136,7 +136,7 @@ func (f *upgradeFlags) runner(cmd *cobra.Command, args []string) (*inplace.Runne
 		Say: func(line string) {
 			mu.Lock()
 			defer mu.Unlock()
-			fmt.Fprintln(cmd.ErrOrStderr(), output.Clean(line))
+			output.Printf(cmd.ErrOrStderr(), "%s\n", line)
 		},
 	}
 	if len(args) > 0 {
@@ -199,8 +199,8 @@ func writeUpgrade(w io.Writer, look output.Look, r *inplace.Report) {
 		table.Row(output.Text(p.Name), output.Text(p.Workload), output.Text(p.From), cell, output.Text(p.Why))
 	}
 	table.Write(w, look)
-	fmt.Fprintf(w, "\n%d of %d sidecars have %s\n", have, len(r.Pods), output.Clean(r.Image))
+	output.Printf(w, "\n%d of %d sidecars have %s\n", have, len(r.Pods), r.Image)
 	if r.Stopped != "" {
-		fmt.Fprintf(w, "stopped: %s\n", output.Clean(r.Stopped))
+		output.Printf(w, "stopped: %s\n", r.Stopped)
 	}
 }

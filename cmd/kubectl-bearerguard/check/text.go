@@ -14,45 +14,45 @@ import (
 func (r Report) Text(w io.Writer, look output.Look) {
 	switch {
 	case r.Reason.Answered():
-		fmt.Fprintf(w, "%s %d %s: the sidecar answers, and the app does not get it\n", look.Paint(output.Good, "ANSWERED"), r.Status, r.Reason)
+		output.Printf(w, "%s %d %s: the sidecar answers, and the app does not get it\n", look.Paint(output.Good, "ANSWERED"), r.Status, r.Reason)
 	case r.Allowed:
-		fmt.Fprintf(w, "%s  %s%s\n", look.Paint(output.Good, "ALLOWED"), r.Reason, By(r.Policy, r.Rule))
-		fmt.Fprintf(w, "  the app gets %s\n", r.Target)
+		output.Printf(w, "%s  %s%s\n", look.Paint(output.Good, "ALLOWED"), r.Reason, By(r.Policy, r.Rule))
+		output.Printf(w, "  the app gets %s\n", r.Target)
 		for _, h := range r.Headers {
-			fmt.Fprintf(w, "  with         %s\n", h)
+			output.Printf(w, "  with         %s\n", h)
 		}
 		for _, l := range r.LeftOut {
-			fmt.Fprintf(w, "  without      %s: left out: %s\n", l.Header, l.Cause)
+			output.Printf(w, "  without      %s: left out: %s\n", l.Header, l.Cause)
 		}
 	default:
-		fmt.Fprintf(w, "%s  %d %s%s\n", look.Paint(output.Bad, "REFUSED"), r.Status, r.Reason, By(r.Policy, r.Rule))
+		output.Printf(w, "%s  %d %s%s\n", look.Paint(output.Bad, "REFUSED"), r.Status, r.Reason, By(r.Policy, r.Rule))
 		if r.Cause != "" {
-			fmt.Fprintf(w, "  because: %s\n", r.Cause)
+			output.Printf(w, "  because: %s\n", r.Cause)
 		}
 		r.details(w)
-		fmt.Fprintf(w, "  the client is told: %s\n", r.Detail)
+		output.Printf(w, "  the client is told: %s\n", r.Detail)
 	}
 	for _, h := range r.Answer {
-		fmt.Fprintf(w, "  the answer says %s\n", h)
+		output.Printf(w, "  the answer says %s\n", h)
 	}
 	if r.Body != "" {
-		fmt.Fprintf(w, "  and is          %s\n", r.Body)
+		output.Printf(w, "  and is          %s\n", r.Body)
 	}
 	r.needs(w)
 	r.remarks(w, look)
 	r.issuers(w, look)
 	r.tree(w, look)
 	for _, a := range r.Audit {
-		fmt.Fprintf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, By("", a.Rule))
+		output.Printf(w, "\naudit policy %s would say: %s%s\n", a.Policy, a.Reason, By("", a.Rule))
 		if a.Cause != "" {
-			fmt.Fprintf(w, "  because: %s\n", a.Cause)
+			output.Printf(w, "  because: %s\n", a.Cause)
 		}
 	}
 }
 
 // remarks writes what to know of the verdict.
 func (r Report) remarks(w io.Writer, look output.Look) {
-	warn := func(kind, text string) { fmt.Fprintf(w, "  %s %s\n", look.Paint(output.Warn, kind), text) }
+	warn := func(kind, text string) { output.Printf(w, "  %s %s\n", look.Paint(output.Warn, kind), text) }
 	if c := r.Claims; c != nil {
 		text := "these are claims, not a token: they were taken as if " + "issuer " + strings.Join(c.Issuers, ", issuer ") + " had signed them"
 		if len(c.Filled) > 0 {
@@ -74,30 +74,30 @@ func (r Report) needs(w io.Writer) {
 		fmt.Fprintln(w, "  nobody looks at a token: the rule has ignoreToken, so there are no identity headers and claims are empty")
 	}
 	if len(r.Scopes) > 0 {
-		fmt.Fprintf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
+		output.Printf(w, "  the request needs the scopes: %s\n", strings.Join(r.Scopes, " "))
 	}
 	if len(r.ACR) > 0 {
-		fmt.Fprintf(w, "  the user has to log in with an acr of: %s\n", strings.Join(r.ACR, " "))
+		output.Printf(w, "  the user has to log in with an acr of: %s\n", strings.Join(r.ACR, " "))
 	}
 	if r.MaxAge > 0 {
-		fmt.Fprintf(w, "  the user has to have logged in at most %d s ago\n", r.MaxAge)
+		output.Printf(w, "  the user has to have logged in at most %d s ago\n", r.MaxAge)
 	}
 }
 
 // details writes what the decision log has, too.
 func (r Report) details(w io.Writer) {
 	if r.IssuerEntry != "" {
-		fmt.Fprintf(w, "  issuer entry: %s of %s", r.IssuerEntry, r.Policy)
+		output.Printf(w, "  issuer entry: %s of %s", r.IssuerEntry, r.Policy)
 		if len(r.Audiences) > 0 {
-			fmt.Fprintf(w, ", audiences %s", strings.Join(r.Audiences, ", "))
+			output.Printf(w, ", audiences %s", strings.Join(r.Audiences, ", "))
 		}
 		fmt.Fprintln(w)
 	}
 	if r.NearestRule != "" {
-		fmt.Fprintf(w, "  nearest: rule %s of %s\n", r.NearestRule, r.NearestPolicy)
+		output.Printf(w, "  nearest: rule %s of %s\n", r.NearestRule, r.NearestPolicy)
 	}
 	if r.Failed != "" {
-		fmt.Fprintf(w, "  failed: %s\n", r.Failed)
+		output.Printf(w, "  failed: %s\n", r.Failed)
 	}
 }
 

@@ -129,7 +129,7 @@ func Count(fs []Finding, l Level) int {
 // Table writes findings for people.
 func Table(w io.Writer, look output.Look, fs []Finding) {
 	if len(fs) == 0 {
-		fmt.Fprintln(w, look.Mark(output.Good), "no findings")
+		output.Printf(w, "%s no findings\n", look.Mark(output.Good))
 		return
 	}
 	t := output.NewTable("PLACE", "LEVEL", "CHECK", "FINDING")
@@ -146,7 +146,7 @@ func Table(w io.Writer, look output.Look, fs []Finding) {
 		t.Row(output.Text(place), output.Cell{Text: string(f.Level), Style: style}, output.Text(string(f.Check)), output.Text(f.Message()))
 	}
 	t.Write(w, look)
-	fmt.Fprintf(w, "\n%s, %s\n", counted(Count(fs, Error), "error"), counted(Count(fs, Warning), "warning"))
+	output.Printf(w, "\n%s, %s\n", counted(Count(fs, Error), "error"), counted(Count(fs, Warning), "warning"))
 }
 
 func counted(n int, what string) string {

@@ -1,12 +1,16 @@
 package output
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -65,12 +69,42 @@ func (f *Format) Value(w io.Writer, v any, text func(w io.Writer, l Look)) error
 	return nil
 }
 
-// JSON writes v, indented, with <, > and & as they are.
+// JSON writes v, indented, with <, > and & as they are. What does not show is escaped: a terminal takes some of it for orders.
 func JSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(EscapeJSON(b.Bytes()))
+	return err
+}
+
+// EscapeJSON writes the characters of a JSON text that do not show, which can only be within strings, as \uXXXX (RFC 8259 section 7). The text
+// is as encoding/json writes it, or compact.
+func EscapeJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, hidden) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+64)
+	for _, r := range string(text) { // what is no UTF-8 becomes U+FFFD
+		switch {
+		case !hidden(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+func hidden(r rune) bool {
+	return !unicode.IsPrint(r) && r != '\n' || r == utf8.RuneError
 }
 
 // YAML writes v by its JSON names.

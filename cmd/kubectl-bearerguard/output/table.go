@@ -93,7 +93,7 @@ func writeRow(w io.Writer, l Look, widths []int, row []Cell) {
 			c = row[i]
 		}
 		text := clean(c.Text)
-		b.WriteString(l.Paint(c.Style, text))
+		b.WriteString(string(l.Paint(c.Style, text)))
 		b.WriteString(strings.Repeat(" ", widths[i]-columns(text)) + gap)
 		indent += widths[i] + len(gap)
 	}
@@ -102,7 +102,7 @@ func writeRow(w io.Writer, l Look, widths []int, row []Cell) {
 			if i > 0 {
 				b.WriteString("\n" + strings.Repeat(" ", indent))
 			}
-			b.WriteString(l.Paint(row[last].Style, line))
+			b.WriteString(string(l.Paint(row[last].Style, line)))
 		}
 	}
 	fmt.Fprintln(w, strings.TrimRight(b.String(), " "))

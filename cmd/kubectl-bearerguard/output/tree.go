@@ -42,7 +42,7 @@ func (l Look) node(w io.Writer, n *Node, prefix, indent string) {
 	draw := l.strokes()
 	mark, hang := "", indent+"  "
 	if n.Mark != Plain {
-		mark = l.Mark(n.Mark) + " "
+		mark = string(l.Mark(n.Mark)) + " "
 	}
 	if len(n.Children) > 0 {
 		hang = indent + draw.below[:len(draw.below)-1]
@@ -54,10 +54,10 @@ func (l Look) node(w io.Writer, n *Node, prefix, indent string) {
 	width := l.room(columns(hang))
 	for i, line := range wrap(head+text, width) {
 		if i == 0 {
-			fmt.Fprintln(w, l.Paint(Faint, prefix)+mark+l.begin(n.Style, head, line))
+			fmt.Fprintln(w, string(l.Paint(Faint, prefix))+mark+l.begin(n.Style, head, line))
 			continue
 		}
-		fmt.Fprintln(w, l.Paint(Faint, hang)+line)
+		fmt.Fprintln(w, string(l.Paint(Faint, hang))+line)
 	}
 	for _, note := range n.Notes {
 		for _, line := range wrap(clean(note), width) {
@@ -84,5 +84,5 @@ func (l Look) room(taken int) int {
 // begin paints the head of a line that may have been broken within it.
 func (l Look) begin(s Style, head, line string) string {
 	n := min(len(head), len(line))
-	return l.Paint(s, line[:n]) + line[n:]
+	return string(l.Paint(s, line[:n])) + line[n:]
 }

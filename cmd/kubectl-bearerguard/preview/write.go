@@ -17,7 +17,7 @@ func YAML(w io.Writer, outcomes []Outcome) {
 			fmt.Fprintln(w, "---")
 		}
 		if o.Result != Unconcerned {
-			fmt.Fprintf(w, "# %s\n", o.said())
+			output.Printf(w, "# %s\n", o.said())
 		}
 		io.WriteString(w, o.After) //nolint:errcheck // a broken pipe ends the program
 	}
@@ -29,7 +29,7 @@ func Diff(w io.Writer, l output.Look, outcomes []Outcome) error {
 		if o.Result == Unconcerned {
 			continue
 		}
-		fmt.Fprintln(w, l.Paint(output.Strong, o.said()))
+		output.Printf(w, "%s\n", l.Paint(output.Strong, o.said()))
 		diff, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 			A: difflib.SplitLines(o.Before), B: difflib.SplitLines(o.After), FromFile: "given", ToFile: "admitted", Context: 3,
 		})
@@ -46,7 +46,7 @@ func Diff(w io.Writer, l output.Look, outcomes []Outcome) error {
 			case '@':
 				style = output.Faint
 			}
-			fmt.Fprintln(w, l.Paint(style, strings.TrimRight(line, "\n")))
+			output.Printf(w, "%s\n", l.Paint(style, strings.TrimRight(line, "\n")))
 		}
 	}
 	return nil

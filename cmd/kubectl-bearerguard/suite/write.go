@@ -33,7 +33,7 @@ func Text(w io.Writer, l output.Look, results []Result) {
 	if failed > 0 {
 		verdict += ", " + l.Paint(output.Bad, fmt.Sprintf("%d failed", failed))
 	}
-	fmt.Fprintln(w, verdict)
+	output.Printf(w, "%s\n", verdict)
 	writeCoverage(w, l, Join(results))
 }
 
@@ -94,14 +94,14 @@ func TAP(w io.Writer, results []Result) {
 	}
 	for _, rule := range Join(results) {
 		if rule.Fitted == 0 {
-			fmt.Fprintf(w, "# coverage: %s\n", missing(rule))
+			output.Printf(w, "# coverage: %s\n", missing(rule))
 		}
 	}
 }
 
 // tapName keeps a name on its line and from being read as a directive.
 func tapName(s string) string {
-	return strings.NewReplacer("\n", " ", `\`, `\\`, "#", `\#`).Replace(s)
+	return strings.NewReplacer(`\`, `\\`, "#", `\#`).Replace(output.Clean(s))
 }
 
 type junitSuites struct {
