@@ -27,8 +27,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 const (
