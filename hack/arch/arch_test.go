@@ -79,6 +79,11 @@ func rules() []rule {
 			why: "a pure core: pod in, pod out"},
 		{from: "sidecar/refuse", not: []string{module + "/..."}, except: []string{module + "/sidecar/refuse", module + "/api/decision/...", module + "/api/policy"},
 			why: "a refusal follows from its reason alone"},
+		{from: "sidecar/proxy/frame", not: []string{module + "/...", "*"}, direct: true,
+			except: []string{module + "/sidecar/proxy/head", "golang.org/x/net/http2/hpack"},
+			why:    "of HTTP/2 it takes nothing but HPACK from elsewhere"},
+		{from: "sidecar/proxy/frame", not: []string{"net", "net/http", "os", "sync", "sync/atomic", "context", "log"}, direct: true,
+			why: "a pure state machine: bytes in, events and bytes out"},
 	}
 }
 

@@ -72,6 +72,7 @@ func h2spec(t *testing.T, addr string) map[string]bool {
 	report := filepath.Join(t.TempDir(), "report.xml")
 	host, port, _ := net.SplitHostPort(addr)
 	out, err := exec.CommandContext(t.Context(), "go", "tool", "h2spec", "--host", host, "--port", port, "--path", "/open/a", "--timeout", "2", "--junit-report", report).CombinedOutput()
+	t.Logf("%s", bytes.TrimSpace(out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]))
 	b, readErr := os.ReadFile(report)
 	if readErr != nil {
 		t.Errorf("h2spec: %v\n%s", err, out) // an error with a report means that cases failed

@@ -216,6 +216,13 @@ func framing(name []byte, lower string, k Kind) Kind {
 	return Folded
 }
 
+// ParseLength reads the value of a Content-Length as the reader of heads does, and returns it without zeros in front too.
+func ParseLength(s string) (n int64, digits string, err error) {
+	value := raw(s)
+	n, err = length(&value)
+	return n, s[len(s)-len(value):], err
+}
+
 const (
 	xForwarded   = "x-forwarded-"
 	xAuthRequest = "x-auth-request-"

@@ -38,6 +38,14 @@ func isToken(b []byte) bool {
 // IsToken holds for token of RFC 9110 section 5.6.2.
 func IsToken(s string) bool { return isToken(raw(s)) }
 
+// IsValue holds for field-value of RFC 9110 section 5.5, in which nothing but visible characters, spaces and tabs may be.
+// It may be empty; it has no white space around it.
+func IsValue(s string) bool {
+	return control(raw(s)) == "" && (s == "" || !ows(s[0]) && !ows(s[len(s)-1]))
+}
+
+func ows(c byte) bool { return c == ' ' || c == '\t' }
+
 // control looks for a byte that a field value must not have (RFC 9110 section 5.5): every control byte but the tab. It
 // looks at eight bytes at a time; values are mostly tokens of a thousand bytes.
 func control(b []byte) Error {

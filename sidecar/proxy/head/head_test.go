@@ -220,3 +220,24 @@ func TestParseResponse(t *testing.T) {
 		})
 	}
 }
+
+// TestValues holds what IsValue and ParseLength say to whoever reads fields of another version of HTTP.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		"": true, "a b\tc": true, "\u00e4": true, strings.Repeat("a", 99): true,
+		" a": false, "a\t": false, "a\nb": false, "a\r": false, "a\x00": false, "\x7f": false, strings.Repeat("a", 20) + "\x01" + strings.Repeat("a", 20): false,
+	} {
+		if got := IsValue(value); got != want {
+			t.Errorf("%q is a value: %t", value, got)
+		}
+	}
+	if n, digits, err := ParseLength("0010"); n != 10 || digits != "10" || err != nil {
+		t.Errorf("0010 is %d, %q, %v", n, digits, err)
+	}
+	for _, bad := range []string{"", "-1", "+1", "1,1", "1 ", "0x1", strings.Repeat("9", 19)} {
+		if n, _, err := ParseLength(bad); err == nil {
+			t.Errorf("%q is %d", bad, n)
+		}
+	}
+}

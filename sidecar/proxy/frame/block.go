@@ -1,0 +1,235 @@
+package frame
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// gathering is a field block that has not come as a whole.
+type gathering struct {
+	id     uint32 // 0: there is none
+	end    End
+	self   bool // the stream depends on itself
+	bytes  []byte
+	frames int
+}
+
+func (c *Conn) readHeaders(f header, p []byte) {
+	if f.has(flagPadded) {
+		if len(p) == 0 {
+			c.fail(errFrameLength)
+			return
+		}
+		pad := int(p[0])
+		if p = p[1:]; pad > len(p) {
+			c.fail(errPadding)
+			return
+		}
+		p = p[:len(p)-pad]
+	}
+	c.block = gathering{id: f.id, end: End(f.has(flagEnd))}
+	if f.has(flagPriority) {
+		if len(p) < 5 {
+			c.fail(errFrameLength)
+			return
+		}
+		c.block.self = binary.BigEndian.Uint32(p)&maxID == f.id
+		p = p[5:]
+	}
+	c.gather(f, p)
+}
+
+func (c *Conn) readContinuation(f header, p []byte) {
+	if c.block.frames++; c.block.frames > fragments { // CVE-2024-27316
+		c.fail(errFragments)
+		return
+	}
+	c.gather(f, p)
+}
+
+// gather takes a fragment. A block that comes in one frame is decoded where it is.
+func (c *Conn) gather(f header, p []byte) {
+	b := &c.block
+	if !f.has(flagEndHeads) || b.bytes != nil {
+		if len(b.bytes)+len(p) > 2*c.cfg.HeadBytes {
+			c.fail(errHeadFar)
+			return
+		}
+		b.bytes = append(c.pool.grow(b.bytes, len(p)), p...)
+		p = b.bytes
+	}
+	if !f.has(flagEndHeads) {
+		return
+	}
+	whole := *b
+	*b = gathering{}
+	if c.decode(p); c.err == nil {
+		c.arrived(whole)
+	}
+	clear(c.pool.fields)
+	c.pool.put(whole.bytes)
+}
+
+// decode appends a block's fields to the pool's, as far as the limits go. All of it is decoded, since the table of the peer
+// goes on with it.
+func (c *Conn) decode(p []byte) {
+	c.pool.fields, c.size, c.over = c.pool.fields[:0], 0, false
+	c.decoder.SetEmitEnabled(true)
+	_, err := c.decoder.Write(p)
+	switch {
+	case errors.Is(err, hpack.ErrStringLength):
+		c.fail(errHeadFar)
+	case err != nil, c.decoder.Close() != nil:
+		c.fail(errCompression)
+	}
+}
+
+const (
+	fieldExtra  = 32 // bytes that each field counts more (section 6.5.2)
+	pseudoMost  = 4
+	fieldNumber = "content-length"
+)
+
+// decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.
+func (c *Conn) decoded(f hpack.HeaderField) {
+	c.size += len(f.Name) + len(f.Value) + fieldExtra
+	if c.size > c.cfg.HeadBytes || len(c.pool.fields) >= c.cfg.Fields+pseudoMost {
+		c.over = true
+		c.decoder.SetEmitEnabled(false)
+		return
+	}
+	c.pool.fields = append(c.pool.fields, f)
+}
+
+// arrived finds what a field block is: a head or trailers of a stream.
+func (c *Conn) arrived(b gathering) {
+	st := c.find(b.id)
+	switch {
+	case st == nil && c.client && c.idle(b.id):
+		c.fail(errIdle)
+	case st == nil && c.client:
+		c.stray(b.id)
+	case st == nil:
+		c.request(b)
+	case bool(st.received):
+		c.refuse(b.id, errHalfClosed)
+	case b.self:
+		c.refuse(b.id, errSelf)
+	case c.client && !st.final:
+		c.response(st, b.end)
+	default:
+		c.trailers(st, b.end)
+	}
+}
+
+// request opens a stream of a client's (section 8.3.1).
+func (c *Conn) request(b gathering) {
+	switch {
+	case b.id%2 == 0:
+		c.fail(errStreamID)
+		return
+	case b.id <= c.opened:
+		c.reopened(b.id)
+		return
+	case b.id > c.limit: // section 6.8: what comes after GOAWAY is as good as not sent
+		c.spend()
+		return
+	}
+	c.opened = b.id
+	if len(c.streams) >= int(c.cfg.Streams) {
+		if c.spend(); c.acked {
+			c.countReset() // it knows how many there may be
+		}
+		c.refuse(b.id, errRefused)
+		return
+	}
+	h := &c.pool.head
+	var e *Error
+	switch {
+	case b.self:
+		e = errSelf
+	case !c.over:
+		if e = h.request(c.pool.fields, c.cfg.Fields); e == nil && b.end && h.Length > 0 {
+			e = errLength
+		}
+	}
+	if e != nil {
+		c.refuse(b.id, e)
+		return
+	}
+	c.earn()
+	st := c.open(b.id)
+	st.received = b.end
+	if c.over || h.over {
+		c.h.TooLarge(b.id, c.pool.fields, b.end)
+		return
+	}
+	st.left, h.End = h.Length, b.end
+	c.h.Headers(b.id, h)
+}
+
+// reopened is about HEADERS on a number that is below the highest (section 5.1.1).
+func (c *Conn) reopened(id uint32) {
+	if c.closed.of(id) == forgotten {
+		c.fail(errStreamID)
+		return
+	}
+	c.stray(id)
+}
+
+// response takes a head of an answer: an interim one or the final one (section 8.1).
+func (c *Conn) response(st *stream, end End) {
+	h := &c.pool.head
+	e := errTooLarge
+	if !c.over {
+		e = h.response(c.pool.fields, c.cfg.Fields)
+	}
+	if e == nil && h.Status < 200 {
+		if c.spend(); end {
+			e = errInterimEnds
+		}
+	}
+	if e == nil && h.Status >= 200 {
+		st.final, st.left = true, h.Length
+		if st.head || h.Status == 204 || h.Status == 304 {
+			st.left = 0 // RFC 9110 section 6.4.1: there is none, whatever is declared
+		}
+		if end && st.left > 0 {
+			e = errLength
+		}
+	}
+	if e != nil {
+		c.refuse(st.id, e)
+		return
+	}
+	id := st.id
+	if h.End = end; end {
+		c.receivedAll(st)
+	}
+	c.earn()
+	c.h.Headers(id, h)
+}
+
+// trailers end a stream.
+func (c *Conn) trailers(st *stream, end End) {
+	var e *Error
+	switch {
+	case !bool(end):
+		e = errTrailersGoOn
+	case c.over:
+		e = errTooLarge
+	case st.left > 0:
+		e = errLength
+	default:
+		e = checkTrailers(c.pool.fields, c.cfg.Fields)
+	}
+	if e != nil {
+		c.refuse(st.id, e)
+		return
+	}
+	id := st.id
+	c.receivedAll(st)
+	c.h.Trailers(id, c.pool.fields)
+}

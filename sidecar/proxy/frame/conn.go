@@ -1,0 +1,266 @@
+package frame
+
+import (
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// Field is a field line. Sensitive says that it must not get into a table of HPACK (RFC 7541 section 7.1.3); it was sent so.
+type Field = hpack.HeaderField
+
+// Conn is the protocol's state of one connection. It belongs to one goroutine.
+type Conn struct {
+	cfg    Config
+	h      Handler
+	pool   *Pool
+	client bool
+	err    *Error
+
+	streams map[uint32]*stream
+	recent  *stream // was looked up last
+	closed  memory
+	opened  uint32 // the highest number that was opened, by whoever opens them here
+	limit   uint32 // a server's: streams beyond it are not served, since GOAWAY said so
+	drain   drainStep
+	away    bool // the peer has sent GOAWAY
+	peer    settings
+
+	// What comes.
+	preface int  // bytes of the preface that have come
+	begun   bool // the peer's SETTINGS have come
+	acked   bool // the peer has ours
+	now     reading
+	block   gathering
+	decoder *hpack.Decoder
+	size    int  // of the fields that were decoded
+	over    bool // they exceed a limit
+	budget  budget
+
+	// Windows of the connection.
+	window  int64 // what may be sent
+	recv    int64 // what may come
+	pending int64 // what was taken and the peer was not told of
+
+	// What goes.
+	encoder *hpack.Encoder
+	out     []byte // not written yet, from byte at on
+	at      int
+	answers int // to PING and SETTINGS in the output
+	ready   line
+}
+
+// settings are the peer's.
+type settings struct {
+	streams uint32
+	window  int64
+	list    uint32
+}
+
+// NewServer returns the state of a connection that a client has opened.
+func NewServer(cfg Config, pool *Pool, h Handler) *Conn {
+	c := newConn(cfg, pool, h)
+	c.limit = maxID
+	c.greet(append(make([][2]uint32, 0, 4), [2]uint32{setStreams, c.cfg.Streams}))
+	return c
+}
+
+// NewClient returns the state of a connection to a server.
+func NewClient(cfg Config, pool *Pool, h Handler) *Conn {
+	c := newConn(cfg, pool, h)
+	c.client, c.preface = true, len(preface)
+	c.reserve(len(preface))
+	c.out = append(c.out, preface...)
+	c.greet(append(make([][2]uint32, 0, 4), [2]uint32{setPush, 0}))
+	return c
+}
+
+const (
+	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	maxID   = 1<<31 - 1
+)
+
+func newConn(cfg Config, pool *Pool, h Handler) *Conn {
+	c := &Conn{
+		cfg: cfg.withDefaults(), pool: pool, h: h, streams: map[uint32]*stream{}, window: initial,
+		// 100 is what section 6.5.2 recommends as the least; nothing is known before SETTINGS have come.
+		peer: settings{streams: 100, window: initial, list: 1<<32 - 1},
+	}
+	c.budget.frames, c.budget.resets = c.cfg.Frames, c.cfg.Resets
+	c.recv = int64(c.cfg.ConnWindow)
+	c.encoder = hpack.NewEncoder(&pool.block)
+	c.decoder = hpack.NewDecoder(4096, c.decoded)
+	c.decoder.SetAllowedMaxDynamicTableSize(c.cfg.Table)
+	c.decoder.SetMaxStringLength(2 * c.cfg.HeadBytes)
+	return c
+}
+
+// Feed takes what has been read and returns how much of it: the rest has to come again, with more behind it. No more than
+// 16 KiB and 9 bytes are left, unless a server's Output has to be written first; see Full. An error, which is an *Error,
+// ends the connection: the Handler is told of nothing more, not of its streams either, and what Output returns should still
+// be written.
+func (c *Conn) Feed(p []byte, now time.Time) (n int, err error) {
+	c.budget.turn(now.Unix(), &c.cfg)
+	for c.err == nil && n < len(p) && !c.Full() {
+		k := c.step(p[n:])
+		if k == 0 {
+			break
+		}
+		n += k
+	}
+	c.fill()
+	if c.err != nil {
+		return n, c.err
+	}
+	return n, nil
+}
+
+// Full says that a client does not read what it gets, so that Feed takes nothing from it. A client's own Conn is never full:
+// of two that wait for each other to read, neither would.
+func (c *Conn) Full() bool { return !c.client && len(c.out)-c.at >= outFull }
+
+// Err returns the error that has ended the connection, or nil.
+func (c *Conn) Err() error {
+	if c.err == nil {
+		return nil
+	}
+	return c.err
+}
+
+// Output returns what has to be written. It is valid until another method is called.
+func (c *Conn) Output() []byte { return c.out[c.at:] }
+
+// Wrote says that the first n bytes of Output have been written. The Handler may be told what was sent.
+func (c *Conn) Wrote(n int) {
+	c.at += n
+	switch {
+	case c.at == len(c.out):
+		c.answers, c.at = 0, 0
+		c.pool.put(c.out)
+		c.out = nil
+	case c.at > len(c.out)/2:
+		c.out = c.out[:copy(c.out, c.out[c.at:])]
+		c.at = 0
+	}
+	c.fill()
+}
+
+// Streams returns how many are open.
+func (c *Conn) Streams() int { return len(c.streams) }
+
+// Close gives storage back to the pool. The Conn must not be used any more.
+func (c *Conn) Close() {
+	for _, st := range c.streams {
+		c.ready.remove(st)
+		c.pool.drop(st)
+	}
+	c.pool.put(c.out)
+	c.pool.put(c.block.bytes)
+	*c = Conn{err: c.err}
+}
+
+// find returns an open stream, or nil.
+func (c *Conn) find(id uint32) *stream {
+	if c.recent == nil || c.recent.id != id {
+		c.recent = c.streams[id]
+	}
+	return c.recent
+}
+
+// open makes a stream.
+func (c *Conn) open(id uint32) *stream {
+	st := c.pool.stream(id)
+	st.window, st.left, st.recv = c.peer.window, -1, int64(c.cfg.Window)
+	if !c.acked { // it may not know of ours yet
+		st.recv = initial
+	}
+	c.streams[id], c.recent, c.opened = st, st, id
+	return st
+}
+
+// forget ends a stream. Bytes of it that wait for somebody are not waited for.
+func (c *Conn) forget(st *stream, h how) {
+	c.closed.add(st.id, h)
+	c.ready.remove(st)
+	c.credit(st.held)
+	delete(c.streams, st.id)
+	c.recent = nil
+	c.pool.drop(st)
+}
+
+// fail ends the connection.
+func (c *Conn) fail(e *Error) {
+	if c.err == nil {
+		c.err = e
+		c.writeGoAway(c.processed(), e.Code, e.Error())
+	}
+}
+
+// refuse resets a stream for a mistake of the peer's. Nothing of it may be used afterwards.
+func (c *Conn) refuse(id uint32, e *Error) {
+	if !c.client && e != errRefused { // an attacker has the server reset streams as well as itself (CVE-2025-8671)
+		c.countReset()
+	}
+	if c.err == nil {
+		c.reset(id, e.Code)
+		c.h.Reset(id, e.Code, e)
+	}
+}
+
+// reset ends a stream from here.
+func (c *Conn) reset(id uint32, code Code) {
+	c.writeHead(4, typeReset, 0, id)
+	c.out = be32(c.out, uint32(code))
+	if st := c.find(id); st != nil {
+		c.forget(st, byUs)
+	} else {
+		c.closed.add(id, byUs)
+	}
+}
+
+// receivedAll notes that the peer has ended a stream. Nothing of it may be used afterwards.
+func (c *Conn) receivedAll(st *stream) {
+	st.received = Last
+	if bool(st.sent) {
+		c.forget(st, ended)
+	}
+}
+
+// sentAll notes that END_STREAM is in the output. Nothing of the stream may be used afterwards.
+func (c *Conn) sentAll(st *stream) {
+	st.sent = Last
+	switch {
+	case bool(st.received):
+		c.forget(st, ended)
+	case !c.client: // what else the client has to say would not be read (section 8.1)
+		c.reset(st.id, NoError)
+	}
+}
+
+// budget is what the peer may still do in this second that wears down.
+type budget struct {
+	second         int64
+	frames, resets int
+}
+
+func (b *budget) turn(second int64, cfg *Config) {
+	if b.second != second {
+		*b = budget{second: second, frames: cfg.Frames, resets: cfg.Resets}
+	}
+}
+
+// spend counts a frame that moves nothing.
+func (c *Conn) spend() {
+	if c.budget.frames--; c.budget.frames < 0 {
+		c.fail(errFlood)
+	}
+}
+
+// earn counts one that does: who sends or takes data sends PING and WINDOW_UPDATE beside it.
+func (c *Conn) earn() { c.budget.frames = min(c.budget.frames+2, c.cfg.Frames) }
+
+func (c *Conn) countReset() {
+	if c.budget.resets--; c.budget.resets < 0 {
+		c.fail(errResets)
+	}
+}

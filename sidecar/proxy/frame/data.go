@@ -1,0 +1,182 @@
+package frame
+
+// reading is a frame that comes in pieces: DATA, or one of a type that is ignored.
+type reading struct {
+	id     uint32
+	left   int  // bytes that have still to come
+	pad    int  // of them at the end
+	length bool // the length of the padding is the next byte
+	end    End
+	body   bool // what comes before the padding is DATA of a stream,
+	drop   bool // but of one that is gone
+}
+
+// begin takes the header of a frame that may come in pieces.
+func (c *Conn) begin(f header) {
+	c.now = reading{id: f.id, left: f.length}
+	if f.typ != typeData { // section 5.5: unknown types are ignored
+		c.spend()
+		return
+	}
+	if c.recv -= int64(f.length); c.recv < 0 {
+		c.fail(errConnWindow)
+		return
+	}
+	c.now.end, c.now.body, c.now.length = End(f.has(flagEnd)), true, f.has(flagPadded)
+	if c.now.length && f.length == 0 {
+		c.fail(errFrameLength)
+		return
+	}
+	c.now.drop = !c.takes(f)
+	if f.length == 0 && c.err == nil {
+		c.deliver(nil, c.now.end)
+	}
+}
+
+// takes reports whether DATA on a stream is for somebody.
+func (c *Conn) takes(f header) bool {
+	st := c.find(f.id)
+	switch {
+	case st == nil && c.idle(f.id):
+		c.fail(errIdle)
+		return false
+	case st == nil:
+		c.stray(f.id)
+		return false
+	case bool(st.received):
+		c.refuse(f.id, errHalfClosed)
+		return false
+	case c.client && !st.final:
+		c.refuse(f.id, errNoHead)
+		return false
+	}
+	if st.recv -= int64(f.length); st.recv < 0 {
+		c.refuse(f.id, errWindow)
+		return false
+	}
+	if f.length == 0 && !f.has(flagEnd) {
+		c.spend()
+	}
+	return true
+}
+
+// proceed takes a piece of a frame.
+func (c *Conn) proceed(p []byte) int {
+	r := &c.now
+	if r.length {
+		r.length, r.pad = false, int(p[0])
+		r.left--
+		if r.pad > r.left {
+			c.fail(errPadding)
+			return 1
+		}
+		c.takePadding(r.pad+1, r.left == r.pad)
+		return 1
+	}
+	if !r.body || r.left <= r.pad {
+		n := min(len(p), r.left)
+		r.left -= n
+		return n
+	}
+	n := min(len(p), r.left-r.pad)
+	r.left -= n
+	c.deliver(p[:n], r.end && r.left == r.pad)
+	return n
+}
+
+// takePadding gives back the window that padding took. A frame may have nothing else, though it ends the stream.
+func (c *Conn) takePadding(n int, alone bool) {
+	if st := c.find(c.now.id); st != nil && !c.now.drop {
+		c.give(st, int64(n))
+	} else {
+		c.credit(int64(n))
+	}
+	if alone {
+		if !c.now.end {
+			c.spend()
+		}
+		c.deliver(nil, c.now.end)
+	}
+}
+
+// deliver hands on a piece of a body.
+func (c *Conn) deliver(p []byte, end End) {
+	st := c.find(c.now.id)
+	if c.now.drop || st == nil || len(p) == 0 && !bool(end) {
+		c.credit(int64(len(p)))
+		return
+	}
+	if st.left >= 0 {
+		if st.left -= int64(len(p)); st.left < 0 || bool(end) && st.left > 0 {
+			c.now.drop = true
+			c.credit(int64(len(p)))
+			c.refuse(st.id, errLength)
+			return
+		}
+	}
+	st.held += int64(len(p))
+	if len(p) > 0 {
+		c.earn()
+	}
+	if end {
+		c.receivedAll(st)
+	}
+	c.h.Data(c.now.id, p, end)
+}
+
+// Took says that n bytes of a stream's DATA have been passed on, so that the peer may send more. The peer is told once it
+// is worth a frame.
+func (c *Conn) Took(id uint32, n int) {
+	if st := c.find(id); st != nil && c.err == nil {
+		k := min(int64(n), st.held)
+		st.held -= k
+		c.give(st, k)
+	}
+}
+
+// give opens the windows of a stream and of the connection.
+func (c *Conn) give(st *stream, n int64) {
+	st.pending += n
+	if w := int64(c.cfg.Window); !bool(st.received) && st.pending > 0 && st.pending >= (w+1)/2 {
+		c.writeUpdate(st.id, st.pending)
+		st.recv += st.pending
+		st.pending = 0
+	}
+	c.credit(n)
+}
+
+// credit opens the connection's window.
+func (c *Conn) credit(n int64) {
+	if c.pending += n; c.err == nil && c.pending >= int64(c.cfg.ConnWindow)/2 {
+		c.writeUpdate(0, c.pending)
+		c.recv += c.pending
+		c.pending = 0
+	}
+}
+
+func (c *Conn) readUpdate(id uint32, n int64) {
+	c.spend()
+	if id == 0 {
+		c.window += n
+		switch {
+		case n == 0:
+			c.fail(errConnUpdate)
+		case c.window > maxWindow:
+			c.fail(errConnOverflow)
+		}
+		return
+	}
+	st := c.find(id)
+	switch {
+	case st == nil && c.idle(id):
+		c.fail(errIdle)
+	case st == nil: // section 5.1: it can be on its way when a stream ends
+	case n == 0:
+		c.refuse(id, errUpdate)
+	case st.window+n > maxWindow:
+		c.refuse(id, errOverflow)
+	default:
+		st.window += n
+		c.schedule(st)
+	}
+}

@@ -1,0 +1,85 @@
+package frame
+
+import "encoding/binary"
+
+// drainStep is how far a connection is in its end.
+type drainStep uint8
+
+const (
+	serving  drainStep = iota
+	draining           // the client knows, and some of its requests may be on their way
+	drained            // no new streams are served
+)
+
+const drainPing = "goodbye!" // 8 bytes
+
+// Drain tells the peer that the connection ends and lets what runs run. A server does it in two steps, so that it serves what
+// the client sent before it knew (section 6.8): the second follows when the client has answered, or when Drain is called
+// again. Drained then says when the connection can be closed.
+func (c *Conn) Drain() {
+	switch {
+	case c.err != nil || c.drain == drained:
+	case c.client:
+		c.lastCall()
+	case c.drain == serving:
+		c.drain = draining
+		c.writeGoAway(maxID, NoError, "")
+		c.writeHead(8, typePing, 0, 0)
+		c.out = append(c.out, drainPing...)
+	default:
+		c.lastCall()
+	}
+}
+
+// Drained says that GOAWAY has named the last stream and no stream runs any more.
+func (c *Conn) Drained() bool { return c.drain == drained && len(c.streams) == 0 }
+
+func (c *Conn) lastCall() { c.goAway(NoError, "") }
+
+// GoAway refuses new streams with a code, at once. Those that run go on.
+func (c *Conn) GoAway(code Code, debug string) {
+	if c.err == nil {
+		c.goAway(code, debug)
+	}
+}
+
+func (c *Conn) goAway(code Code, debug string) {
+	c.drain, c.limit = drained, c.processed()
+	c.writeGoAway(c.limit, code, debug)
+}
+
+// processed is the highest number of the peer's streams that were or will be looked at.
+func (c *Conn) processed() uint32 {
+	if c.client { // nothing is pushed
+		return 0
+	}
+	return c.opened
+}
+
+func (c *Conn) writeGoAway(last uint32, code Code, debug string) {
+	c.writeHead(8+len(debug), typeGoAway, 0, 0)
+	c.out = append(be32(be32(c.out, last), uint32(code)), debug...)
+}
+
+// readGoAway tells a client's streams that the server has not looked at.
+func (c *Conn) readGoAway(p []byte) {
+	if len(p) < 8 {
+		c.fail(errFrameLength)
+		return
+	}
+	if c.spend(); c.err != nil {
+		return
+	}
+	last := binary.BigEndian.Uint32(p) & maxID
+	c.away = true
+	c.h.GoAway(last, Code(binary.BigEndian.Uint32(p[4:])), p[8:])
+	if !c.client {
+		return
+	}
+	for id, st := range c.streams {
+		if id > last {
+			c.forget(st, byUs) // what comes on it is on its way
+			c.h.Reset(id, RefusedStream, nil)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package frame
+
+import (
+	"strings"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// Head is a validated head: what of it no connection of its own has is left out, which is pseudo-fields.
+type Head struct {
+	// Method, Scheme, Authority and Path are a request's. Authority may be empty, Scheme and Path are in CONNECT.
+	Method, Scheme, Authority, Path string
+	// Status is an answer's.
+	Status int
+	// Fields are in the order in which they came.
+	Fields []Field
+	// Length is the value of Content-Length, negative if there is none.
+	Length int64
+	// End says that no content follows, and no trailers.
+	End End
+
+	over bool // there are too many fields
+	host string
+}
+
+// request validates a request's fields (section 8.3.1).
+func (h *Head) request(fields []Field, most int) *Error {
+	var seen [pseudoMost]bool
+	rest, e := h.pseudo(fields, &seen, h.ofRequest)
+	if e != nil {
+		return e
+	}
+	if e := h.regular(rest, most); e != nil || h.over {
+		return e
+	}
+	connect := h.Method == "CONNECT"
+	switch {
+	case !head.IsToken(h.Method):
+		return errPseudoMissing
+	case connect && (seen[1] || seen[3] || h.Authority == ""):
+		return errConnect
+	case !connect && (h.Scheme == "" || h.Path == "" || seen[2] && h.Authority == ""):
+		return errPseudoMissing
+	}
+	return h.target(connect)
+}
+
+// target checks where a request goes.
+func (h *Head) target(connect bool) *Error {
+	switch {
+	case connect:
+	case h.Path[0] != '/' && (h.Path != "*" || h.Method != "OPTIONS"), strings.IndexFunc(h.Path, blank) >= 0:
+		return errPath
+	}
+	if strings.IndexByte(h.Authority, '@') >= 0 || strings.IndexFunc(h.Authority, blank) >= 0 {
+		return errAuthority
+	}
+	if h.host != "" && h.Authority != "" && !strings.EqualFold(h.host, h.Authority) {
+		return errAuthority
+	}
+	return nil
+}
+
+func blank(c rune) bool { return c <= ' ' || c == 0x7f }
+
+// response validates an answer's fields (section 8.3.2).
+func (h *Head) response(fields []Field, most int) *Error {
+	var seen [pseudoMost]bool
+	rest, e := h.pseudo(fields, &seen, h.ofResponse)
+	switch {
+	case e != nil:
+		return e
+	case h.Status < 100:
+		return errStatus
+	case h.Status == 101:
+		return errSwitching
+	}
+	if e := h.regular(rest, most); e != nil {
+		return e
+	}
+	if h.over {
+		return errTooLarge
+	}
+	return nil
+}
+
+// pseudo takes the pseudo-fields from the front. There is a place for each, which is found by its name.
+func (h *Head) pseudo(fields []Field, seen *[pseudoMost]bool, place func(f *Field) int) ([]Field, *Error) {
+	*h = Head{Length: -1}
+	for i := range fields {
+		f := &fields[i]
+		if !strings.HasPrefix(f.Name, ":") {
+			return fields[i:], nil
+		}
+		k := place(f)
+		if k < 0 || seen[k] {
+			return nil, errPseudo
+		}
+		seen[k] = true
+		if !head.IsValue(f.Value) {
+			return nil, errValue
+		}
+	}
+	return nil, nil
+}
+
+func (h *Head) ofRequest(f *Field) int {
+	switch f.Name {
+	case ":method":
+		h.Method = f.Value
+		return 0
+	case ":scheme":
+		h.Scheme = f.Value
+		return 1
+	case ":authority":
+		h.Authority = f.Value
+		return 2
+	case ":path":
+		h.Path = f.Value
+		return 3
+	}
+	return -1 // :protocol too: extended CONNECT was not offered (RFC 8441)
+}
+
+func (h *Head) ofResponse(f *Field) int {
+	if f.Name != ":status" {
+		return -1
+	}
+	if len(f.Value) == 3 {
+		if n, _, err := head.ParseLength(f.Value); err == nil {
+			h.Status = int(n)
+		}
+	}
+	return 0
+}
+
+// regular validates the fields of a head after its pseudo-fields.
+func (h *Head) regular(fields []Field, most int) *Error {
+	h.Fields, h.over = fields, len(fields) > most
+	for i := range fields {
+		kind, e := check(&fields[i])
+		switch {
+		case e != nil:
+			return e
+		case kind == head.ContentLength && h.Length >= 0:
+			return errContentLength
+		case kind == head.ContentLength:
+			n, digits, err := head.ParseLength(fields[i].Value)
+			if err != nil {
+				return errContentLength
+			}
+			h.Length, fields[i].Value = n, digits
+		case kind == head.Host && h.host != "":
+			return errAuthority
+		case kind == head.Host:
+			h.host = fields[i].Value
+		}
+	}
+	return nil
+}
+
+func checkTrailers(fields []Field, most int) *Error {
+	if len(fields) > most {
+		return errTooLarge
+	}
+	for i := range fields {
+		if _, e := check(&fields[i]); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// check validates a field that is no pseudo-field (section 8.2).
+func check(f *Field) (head.Kind, *Error) {
+	if !lowerToken(f.Name) {
+		if strings.HasPrefix(f.Name, ":") {
+			return 0, errPseudo
+		}
+		return 0, errName
+	}
+	if !head.IsValue(f.Value) {
+		return 0, errValue
+	}
+	kind := head.KindOf(f.Name)
+	switch kind {
+	case head.Connection, head.ProxyConnection, head.KeepAlive, head.TransferEncoding, head.Upgrade:
+		return 0, errConnection
+	case head.TE:
+		if f.Value != "trailers" {
+			return 0, errTE
+		}
+	default:
+	}
+	return kind, nil
+}
+
+// lowers holds for the bytes of a token without upper case (section 8.2.1).
+var lowers = func() (t [256]bool) {
+	for c := range t {
+		t[c] = head.IsToken(string([]byte{byte(c)})) && (c < 'A' || c > 'Z')
+	}
+	return t
+}()
+
+func lowerToken(s string) bool {
+	for i := range len(s) {
+		if !lowers[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,109 @@
+package frame
+
+import "encoding/binary"
+
+// Settings (section 6.5.2).
+const (
+	setTable   = 0x1
+	setPush    = 0x2
+	setStreams = 0x3
+	setWindow  = 0x4
+	setFrame   = 0x5
+	setList    = 0x6
+)
+
+// greet writes the settings of this side, with what the role adds.
+func (c *Conn) greet(s [][2]uint32) {
+	s = append(s, [2]uint32{setWindow, uint32(c.cfg.Window)}, [2]uint32{setList, uint32(c.cfg.HeadBytes)})
+	if c.cfg.Table != 4096 {
+		s = append(s, [2]uint32{setTable, c.cfg.Table})
+	}
+	c.writeHead(6*len(s), typeSettings, 0, 0)
+	for _, v := range s {
+		c.out = be32(append(c.out, 0, byte(v[0])), v[1])
+	}
+	if more := c.recv - initial; more > 0 {
+		c.writeUpdate(0, more)
+	}
+}
+
+func (c *Conn) readSettings(f header, p []byte) {
+	c.spend()
+	switch {
+	case f.has(flagAck) && len(p) > 0:
+		c.fail(errAck)
+	case f.has(flagAck):
+		c.haveOurs()
+	case len(p)%6 != 0:
+		c.fail(errFrameLength)
+	default:
+		c.begun = true
+		c.apply(p)
+	}
+}
+
+// haveOurs counts streams' windows anew: the peer has taken them to be 65,535 until now (section 6.9.2).
+func (c *Conn) haveOurs() {
+	if c.acked {
+		return
+	}
+	c.acked = true
+	for _, st := range c.streams {
+		st.recv += int64(c.cfg.Window) - initial
+	}
+}
+
+// apply takes settings in their order; of a window's initial size the last holds, so that each frame costs one look at all
+// streams.
+func (c *Conn) apply(p []byte) {
+	window := c.peer.window
+	for ; len(p) > 0; p = p[6:] {
+		v := binary.BigEndian.Uint32(p[2:])
+		if e := c.vet(binary.BigEndian.Uint16(p), v); e != nil {
+			c.fail(e)
+			return
+		}
+		switch binary.BigEndian.Uint16(p) {
+		case setTable:
+			c.encoder.SetMaxDynamicTableSize(v) // no more than 4096
+		case setStreams:
+			c.peer.streams = v
+		case setWindow:
+			window = int64(v)
+		case setList:
+			c.peer.list = v
+		}
+	}
+	c.answer(typeSettings, nil)
+	if delta := window - c.peer.window; delta != 0 {
+		c.peer.window = window
+		c.resize(delta)
+	}
+	if c.err == nil {
+		c.h.Settings()
+	}
+}
+
+// vet checks a setting that comes. Ones that nobody knows are ignored.
+func (c *Conn) vet(id uint16, v uint32) *Error {
+	switch {
+	case id == setPush && (v > 1 || v == 1 && c.client):
+		return errPush
+	case id == setWindow && v > maxWindow:
+		return errWindowSetting
+	case id == setFrame && (v < maxFrame || v > 1<<24-1):
+		return errFrameSetting
+	}
+	return nil
+}
+
+// resize changes what may be sent on all streams, which may get negative (section 6.9.2).
+func (c *Conn) resize(delta int64) {
+	for _, st := range c.streams {
+		if st.window += delta; st.window > maxWindow {
+			c.fail(errWindowsGrow)
+			return
+		}
+		c.schedule(st)
+	}
+}

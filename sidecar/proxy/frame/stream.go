@@ -1,0 +1,92 @@
+package frame
+
+// stream is one that is not closed in both directions.
+type stream struct {
+	id         uint32
+	next, prev *stream // in Conn.ready
+	waiting    bool    // is in Conn.ready
+
+	received End   // the peer has ended it
+	sent     End   // END_STREAM is in the output
+	final    bool  // a client's: the final head has come
+	head     bool  // a client's: HEAD was asked for
+	left     int64 // bytes of content that have still to come; negative: nobody said
+
+	window  int64 // what may be sent
+	recv    int64 // what may come
+	held    int64 // what has come and Took was not told of
+	pending int64 // what Took was told of and the peer was not
+
+	queue    []byte // not sent yet, from byte at on
+	at       int
+	ending   bool    // END_STREAM follows the queue,
+	trailers []Field // with these, if there are any
+}
+
+func (s *stream) queued() int { return len(s.queue) - s.at }
+
+// line is the streams that could send DATA and wait for their turn.
+type line struct{ first, last *stream }
+
+func (l *line) push(s *stream) {
+	if s.waiting {
+		return
+	}
+	s.waiting, s.prev, s.next = true, l.last, nil
+	if l.last != nil {
+		l.last.next = s
+	} else {
+		l.first = s
+	}
+	l.last = s
+}
+
+func (l *line) remove(s *stream) {
+	if !s.waiting {
+		return
+	}
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		l.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	} else {
+		l.last = s.prev
+	}
+	s.waiting, s.prev, s.next = false, nil, nil
+}
+
+// how a stream came to its end.
+type how uint8
+
+const (
+	forgotten how = iota
+	ended         // both ways
+	byPeer        // it sent RST_STREAM
+	byUs
+)
+
+// memory is of streams that were closed lately: section 5.1 has different answers to what still comes on them.
+type memory struct {
+	ids  [64]uint32
+	hows [64]how
+	at   int
+}
+
+func (m *memory) add(id uint32, h how) {
+	m.ids[m.at], m.hows[m.at] = id, h
+	m.at = (m.at + 1) % len(m.ids)
+}
+
+// of returns how a stream was closed at last.
+func (m *memory) of(id uint32) how {
+	for i := range m.ids {
+		at := (m.at - 1 - i + 2*len(m.ids)) % len(m.ids)
+		if m.ids[at] == id {
+			return m.hows[at]
+		}
+	}
+	return forgotten
+}
