@@ -147,12 +147,12 @@ func TestMistakesInClaims(t *testing.T) {
 		want string
 	}{
 		"no file of this name":    {[]string{"--claims", "nowhere.json"}, "--claims: open nowhere.json"},
-		"broken JSON":             {[]string{"--claims", `{"sub":`}, "the claims: want a JSON object: "},
-		"a claim twice":           {[]string{"--claims", `{"sub":"a","sub":"b"}`, "--issuer", "corp"}, "the claims: want a JSON object: "},
+		"broken JSON":             {[]string{"--claims", `{"sub":`}, `the claims: want a JSON object, such as {"sub":"alice"}: `},
+		"a claim twice":           {[]string{"--claims", `{"sub":"a","sub":"b"}`, "--issuer", "corp"}, `the claims: want a JSON object, such as {"sub":"alice"}: `},
 		"no iss, several issuers": {[]string{"--claims", `{}`}, "the claims: iss is missing, and there are several issuers; want iss, or --issuer, one of at, corp, dpop, opaque, pods, shared, workloads"},
 		"an issuer that is none":  {[]string{"--claims", `{}`, "--issuer", "x"}, `no policy has an issuer with the name "x"; want one of at, corp`},
 		"an issuer, no claims":    {[]string{"--issuer", "corp"}, "--issuer: goes with --claims"},
-		"claims and a token":      {[]string{"--claims", `{}`, "--token", "x"}, "[claims token]"},
+		"claims and a token":      {[]string{"--claims", `{}`, "--token", "x"}, "--claims and --token do not go together"},
 		"a place that is taken":   {[]string{"--claims", `{}`, "--issuer", "corp", "-H", "Authorization: Bearer x"}, "the request has Authorization already"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,7 +77,7 @@ func newCheck(now func() time.Time) *cobra.Command {
 		Short:   "Decide a request offline and explain every rule",
 		Long:    checkLong,
 		Example: checkExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(f.tests) > 0 {
 				return f.runTests(cmd, now())
@@ -195,6 +196,9 @@ func yamlFiles(path string) ([]string, error) {
 			names = append(names, filepath.Join(path, e.Name()))
 		}
 	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s: no file in it ends in .yaml, .yml or .json, and folders in it are not read; want the folder that has the files", path)
+	}
 	return names, nil
 }
 
@@ -220,6 +224,9 @@ func (f *checkFlags) readKeys(in *check.Input, stdin io.Reader) error {
 
 // readRequest reads METHOD and a path or an http URL.
 func (f *checkFlags) readRequest(in *check.Input, _ io.Reader) error {
+	if f.request == "" {
+		return errors.New("--request: is missing; want METHOD and a path or URL, such as 'GET /orders/1'")
+	}
 	method, target, ok := strings.Cut(f.request, " ")
 	if !ok || method == "" || strings.Contains(target, " ") {
 		return fmt.Errorf("--request: %q: want METHOD and a path or URL, such as 'GET /orders/1'", f.request)

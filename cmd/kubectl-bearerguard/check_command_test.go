@@ -308,7 +308,7 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 	}{
 		"no file":                      {[]string{"check"}, "--filename: is missing"},
 		"a file that is missing":       {[]string{"check", "-f", "/nowhere"}, "--filename: "},
-		"no request":                   {with(), `--request: "": want METHOD`},
+		"no request":                   {with(), `--request: is missing; want METHOD`},
 		"a request without path":       {with("--request", "GET"), "--request: "},
 		"a relative path":              {with("--request", "GET orders"), "--request: "},
 		"a header without value":       {with("--request", "GET /", "-H", "X"), `--header: "X"`},
@@ -318,7 +318,7 @@ func TestCheckMistakesNameTheFlag(t *testing.T) {
 		"an output that is none":       {with("--request", "GET /", "-o", "xml"), `invalid argument "xml" for "-o, --output" flag: want text, json, yaml, tap or junit`},
 		"keys of an unknown issuer":    {with("--request", "GET /", "--keys", "acme="+broken), `no policy has an issuer with the name "acme"`},
 		"a policy with a mistake":      {[]string{"check", "-f", broken, "--request", "GET /"}, broken + ":59: shop/orders: spec.rules[3].allow.when"},
-		"a directory without policies": {[]string{"check", "-f", t.TempDir(), "--request", "GET /"}, "hold no AuthPolicy"},
+		"a directory without policies": {[]string{"check", "-f", t.TempDir(), "--request", "GET /"}, "no file in it ends in .yaml"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

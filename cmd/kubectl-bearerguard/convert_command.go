@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func newConvert() *cobra.Command {
 		Short:   "Turn policies of other systems into AuthPolicies",
 		Long:    convertLong,
 		Example: convertExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(f.files) == 0 {
 				return fmt.Errorf("--filename: is missing; want a file or directory to convert")
@@ -115,6 +116,9 @@ func (f *convertFlags) write(cmd *cobra.Command, r convert.Result) error {
 	for _, n := range r.Notes {
 		lost = lost || n.Effect != convert.Differs
 		output.Printf(cmd.ErrOrStderr(), "%s\n", n.String())
+	}
+	if len(r.Policies) == 0 {
+		return errors.New("nothing is converted: the files hold no policy of a system that is known; want those that \"convert --help\" names")
 	}
 	if lost {
 		return exit.ErrNo

@@ -36,7 +36,7 @@ func newDashboard(now func() time.Time) *cobra.Command {
 		Short:   "Serve a page that shows what is guarded, what is refused, and why",
 		Long:    dashboardLong,
 		Example: dashboardExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source, about, err := clusterOf(f)
 			if err != nil {

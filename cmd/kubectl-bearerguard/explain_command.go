@@ -58,9 +58,12 @@ func newExplain(now func() time.Time) *cobra.Command {
 		Short:   "Ask a running sidecar why a request is let through or refused",
 		Long:    explainLong,
 		Example: explainExample,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    oneTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target := strings.Join(args, "")
+			if f.request == "" && f.id == "" {
+				return errors.New("want --request 'GET /orders/1' for a request that might be, or --request-id for one that has been")
+			}
 			f.portSet = cmd.Flags().Changed("port")
 			if f.id != "" {
 				return f.find(cmd, target, now)
@@ -80,7 +83,6 @@ func newExplain(now func() time.Time) *cobra.Command {
 	for _, name := range []string{"request", "token-file", "header", "data", "port", "remote"} {
 		cmd.MarkFlagsMutuallyExclusive("request-id", name)
 	}
-	cmd.MarkFlagsOneRequired("request", "request-id")
 	output.AddFlag(cmd, &f.output, output.FormatText, output.FormatJSON, output.FormatYAML)
 	f.cluster = cluster.AddFlags(cmd, cluster.AnyNamespaces)
 	return cmd

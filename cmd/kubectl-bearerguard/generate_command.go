@@ -60,7 +60,7 @@ func newGenerate() *cobra.Command {
 		Short:   "Make an AuthPolicy of an OpenAPI document",
 		Long:    generateLong,
 		Example: generateExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
@@ -75,7 +75,7 @@ func newGenerate() *cobra.Command {
 	flags.StringVar(&o.RolesClaim, "roles-claim", "", "`claim` that is a list of what requirements name beside a scheme that is http bearer; \"scope\" if these are scopes")
 	flags.StringVar(&o.Name, "name", "", "`name` of the policy (default: made of the document's title)")
 	flags.StringVarP(&o.Namespace, "namespace", "n", "default", "namespace of the policy")
-	flags.StringVar(&f.labels, "selector", "", "labels of the pods that the policy is for, as `k=v,...` (default: all pods of the namespace)")
+	flags.StringVarP(&f.labels, "selector", "l", "", "labels of the pods that the policy is for, as `k=v,...` (default: all pods of the namespace)")
 	flags.StringVar(&f.mode, "mode", string(policy.Enforce), "Enforce, or Audit: refuse nothing, and log what would be")
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{string(policy.Enforce), string(policy.Audit)}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.MarkFlagFilename("openapi", "yaml", "yml", "json")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -23,7 +24,7 @@ labels of --namespace-label.
 
 How sidecars are is the controller's to say; the defaults are the chart's.
 
-The exit code is 2 if something would be refused.`
+The exit code is 2 if something would be refused. Files without a pod or a workload are an error.`
 
 const injectExample = `  bearerguard inject -f deployment.yaml --namespace-label bearerguard.dev/inject=enabled
   kubectl -n shop get deployments -o yaml | bearerguard inject -f - --diff
@@ -50,7 +51,7 @@ func newInject() *cobra.Command {
 		Short:   "Show what admission would make of manifests",
 		Long:    injectLong,
 		Example: injectExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd, &format) },
 	}
 	flags := cmd.Flags()
@@ -90,6 +91,9 @@ func (f *injectFlags) run(cmd *cobra.Command, format *output.Format) error {
 	outcomes, err := preview.Run(files, o)
 	if err != nil {
 		return err
+	}
+	if preview.Count(outcomes, preview.Unconcerned) == len(outcomes) {
+		return errors.New("--filename: the files hold nothing that has pods; want a Pod, or a workload such as a Deployment")
 	}
 	w := cmd.OutOrStdout()
 	look := output.LookOf(w, os.Getenv)

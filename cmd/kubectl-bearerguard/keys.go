@@ -51,7 +51,7 @@ func newKeys() *cobra.Command {
 		Long: fmt.Sprintf(keysLong, strings.Join(mint.Algorithms(mint.Signature), " "),
 			strings.Join(mint.Algorithms(mint.Encryption), " ")),
 		Example: keysExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, secret, err := f.make(cmd.InOrStdin())
 			if err != nil {
@@ -69,7 +69,7 @@ func newKeys() *cobra.Command {
 	flags.StringVar(&f.key, "key", "", "`file` with the keys for --public: JWK Set, JWK or PEM (- reads standard input)")
 	flags.StringVar(&f.format, "format", "jwks", "jwks, pem, or raw (the bytes of an HMAC secret)")
 	flags.StringVar(&f.manifest, "manifest", "", "print it as a Kubernetes object: `Secret/NAME:ENTRY` or ConfigMap/NAME:ENTRY")
-	flags.StringVar(&f.namespace, "namespace", "", "namespace of the object (default: none)")
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the object (default: none)")
 	flags.StringVar(&f.out, "out", "", "`file` to write (default: standard output)")
 	return cmd
 }

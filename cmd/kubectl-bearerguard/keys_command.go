@@ -67,7 +67,7 @@ func newKeySources(now func() time.Time) *cobra.Command {
 		Short:   "Show the key sources of issuers, their age, their errors, and their keys",
 		Long:    keySourcesLong,
 		Example: keySourcesExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := f.gather(cmd)
 			if err != nil {

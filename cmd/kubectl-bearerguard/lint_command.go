@@ -18,7 +18,8 @@ say, or says more than is wise: rules that another rule leaves nothing to, an an
 without audiences, an HMAC secret that several workloads share, deny rules that clients get round, scopes that no issuer
 of the rule grants. Those of one policy are what kubectl apply prints, too.
 
-The exit code is 2 if there are findings of the level of --fail-on, or above, and 0 if there are none.`
+The exit code is 2 if there are findings of the level of --fail-on, or above, and 0 if there are none. Files without a policy are an
+error.`
 
 const lintExample = `  bearerguard lint -f policies/
 
@@ -40,7 +41,7 @@ func newLint() *cobra.Command {
 		Short:   "Find mistakes in policies, and what is probably not meant",
 		Long:    lintLong,
 		Example: lintExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(files) == 0 {
 				return fmt.Errorf("--filename: is missing; want a file or directory with an AuthPolicy")
@@ -53,7 +54,10 @@ func newLint() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("--filename: %w", err)
 			}
-			found := findings.Find(manifests, namespace)
+			found, err := findings.Find(manifests, namespace)
+			if err != nil {
+				return fmt.Errorf("--filename: %w", err)
+			}
 			if err := writeFindings(cmd.OutOrStdout(), &format, found); err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ func newLogs() *cobra.Command {
 		Short:   "Show the decision log of a workload, across its pods",
 		Long:    logsLong,
 		Example: logsExample,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    oneTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, strings.Join(args, ""))
 		},

@@ -32,7 +32,7 @@ func newPlayground(now func() time.Time) *cobra.Command {
 		Short:   "Serve a page to try policies on",
 		Long:    playgroundLong,
 		Example: playgroundExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return servePage(cmd, address, "", page.Handler(now))
 		},

@@ -54,7 +54,7 @@ func newProof(now func() time.Time) *cobra.Command {
 		Short:   "Make a DPoP proof for a request with a bound token",
 		Long:    proofLong,
 		Example: proofExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			proof, err := f.make(cmd.InOrStdin(), now())
 			if err != nil {

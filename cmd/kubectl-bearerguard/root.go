@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // version is set by the linker; a plain "go install" leaves it empty and the build information is used.
@@ -30,11 +33,12 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
+		PersistentPreRunE: flagGroups,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())
+		return withHelp(cmd, err)
 	})
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
+	setHelp(root)
 	root.SetVersionTemplate("bearerguard {{.Version}}\n")
 	token := newToken(now)
 	token.AddCommand(newKeys(), newProof(now))
@@ -49,6 +53,7 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 	addGroup(root, "tokens", "Tokens for development:", token)
 	addGroup(root, "cluster", "What runs in a cluster:", newStatus(now), newDashboard(now), newExplain(now), newLogs(), newSuggest(), newKeySources(now), newRevoke(now), newUpgradeSidecars(), newCheckCluster(now))
 	addGroup(root, "program", "This program:", newVersion())
+	addCompletion(root)
 	root.SetHelpCommandGroupID("program")
 	root.SetCompletionCommandGroupID("program")
 	return root
@@ -64,15 +69,41 @@ func addGroup(root *cobra.Command, id, title string, commands ...*cobra.Command)
 }
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	var format output.Format
+	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Example: "  bearerguard version",
-		Args:    cobra.NoArgs,
+		Example: "  bearerguard version\n  bearerguard version -o json | jq -r .version",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "bearerguard", versionText())
-			return err
+			return format.Value(cmd.OutOrStdout(), map[string]string{"version": versionText()}, func(w io.Writer, _ output.Look) {
+				fmt.Fprintln(w, "bearerguard", versionText())
+			})
 		},
+	}
+	output.AddFlag(cmd, &format, output.FormatText, output.FormatJSON, output.FormatYAML)
+	return cmd
+}
+
+const completionExample = `  # In this shell, and in each new one
+  source <(bearerguard completion bash)
+  echo 'source <(bearerguard completion bash)' >> ~/.bashrc
+
+  # For "kubectl bearerguard": kubectl asks a program of this name
+  ln -s kubectl-bearerguard ~/.local/bin/kubectl_complete-bearerguard`
+
+// addCompletion adds cobra's command, with an example, and an error for a shell that it does not know.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Example = completionExample
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			return withHelp(cmd, fmt.Errorf("completion: %q is no shell that is known; want %s", strings.Join(args, " "), strings.Join(subcommands(cmd), ", ")))
+		}
 	}
 }
 

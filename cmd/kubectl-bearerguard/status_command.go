@@ -66,7 +66,7 @@ func newStatus(now func() time.Time) *cobra.Command {
 		Short:   "Show what is guarded, by what, who is refused, and what is wrong",
 		Long:    statusLong,
 		Example: statusExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.since <= 0 {
 				return errors.New("--since: want a duration above 0, such as 10m")

@@ -66,7 +66,7 @@ func newSuggest() *cobra.Command {
 		Short:   "Suggest rules from what an Audit policy has seen",
 		Long:    suggestLong,
 		Example: suggestExample,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    oneTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, strings.Join(args, ""))
 		},

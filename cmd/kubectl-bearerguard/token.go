@@ -72,7 +72,7 @@ func newToken(now func() time.Time) *cobra.Command {
 		Short:   "Mint development tokens and keys",
 		Long:    tokenLong,
 		Example: tokenExample,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.claims.notBeforeSet = cmd.Flags().Changed("not-before")
 			token, err := f.mint(cmd.InOrStdin(), now())

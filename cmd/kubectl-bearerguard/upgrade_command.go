@@ -63,7 +63,7 @@ func newUpgradeSidecars() *cobra.Command {
 		Short:   "Give running sidecars another image, without restarting apps",
 		Long:    upgradeLong,
 		Example: upgradeExample,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    oneTarget,
 		RunE:    f.run,
 	}
 	flags := cmd.Flags()

@@ -44,7 +44,7 @@ const lifetime = 5 * time.Minute
 func (in *Input) standIn(set *manifest.Set) (*ClaimsReport, error) {
 	claims, err := strictjson.Object(in.Claims.JSON)
 	if err != nil {
-		return nil, fmt.Errorf("the claims: want a JSON object: %w", err)
+		return nil, fmt.Errorf("the claims: want a JSON object, such as {\"sub\":\"alice\"}: %w", err)
 	}
 	chosen, ids, err := in.Claims.issuers(set, claims)
 	if err != nil {

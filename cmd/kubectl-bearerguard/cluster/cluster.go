@@ -3,6 +3,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,11 +81,25 @@ func (f *Flags) Context() string {
 	return raw.CurrentContext
 }
 
+// nowhere is what kubectl's flags come to where nothing names a cluster.
+const nowhere = "http://localhost:8080"
+
+var errNone = errors.New("no cluster is named, and none is around: want a kubeconfig, by --kubeconfig, KUBECONFIG or as ~/.kube/config, or --server")
+
+// namesNone says whether neither a flag nor a kubeconfig names a cluster.
+func (f *Flags) namesNone() bool {
+	raw, err := f.config.ToRawKubeConfigLoader().RawConfig()
+	return err == nil && len(raw.Clusters) == 0 && (f.config.APIServer == nil || *f.config.APIServer == "")
+}
+
 // Config says how to reach the API server.
 func (f *Flags) Config() (*rest.Config, error) {
 	config, err := f.config.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	if config.Host == nowhere && f.namesNone() {
+		return nil, errNone
 	}
 	config.UserAgent = "bearerguard"
 	return config, nil

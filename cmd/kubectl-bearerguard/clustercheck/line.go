@@ -3,6 +3,7 @@ package clustercheck
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Verdict is how a check came out.
@@ -76,7 +77,7 @@ func Run(f *Facts, names []string, s Strictness) ([]Line, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(c check) bool { return c.name == name }) {
 			known, _ := Names()
-			return nil, fmt.Errorf("there is no check %q; want some of %q", name, known)
+			return nil, fmt.Errorf("there is no check %q; want some of %s", name, strings.Join(known, ", "))
 		}
 	}
 	out := []Line{}

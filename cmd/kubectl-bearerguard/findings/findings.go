@@ -15,6 +15,9 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
 
+// ErrNothing says that no file has an object to look at: that nothing was found in them says nothing.
+var ErrNothing = errors.New("the files hold nothing to look at; want AuthPolicies")
+
 // Level says what becomes of a policy with a finding.
 type Level string
 
@@ -55,11 +58,14 @@ func (f *Finding) Message() string {
 }
 
 // Find returns the findings by file and line. Policies without a namespace are in defaultNamespace. A file that cannot be read as
-// what it is to be keeps warnings of all of them back.
-func Find(files []manifest.File, defaultNamespace string) []Finding {
+// what it is to be keeps warnings of all of them back. The error is ErrNothing.
+func Find(files []manifest.File, defaultNamespace string) ([]Finding, error) {
 	set, err := manifest.ParseForCluster(files, defaultNamespace)
 	if err != nil {
-		return sorted(unreadable(err))
+		return sorted(unreadable(err)), nil
+	}
+	if len(set.Policies)+len(set.Revocations)+len(set.Secrets)+len(set.ConfigMaps) == 0 {
+		return nil, ErrNothing
 	}
 	var out []Finding
 	var checker decision.Checker
@@ -73,7 +79,7 @@ func Find(files []manifest.File, defaultNamespace string) []Finding {
 		file, line := set.Line(f.Policy, f.Path)
 		out = append(out, Finding{file, line, Warning, f.Check, f.Policy, f.Path, f.Problem, f.Want})
 	}
-	return sorted(out)
+	return sorted(out), nil
 }
 
 func unreadable(err error) (out []Finding) {

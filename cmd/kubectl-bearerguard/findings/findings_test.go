@@ -3,6 +3,7 @@ package findings
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -59,7 +60,7 @@ func TestFindingsHaveTheirLine(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			got := Find(files(c.text), "default")
+			got := found(t, c.text)
 			for i := range got {
 				if i < len(c.want) && c.want[i].Check == invalidFile {
 					got[i].Problem = ""
@@ -75,9 +76,28 @@ func TestFindingsHaveTheirLine(t *testing.T) {
 	}
 }
 
+func found(t *testing.T, text string) []Finding {
+	t.Helper()
+	fs, err := Find(files(text), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// Objects of others alone are no policies without a mistake.
+func TestNothingIsNoGoodNews(t *testing.T) {
+	t.Parallel()
+	for _, given := range [][]manifest.File{nil, files("apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")} {
+		if fs, err := Find(given, "default"); !errors.Is(err, ErrNothing) {
+			t.Errorf("%v, %v", fs, err)
+		}
+	}
+}
+
 func TestSARIF(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(SARIF(Find(files(policies), "default"), "1.2.3"))
+	text, err := json.Marshal(SARIF(found(t, policies), "1.2.3"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +129,7 @@ func TestSARIF(t *testing.T) {
 func TestTableCounts(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	Table(&b, output.Look{}, Find(files(policies), "default"))
+	Table(&b, output.Look{}, found(t, policies))
 	if !strings.HasPrefix(b.String(), "PLACE           LEVEL     CHECK            FINDING\ndir/f.yaml:8    warning   path-syntax      spec.rules[0].match[0].paths[0]: \":id\" is") ||
 		!strings.HasSuffix(b.String(), "\n\n2 errors, 2 warnings\n") {
 		t.Errorf("table is\n%s", b.String())

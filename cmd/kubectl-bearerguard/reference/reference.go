@@ -87,12 +87,23 @@ func cell(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;").Replace(s)
 }
 
-// prose is a help text as Markdown: indented lines become a block of their own.
+// prose is a help text as Markdown: a list stays one, and other indented lines become a block of their own.
 func prose(s string) string {
 	var b strings.Builder
-	block := false
+	block, item := false, false
 	for line := range strings.SplitSeq(s, "\n") {
 		indented := strings.HasPrefix(line, "  ")
+		switch within := item; {
+		case strings.HasPrefix(line, "- "):
+			item = true
+		case item && indented:
+			b.WriteString(strings.ReplaceAll(line, "<", "&lt;") + "\n")
+			continue
+		default:
+			if item = false; within {
+				b.WriteString("\n")
+			}
+		}
 		if indented != block && strings.TrimSpace(line) != "" {
 			b.WriteString("\n")
 		}
