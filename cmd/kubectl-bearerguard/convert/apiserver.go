@@ -77,7 +77,7 @@ type authentication struct {
 type user struct {
 	node              *node // claimMappings
 	name, groups, uid mapping
-	values            []*node // expressions of extra, and of groups and uid
+	values            []*node // expressions of extra and of groups: a text or texts
 }
 
 // mapping is one of claimMappings: a claim and what goes before it, or an expression. The zero mapping is not given.
@@ -155,10 +155,8 @@ func readUser(n *node) (u user, why string) {
 		}
 		e.note(LeftOut, "is not told to the app: a header here comes from a claim; add it to forward.headers")
 	}
-	for _, name := range []string{"groups", "uid"} {
-		if value := n.field(name).field("expression"); value != nil {
-			u.values = append(u.values, value)
-		}
+	if value := n.field("groups").field("expression"); value != nil {
+		u.values = append(u.values, value)
 	}
 	switch {
 	case n == nil || broken || n.unknown():
@@ -249,20 +247,25 @@ func (r *refusals) user(u user) {
 	case !sameCEL(u.name.expression):
 		r.cannot(name, whyDivides)
 	default:
-		r.deny(name, "no-user-name", "("+u.name.expression+`) == ""`)
+		r.deny(name, "no-user-name", fmt.Sprintf(`type(%[1]s) != string || (%[1]s) == ""`, u.name.expression))
 	}
 	if u.groups.claim != "" {
 		r.rules = append(r.rules, oddGroups(r.issuer.Name, u.groups.userClaim, r.names))
 	}
-	if u.uid.claim != "" {
-		r.deny(u.node.field("uid"), "no-uid", "!("+u.uid.text()+")")
+	switch uid := u.node.field("uid"); {
+	case u.uid.claim != "":
+		r.deny(uid, "no-uid", "!("+u.uid.text()+")")
+	case u.uid.expression != "" && !sameCEL(u.uid.expression):
+		r.cannot(uid, whyDivides)
+	case u.uid.expression != "":
+		r.deny(uid, "no-uid", "type("+u.uid.expression+") != string")
 	}
 	for i, value := range u.values { // a token for which one cannot be evaluated is refused there
 		if !sameCEL(value.text()) {
 			r.cannot(value, whyDivides)
 			continue
 		}
-		r.deny(value, fmt.Sprintf("mapping-%d", i), "type("+value.text()+") != string && type("+value.text()+") != list")
+		r.deny(value, fmt.Sprintf("mapping-%d", i), fmt.Sprintf("type(%[1]s) != string && !(type(%[1]s) == list && (%[1]s).all(g, type(g) == string))", value.text()))
 	}
 }
 

@@ -133,13 +133,15 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Add([]byte(jwtTable))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := convert.Run([]convert.File{{Name: "f", Data: data}}, convert.Options{})
-		var refused *convert.RefusedError
-		if err != nil && !errors.As(err, &refused) {
-			t.Error(err)
-		}
-		if err := convert.Write(&bytes.Buffer{}, r); err != nil {
-			t.Error(err)
+		for _, o := range []convert.Options{{}, {Selector: map[string]string{"app": "a"}, ClusterIssuer: "https://cluster.example", AllowAuthenticated: true}} {
+			r, err := convert.Run([]convert.File{{Name: "f", Data: data}}, o)
+			var refused *convert.RefusedError
+			if err != nil && !errors.As(err, &refused) {
+				t.Error(err)
+			}
+			if err := convert.Write(&bytes.Buffer{}, r); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -72,7 +72,7 @@ func (r *rbac) issuer(spec *policy.Spec) error {
 		return r.settings.node.refuse("takes tokens of the cluster (TokenReview), and whose these are is not in the files; say it with --cluster-issuer: " +
 			"kubectl get --raw /.well-known/openid-configuration tells it as issuer")
 	}
-	x := policy.Issuer{Name: "cluster", Issuer: cluster, Audiences: r.list("auth-token-audiences"), Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}}
+	x := policy.Issuer{Name: "cluster", Issuer: cluster, Audiences: union(nil, r.list("auth-token-audiences")), Keys: policy.KeySource{Kubernetes: &policy.KubernetesKeys{}}}
 	if len(x.Audiences) == 0 {
 		x.Audiences = []string{cluster}
 		r.settings.node.note(Differs, "has no --auth-token-audiences, so it takes tokens that are for the API server itself, whose audience is the issuer as a rule; "+
@@ -211,7 +211,7 @@ func (r *rbac) static(n, resource, rewrites *node, i int) (rule policy.Rule, ok 
 func (r *rbac) reach() policy.Match {
 	m := policy.Match{Paths: r.patterns("allow-paths")}
 	if r.up.path != "" && len(r.list("allow-paths")) == 0 {
-		m.Paths = []string{r.up.path + "/**"}
+		m.Paths = below(r.up.path, false)
 	}
 	return m
 }

@@ -13,15 +13,20 @@ import (
 
 // convertOAuth2 converts an oauth2-proxy.
 func convertOAuth2(p *proxy) (spec policy.Spec, err error) {
-	o := oauth2{proxy: p}
+	o := &oauth2{proxy: p}
 	if p.text("alpha-config") != "" {
 		return spec, p.at("alpha-config").refuse("names a file of another form, which is not read; what it limits is not known. Convert the flags that say the same")
 	}
 	spec.Rules = append(spec.Rules, o.own())
-	o.open(&spec)
 	if p.on("pass-access-token", false) {
 		spec.Rules = append(spec.Rules, o.forged())
 	}
+	var reaches bool
+	if o.below, reaches = o.paths(); !reaches {
+		p.at("upstream").note(LeftOut, "leads to no path of an app that can be said, so nothing is let in")
+		return spec, nil
+	}
+	o.open(&spec)
 	if !p.on("skip-jwt-bearer-tokens", false) {
 		p.at("skip-jwt-bearer-tokens").note(LeftOut, "--skip-jwt-bearer-tokens is not set, so oauth2-proxy takes no tokens: everybody logs in with a browser, which Bearerguard does not do. "+
 			"No token is let in here. To verify what oauth2-proxy passes on (--pass-authorization-header), keep it in front, and convert with the flag set")
@@ -41,10 +46,13 @@ func convertOAuth2(p *proxy) (spec policy.Spec, err error) {
 
 type oauth2 struct {
 	*proxy
+
+	below []string // the paths that reach the app; none: all of them
+	main  string   // the name of the provider's issuer
 }
 
 // asks is a flag by which oauth2-proxy asks more than a token has.
-func (o oauth2) asks() string {
+func (o *oauth2) asks() string {
 	for name, info := range o.flags {
 		if given := o.all[name]; given != nil && info.why == whyUnasked && !(name == "azure-tenant" && o.text(name) == "common") {
 			return name
@@ -56,31 +64,31 @@ func (o oauth2) asks() string {
 	return ""
 }
 
-// paths are those that reach the app: below the paths of the upstreams.
-func (o oauth2) paths() (out []string) {
+// paths are those that reach the app: below the paths of the upstreams; none: all do. It reports false if none does that can be said.
+func (o *oauth2) paths() (out []string, reaches bool) {
 	for _, u := range o.list("upstream") {
 		_, after, _ := strings.Cut(u, "://")
 		_, p, found := strings.Cut(after, "/")
-		switch p = strings.TrimSuffix(p, "/"); {
+		switch whole := strings.TrimSuffix(p, "/"); {
 		case strings.HasPrefix(u, "static:") || strings.HasPrefix(u, "unix:"):
-			return nil
+			return nil, true
 		case strings.HasPrefix(u, "file:"):
 			o.at("upstream").note(LeftOut, "%s is a directory that the proxy serves by itself", u)
 		case !found || p == "":
-			return nil
-		case !plainPath("/" + p):
+			return nil, true
+		case whole == "" || !plainPath("/"+whole):
 			o.at("upstream").note(LeftOut, "%s has a path that cannot be said, so it is not let in", u)
 		case strings.HasSuffix(u, "/"):
-			out = append(out, "/"+p+"/", "/"+p+"/*/**")
+			out = append(out, "/"+whole+"/", "/"+whole+"/*/**")
 		default:
-			out = append(out, "/"+p)
+			out = append(out, "/"+whole)
 		}
 	}
-	return out
+	return out, len(out) > 0 || len(o.list("upstream")) == 0
 }
 
 // own denies the paths at which oauth2-proxy itself answers, and the app is never asked.
-func (o oauth2) own() policy.Rule {
+func (o *oauth2) own() policy.Rule {
 	prefix := "/" + strings.Trim(o.or("proxy-prefix", "/oauth2"), "/")
 	paths := []string{"/robots.txt"}
 	for _, p := range []string{prefix + "/**", o.or("ping-path", "/ping"), o.or("ready-path", "/ready")} {
@@ -93,14 +101,14 @@ func (o oauth2) own() policy.Rule {
 }
 
 // forged denies a header that the app would believe, and that nothing here sets or removes.
-func (o oauth2) forged() policy.Rule {
+func (o *oauth2) forged() policy.Rule {
 	there := true
 	return policy.Rule{Name: o.names.unique("forged-access-token"), Deny: &policy.Conditions{},
 		Match: []policy.Match{o.limit(policy.Match{Headers: []policy.HeaderMatch{{Name: "X-Forwarded-Access-Token", Exists: &there}}})}}
 }
 
 // open adds the rules that let in without a token.
-func (o oauth2) open(spec *policy.Spec) {
+func (o *oauth2) open(spec *policy.Spec) {
 	add := func(name string, m policy.Match, when string) {
 		r := policy.Rule{Name: o.names.unique(name), Allow: &policy.Allow{Anonymous: true, Conditions: policy.Conditions{When: when}}}
 		if m = o.limit(m); !emptyMatch(m) {
@@ -122,19 +130,19 @@ func (o oauth2) open(spec *policy.Spec) {
 		o.skip(add, "skip-auth-route", strings.ToUpper(parts[0]), parts[1], strings.Contains(text, "!="))
 	}
 	if o.on("skip-auth-preflight", false) {
-		add("preflight", policy.Match{Methods: []string{"OPTIONS"}, Paths: o.paths()}, "")
+		add("preflight", policy.Match{Methods: []string{"OPTIONS"}, Paths: o.below}, "")
 	}
 	if ips := o.list("trusted-ip"); len(ips) > 0 {
 		if o.on("reverse-proxy", false) {
 			o.at("trusted-ip").note(LeftOut, "is compared with what a header says of the client (--reverse-proxy); no header is believed here")
 			return
 		}
-		add("trusted-ip", policy.Match{RemoteIPs: union(nil, ips), Paths: o.paths()}, "")
+		add("trusted-ip", policy.Match{RemoteIPs: union(nil, ips), Paths: o.below}, "")
 	}
 }
 
 // skip converts one expression for paths that need no token.
-func (o oauth2) skip(add func(string, policy.Match, string), flag, method, text string, negate bool) {
+func (o *oauth2) skip(add func(string, policy.Match, string), flag, method, text string, negate bool) {
 	at := o.at(flag)
 	if o.on("reverse-proxy", false) {
 		at.note(Differs, "is compared with the path that is asked for; a header X-Forwarded-Uri is not believed")
@@ -143,7 +151,7 @@ func (o oauth2) skip(add func(string, policy.Match, string), flag, method, text 
 	if method != "" {
 		m.Methods = []string{method}
 	}
-	below := o.paths()
+	below := o.below
 	templates, exact := templatesOf(text)
 	switch {
 	case negate && exact:
@@ -191,26 +199,27 @@ func templatesOf(text string) (out []string, exact bool) {
 }
 
 // issuers says whose tokens are taken.
-func (o oauth2) issuers(spec *policy.Spec) {
+func (o *oauth2) issuers(spec *policy.Spec) {
 	audiences := append(slices.Clone(o.list("oidc-extra-audience")), o.client()...)
 	if claims := o.list("oidc-audience-claim"); len(claims) > 0 && !slices.Equal(claims, []string{"aud"}) {
 		o.at("oidc-audience-claim").note(LeftOut, "says where the audience is, and here it is in aud alone, so no token is taken; write an issuer with anyAudience, and a condition on that claim in each rule")
 		return
 	}
-	add := func(at *node, x policy.Issuer) {
+	add := func(at *node, x policy.Issuer) (name string) {
 		x.Name = "issuer"
 		if err := compiles(policy.Spec{Issuers: []policy.Issuer{x}}); err != nil {
 			at.note(LeftOut, "its tokens are not trusted: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
-			return
+			return ""
 		}
 		_, host, _ := strings.Cut(x.Issuer, "://")
 		x.Name = o.names.unique(host)
 		spec.Issuers = append(spec.Issuers, x)
 		o.group.issuers = append(o.group.issuers, issuer{spec: x})
+		return x.Name
 	}
 	if main, ok := o.provider(); ok {
 		main.Audiences = union(nil, audiences)
-		add(o.at("oidc-issuer-url"), main)
+		o.main = add(o.at("oidc-issuer-url"), main)
 	}
 	for _, pair := range o.list("extra-jwt-issuers") {
 		url, audience, found := strings.Cut(pair, "=")
@@ -226,7 +235,7 @@ func (o oauth2) issuers(spec *policy.Spec) {
 }
 
 // client is the audience of the provider's tokens.
-func (o oauth2) client() []string {
+func (o *oauth2) client() []string {
 	id := o.text("client-id")
 	if o.hidden("client-id") || strings.Contains(id, "$") {
 		id = ""
@@ -241,7 +250,7 @@ func (o oauth2) client() []string {
 }
 
 // provider is the issuer of --provider. It reports false, with a note, if its tokens are not taken.
-func (o oauth2) provider() (x policy.Issuer, ok bool) {
+func (o *oauth2) provider() (x policy.Issuer, ok bool) {
 	kind := o.or("provider", "google")
 	url := o.text("oidc-issuer-url")
 	at := o.at("oidc-issuer-url")
@@ -282,7 +291,7 @@ func (o oauth2) provider() (x policy.Issuer, ok bool) {
 }
 
 // headers tell the app who the user is, under the names that oauth2-proxy has for it.
-func (o oauth2) headers(spec *policy.Spec) {
+func (o *oauth2) headers(spec *policy.Spec) {
 	user, email := "sub", o.or("oidc-email-claim", "email")
 	groups := claimPath(strings.Split(o.or("oidc-groups-claim", "groups"), "."))
 	f := &policy.Forward{}
