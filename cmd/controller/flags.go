@@ -64,7 +64,7 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.conf.debug, "debug-address", "127.0.0.1:8082", "address of /debug, on loopback: kubectl bearerguard keys asks there by port-forward; 0: none")
 	fs.StringVar(&f.mode, "certs", string(certs.Self), "where serving certificates come from: self or cert-manager")
 	fs.StringVar(&f.conf.eventsCertDir, "events-cert-dir", "", "folder of tls.crt and tls.key for --events-port, in place of the controller's own certificate")
-	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt with cert-manager")
+	fs.StringVar(&f.conf.certDir, "cert-dir", "", "folder of tls.crt, tls.key and ca.crt, with --certs=cert-manager; empty: its Secret is watched")
 	fs.StringVar(&f.conf.configurations, "webhook-configurations", "", "manifest of the webhook configurations, which are made again when they are gone; empty: they are not")
 	fs.BoolVar(&f.conf.networkPolicies, "network-policies", false, "make NetworkPolicies for policies with networkPolicy: true; takes the right to change NetworkPolicies")
 	fs.BoolVar(&f.conf.expectPolicies, "expect-admission-policies", false, "tell, in the log and by an event, while the ValidatingAdmissionPolicies are missing that another release is to make")
@@ -127,8 +127,8 @@ func (f *flags) config() (config, error) {
 	oneOf("certs", f.mode, string(certs.Self), string(certs.CertManager))
 	oneOf("log-level", f.conf.logLevel, "error", "info", "debug")
 	oneOf("log-format", f.conf.logFormat, "json", "text")
-	if c.certs == certs.CertManager && c.certDir == "" {
-		fail("cert-dir", "is empty; want the folder that cert-manager's Secret is mounted at")
+	if c.certs != certs.CertManager && c.certDir != "" {
+		fail("cert-dir", "is given, but the controller makes its own certificate; want --certs=cert-manager too")
 	}
 	c.fetch.AllowNets = networks("key-allow-nets", f.nets, fail)
 	f.sidecar(&c.inject, fail)

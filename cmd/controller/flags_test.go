@@ -16,7 +16,7 @@ func TestFlagsThatAreWrongAreNamed(t *testing.T) {
 		"--sidecar-image: is empty":                                 {},
 		"--sidecar-cpu: \"x\" is no quantity":                       {"--sidecar-image", "i", "--sidecar-cpu", "x"},
 		"--certs: \"magic\" is not known":                           {"--sidecar-image", "i", "--certs", "magic"},
-		"--cert-dir: is empty":                                      {"--sidecar-image", "i", "--certs", "cert-manager"},
+		"--cert-dir: is given, but the controller makes its own":    {"--sidecar-image", "i", "--cert-dir", "/certs"},
 		"--push-port: is 0":                                         {"--sidecar-image", "i", "--push-port", "0"},
 		"--metrics-bind-address: \"8080\"":                          {"--sidecar-image", "i", "--metrics-bind-address", "8080"},
 		"--debug-address: \":8082\" is no address of loopback":      {"--sidecar-image", "i", "--debug-address", ":8082"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -28,7 +29,7 @@ type Mode string
 const (
 	// Self makes and rotates them itself. The default.
 	Self Mode = "self"
-	// CertManager reads those that cert-manager mounts.
+	// CertManager takes those that cert-manager issues.
 	CertManager Mode = "cert-manager"
 )
 
@@ -42,7 +43,7 @@ const WebhookConfiguration = "bearerguard"
 type Config struct {
 	// Mode is Self or CertManager. Default Self.
 	Mode Mode
-	// Dir has the files tls.crt, tls.key and ca.crt in mode CertManager.
+	// Dir has the files tls.crt, tls.key and ca.crt in mode CertManager. Default: the Secret IssuedSecretName is watched.
 	Dir string
 	// Namespace is the controller's; required.
 	Namespace string
@@ -69,7 +70,8 @@ func (c Config) DNSNames() []string {
 type Certs struct {
 	store *store
 	ready <-chan struct{}
-	push  string // the name of the push service
+	cause atomic.Value // string: why it is not ready, if that is known
+	push  string       // the name of the push service
 	*Publisher
 }
 
@@ -93,7 +95,11 @@ func Setup(mgr manager.Manager, c Config) (*Certs, error) {
 	case Self, "":
 		out.ready, err = setupSelf(mgr, c, out.store, objects)
 	case CertManager:
-		out.ready, err = setupFiles(mgr, c, out.store)
+		if c.Dir != "" {
+			out.ready, err = setupFiles(mgr, c, out)
+		} else {
+			out.ready, err = setupIssued(mgr, c, out, objects)
+		}
 	default:
 		err = fmt.Errorf("certs: mode %q is not known; want %s or %s", c.Mode, Self, CertManager)
 	}
@@ -104,16 +110,23 @@ func Setup(mgr manager.Manager, c Config) (*Certs, error) {
 	return out, err
 }
 
+// tell is told why what is wanted cannot be served; empty: it can.
+func (c *Certs) tell(cause string) { c.cause.Store(cause) }
+
 // newCache returns a cache, run by mgr on every replica, of the one Secret, the two webhook configurations and the ConfigMaps
 // of one name.
 func newCache(mgr manager.Manager, c Config) (cache.Cache, error) {
 	byObject := map[client.Object]cache.ByObject{
 		&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector("metadata.name", c.Cell.Name(inject.CAConfigMap))},
 	}
-	if c.Mode != CertManager {
+	if c.Mode != CertManager || c.Dir == "" {
+		name := SecretName
+		if c.Mode == CertManager {
+			name = IssuedSecretName
+		}
 		byObject[&corev1.Secret{}] = cache.ByObject{
 			Namespaces: map[string]cache.Config{c.Namespace: {}},
-			Field:      fields.OneTermEqualSelector("metadata.name", SecretName),
+			Field:      fields.OneTermEqualSelector("metadata.name", name),
 		}
 		own := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", c.Cell.Name(WebhookConfiguration))}
 		byObject[&admissionv1.MutatingWebhookConfiguration{}], byObject[&admissionv1.ValidatingWebhookConfiguration{}] = own, own
@@ -167,7 +180,7 @@ func (c *Certs) Replica(chain []*x509.Certificate) error {
 // CA returns the authorities to be trusted, PEM, the one that signs first; nil before there is one.
 func (c *Certs) CA() []byte { return c.store.authority() }
 
-// Ready is closed once the certificate is served and, in mode Self, the webhook configurations trust it.
+// Ready is closed once the certificate is served and, unless it comes from files, the webhook configurations trust it.
 func (c *Certs) Ready() <-chan struct{} { return c.ready }
 
 // Check is a readiness check: an error until Ready is closed.
@@ -176,6 +189,9 @@ func (c *Certs) Check(*http.Request) error {
 	case <-c.ready:
 		return nil
 	default:
-		return errors.New("the serving certificate is not in place yet")
 	}
+	if cause, _ := c.cause.Load().(string); cause != "" {
+		return fmt.Errorf("the serving certificate is not in place yet: %s", cause)
+	}
+	return errors.New("the serving certificate is not in place yet")
 }

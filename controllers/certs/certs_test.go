@@ -32,7 +32,7 @@ func TestReplicasShareOneAuthority(t *testing.T) {
 	c.create(t, &v1alpha1.AuthPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "governed", Name: "p"},
 		Spec: v1alpha1.AuthPolicySpec{Spec: policy.Spec{Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}}}}})
 
-	c.createFile(t, "../../config/webhook/webhooks.yaml")
+	c.createFile(t, "../../config/webhook/webhooks.yaml", strings.NewReplacer())
 
 	a, b := c.startReplica(t, "a"), c.startReplica(t, "b")
 	for _, r := range []*replica{a, b} {

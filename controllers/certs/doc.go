@@ -9,8 +9,8 @@
 // has made takes over by a rotation. Where a caBundle or a ConfigMap lacks an authority every replica adds it, but only the
 // leader takes one away.
 //
-// With cert-manager, the certificate comes as files in a mounted Secret, read again every ten seconds, and cert-manager's
-// injector writes the authority into the webhook configurations.
+// With cert-manager, the certificate comes in the Secret bearerguard-issued, which is watched, and cert-manager's injector writes the
+// authority into the webhook configurations. Nothing is written but the ConfigMaps. Or it comes as files, read again every ten seconds.
 //
 // Sidecars find the authority in the ConfigMap bearerguard-ca of their own namespace, or bearerguard-ca-REVISION, see Publisher.
 package certs

@@ -50,6 +50,14 @@ type cluster struct {
 // startCluster starts an API server. Without its binaries the test is skipped, but fails where CI=true.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
+	c := startAPI(t)
+	c.createFile(t, "../../config/rbac/rbac.yaml", strings.NewReplacer())
+	return c
+}
+
+// startAPI starts one where the controller's service account may do nothing yet.
+func startAPI(t *testing.T) *cluster {
+	t.Helper()
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if assets == "" {
 		cache, _ := os.UserCacheDir()
@@ -85,7 +93,6 @@ func startCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	c.createFile(t, "../../config/rbac/rbac.yaml")
 	return c
 }
 
@@ -96,14 +103,14 @@ func (c *cluster) create(t *testing.T, o client.Object) {
 	}
 }
 
-// createFile creates every object of a manifest.
-func (c *cluster) createFile(t *testing.T, file string) {
+// createFile creates every object of a manifest, after edits.
+func (c *cluster) createFile(t *testing.T, file string, edits *strings.Replacer) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, doc := range splitYAML(string(text)) {
+	for _, doc := range splitYAML(edits.Replace(string(text))) {
 		var u unstructured.Unstructured
 		if err := yaml.Unmarshal([]byte(doc), &u.Object); err != nil {
 			t.Fatalf("%s: %v", file, err)
@@ -134,6 +141,11 @@ func (c *cluster) logger(t *testing.T) logr.Logger {
 
 func (c *cluster) startReplica(t *testing.T, name string) *replica {
 	t.Helper()
+	return c.startReplicaIn(t, certs.Self, name)
+}
+
+func (c *cluster) startReplicaIn(t *testing.T, mode certs.Mode, name string) *replica {
+	t.Helper()
 	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
 		Scheme: c.scheme, Logger: c.logger(t), Metrics: server.Options{BindAddress: "0"},
 		LeaderElection: true, LeaderElectionID: "certs-test", LeaderElectionNamespace: namespace, LeaderElectionReleaseOnCancel: true,
@@ -142,7 +154,7 @@ func (c *cluster) startReplica(t *testing.T, name string) *replica {
 		t.Fatal(err)
 	}
 	setup, err := certs.Setup(mgr, certs.Config{
-		Namespace: namespace, Name: name, Overlap: time.Second, Retire: time.Second,
+		Mode: mode, Namespace: namespace, Name: name, Overlap: time.Second, Retire: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package certs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,19 +14,16 @@ import (
 // renewed weeks before they expire.
 const readEvery = 10 * time.Second
 
-// setupFiles adds a reader of cert-manager's files.
-func setupFiles(mgr manager.Manager, c Config, s *store) (<-chan struct{}, error) {
-	if c.Dir == "" {
-		return nil, errors.New("certs: mode cert-manager needs the folder of the mounted certificate")
-	}
-	return s.loaded, mgr.Add(everywhere{func(ctx context.Context) error {
-		readFiles(ctx, c, s)
+// setupFiles adds a reader of files, as of a mounted Secret of cert-manager's.
+func setupFiles(mgr manager.Manager, c Config, out *Certs) (<-chan struct{}, error) {
+	return out.store.loaded, mgr.Add(everywhere{func(ctx context.Context) error {
+		readFiles(ctx, c, out.store, out.tell)
 		return nil
 	}})
 }
 
 // readFiles loads the files of c.Dir into s, now and every readEvery, until ctx is done.
-func readFiles(ctx context.Context, c Config, s *store) {
+func readFiles(ctx context.Context, c Config, s *store, tell func(cause string)) {
 	tick := time.NewTicker(readEvery)
 	defer tick.Stop()
 	last := ""
@@ -39,6 +35,7 @@ func readFiles(ctx context.Context, c Config, s *store) {
 		if text != last && text != "" {
 			c.Log.Info("the mounted certificate is unusable; the last good one stays", "cause", text)
 		}
+		tell(text)
 		last = text
 		select {
 		case <-ctx.Done():

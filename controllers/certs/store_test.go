@@ -137,7 +137,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		go readFiles(t.Context(), Config{Dir: dir, Log: logr.Discard()}, s)
+		go readFiles(t.Context(), Config{Dir: dir, Log: logr.Discard()}, s, func(string) {})
 		time.Sleep(readEvery + time.Second)
 		if s.authority() != nil {
 			t.Error("no files, but something is served")

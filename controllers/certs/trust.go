@@ -34,8 +34,13 @@ type configuration struct {
 	bundles []*[]byte
 }
 
+// configurationKinds are the kinds of webhook configurations.
+func configurationKinds() []client.Object {
+	return []client.Object{&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}}
+}
+
 func (t *trust) run(ctx context.Context, objects cache.Cache) error {
-	for _, kind := range []client.Object{&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}} {
+	for _, kind := range configurationKinds() {
 		if err := watch(ctx, objects, kind, t.wake); err != nil {
 			return err
 		}
