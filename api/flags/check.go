@@ -15,7 +15,7 @@ func (v *Values) Check() []Problem {
 	c.oneOf("readiness", v.Readiness)
 	c.oneOf("log-level", v.LogLevel)
 	c.oneOf("log-format", v.LogFormat)
-	v.checkTraces(&c)
+	v.Traces.check(&c)
 	v.TrustForwarded = c.networks("trust-forwarded", v.trust)
 	if v.address != "" {
 		v.AppAddress = c.address("app-address", v.address)
@@ -48,24 +48,6 @@ func (v *Values) Check() []Problem {
 	}
 	v.checkTimes(&c)
 	return c.problems
-}
-
-func (v *Values) checkTraces(c *checker) {
-	c.oneOf("trace-protocol", v.TraceProtocol)
-	if v.TraceEndpoint != "" {
-		if _, err := Collector(v.TraceEndpoint, v.TraceProtocol); err != nil {
-			c.add("trace-endpoint", err.Error(), "such as http://collector.observability:4318")
-		}
-	}
-	if !(v.TraceRatio >= 0 && v.TraceRatio <= 1) { // nor is it no number at all
-		c.add("trace-ratio", fmt.Sprintf("is %v", v.TraceRatio), "0 to 1")
-	}
-	if v.TraceRate < 1 || v.TraceRate > 10000 {
-		c.add("trace-rate", fmt.Sprintf("is %d", v.TraceRate), "1 to 10000")
-	}
-	if v.TraceService == "" || len(v.TraceService) > 255 || strings.ContainsFunc(v.TraceService, func(r rune) bool { return r < ' ' || r > '~' }) {
-		c.add("trace-service", fmt.Sprintf("%q is no name of a service", v.TraceService), "1 to 255 printable characters of ASCII")
-	}
 }
 
 func (v *Values) checkTimes(c *checker) {

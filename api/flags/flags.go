@@ -46,13 +46,8 @@ type Values struct {
 	MaxStaleness time.Duration
 	// TokenCacheBytes bounds the cache of verified tokens; 0: none.
 	TokenCacheBytes int64
-	// TraceEndpoint is the URL of a collector of OpenTelemetry's for traces; empty: none are made. TraceProtocol is http/protobuf or grpc.
-	TraceEndpoint, TraceProtocol string
-	// TraceRatio is the part of the traces that begin at the sidecar which is sampled, 0 to 1; TraceRate bounds all that are, in a second.
-	TraceRatio float64
-	TraceRate  int
-	// TraceService is the name of the service in traces.
-	TraceService string
+	// Traces say which requests are traced.
+	Traces Traces
 
 	trust   []string
 	address string
@@ -71,17 +66,9 @@ func (v *Values) Define(fs *pflag.FlagSet) {
 	fs.BoolVar(&v.LogScopes, "log-scopes", false, "allow the scopes of verified tokens in the log, where an Audit policy has no rule for them")
 	fs.BoolVar(&v.TLSPermissive, "tls-permissive", false, "with --tls-cert: take plaintext on the same ports too, told apart by the first byte")
 	fs.BoolVar(&v.TLSRequestClientCert, "tls-request-client-cert", false, "with --tls-cert: ask clients for a certificate and take any, also self-signed ones, for tokens that are bound to it; rules see none of it")
-	v.defineTraces(fs)
+	v.Traces.define(fs, "requests without a traceparent", "requests", "bearerguard-sidecar", 0.01)
 	v.defineSizes(fs)
 	v.defineTimes(fs)
-}
-
-func (v *Values) defineTraces(fs *pflag.FlagSet) {
-	fs.StringVar(&v.TraceEndpoint, "trace-endpoint", "", "URL of an OpenTelemetry collector to send traces to, such as http://collector.observability:4318; empty: no traces")
-	fs.StringVar(&v.TraceProtocol, "trace-protocol", OTLPHTTP, "how they get there (OTLP): http/protobuf, mostly at port 4318, or grpc, at 4317")
-	fs.Float64Var(&v.TraceRatio, "trace-ratio", 0.01, "part of the requests without a traceparent that are traced, 0 to 1; of others, those whose trace is sampled already")
-	fs.IntVar(&v.TraceRate, "trace-rate", 100, "most requests that are traced in a second, whoever wants them to be")
-	fs.StringVar(&v.TraceService, "trace-service", "bearerguard-sidecar", "name of the service in traces (service.name)")
 }
 
 func (v *Values) defineSizes(fs *pflag.FlagSet) {

@@ -31,6 +31,7 @@ type Span struct {
 	kind   Kind
 	start  time.Time
 	attrs  Attrs
+	events Events
 	ended  []byte // child spans, encoded
 	spans  int    // how many
 }
@@ -38,13 +39,18 @@ type Span struct {
 var pool = sync.Pool{New: func() any { return new(Span) }}
 
 // Attrs are attributes, encoded. The zero value has none.
-type Attrs struct{ b []byte }
+type Attrs struct {
+	b     []byte
+	event bool // they are of an event, not of a span
+}
 
 // The fields of the messages of opentelemetry.proto.trace.v1 and common.v1 that are used.
 const (
 	scopeSpans = 2 // of ScopeSpans: spans
 
 	spanTrace, spanID, spanParent, spanName, spanKind, spanStart, spanEnd, spanAttr, spanStatus, spanFlags = 1, 2, 4, 5, 6, 7, 8, 9, 15, 16
+	spanEvent, spanEventsDropped                                                                           = 11, 12
+	eventTime, eventName, eventAttr                                                                        = 1, 2, 3
 
 	statusCode, statusError = 3, 2
 	attrKey, attrValue      = 1, 2
@@ -84,9 +90,13 @@ func (a *Attrs) Int(key string, value int) {
 	a.b = protowire.AppendVarint(protowire.AppendTag(a.b, valueInt, protowire.VarintType), n)
 }
 
-// add begins an attribute of a span whose value, an AnyValue, has so many bytes, which are to follow.
+// add begins an attribute whose value, an AnyValue, has so many bytes, which are to follow.
 func (a *Attrs) add(key string, bytes int) {
-	a.b = protowire.AppendTag(a.b, spanAttr, protowire.BytesType)
+	field := protowire.Number(spanAttr)
+	if a.event {
+		field = eventAttr
+	}
+	a.b = protowire.AppendTag(a.b, field, protowire.BytesType)
 	a.b = protowire.AppendVarint(a.b, uint64(sizeOfText(attrKey, len(key))+sizeOfText(attrValue, bytes))) //nolint:gosec // small
 	a.b = protowire.AppendString(protowire.AppendTag(a.b, attrKey, protowire.BytesType), key)
 	a.b = protowire.AppendTag(a.b, attrValue, protowire.BytesType)
@@ -106,6 +116,7 @@ type Child struct {
 	Kind       Kind
 	Start, End time.Time
 	Attrs      Attrs
+	Events     Events
 	// Failed says that what the span is of did not succeed.
 	Failed bool
 }
@@ -120,6 +131,9 @@ func (s *Span) Trace() TraceID {
 
 // Attrs returns the attributes, to be added to; the span must not be nil.
 func (s *Span) Attrs() *Attrs { return &s.attrs }
+
+// Events returns the events, to be added to; the span must not be nil.
+func (s *Span) Events() *Events { return &s.events }
 
 // Begun returns when the span began.
 func (s *Span) Begun() time.Time { return s.start }
@@ -145,17 +159,29 @@ func (s *Span) Below(parent SpanID, c *Child) {
 // Context returns the context of a child span, to be passed on.
 func (s *Span) Context(child SpanID) Context { return Context{s.own.Trace, child, s.own.Flags} }
 
+// Fork begins a span of its own in the same trace, whose parent is this one and which may outlast it; nil for a nil Span.
+func (s *Span) Fork(kind Kind, now time.Time) *Span {
+	if s == nil {
+		return nil
+	}
+	f := pool.Get().(*Span)
+	f.tracer, f.kind, f.start = s.tracer, kind, now
+	f.parent, f.remote = s.own.Span, false
+	f.own = Context{s.own.Trace, NewSpanID(), s.own.Flags}
+	return f
+}
+
 // End ends the span and hands it and its children over. Nothing but the name and the attributes is kept of what is given.
 func (s *Span) End(name string, at time.Time, failed bool) {
 	if s == nil {
 		return
 	}
-	s.encode(&Child{ID: s.own.Span, Name: name, Kind: s.kind, Start: s.start, End: at, Attrs: s.attrs, Failed: failed}, s.parent, s.remote)
+	s.encode(&Child{ID: s.own.Span, Name: name, Kind: s.kind, Start: s.start, End: at, Attrs: s.attrs, Events: s.events, Failed: failed}, s.parent, s.remote)
 	s.tracer.sink.Add(s.ended, s.spans)
 	if cap(s.ended) > 16<<10 {
 		return // few have as many children
 	}
-	*s = Span{ended: s.ended[:0], attrs: Attrs{s.attrs.b[:0]}}
+	*s = Span{ended: s.ended[:0], attrs: Attrs{b: s.attrs.b[:0]}}
 	pool.Put(s)
 }
 
@@ -164,7 +190,7 @@ func (s *Span) encode(c *Child, parent SpanID, remote bool) {
 	name := fit(c.Name)
 	size := sizeOfText(spanTrace, len(s.own.Trace)) + sizeOfText(spanID, len(c.ID)) + sizeOfText(spanName, len(name)) +
 		protowire.SizeTag(spanKind) + protowire.SizeVarint(uint64(c.Kind)) +
-		2*(protowire.SizeTag(spanStart)+protowire.SizeFixed64()) + len(c.Attrs.b) + protowire.SizeTag(spanFlags) + protowire.SizeFixed32()
+		2*(protowire.SizeTag(spanStart)+protowire.SizeFixed64()) + len(c.Attrs.b) + c.Events.size() + protowire.SizeTag(spanFlags) + protowire.SizeFixed32()
 	if parent != (SpanID{}) {
 		size += sizeOfText(spanParent, len(parent))
 	}
@@ -183,6 +209,7 @@ func (s *Span) encode(c *Child, parent SpanID, remote bool) {
 	b = appendTime(b, spanStart, c.Start)
 	b = appendTime(b, spanEnd, c.End)
 	b = append(b, c.Attrs.b...)
+	b = c.Events.appendTo(b)
 	if c.Failed {
 		b = protowire.AppendVarint(protowire.AppendTag(b, spanStatus, protowire.BytesType), status)
 		b = protowire.AppendVarint(protowire.AppendTag(b, statusCode, protowire.VarintType), statusError)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/bearerguard/bearerguard/api/fetch"
+	sharedflags "github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/loopback"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/cell"
@@ -37,6 +38,7 @@ type config struct {
 	expectPolicies        bool // of the API server's own, which another release makes
 	inject                inject.Config
 	fetch                 fetch.Options
+	trace                 *traceConfig // nil: nothing is traced
 	logLevel, logFormat   string
 }
 
@@ -48,6 +50,8 @@ type flags struct {
 	image, cpu, memory, memoryLimit string
 	cpuLimit, runAsUser, runAsGroup string
 	nets, pullSecrets, sidecarFlags []string
+	traces                          sharedflags.Traces
+	traceCA, traceHeaders           string
 }
 
 func (f *flags) define(fs *pflag.FlagSet) {
@@ -81,6 +85,9 @@ func (f *flags) define(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.nets, "key-allow-nets", nil, "networks, CIDR, to fetch key sets from although they are loopback, link-local and such")
 	fs.StringVar(&f.conf.logLevel, "log-level", "info", "error, info or debug")
 	fs.StringVar(&f.conf.logFormat, "log-format", "json", "json or text")
+	f.traces.DefineForController(fs)
+	fs.StringVar(&f.traceCA, "trace-ca", "", "PEM file: the authority of the certificate of an https --trace-endpoint; default: those of the system")
+	fs.StringVar(&f.traceHeaders, "trace-headers", "", "file with header fields for the collector, name: value a line, such as a token; read again when it changes")
 	fs.StringVar(&f.clusterDomain, "cluster-domain", "", "the cluster's DNS domain, such as cluster.local; spares sidecars the search list")
 }
 
@@ -130,6 +137,7 @@ func (f *flags) config() (config, error) {
 	if c.certs != certs.CertManager && c.certDir != "" {
 		fail("cert-dir", "is given, but the controller makes its own certificate; want --certs=cert-manager too")
 	}
+	c.trace = f.trace(fail)
 	c.fetch.AllowNets = networks("key-allow-nets", f.nets, fail)
 	f.sidecar(&c.inject, fail)
 	if len(problems) == 0 {

@@ -63,13 +63,17 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	serving, err := certs.Setup(mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace, Cell: c.cell})
+	tracer, err := addTraces(mgr, c, log)
+	if err != nil {
+		return err
+	}
+	serving, err := certs.Setup(mgr, certs.Config{Mode: c.certs, Dir: c.certDir, Namespace: c.namespace, Cell: c.cell, Tracer: tracer})
 	if err != nil {
 		return err
 	}
 	tlsConfig.set = serving.TLS
 	neighbours, revocations, reached := &authpolicy.Neighbours{}, &authpolicy.Counted{}, &authpolicy.Reached{}
-	sources := revsource.Options{Held: revocations.Held, Reached: reached.Of, Metrics: revsource.NewMetrics()}
+	sources := revsource.Options{Held: revocations.Held, Reached: reached.Of, Metrics: revsource.NewMetrics(), Tracer: tracer}
 	server, err := addRules(ctx, mgr, c, neighbours, revocations, reached, &sources)
 	if err != nil {
 		return err
@@ -86,7 +90,7 @@ func run(ctx context.Context, c config) error {
 	}
 	err = webhook.Register(mgr.GetWebhookServer(), webhook.Config{
 		Inject: c.inject, Namespaces: mgr.GetAPIReader(), PublishCA: serving.PublishCA, KeyAllowHTTP: c.fetch.AllowHTTP,
-		Company: neighbours.Warnings, Budget: neighbours.Room, Room: revocations.Check, MayRead: mayRead, Scheme: mgr.GetScheme(), Metrics: metrics.Registry,
+		Company: neighbours.Warnings, Budget: neighbours.Room, Room: revocations.Check, MayRead: mayRead, Scheme: mgr.GetScheme(), Metrics: metrics.Registry, Tracer: tracer,
 		Log: mgr.GetLogger().WithName("webhook"),
 	})
 	if err != nil {
@@ -205,7 +209,7 @@ func addRules(
 	}
 	return server, authpolicy.Setup(mgr, authpolicy.Options{
 		Keys: resolver, Push: server, Triggers: triggers, Neighbours: neighbours, Live: live, Metrics: told, Counted: revocations, Reached: reached, Members: members,
-		NetworkPolicies: c.networkPolicies, Lend: func(objects cache.Cache) { sources.Chunks = objects },
+		Tracer: sources.Tracer, NetworkPolicies: c.networkPolicies, Lend: func(objects cache.Cache) { sources.Chunks = objects },
 	})
 }
 

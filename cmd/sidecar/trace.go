@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/api/tracing"
-	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
 // openTraces makes what traces requests and sends the traces, if there are to be any.
@@ -19,5 +18,5 @@ func (s *sidecar) openTraces() error {
 		return err
 	}
 	s.tracer = tracing.NewTracer(s.exporter, t.Sample)
-	return s.reg.Register(telemetry.NewTraces(s.exporter.Counts, s.tracer.Over))
+	return s.reg.Register(otlp.NewMetrics(s.exporter.Counts, s.tracer.Over))
 }

@@ -2,6 +2,7 @@ package authpolicy
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 const (
@@ -64,24 +66,29 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 	}
 	s := c.space(namespace)
 	defer func() { s.pace.worked(began, c.now()) }()
+	step := trace.Do(ctx, "gather")
 	snapshot, err := gather(ctx, c.reader, namespace, s.policies)
-	if err != nil {
+	step.Int("bearerguard.policies", len(snapshot.Policies))
+	step.Int("bearerguard.pods", len(snapshot.Workloads))
+	if step.End(err); err != nil {
 		return reconcile.Result{}, err
 	}
 	if wait := c.resolve(s, &snapshot); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	result, err := s.memory.Compile(snapshot)
+	result, err := c.compile(ctx, s, snapshot)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	if result.Anew {
 		c.metrics.compiles.Inc()
 	}
-	if _, err := c.revoke.revoke(ctx, namespace); err != nil { // first: without revocations no sidecar may judge by the bundles
+	step = trace.Do(ctx, "revoke")
+	_, err = c.revoke.revoke(ctx, namespace)
+	if step.End(err); err != nil { // first: without revocations no sidecar may judge by the bundles
 		return reconcile.Result{}, err
 	}
-	c.push.Set(namespace, targets(snapshot, result))
+	c.push.SetBelow(trace.Of(ctx).Span(), namespace, targets(snapshot, result))
 	s.store(&result)
 	c.status.Add(namespace)
 	if len(snapshot.Policies)+len(snapshot.Workloads)+c.revoke.space(namespace).objects() == 0 {
@@ -89,6 +96,16 @@ func (c *compiler) Reconcile(ctx context.Context, namespace string) (reconcile.R
 		c.revoke.forget(namespace)
 	}
 	return reconcile.Result{}, nil
+}
+
+// compile compiles what was gathered.
+func (c *compiler) compile(ctx context.Context, s *space, snapshot compile.Snapshot) (compile.Result, error) {
+	step := trace.Do(ctx, "compile")
+	result, err := s.memory.Compile(snapshot)
+	step.Int("bearerguard.policies", len(result.Outcomes))
+	step.Text("bearerguard.anew", strconv.FormatBool(result.Anew))
+	step.End(err)
+	return result, err
 }
 
 // resolve adds the keys that there are, or returns how long to wait for more: the namespace is looked at again then, and when a

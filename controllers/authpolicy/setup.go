@@ -20,9 +20,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 const workers = 4
@@ -42,10 +44,12 @@ func NewTriggers() Triggers {
 	return Triggers{Keys: &Trigger{}, Sidecars: &Trigger{Delay: ackPause}}
 }
 
-// Options are what Setup needs; all but Metrics, Neighbours, Counted, Reached, Live, Lend and Members are required.
+// Options are what Setup needs; all but Metrics, Tracer, Neighbours, Counted, Reached, Live, Lend and Members are required.
 type Options struct {
 	// Metrics tell of policies. Default: metrics that nobody reads.
-	Metrics  *Metrics
+	Metrics *Metrics
+	// Tracer traces reconciliations. nil: none are traced.
+	Tracer   *tracing.Tracer
 	Keys     *keys.Resolver
 	Push     *push.Server
 	Triggers Triggers
@@ -93,13 +97,13 @@ func Setup(mgr manager.Manager, o Options) error {
 		}
 	}
 	o.lend(objects, r)
-	if err := addRevoker(mgr, objects, r, o.Members); err != nil {
+	if err := addRevoker(mgr, objects, trace.Namespaced(o.Tracer, "revoke", r), o.Members); err != nil {
 		return err
 	}
 	if err := addDepartures(mgr, objects, o.Push.Leaving, o.Push.Gone); err != nil {
 		return err
 	}
-	if err := addCompiler(mgr, objects, c, o.Triggers.Keys, o.Members); err != nil {
+	if err := addCompiler(mgr, objects, trace.Namespaced(o.Tracer, "compile", c), o.Triggers.Keys, o.Members); err != nil {
 		return err
 	}
 	var since atomic.Pointer[time.Time]
@@ -111,7 +115,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	if o.Reached != nil {
 		o.Reached.use(w)
 	}
-	return addWriter(mgr, objects, w, o.Triggers.Sidecars, func() {
+	return addWriter(mgr, objects, w, o.Tracer, o.Triggers.Sidecars, func() {
 		now := time.Now()
 		since.Store(&now)
 	})
@@ -190,9 +194,9 @@ func addRevoker(mgr manager.Manager, objects cache.Cache, r reconcile.TypedRecon
 		source.TypedKind(objects, &revstore.Object{}, toNamespace[*revstore.Object](), respecified[*revstore.Object]()))...)
 }
 
-func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, sidecars *Trigger, elected func()) error {
+func addWriter(mgr manager.Manager, objects cache.Cache, w *writer, tracer *tracing.Tracer, sidecars *Trigger, elected func()) error {
 	c, err := controller.NewTyped("status", mgr, controller.TypedOptions[string]{
-		Reconciler: w, MaxConcurrentReconciles: workers,
+		Reconciler: trace.Namespaced(tracer, "status", w), MaxConcurrentReconciles: workers,
 	})
 	if err != nil {
 		return err

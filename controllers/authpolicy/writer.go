@@ -21,6 +21,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/status"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 const (
@@ -222,8 +223,11 @@ func (w *writer) apply(ctx context.Context, s *scene, o client.Object, kind stri
 	// The answer is metadata alone: a revocation has thousands of entries.
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}}
 	answer.SetGroupVersionKind(u.GroupVersionKind())
-	began := w.now()
+	began, step := w.now(), trace.Call(ctx, "write status")
+	step.Text("bearerguard.object.kind", kind)
+	step.Text("bearerguard.object.name", o.GetName())
 	err = w.client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(fieldOwner), client.ForceOwnership)
+	step.End(err)
 	s.waited += w.now().Sub(began)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
@@ -49,6 +50,8 @@ type Config struct {
 	Namespace string
 	// Cell names what is of the whole cluster, and says which namespaces the authority is published to. Default all, by the plain names.
 	Cell cell.Cell
+	// Tracer traces reconciliations. nil: none are traced.
+	Tracer *tracing.Tracer
 	// Name begins the names of the controllers that are added to the manager. Default "certs".
 	Name string
 	// Overlap is how long everybody has a new authority before it signs. Default 10m: kubelets bring a ConfigMap into pods

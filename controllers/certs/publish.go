@@ -26,6 +26,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 // A Publisher keeps the ConfigMap bearerguard-ca, with the authority in ca.crt, in the namespaces that have use for it:
@@ -56,7 +57,7 @@ func setupPublisher(mgr manager.Manager, c Config, s *store, objects cache.Cache
 		WatchesRawSource(source.Kind[client.Object](objects, &corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(toNamespace))).
 		WatchesRawSource(source.Channel(changed, handler.EnqueueRequestsFromMapFunc(p.everyNamespace))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Complete(p)
+		Complete(trace.Reconciler(c.Tracer, c.Name+"-ca", p, func(r ctrl.Request) string { return r.Name }))
 	if err != nil {
 		return nil, fmt.Errorf("publisher of the certificate authority: %w", err)
 	}

@@ -44,6 +44,7 @@ func (s *Server) acked(p *pod, c *stream, version string) {
 		return
 	}
 	c.acked, c.rejected, c.reason = x.ref, nil, ""
+	p.settled(version, &acked)
 	s.config.Metrics.latency.Observe(time.Since(x.since).Seconds())
 	s.changed(p.namespace)
 }
@@ -59,6 +60,7 @@ func (s *Server) nacked(p *pod, c *stream, version, reason string) {
 		reason = "no reason given"
 	}
 	c.rejected, c.reason = x.ref, reason
+	p.settled(version, &nacked)
 	s.config.Metrics.nacks.Inc()
 	s.config.Log.Info("sidecar refused a bundle", "namespace", p.namespace, "pod", p.name, "version", version, "reason", reason)
 	s.changed(p.namespace)

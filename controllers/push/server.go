@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
 	"github.com/bearerguard/bearerguard/api/departed"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 )
 
@@ -87,6 +88,7 @@ type pod struct {
 	bundle               *compile.Bundle // nil: the pod is not known yet
 	set                  time.Time       // when bundle became the newest
 	stream               *stream         // nil: not connected
+	publication          *publication    // that made bundle the newest, while its trace waits for the sidecar
 	leaving              bool            // it is being deleted
 	lost                 Sidecar         // what its sidecar was when it was lost last, here or at another replica; zero: never
 }
@@ -111,9 +113,17 @@ func New(c Config) (*Server, error) {
 // Set says what the pods of a namespace are to get from now on, by their UIDs. Streams of pods that it does not mention,
 // and that had something before, end: their pods are gone.
 func (s *Server) Set(namespace string, targets map[string]Target) {
+	s.SetBelow(nil, namespace, targets)
+}
+
+// SetBelow is Set as a step of what span is of: a span below it lasts until the sidecars that are connected have answered. span is not kept; nil:
+// nothing is traced.
+func (s *Server) SetBelow(span *tracing.Span, namespace string, targets map[string]Target) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	publication := s.publish(span, namespace, now)
+	defer s.awaited(publication)
 	pods := s.namespaces[namespace]
 	if pods == nil {
 		pods = map[string]*pod{}
@@ -127,6 +137,7 @@ func (s *Server) Set(namespace string, targets map[string]Target) {
 		}
 		if p.bundle == nil || p.bundle.Ref.Version != t.Bundle.Ref.Version {
 			p.set = now
+			publication.awaits(p, t.Bundle.Ref.Version)
 			p.stream.wake()
 		} else if p.stream != nil {
 			p.stream.rename(t.Bundle.Ref)
@@ -162,6 +173,7 @@ func (s *Server) forget(p *pod) {
 	if p.stream == nil {
 		return
 	}
+	p.publication.answer(p, &lost)
 	p.lost = p.state()
 	p.lost.Lost = time.Now()
 	p.stream = nil

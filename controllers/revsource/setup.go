@@ -19,13 +19,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
 	"github.com/bearerguard/bearerguard/controllers/status"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
-// Options are what Setup needs; all but Listen, TLS, Ready, Owns, Held, Reached and Metrics are required.
+// Options are what Setup needs; all but Listen, TLS, Ready, Owns, Held, Reached, Tracer and Metrics are required.
 type Options struct {
 	// Keys are how the keys of issuers are read; Changed and Checked are set here.
 	Keys keys.Options
@@ -46,6 +48,8 @@ type Options struct {
 	Ready <-chan struct{}
 	// Metrics are counted into. Default: metrics that nobody reads.
 	Metrics *Metrics
+	// Tracer traces reconciliations. nil: none are traced.
+	Tracer *tracing.Tracer
 }
 
 // Setup adds all of it to a manager: the port, the merging of chunks and the statuses.
@@ -76,8 +80,8 @@ func Setup(mgr manager.Manager, o Options) error {
 	err = errors.Join(
 		mgr.Add(everywhere(r.runKeys(o.Keys.Namespace != ""))),
 		mgr.Add(manager.RunnableFunc(compactor.Run)), mgr.Add(manager.RunnableFunc(talks.Run)),
-		addLoader(mgr, load),
-		addWriter(mgr, &writer{
+		addLoader(mgr, load, o.Tracer),
+		addWriter(mgr, o.Tracer, &writer{
 			reader: mgr.GetCache(), chunks: o.Chunks, client: mgr.GetClient(), receiver: r, streams: talks, owns: o.Owns, held: o.Held, reached: o.Reached, now: time.Now,
 			written: map[types.UID]written{},
 		}),
@@ -224,9 +228,11 @@ func (l *loader) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	return reconcile.Result{RequeueAfter: ownershipAgain}, nil
 }
 
-func addLoader(mgr manager.Manager, l *loader) error {
+func addLoader(mgr manager.Manager, l *loader, tracer *tracing.Tracer) error {
 	everywhere := false
-	c, err := controller.NewTyped("revocation-sources", mgr, controller.TypedOptions[string]{Reconciler: l, NeedLeaderElection: &everywhere})
+	c, err := controller.NewTyped("revocation-sources", mgr, controller.TypedOptions[string]{
+		Reconciler: trace.Namespaced(tracer, "revocation-sources", l), NeedLeaderElection: &everywhere,
+	})
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,11 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/revoked"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
 	"github.com/bearerguard/bearerguard/controllers/status"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 const (
@@ -168,7 +170,11 @@ func (w *writer) write(ctx context.Context, o *v1alpha1.RevocationSource, next v
 	}
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}}
 	answer.SetGroupVersionKind(u.GroupVersionKind())
+	step := trace.Call(ctx, "write status")
+	step.Text("bearerguard.object.kind", "RevocationSource")
+	step.Text("bearerguard.object.name", o.Name)
 	err = w.client.Status().Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, patch), client.FieldOwner(fieldOwner), client.ForceOwnership)
+	step.End(err)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return nil // deleted, or made anew
@@ -179,8 +185,10 @@ func (w *writer) write(ctx context.Context, o *v1alpha1.RevocationSource, next v
 	return nil
 }
 
-func addWriter(mgr manager.Manager, w *writer) error {
-	c, err := controller.NewTyped("revocation-source-status", mgr, controller.TypedOptions[string]{Reconciler: w})
+func addWriter(mgr manager.Manager, tracer *tracing.Tracer, w *writer) error {
+	c, err := controller.NewTyped("revocation-source-status", mgr, controller.TypedOptions[string]{
+		Reconciler: trace.Namespaced(tracer, "revocation-source-status", w),
+	})
 	if err != nil {
 		return err
 	}

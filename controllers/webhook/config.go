@@ -15,8 +15,10 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/revoked"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 // The paths that the webhook configurations name.
@@ -30,7 +32,7 @@ const (
 	EnforcedPodsPath      = "/validate-pods"
 )
 
-// Config is what the webhooks need. All fields are required, except Company, Budget, Room, MayRead and Log.
+// Config is what the webhooks need. All fields are required, except Company, Budget, Room, MayRead, Tracer and Log.
 type Config struct {
 	// Inject is how pods are injected; its Namespace is set for each request.
 	Inject inject.Config
@@ -52,6 +54,8 @@ type Config struct {
 	Scheme *runtime.Scheme
 	// Metrics takes the counter bearerguard_admission_total.
 	Metrics prometheus.Registerer
+	// Tracer traces requests. nil: none are traced.
+	Tracer *tracing.Tracer
 	// Log defaults to none.
 	Log logr.Logger
 }
@@ -94,7 +98,8 @@ func Register(s Server, c Config) error {
 		if path == AuthPoliciesPath {
 			places = ofPolicies
 		}
-		s.Register(path, bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)}))
+		hook := bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)})
+		s.Register(path, trace.Handler(c.Tracer, "admission "+path[1:], hook))
 	}
 	return nil
 }
@@ -113,6 +118,7 @@ type handler func(context.Context, admission.Request) answer
 func counted(path string, h handler, count *prometheus.CounterVec, log logr.Logger) admission.Handler {
 	return admission.HandlerFunc(func(ctx context.Context, req admission.Request) admission.Response {
 		a := h(ctx, req)
+		told(ctx, path, &req, a)
 		count.WithLabelValues(path[1:], a.result, a.reason).Inc()
 		entry := log.WithValues("webhook", path[1:], "namespace", req.Namespace, "name", req.Name, "kind", req.Kind.Kind,
 			"result", a.result, "reason", a.reason)

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 // podHandler injects pods as they are created.
@@ -26,7 +27,9 @@ func (h *podHandler) handle(ctx context.Context, req admission.Request) answer {
 	if err != nil {
 		return failed(http.StatusInternalServerError, "read namespace of pod", err)
 	}
+	step := trace.Do(ctx, "inject")
 	result, err := inject.Inject(&pod, h.cfg.Inject.In(ns))
+	step.End(nil)
 	if err != nil {
 		return refused(err)
 	}
@@ -34,7 +37,9 @@ func (h *podHandler) handle(ctx context.Context, req admission.Request) answer {
 		return allowed(string(result.Reason), result.Warnings)
 	}
 	if req.DryRun == nil || !*req.DryRun {
-		if err := h.cfg.PublishCA(ctx, req.Namespace); err != nil {
+		step := trace.Call(ctx, "publish certificate authority")
+		err := h.cfg.PublishCA(ctx, req.Namespace)
+		if step.End(err); err != nil {
 			return failed(http.StatusInternalServerError, "publish the certificate authority for the pod", err)
 		}
 	}
@@ -44,7 +49,9 @@ func (h *podHandler) handle(ctx context.Context, req admission.Request) answer {
 // namespace reads what injection needs to know of a namespace.
 func (h *podHandler) namespace(ctx context.Context, name string) (inject.Namespace, error) {
 	var ns corev1.Namespace
-	if err := h.cfg.Namespaces.Get(ctx, client.ObjectKey{Name: name}, &ns); err != nil {
+	step := trace.Call(ctx, "read namespace")
+	err := h.cfg.Namespaces.Get(ctx, client.ObjectKey{Name: name}, &ns)
+	if step.End(err); err != nil {
 		return inject.Namespace{}, err
 	}
 	return inject.Namespace{Name: name, Labels: ns.Labels, Annotations: ns.Annotations}, nil

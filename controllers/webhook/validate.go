@@ -21,6 +21,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/compile"
+	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
 // policyMemory is what is remembered of policies that were asked about, in bytes.
@@ -38,7 +39,9 @@ type policyHandler struct {
 }
 
 func (h *policyHandler) handle(ctx context.Context, req admission.Request) answer {
+	step := trace.Do(ctx, "wait for a turn")
 	done, err := h.turns.take(ctx, req.Namespace)
+	step.End(err)
 	if err != nil {
 		return failed(http.StatusTooManyRequests, "wait for a turn", err)
 	}
@@ -61,7 +64,10 @@ func (h *policyHandler) review(ctx context.Context, req admission.Request) answe
 			warnings = clarify(&p.Spec.Spec, old.Spec.Rules)
 		}
 	}
-	if err := checkPolicy(h.checker, req.Namespace, p); err != nil {
+	step := trace.Do(ctx, "check policy")
+	err := checkPolicy(h.checker, req.Namespace, p)
+	step.End(nil)
+	if err != nil {
 		return refused(err)
 	}
 	if err := h.room(ctx, req, p); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 )
@@ -40,6 +41,9 @@ func flagsPage(root string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	traces := pflag.NewFlagSet("traces", pflag.ContinueOnError)
+	new(flags.Traces).DefineForController(traces)
+	controller = append(controller, listed(traces)...)
 	capture, err := flagsOf(filepath.Join(root, "cmd", "sidecar", "capture.go"))
 	if err != nil {
 		return "", err
@@ -87,7 +91,7 @@ func kindOfFlag(t string) string {
 	switch strings.ToLower(t) {
 	case "stringslice", "stringarray", "uintslice":
 		return "list"
-	case "int", "int64", "uint16", "uint64":
+	case "int", "int64", "uint16", "uint64", "float64":
 		return "number"
 	case "bool":
 		return "boolean"

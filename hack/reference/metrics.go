@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
@@ -131,14 +132,14 @@ func readMetrics() (map[string][]metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	sidecar.MustRegister(telemetry.NewTraces(nil, nil))
+	sidecar.MustRegister(otlp.NewMetrics(nil, nil))
 	if err := keys.NewMetrics().Register(&controller, nil); err != nil {
 		return nil, err
 	}
 	if err := push.NewMetrics().Register(&controller); err != nil {
 		return nil, err
 	}
-	controller.MustRegister(authpolicy.NewMetrics(), revsource.NewMetrics())
+	controller.MustRegister(otlp.NewMetrics(nil, nil), authpolicy.NewMetrics(), revsource.NewMetrics())
 	out := map[string][]metric{"sidecar": append(sidecar.out, others["sidecar"]...), "controller": append(controller.out, others["controller"]...)}
 	for program := range out {
 		slices.SortFunc(out[program], func(a, b metric) int { return cmp.Compare(a.name, b.name) })

@@ -44,16 +44,16 @@ func fromOpenTelemetry(flag string, lookup func(string) (string, bool)) (name, v
 
 // trace is what the flags say of traces, which have been checked; nil: none are made.
 func (r *raw) trace() *Trace {
-	endpoint, err := flags.Collector(r.v.TraceEndpoint, r.v.TraceProtocol)
+	endpoint, err := flags.Collector(r.v.Traces.Endpoint, r.v.Traces.Protocol)
 	if err != nil { // empty; or a problem that has been told
 		return nil
 	}
 	host, _ := os.Hostname()
 	return &Trace{
 		Collector: otlp.Config{
-			Endpoint: endpoint, Protocol: otlp.Protocol(r.v.TraceProtocol), CAFile: r.traceCA, HeadersFile: r.traceHeaders,
-			Service: r.v.TraceService, Host: host,
+			Endpoint: endpoint, Protocol: otlp.Protocol(r.v.Traces.Protocol), CAFile: r.traceCA, HeadersFile: r.traceHeaders,
+			Service: r.v.Traces.Service, Host: host,
 		},
-		Sample: tracing.Options{Ratio: r.v.TraceRatio, PerSecond: r.v.TraceRate},
+		Sample: tracing.Options{Ratio: r.v.Traces.Ratio, PerSecond: r.v.Traces.Rate},
 	}
 }
