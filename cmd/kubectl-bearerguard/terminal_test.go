@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spf13/cobra"
+
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/admin"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
@@ -90,7 +92,7 @@ func TestNoCommandWritesTerminalEscapesOfOthers(t *testing.T) {
 		},
 		"logs as JSON": func(b *bytes.Buffer) {
 			var f logsFlags
-			output.AddFlag(newVersion(), &f.format, output.FormatJSON, output.FormatText)
+			output.AddFlag(&cobra.Command{}, &f.format, output.FormatJSON, output.FormatText)
 			line := []byte("{\"msg\":\r\"request decided\", \"path\":\"\u009b31m\u202e\x7f\U000e0041\"}\r")
 			if err := f.write(b, look, record{line: line, pod: "a\u009b", namespace: "shop"}); err != nil {
 				t.Error(err)
@@ -184,6 +186,7 @@ func TestTextForPeopleGoesThroughOutput(t *testing.T) {
 		"suite/write.go":                        "TAP, which quotes",
 		"token.go":                              "a token that was asked for",
 		"check_cluster_command.go":              "its own help",
+		"help.go":                               "its own help",
 	}
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "output/") || past[filepath.ToSlash(path)] != "" {
