@@ -156,6 +156,13 @@ manifests: $(BIN)/controller-gen ## Write the CustomResourceDefinitions, config/
 	go test ./cmd/kubectl-bearerguard -count=1 -run TestReference -update
 	go run ./hack/reference
 
+.PHONY: docs-pictures
+docs-pictures: ## Make the pictures of docs/images again, of the real pages with a real browser (needs node, npm and chromium).
+	go build -o $(BIN)/docs-pictures/bearerguard ./cmd/kubectl-bearerguard
+	go build -o $(BIN)/docs-pictures/serve ./cmd/kubectl-bearerguard/dashboard/dashboardtest/serve
+	[ hack/interop/page/node_modules/.package-lock.json -nt hack/interop/page/package-lock.json ] || npm ci --no-progress --prefix hack/interop/page
+	node hack/interop/page/pictures.mjs $(BIN)/docs-pictures/bearerguard $(BIN)/docs-pictures/serve "$$(command -v chromium)" docs/images
+
 GENERATED = api config charts controllers/push/reportv1 docs/cli.md docs/reasons.md docs/metrics.md docs/flags.md docs/values.md docs/api.md
 
 .PHONY: verify

@@ -14,33 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/bearerguard/bearerguard/hack/freeport"
+	"github.com/bearerguard/bearerguard/hack/walk"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 )
-
-// section returns what is under a heading, without the sections below it.
-func section(t *testing.T, page, heading string) string {
-	t.Helper()
-	_, rest, ok := strings.Cut(page, "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("%q is gone", heading)
-	}
-	if next := regexp.MustCompile(`(?m)^##+ `).FindStringIndex(rest); next != nil {
-		rest = rest[:next[0]]
-	}
-	return rest
-}
-
-var fencedBlock = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$")
-
-// fits says whether a text is as the page has it: "..." at the end of a line stands for the rest of the line.
-func fits(said, want string) bool {
-	got, lines := strings.Split(strings.TrimSpace(said), "\n"), strings.Split(strings.TrimSpace(want), "\n")
-	return slices.EqualFunc(got, lines, func(g, w string) bool {
-		start, cut := strings.CutSuffix(strings.TrimSpace(w), "...")
-		g = strings.TrimSpace(g)
-		return g == start || cut && strings.HasPrefix(g, start)
-	})
-}
 
 // The commands of docs/getting-started.md for a machine without Kubernetes are run by a shell, in an empty folder, and say what the page says.
 func TestGettingStartedWithoutKubernetes(t *testing.T) {
@@ -62,17 +38,12 @@ func TestGettingStartedWithoutKubernetes(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	const between = "@@@ the next block"
-	script, wanted := "set -eu\nend() { kill $(jobs -p); wait; }\ntrap end EXIT\n", map[int]string{}
-	blocks := 0
-	for _, m := range fencedBlock.FindAllStringSubmatch(section(t, string(page), "## Without Kubernetes"), -1) {
-		if m[1] == "text" {
-			wanted[blocks] = m[2]
-			continue
-		}
-		blocks++
-		script += "echo '" + between + "'\n" + m[2]
+	section, err := walk.Section(string(page), "## Without Kubernetes")
+	if err != nil {
+		t.Fatal(err)
 	}
+	blocks := walk.Blocks(section)
+	script := walk.Script("set -eu\nend() { kill $(jobs -p); wait; }\ntrap end EXIT", blocks)
 	ports := strings.NewReplacer(
 		"127.0.0.1:8080", freeport.For(t), "127.0.0.1:9000", freeport.For(t), "127.0.0.1:15081", freeport.For(t),
 		"go build -o bin/app ./hack/e2e/app\nexport PATH=$PWD/bin:$PATH\n", "",
@@ -85,14 +56,20 @@ func TestGettingStartedWithoutKubernetes(t *testing.T) {
 		log, _ := os.ReadFile(filepath.Join(home, "guard", "sidecar.log"))
 		t.Fatalf("%v\n%s\n%s", err, out, log)
 	}
-	said := strings.Split(string(out), between)
-	if len(said) != blocks+1 || len(wanted) < 6 {
-		t.Fatalf("%d blocks, of which %d ran, and %d outputs", blocks, len(said)-1, len(wanted))
+	results, outputs := walk.Results(string(out)), 0
+	if len(results) != len(blocks) {
+		t.Fatalf("%d blocks, of which %d ran", len(blocks), len(results))
 	}
-	for i, want := range wanted {
-		if !fits(said[i], want) {
-			t.Errorf("block %d says\n%s\nthe page has\n%s", i, said[i], want)
+	for i, b := range blocks {
+		if b.Want != "" {
+			outputs++
 		}
+		if err := b.Judge(results[i]); err != nil {
+			t.Errorf("%s: %v", b.Name(), err)
+		}
+	}
+	if outputs < 6 {
+		t.Errorf("%d outputs", outputs)
 	}
 }
 

@@ -50,6 +50,20 @@ pay\x1b[2J   12d
 	}
 }
 
+// Where no room is left beside the others, the last column is below its row, and no line is wider than the screen.
+func TestTableBelow(t *testing.T) {
+	t.Parallel()
+	table := NewTable("PLACE", "LEVEL", "FINDING")
+	table.Row(Text("policies/orders.yaml:10"), Text("warning"), Text("takes tokens that were made for other apps"))
+	table.Row(Text("none"))
+	var b bytes.Buffer
+	table.Write(&b, Look{Width: 36})
+	want := "PLACE                     LEVEL\npolicies/orders.yaml:10   warning\n    takes tokens that were made for\n    other apps\nnone\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestTrees(t *testing.T) {
 	t.Parallel()
 	tree := Node{Head: "policy shop/orders", Style: Strong, Text: "refuses", Children: []Node{

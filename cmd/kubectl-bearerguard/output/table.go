@@ -48,13 +48,16 @@ func (t *Table) Hide(head string) {
 // Len is the number of rows.
 func (t *Table) Len() int { return len(t.rows) }
 
-// gap is between two columns, as kubectl has it; narrowest is how narrow the last column gets.
+// gap is between two columns, as kubectl has it; narrowest is how narrow the last column gets before it goes below its row; below is how far
+// in it is there.
 const (
 	gap       = "   "
 	narrowest = 20
+	below     = 4
 )
 
-// Write writes the table. Where it is wider than the screen, the last column is broken into lines.
+// Write writes the table. Where it is wider than the screen, the last column is broken into lines, which are below the row if little room is left
+// beside it.
 func (t *Table) Write(w io.Writer, l Look) {
 	widths := make([]int, len(t.head))
 	for i, h := range t.head {
@@ -69,22 +72,29 @@ func (t *Table) Write(w io.Writer, l Look) {
 	for _, n := range widths[:last] {
 		before += n + len(gap)
 	}
-	if l.Width > 0 {
+	under := l.Width > 0 && widths[last] > narrowest && before+narrowest > l.Width
+	switch {
+	case under:
+		widths[last] = max(narrowest, l.Width-below)
+	case l.Width > 0:
 		widths[last] = max(narrowest, l.Width-before)
-	} else {
+	default:
 		widths[last] = 0
 	}
 	head := make([]Cell, len(t.head))
 	for i, h := range t.head {
 		head[i] = Cell{h, Strong}
 	}
-	writeRow(w, l, widths, head)
+	if under {
+		head = head[:last]
+	}
+	writeRow(w, l, widths, head, false)
 	for _, row := range t.rows {
-		writeRow(w, l, widths, row)
+		writeRow(w, l, widths, row, under)
 	}
 }
 
-func writeRow(w io.Writer, l Look, widths []int, row []Cell) {
+func writeRow(w io.Writer, l Look, widths []int, row []Cell, under bool) {
 	var b strings.Builder
 	last, indent := len(widths)-1, 0
 	for i := range last {
@@ -96,6 +106,12 @@ func writeRow(w io.Writer, l Look, widths []int, row []Cell) {
 		b.WriteString(string(l.Paint(c.Style, text)))
 		b.WriteString(strings.Repeat(" ", widths[i]-columns(text)) + gap)
 		indent += widths[i] + len(gap)
+	}
+	if under && last < len(row) && row[last].Text != "" {
+		indent = below
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		b.Reset()
+		b.WriteString(strings.Repeat(" ", indent))
 	}
 	if last < len(row) {
 		for i, line := range wrap(clean(row[last].Text), widths[last]) {
