@@ -58,15 +58,38 @@ func Playground(now func() time.Time, at Setting) http.Handler {
 		_, _ = w.Write(index) // who asked is gone
 	})
 	mux.HandleFunc("GET /examples.json", func(w http.ResponseWriter, _ *http.Request) { WriteJSON(w, Examples()) })
-	mux.HandleFunc("POST /decide", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /decide", inTurn(func(w http.ResponseWriter, r *http.Request) {
 		var q Question
 		if problem, status := ReadJSON(w, r, &q); status != 0 {
 			http.Error(w, problem, status)
 			return
 		}
 		WriteJSON(w, Decide(q, now()))
-	})
+	}))
 	return mux
+}
+
+// mostWaiting is how many questions wait for their turn. A page asks one at a time.
+const mostWaiting = 16
+
+// inTurn answers one question at a time: each may be much work, and whoever uses this machine can ask.
+func inTurn(next http.HandlerFunc) http.HandlerFunc {
+	turn, places := make(chan struct{}, 1), make(chan struct{}, mostWaiting)
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			http.Error(w, "many questions wait for an answer: try again in a moment", http.StatusTooManyRequests)
+			return
+		}
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+			next(w, r)
+		case <-r.Context().Done(): // nobody waits for it any more
+		}
+	}
 }
 
 // folder returns one of the folders of assets.

@@ -63,8 +63,9 @@ func (w Who) allow() *policy.Allow {
 // rivals returns what has to be cut out of an operation, as templates: paths that count in its place, or for which that is in doubt, unless
 // they let in the same. doubts are those of the latter.
 func rivals(o *Operation, paths []*place) (out, doubts []string) {
+	template := o.Path.Template(false)
 	for _, other := range paths {
-		own := other.template == o.Path.Template(false) && !other.path.wider
+		own := other.template == template && !other.path.wider
 		if own || !o.Path.overlaps(other.path) || o.Path.before(other.path) {
 			continue
 		}

@@ -131,10 +131,10 @@ func (p Path) Template(names bool) string {
 	return b.String()
 }
 
+var escapes = strings.NewReplacer("*", "%2A", "{", "%7B", "}", "%7D", "?", "%3F", "#", "%23")
+
 // escape writes canonical text so that a template has it as a text.
-func escape(s string) string {
-	return strings.NewReplacer("*", "%2A", "{", "%7B", "}", "%7D", "?", "%3F", "#", "%23").Replace(s)
-}
+func escape(s string) string { return escapes.Replace(s) }
 
 // reserved cannot be used as path.NAME in CEL.
 const reserved = " true false null in as break const continue else for function if import let loop package namespace return var void while "

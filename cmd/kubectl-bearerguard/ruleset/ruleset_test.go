@@ -155,3 +155,18 @@ func TestLargeRules(t *testing.T) {
 		t.Errorf("%d paths", paths)
 	}
 }
+
+// Operations are compared with each other, so what is done for each pair must be little: a document may have ten thousand.
+func TestManyOperationsAreLittleWork(t *testing.T) {
+	var all []ruleset.Operation
+	for i := range 2000 {
+		p, err := ruleset.ParsePath(fmt.Sprintf("/{a}/{b}/x%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, ruleset.Operation{Method: "GET", Path: p, Who: []ruleset.Who{{Scopes: []string{fmt.Sprint("r", i%50)}}}})
+	}
+	if n := testing.AllocsPerRun(1, func() { ruleset.Rules(all, ruleset.Names{}) }); n > 2000*200 {
+		t.Errorf("%d operations take %.0f allocations", len(all), n)
+	}
+}
