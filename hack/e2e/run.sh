@@ -20,7 +20,7 @@ prepare() {
 }
 
 prepare || { echo "FAIL preparation"; exit 1; }
-for part in ${PARTS:-docs install decide cli settings change accounts rollout upgrade outage jobs revoked}; do
+for part in ${PARTS:-docs install decide cli settings change accounts rollout upgrade outage jobs revoked skew}; do
   echo "--- $part"
   # shellcheck source=/dev/null
   . "hack/e2e/$part.sh"
