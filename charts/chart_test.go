@@ -91,6 +91,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		`certManager={"issuerRef":"x"}`:       "/certManager/issuerRef",
 		`admissionPolicies={"action":"Off"}`:  "/admissionPolicies/action",
 		`metrics={"prometheusRule":true}`:     "/metrics/prometheusRule",
+		`tracing={"endpoint":"c:4318"}`:       "/tracing/endpoint",
+		`tracing={"ratio":2}`:                 "/tracing/ratio",
+		`tracing={"rate":0}`:                  "/tracing/rate",
+
+		`tracing={"ca":{"configMapName":"a","secretName":"b"}}`: "tracing.ca: configMapName and secretName are both set",
 
 		`enforce={"exemptServiceAccounts":["backup"]}`:        "/enforce/exemptServiceAccounts/0",
 		`enforce={"exemptServiceAccounts":["a/b'] || true"]}`: "/enforce/exemptServiceAccounts/0",

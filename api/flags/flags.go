@@ -191,8 +191,6 @@ func Kept() []Info {
 		{Name: "push-server-name", Usage: "as `push`"},
 		{Name: "push-ca", Usage: "as `push`"},
 		{Name: "push-token", Usage: "as `push`"},
-		{Name: "trace-ca", Usage: "injection mounts no file for it"},
-		{Name: "trace-headers", Usage: "as `trace-ca`; what is in it is no text for an annotation"},
 		{Name: "state-dir", Usage: "it holds keys; injection mounts a volume that only the sidecar has"},
 		{Name: "admin", Usage: "Kubernetes probes the sidecar there"},
 		{Name: "probes", Usage: "injection takes the probes from the pod"},

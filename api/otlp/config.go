@@ -46,6 +46,8 @@ type Config struct {
 	HeadersFile string
 	// Service, Version and Host are the resource's service.name, service.version and host.name; empty ones are left out.
 	Service, Version, Host string
+	// Resource are further attributes of the resource.
+	Resource []Attribute
 	// Log gets when sending begins to fail and when it works again.
 	Log logr.Logger
 }

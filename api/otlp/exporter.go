@@ -197,11 +197,10 @@ const (
 // resource is the beginning of ResourceSpans up to the name of the scope, without the lengths of what holds the spans.
 func resource(c *Config) []byte {
 	var r []byte
-	for _, a := range [...][2]string{
-		{"service.name", c.Service}, {"service.version", c.Version}, {"host.name", c.Host},
-	} {
-		if a[1] != "" {
-			kv := field(field(nil, keyOf, []byte(a[0])), valueOf, field(nil, textOf, []byte(a[1])))
+	own := []Attribute{{"service.name", c.Service}, {"service.version", c.Version}, {"host.name", c.Host}}
+	for _, a := range append(own, c.Resource...) {
+		if a.Value != "" {
+			kv := field(field(nil, keyOf, []byte(a.Key)), valueOf, field(nil, textOf, []byte(a.Value)))
 			r = field(r, attributeOf, kv)
 		}
 	}

@@ -32,7 +32,11 @@ func (f files) authority() ([]byte, error) {
 	if f.ca == "" {
 		return nil, nil
 	}
-	return readFile(f.ca)
+	pem, err := readFile(f.ca)
+	if err != nil {
+		return nil, fmt.Errorf("--trace-ca: %w", err)
+	}
+	return pem, nil
 }
 
 // tlsConfig trusts the authorities of a PEM file; nil: those of the system.
@@ -42,10 +46,16 @@ func tlsConfig(pem []byte) (*tls.Config, error) {
 		return c, nil
 	}
 	if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, errors.New("the CA file has no certificate")
+		return nil, errors.New("--trace-ca: the file has no certificate")
 	}
 	return c, nil
 }
+
+// untrusted reports whether an error is about a collector's certificate, which another try does not change. It may be a text alone, as gRPC's are.
+func untrusted(err error) bool { return strings.Contains(err.Error(), "x509: ") }
+
+// distrust is such an error, with the flag that says whom to trust.
+func distrust(err error) error { return fmt.Errorf("%w; see --trace-ca", err) }
 
 // field of the header.
 type headerField struct{ name, value string }
@@ -58,9 +68,13 @@ func (f files) header() ([]headerField, error) {
 	}
 	text, err := readFile(f.headers)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--trace-headers: %w", err)
 	}
-	return readHeader(string(text))
+	out, err := readHeader(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("--trace-headers: %w", err)
+	}
+	return out, nil
 }
 
 // maxFields bounds the header fields.

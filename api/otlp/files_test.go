@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,51 @@ func TestReadHeader(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestReadResource(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		text string
+		want []Attribute
+		bad  bool
+	}{
+		"nothing":                         {"", nil, false},
+		"a pod":                           {"k8s.namespace.name=shop, k8s.pod.name=orders-1", []Attribute{{"k8s.namespace.name", "shop"}, {"k8s.pod.name", "orders-1"}}, false},
+		"one that is empty":               {"a=,b=1", []Attribute{{"b", "1"}}, false},
+		"one twice":                       {"a=1,b=2,a=3", []Attribute{{"b", "2"}, {"a", "3"}}, false},
+		"what is encoded":                 {"a=b%20c%2Cd", []Attribute{{"a", "b c,d"}}, false},
+		"what the exporter knows better":  {"service.name=x,service.version=y,host.name=z", nil, false},
+		"no value":                        {"a", nil, true},
+		"no key":                          {"=1", nil, true},
+		"what is encoded wrongly":         {"a=%zz", nil, true},
+		"a control":                       {"a=%0A", nil, true},
+		"what is long":                    {"a=" + strings.Repeat("x", 2000), nil, true},
+		"more than there should be":       {strings.Repeat("a=1,", 1) + many(65), nil, true},
+		"as many as there may be at most": {many(64), nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ReadResource(tt.text)
+			if (err != nil) != tt.bad {
+				t.Fatal(got, err)
+			}
+			if tt.want != nil || tt.text == "" {
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+// many returns so many attributes.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d=1,", i)
+	}
+	return b.String()
 }
 
 func TestRetryAfter(t *testing.T) {

@@ -80,6 +80,9 @@ func (l *grpcLink) send(ctx context.Context, body []byte) (int, error) {
 	if s.Code() == codes.Unavailable { // mostly of our own making, and then it tells what is wrong
 		err = fmt.Errorf("%w: %s", err, s.Message())
 	}
+	if untrusted(err) {
+		return 0, distrust(err)
+	}
 	after, asked := retryInfo(s)
 	switch s.Code() {
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:

@@ -64,6 +64,9 @@ func (l *httpLink) send(ctx context.Context, body []byte) (int, error) {
 		r.Header.Add(f.name, f.value)
 	}
 	res, err := client.Do(r)
+	if err != nil && untrusted(err) {
+		return 0, distrust(err)
+	}
 	if err != nil {
 		return 0, &retryable{error: err}
 	}

@@ -27,6 +27,10 @@ const (
 	AnnotationTLSCert = Prefix + "tls-cert"
 	// AnnotationTLSClientCA is the name of a Secret whose ca.crt is the authority of clients' certificates.
 	AnnotationTLSClientCA = Prefix + "tls-client-ca"
+	// AnnotationTraceCA is a ConfigMap or a Secret, configmap/NAME or secret/NAME, whose ca.crt is the authority of the collector's certificate.
+	AnnotationTraceCA = Prefix + "trace-ca"
+	// AnnotationTraceHeaders is the name of a Secret whose entry "headers" has header fields for the collector.
+	AnnotationTraceHeaders = Prefix + "trace-headers"
 	// AnnotationTokenAudiences has audiences, separated by commas, for each of which the app gets a token of its pod's
 	// service account: "orders,pay".
 	AnnotationTokenAudiences = Prefix + "token-audiences"

@@ -32,11 +32,15 @@ func (f *flags) trace(fail func(flag, format string, args ...any)) *traceConfig 
 	if err != nil { // it has been told
 		return nil
 	}
+	resource, err := otlp.ReadResource(os.Getenv(otlp.ResourceEnv))
+	if err != nil {
+		fail("trace-endpoint", "the variable %s %v", otlp.ResourceEnv, err)
+	}
 	host, _ := os.Hostname()
 	return &traceConfig{
 		collector: otlp.Config{
 			Endpoint: endpoint, Protocol: otlp.Protocol(f.traces.Protocol), CAFile: f.traceCA, HeadersFile: f.traceHeaders,
-			Service: f.traces.Service, Version: version, Host: host,
+			Service: f.traces.Service, Version: version, Host: host, Resource: resource,
 		},
 		sample: tracing.Options{Ratio: f.traces.Ratio, PerSecond: f.traces.Rate},
 	}

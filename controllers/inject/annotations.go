@@ -52,6 +52,10 @@ func Annotated() []Annotation {
 		{Name: v1alpha1.AnnotationTLSCert, Value: "a Secret of type `kubernetes.io/tls` in the pod's namespace: serve TLS with its certificate; empty: none", Default: "none"},
 		{Name: v1alpha1.AnnotationTLSClientCA, Value: "a Secret with `ca.crt`: with `tls-cert`, ask clients for a certificate of this authority; empty: nothing is asked", Default: "none"},
 	}
+	out = append(out,
+		Annotation{Name: v1alpha1.AnnotationTraceCA, Value: "`configmap/NAME` or `secret/NAME` in the pod's namespace: its `ca.crt` is the authority of the certificate of an https `trace-endpoint`; empty: those of the system", Default: "none"},
+		Annotation{Name: v1alpha1.AnnotationTraceHeaders, Value: "a Secret in the pod's namespace: its entry `headers` has header fields for the collector, `name: value` a line, such as a vendor's token; empty: none", Default: "none"},
+	)
 	special := map[string]Annotation{
 		"app-address": {
 			Value:   "where the app is reached: `127.0.0.1`, `::1`, or `pod-ip`: the pod's own address; empty: the default",

@@ -42,7 +42,7 @@ func TestTheChartKnowsEveryFlag(t *testing.T) {
 // schemaOfFlags returns the JSON schema of sidecar.flags: every flag, of its own type or as text.
 func schemaOfFlags() map[string]any {
 	text := map[string]any{"type": "string"}
-	properties := map[string]any{"tls-cert": text, "tls-client-ca": text}
+	properties := map[string]any{"tls-cert": text, "tls-client-ca": text, "trace-ca": map[string]any{"type": "string", "pattern": "^((configmap|secret)/.+)?$"}, "trace-headers": text}
 	for _, f := range flags.All() {
 		p := map[string]any{"description": f.Usage}
 		switch f.Type {

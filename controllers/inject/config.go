@@ -25,6 +25,8 @@ const (
 	// TLSVolume has the certificate that the annotation tls-cert names, ClientCAVolume the authority of tls-client-ca.
 	TLSVolume      = "bearerguard-tls"
 	ClientCAVolume = "bearerguard-client-ca"
+	// TraceVolume has what the annotations trace-ca and trace-headers name.
+	TraceVolume = "bearerguard-trace"
 	// CAConfigMap is the ConfigMap with the certificate authority, in every namespace with injected pods, of the default release.
 	CAConfigMap = "bearerguard-ca"
 	// CAKey is the entry of CAConfigMap.

@@ -24,6 +24,9 @@ const (
 	tlsClientCA   = "tls-client-ca"
 	tlsPermissive = "tls-permissive"
 	tlsRequest    = "tls-request-client-cert"
+	traceEndpoint = "trace-endpoint"
+	traceCA       = "trace-ca"
+	traceHeaders  = "trace-headers"
 )
 
 // podIP is the value of app-address that stands for the pod's own address, and appAddressEnv the variable it comes in.
@@ -34,12 +37,15 @@ const (
 
 // isFlag tells whether a pod, a namespace and the chart may set the sidecar's flag of that name.
 func isFlag(name string) bool {
-	return name == tlsCert || name == tlsClientCA || slices.ContainsFunc(flags.All(), func(f flags.Info) bool { return f.Name == name })
+	return slices.Contains(ofFiles(), name) || slices.ContainsFunc(flags.All(), func(f flags.Info) bool { return f.Name == name })
 }
+
+// ofFiles returns the names of those flags that take a file in the sidecar, and for pods the name of what has it.
+func ofFiles() []string { return []string{tlsCert, tlsClientCA, traceCA, traceHeaders} }
 
 // FlagNames returns the names of all flags that may be set, sorted.
 func FlagNames() []string {
-	names := []string{tlsCert, tlsClientCA}
+	names := ofFiles()
 	for _, f := range flags.All() {
 		names = append(names, f.Name)
 	}
@@ -54,6 +60,14 @@ func (s *settings) setFlag(p place, name, value string) error {
 		return unknown(p, name)
 	}
 	switch short {
+	case traceCA:
+		if _, _, err := parseSource(field, value); err != nil {
+			return err
+		}
+	case traceHeaders:
+		if len(validation.IsDNS1123Subdomain(value)) > 0 && value != "" { // it may be the credential itself
+			return refuse(field, "the name of a Secret in the pod's namespace", "is not a name")
+		}
 	case tlsCert, tlsClientCA:
 		if problems := validation.IsDNS1123Subdomain(value); value != "" && len(problems) > 0 {
 			return refuse(field, "the name of a Secret in the pod's namespace", "%q is not a name", value)
@@ -134,6 +148,7 @@ func (s *settings) flagArgs() []string {
 	if s.said[tlsClientCA].value != "" {
 		args = append(args, "--tls-client-ca", clientCADir+"/"+CAKey)
 	}
+	args = append(args, s.traceArgs()...)
 	for _, f := range flags.All() {
 		at, ok := s.said[f.Name]
 		switch {
@@ -150,12 +165,16 @@ func (s *settings) flagArgs() []string {
 
 // flagEnv returns the variables of flags whose value only the running pod knows.
 func (s *settings) flagEnv() []corev1.EnvVar {
-	if s.said[appAddress].value != podIP {
-		return nil
+	var out []corev1.EnvVar
+	if s.said[appAddress].value == podIP {
+		out = append(out, ofPodField(appAddressEnv, "status.podIP"))
 	}
-	return []corev1.EnvVar{{Name: appAddressEnv, ValueFrom: &corev1.EnvVarSource{
-		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"},
-	}}}
+	return append(out, s.traceEnv()...)
+}
+
+// ofPodField returns a variable that has a field of the pod.
+func ofPodField(name, path string) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}}}
 }
 
 // flagWarnings tells of values that may do more than they seem to.
@@ -170,5 +189,5 @@ func (s *settings) flagWarnings() []string {
 		out = append(out, fmt.Sprintf("%s: the app listens on the pod's address, so that clients which use its port go around the sidecar; "+
 			"let a NetworkPolicy keep them off, or use redirect capture", address.field))
 	}
-	return append(out, s.memoryWarnings()...)
+	return append(append(out, s.traceWarnings()...), s.memoryWarnings()...)
 }

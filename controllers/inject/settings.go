@@ -75,7 +75,7 @@ func parseSettings(annotations map[string]string, cfg Config) (settings, error) 
 	if err := errors.Join(errs...); err != nil {
 		return settings{}, err
 	}
-	return s, errors.Join(s.checkCapture(annotations), s.checkTLS(), s.checkResources())
+	return s, errors.Join(s.checkCapture(annotations), s.checkTLS(), s.checkTraces(), s.checkResources())
 }
 
 // CheckNamespace returns every annotation and label of a namespace that would have its pods refused, joined; nil if none would.

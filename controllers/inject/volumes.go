@@ -13,13 +13,14 @@ const (
 	stateDir    = "/var/lib/bearerguard"
 	tlsDir      = "/var/run/bearerguard-tls"
 	clientCADir = "/var/run/bearerguard-client-ca"
+	traceDir    = "/var/run/bearerguard-trace"
 	// apiTokenDir is where Kubernetes mounts a pod's API token into every container that has nothing there.
 	apiTokenDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 )
 
 // ourVolume tells whether name is that of a volume that injection adds.
 func ourVolume(name string) bool {
-	return slices.Contains([]string{IdentityVolume, StateVolume, TLSVolume, ClientCAVolume, TokensVolume}, name)
+	return slices.Contains([]string{IdentityVolume, StateVolume, TLSVolume, ClientCAVolume, TraceVolume, TokensVolume}, name)
 }
 
 // volumes returns the identity, with the authority that a ConfigMap has, the state, and the Secrets that flags name. The state lies in
@@ -47,6 +48,11 @@ func (s *settings) volumes(authority string) []corev1.Volume {
 	if name := s.said[tlsClientCA].value; name != "" {
 		out = append(out, secret(ClientCAVolume, name, CAKey))
 	}
+	if files := s.traceFiles(); len(files) > 0 {
+		out = append(out, corev1.Volume{Name: TraceVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			DefaultMode: new(int32(0o644)), Sources: files,
+		}}})
+	}
 	if len(s.audiences) > 0 {
 		out = append(out, s.tokens())
 	}
@@ -64,6 +70,9 @@ func (s *settings) mounts() []corev1.VolumeMount {
 	}
 	if s.said[tlsClientCA].value != "" {
 		out = append(out, corev1.VolumeMount{Name: ClientCAVolume, MountPath: clientCADir, ReadOnly: true})
+	}
+	if len(s.traceFiles()) > 0 {
+		out = append(out, corev1.VolumeMount{Name: TraceVolume, MountPath: traceDir, ReadOnly: true})
 	}
 	return out
 }

@@ -60,7 +60,7 @@ func (h *podHandler) namespace(ctx context.Context, name string) (inject.Namespa
 // sidecarItem reports whether a container or volume of this name is the sidecar's.
 func sidecarItem(name string) bool {
 	switch name {
-	case inject.SidecarName, inject.CaptureName, inject.IdentityVolume, inject.StateVolume, inject.TLSVolume, inject.ClientCAVolume,
+	case inject.SidecarName, inject.CaptureName, inject.IdentityVolume, inject.StateVolume, inject.TLSVolume, inject.ClientCAVolume, inject.TraceVolume,
 		inject.TokensVolume:
 		return true
 	}

@@ -190,7 +190,7 @@ func (r *raw) config() (Config, error) {
 	}
 	checkSource(&c, fail)
 	checkTLS(&c, fail)
-	c.Trace = r.trace()
+	c.Trace = r.trace(fail)
 	if c.Admin != "" && !isAddress(c.Admin) {
 		fail("admin", "%q is no address; want host:port or :port", c.Admin)
 	}

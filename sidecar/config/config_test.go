@@ -197,7 +197,7 @@ func TestEveryFlagHasItsPlace(t *testing.T) {
 	for _, f := range append(flags.All(), flags.Kept()...) {
 		want = append(want, f.Name)
 	}
-	want = append(want, "tls-cert", "tls-client-ca") // Secrets to an annotation, files to the sidecar
+	want = append(want, "tls-cert", "tls-client-ca", "trace-ca", "trace-headers") // Secrets to an annotation, files to the sidecar
 	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	(&raw{}).define(fs)
 	fs.VisitAll(func(f *pflag.Flag) { got = append(got, f.Name) })

@@ -43,16 +43,20 @@ func fromOpenTelemetry(flag string, lookup func(string) (string, bool)) (name, v
 }
 
 // trace is what the flags say of traces, which have been checked; nil: none are made.
-func (r *raw) trace() *Trace {
+func (r *raw) trace(fail func(flag, format string, args ...any)) *Trace {
 	endpoint, err := flags.Collector(r.v.Traces.Endpoint, r.v.Traces.Protocol)
 	if err != nil { // empty; or a problem that has been told
 		return nil
+	}
+	resource, err := otlp.ReadResource(os.Getenv(otlp.ResourceEnv))
+	if err != nil {
+		fail("trace-endpoint", "the variable %s %v", otlp.ResourceEnv, err)
 	}
 	host, _ := os.Hostname()
 	return &Trace{
 		Collector: otlp.Config{
 			Endpoint: endpoint, Protocol: otlp.Protocol(r.v.Traces.Protocol), CAFile: r.traceCA, HeadersFile: r.traceHeaders,
-			Service: r.v.Traces.Service, Host: host,
+			Service: r.v.Traces.Service, Host: host, Resource: resource,
 		},
 		Sample: tracing.Options{Ratio: r.v.Traces.Ratio, PerSecond: r.v.Traces.Rate},
 	}

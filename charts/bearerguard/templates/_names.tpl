@@ -21,7 +21,7 @@ app.kubernetes.io/component: controller
 
 {{- /* A value as a flag takes it: a list with commas, a number without exponent, nothing for null. */ -}}
 {{- define "bearerguard.flag" -}}
-{{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end }}
+{{- if kindIs "slice" . }}{{ join "," . }}{{ else if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end }}
 {{- end }}
 
 {{- /* Namespaces whose pods are never injected, so that the cluster and the control plane can always start. */ -}}
