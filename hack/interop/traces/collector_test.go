@@ -2,9 +2,11 @@ package traces
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 )
@@ -79,9 +82,22 @@ func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // newCollector listens by a protocol.
 func newCollector(t *testing.T, protocol string) *collected {
 	t.Helper()
+	return newSecureCollector(t, protocol, nil)
+}
+
+// newSecureCollector listens with a certificate; nil: without TLS.
+func newSecureCollector(t *testing.T, protocol string, certificate *tls.Certificate) *collected {
+	t.Helper()
 	c := &collected{}
 	if protocol == "http/protobuf" {
-		s := httptest.NewServer(c)
+		s := httptest.NewUnstartedServer(c)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		if certificate == nil {
+			s.Start()
+		} else {
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+			s.StartTLS()
+		}
 		t.Cleanup(s.Close)
 		c.url = s.URL
 		return c
@@ -90,11 +106,18 @@ func newCollector(t *testing.T, protocol string) *collected {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer()
+	var options []grpc.ServerOption
+	if certificate != nil {
+		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(certificate)))
+	}
+	s := grpc.NewServer(options...)
 	collector.RegisterTraceServiceServer(s, c)
 	go func() { _ = s.Serve(lis) }()
 	t.Cleanup(s.Stop)
 	c.url = "http://" + lis.Addr().String()
+	if certificate != nil {
+		c.url = "https://" + lis.Addr().String()
+	}
 	return c
 }
 

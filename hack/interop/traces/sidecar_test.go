@@ -110,16 +110,16 @@ func (a *app) header(id string) http.Header {
 
 var corp = gatetest.NewIssuer("https://login.example.com", "k1")
 
+// policies returns a folder with the usual policy.
 func policies(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	text := `apiVersion: bearerguard.dev/v1alpha1
+	return folder(t, `apiVersion: bearerguard.dev/v1alpha1
 kind: AuthPolicy
 metadata: {name: orders}
 spec:
   issuers:
   - name: corp
-    issuer: ` + corp.URL + `
+    issuer: `+corp.URL+`
     audiences: [orders]
     keys: {configMapRef: {name: corp, key: jwks.json}}
   rules:
@@ -134,8 +134,14 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: corp}
 data:
-  jwks.json: '` + corp.JWKS() + `'
-`
+  jwks.json: '`+corp.JWKS()+`'
+`)
+}
+
+// folder returns one with a manifest.
+func folder(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -152,10 +158,16 @@ type process struct {
 // start runs a sidecar with what else args say.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return startBy(t, policies(t), env, args...)
+}
+
+// startBy runs a sidecar with the policies of a folder.
+func startBy(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{log: &buffer{}}
 	admin := freeport.For(t)
 	p.admin = "http://" + admin
-	p.cmd = exec.Command(program, append(args, "--policies", policies(t), "--admin", admin, "--log-allow-every", "1")...)
+	p.cmd = exec.Command(program, append(args, "--policies", dir, "--admin", admin, "--log-allow-every", "1")...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(), env...)
 	if err := p.cmd.Start(); err != nil {
@@ -178,8 +190,14 @@ func start(t *testing.T, env []string, args ...string) *process {
 // guard runs a sidecar in front of an app.
 func guard(t *testing.T, a *app, env []string, args ...string) *process {
 	t.Helper()
+	return guardBy(t, policies(t), a.url, env, args...)
+}
+
+// guardBy runs one with the policies of a folder.
+func guardBy(t *testing.T, dir, app string, env []string, args ...string) *process {
+	t.Helper()
 	listen := freeport.For(t)
-	p := start(t, env, append([]string{"run", "--listen", listen, "--upstream", a.url}, args...)...)
+	p := startBy(t, dir, env, append([]string{"run", "--listen", listen, "--upstream", app}, args...)...)
 	p.url = "http://" + listen
 	return p
 }

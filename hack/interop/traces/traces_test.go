@@ -3,6 +3,7 @@ package traces
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -266,20 +267,38 @@ func TestVariablesOfOpenTelemetry(t *testing.T) {
 	}
 }
 
-// Clients that want everything traced get so many traces a second.
+// Clients that want everything traced get so many traces a second, whether they are served or refused; every request is answered as it would be,
+// and one that there is no trace of goes to the app with the fields as they came.
 func TestTheRateOfTraces(t *testing.T) {
 	t.Parallel()
 	c, a := newCollector(t, "http/protobuf"), newApp(t)
-	p := guard(t, a, nil, "--trace-endpoint", c.url, "--trace-rate", "1")
+	p := guard(t, a, nil, "--trace-endpoint", c.url, "--trace-rate", "1", "--trace-ratio", "0")
 	began := time.Now()
-	for range 500 {
-		fetch(t, http.DefaultClient, p.url+"/public", "", map[string]string{"Traceparent": sampled})
+	const flood = 500
+	left := 0
+	for i := range flood {
+		path, want, id := "/public", http.StatusOK, fmt.Sprint("flood-", i)
+		if i%2 == 1 {
+			path, want = "/orders/7", http.StatusUnauthorized
+		}
+		if status, body := fetch(t, http.DefaultClient, p.url+path, id, map[string]string{"Traceparent": sampled}); status != want {
+			t.Fatal(status, body)
+		}
+		if want == http.StatusOK && a.header(id).Get("Traceparent") == sampled {
+			left++
+		}
 	}
 	most := int(time.Since(began).Seconds()) + 2
 	_, metrics := fetch(t, http.DefaultClient, p.admin+"/metrics", "", nil)
 	p.stop(t)
 	all, _ := c.spans()
-	if n := len(all) / 3; n == 0 || n > most || strings.Contains(metrics, "bearerguard_trace_over_rate_total 0") {
-		t.Errorf("%d traces, want 1 to %d", n, most)
+	n := 0
+	for _, s := range all {
+		if s.kind == trace.Span_SPAN_KIND_SERVER {
+			n++
+		}
+	}
+	if n == 0 || n > most || !strings.Contains(metrics, fmt.Sprintf("bearerguard_trace_over_rate_total %d\n", flood-n)) || left < flood/2-n {
+		t.Errorf("%d traces, want 1 to %d; %d requests were left alone\n%s", n, most, left, metrics)
 	}
 }
