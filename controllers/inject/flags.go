@@ -60,13 +60,9 @@ func (s *settings) setFlag(p place, name, value string) error {
 		return unknown(p, name)
 	}
 	switch short {
-	case traceCA:
-		if _, _, err := parseSource(field, value); err != nil {
+	case traceCA, traceHeaders:
+		if err := checkTraceFile(short, field, value); err != nil {
 			return err
-		}
-	case traceHeaders:
-		if len(validation.IsDNS1123Subdomain(value)) > 0 && value != "" { // it may be the credential itself
-			return refuse(field, "the name of a Secret in the pod's namespace", "is not a name")
 		}
 	case tlsCert, tlsClientCA:
 		if problems := validation.IsDNS1123Subdomain(value); value != "" && len(problems) > 0 {

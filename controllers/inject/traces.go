@@ -28,6 +28,18 @@ func parseSource(field, value string) (configMap, secret string, err error) {
 	return "", name, nil
 }
 
+// checkTraceFile returns what is wrong with the name of what has a file for the collector.
+func checkTraceFile(name, field, value string) error {
+	if name == traceCA {
+		_, _, err := parseSource(field, value)
+		return err
+	}
+	if value != "" && len(validation.IsDNS1123Subdomain(value)) > 0 { // it may be the credential itself
+		return refuse(field, "the name of a Secret in the pod's namespace", "is not a name")
+	}
+	return nil
+}
+
 // ofCollector returns what a setting names that is for the collector. What was said farther from the pod than the endpoint is for another
 // collector: a credential is not sent where those who gave it did not send it.
 func (s *settings) ofCollector(name string) string {
