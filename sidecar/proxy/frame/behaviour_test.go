@@ -122,7 +122,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-func ask(t *testing.T, c *Conn, end End, fields ...string) uint32 {
+func ask(t testing.TB, c *Conn, end End, fields ...string) uint32 {
 	t.Helper()
 	id, err := c.Open(list(append([]string{":method: POST", ":scheme: http", ":path: /", ":authority: x"}, fields...)...), end)
 	if err != nil {

@@ -194,7 +194,7 @@ func (r *recorder) GoAway(last uint32, code Code, debug []byte) {
 var start = time.Unix(1e9, 0)
 
 // feed has a connection take bytes, all at once or in pieces of a size, as somebody who reads from a socket would.
-func feed(t *testing.T, c *Conn, p []byte, piece int) error {
+func feed(t testing.TB, c *Conn, p []byte, piece int) error {
 	t.Helper()
 	var buf []byte
 	for len(p) > 0 {
@@ -214,7 +214,7 @@ func feed(t *testing.T, c *Conn, p []byte, piece int) error {
 }
 
 // written takes all output as text, a line for each frame.
-func written(t *testing.T, c *Conn) []string {
+func written(t testing.TB, c *Conn) []string {
 	t.Helper()
 	return frames(t, take(c), hpack.NewDecoder(4096, nil))
 }
@@ -229,7 +229,7 @@ func take(c *Conn) []byte {
 	return all
 }
 
-func frames(t *testing.T, b []byte, dec *hpack.Decoder) (lines []string) {
+func frames(t testing.TB, b []byte, dec *hpack.Decoder) (lines []string) {
 	t.Helper()
 	b = bytes.TrimPrefix(b, []byte(preface))
 	r := http2.NewFramer(nil, bytes.NewReader(b))
