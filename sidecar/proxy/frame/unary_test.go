@@ -21,10 +21,10 @@ var (
 // unary is a handler that answers calls at once.
 type unary struct {
 	recorder
-	conn              *Conn
-	answer, trailers  []Field
-	message           []byte
-	requests, answers int
+	conn             *Conn
+	answer, trailers []Field
+	message          []byte
+	requests         int
 }
 
 func (u *unary) Headers(uint32, *Head) { u.requests++ }

@@ -130,7 +130,7 @@ func TestTransportOfGo(t *testing.T) {
 			if i%2 == 0 {
 				r.ContentLength = int64(len(body))
 			}
-			resp, err := tr.RoundTrip(r)
+			resp, err := tr.RoundTrip(r) //nolint:staticcheck // x/net's own is what is compared with
 			if err != nil {
 				t.Error(err)
 				return
@@ -147,7 +147,7 @@ func TestTransportOfGo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://x/never", nil)
-		_, _ = tr.RoundTrip(r)
+		_, _ = tr.RoundTrip(r) //nolint:staticcheck // as above
 	}()
 	asked := func(want int) { // by the owner
 		for done := make(chan bool, 1); ; {
