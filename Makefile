@@ -63,6 +63,11 @@ interop-hydra: ## Run the tests with Ory Hydra, which it builds the first time (
 	hack/cluster/build.sh hydra
 	go test -C hack/interop -count=1 -run Hydra -v ./introspection
 
+.PHONY: test-loops
+test-loops: ## Run the proxy's tests with the next data plane, as far as it goes (ARCHITECTURE.md).
+	go test -tags loops ./sidecar/proxy/...
+	go test -tags loop_poll ./sidecar/proxy/loop
+
 .PHONY: test-race
 test-race: ## The same with the race detector (needs a C compiler; RACE='./sidecar/...' names packages).
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \

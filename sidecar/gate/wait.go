@@ -53,6 +53,12 @@ func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 	return g.waiting(r, func(t *Trace) *Interval { return &t.Keys }, func() Verdict { return g.judgeAgain(ctx, r, under, v) })
 }
 
+// JudgeNow is Judge. It also reports whether the verdict may become another one by waiting, as JudgeWaiting does.
+func (g *Gate) JudgeNow(r *Request) (v Verdict, wait bool) {
+	v = g.Judge(r)
+	return v, v.lack != nil
+}
+
 // judgeAgain judges a request again until nothing can change the verdict any more. v is the verdict under a snapshot, or
 // under a later one.
 func (g *Gate) judgeAgain(ctx context.Context, r *Request, under *Snapshot, v Verdict) Verdict {

@@ -130,7 +130,7 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 		return
 	}
 	info.Secure = false
-	s.proxy.relay.Serve(c, info, release)
+	s.proxy.plane.serve(c, info, release)
 }
 
 // startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).

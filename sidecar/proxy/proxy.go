@@ -37,6 +37,7 @@ type Proxy struct {
 	forwarder *forwarder
 	relay     *relay.Relay
 	http2     *http2Server
+	plane     plane
 	draining  atomic.Bool
 	leaving   atomic.Bool   // what was said last, by Leave or Stay
 	said      chan struct{} // holds one when one of them was called
@@ -94,6 +95,9 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 		return nil, err
 	}
 	p.relay = p.newRelay()
+	if p.plane, err = newPlane(p); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -141,8 +145,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer cancel()
 	p.sockets.close()
 	p.relay.Drain()
+	p.plane.drain()
 	err := p.http2.drain(drain)
 	if waitErr := p.relay.Wait(drain); err == nil {
+		err = waitErr
+	}
+	if waitErr := p.plane.wait(drain); err == nil {
 		err = waitErr
 	}
 	if err != nil {
@@ -150,6 +158,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.http2.close()
 	}
 	p.relay.Close()
+	p.plane.close()
 	p.forwarder.close()
 	return nil
 }
@@ -191,12 +200,14 @@ func (p *Proxy) say(leaving bool) {
 func (p *Proxy) leave(ctx context.Context) (gone bool) {
 	p.log.Info("about to leave", "in", p.limits.Linger.String())
 	p.relay.Retire()
+	p.plane.retire()
 	next := time.NewTimer(p.limits.Linger)
 	defer next.Stop()
 	for {
 		select {
 		case <-next.C:
 			p.relay.Clear()
+			p.plane.clear()
 			p.http2.goAway(ctx)
 			next.Reset(goAwayEvery) // for those that have come since
 		case <-p.said:
@@ -205,6 +216,7 @@ func (p *Proxy) leave(ctx context.Context) (gone bool) {
 			}
 			p.log.Info("stays after all")
 			p.relay.Stay()
+			p.plane.stay()
 			return false
 		case <-ctx.Done():
 			return true
@@ -219,6 +231,7 @@ func (p *Proxy) linger(ctx context.Context) {
 	}
 	p.log.Info("about to drain", "in", p.limits.Linger.String())
 	p.relay.Retire()
+	p.plane.retire()
 	ctx, cancel := context.WithTimeout(ctx, p.limits.Linger)
 	defer cancel()
 	<-ctx.Done()

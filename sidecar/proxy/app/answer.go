@@ -1,0 +1,211 @@
+package app
+
+import (
+	"io"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// Bounds of an answer.
+var answerLimits = head.Limits{Bytes: 256 << 10, Fields: 1000}
+
+// maxTrailers bounds a trailer section, in bytes.
+const maxTrailers = 16 << 10
+
+// ends is for the end of the connection.
+func (a *HTTP1) ends(err error) {
+	switch {
+	case a.phase == phaseClose && err == io.EOF: //nolint:errorlint // as Read documents
+		a.done(nil, false)
+	case a.phase == phaseHead && a.in.Len() == 0:
+		a.fail(err)
+	default:
+		a.fail(io.ErrUnexpectedEOF)
+	}
+}
+
+// take takes what has come.
+func (a *HTTP1) take(b []byte) {
+	held := a.in.Len() > 0
+	if held {
+		a.in.Append(b)
+		b = a.in.Bytes()
+	}
+	for asked := a.asked; len(b) > 0 && a.x != nil && a.asked == asked; {
+		var n int
+		if a.phase == phaseHead || a.phase == phaseTrailers {
+			n = a.section(b)
+		} else {
+			n = a.body(b)
+		}
+		if n == 0 {
+			break
+		}
+		b = b[n:]
+		if held {
+			a.in.Take(n)
+		}
+	}
+	switch {
+	case a.conn.Closed() || a.given:
+		a.in.Drop()
+	case !held:
+		a.in.Append(b)
+	case a.in.Len() == 0:
+		a.in.Drop()
+	}
+}
+
+// section takes a head or a trailer section: 0 if it is not complete.
+func (a *HTTP1) section(b []byte) int {
+	if a.phase == phaseTrailers {
+		return a.trailer(b)
+	}
+	n := head.End(b, a.scanned)
+	if n == 0 {
+		if err := head.Check(b, a.scanned, answerLimits); err != nil {
+			a.fail(err)
+		}
+		a.scanned = len(b)
+		return 0
+	}
+	a.scanned = 0
+	if err := head.ParseResponse(b[:n], answerLimits, &a.res); err != nil {
+		a.fail(err)
+		return n
+	}
+	r := &a.res
+	a.closing = a.closing || !r.KeepAlive
+	switch {
+	case r.Status == 101:
+		a.switches(r, b[n:])
+		return len(b)
+	case r.Status < 200:
+		a.x.Interim(r)
+	default:
+		a.final(r, b[n:])
+	}
+	return n
+}
+
+// switches gives the connection up to a tunnel.
+func (a *HTTP1) switches(r *head.Response, rest []byte) {
+	x := a.x
+	if !x.Switches(r, a.conn, rest) {
+		a.fail(head.ErrStatusLine) // nobody asked for it
+		return
+	}
+	a.x, a.given = nil, true
+	a.sent.Drop()
+}
+
+// final passes on the head of the final answer.
+func (a *HTTP1) final(r *head.Response, body []byte) {
+	none := a.x.Bodiless(r.Status)
+	if !none && r.Chunked { // one that begins with a bad chunk is not told of
+		var try head.Chunks
+		if _, _, err := try.Take(slices.Clone(body)); err != nil {
+			a.fail(err)
+			return
+		}
+	}
+	switch {
+	case none, !r.Chunked && r.Length == 0:
+		x := a.let(len(body) > 0)
+		x.Answers(r, true)
+		return
+	case r.Chunked:
+		a.phase, a.chunks = phaseChunks, head.Chunks{DataOnly: true}
+		r.Length = -1
+	case r.Length > 0:
+		a.phase, a.left = phaseLength, r.Length
+	default:
+		a.phase, a.closing = phaseClose, true
+	}
+	a.x.Answers(r, false)
+}
+
+// body takes a piece of the body.
+func (a *HTTP1) body(b []byte) int {
+	switch a.phase {
+	case phaseLength:
+		n := int(min(a.left, int64(len(b))))
+		a.left -= int64(n)
+		a.paused = !a.x.Data(b[:n])
+		if a.left == 0 {
+			a.done(nil, len(b) > n)
+		}
+		return n
+	case phaseChunks:
+		kept, used, err := a.chunks.Take(b)
+		if err != nil {
+			a.fail(err)
+			return used
+		}
+		if kept > 0 {
+			a.paused = !a.x.Data(b[:kept])
+		}
+		if a.chunks.Ended() {
+			a.phase = phaseTrailers
+		}
+		return used
+	default:
+		a.paused = !a.x.Data(b)
+		return len(b)
+	}
+}
+
+// trailer takes the trailer section.
+func (a *HTTP1) trailer(b []byte) int {
+	n := head.TrailerEnd(b)
+	if n == 0 {
+		if len(b) > maxTrailers {
+			a.fail(head.ErrTooLarge)
+		}
+		return 0
+	}
+	var err error
+	if a.trailers, err = head.ParseTrailers(b[:n], answerLimits, a.trailers); err != nil {
+		a.fail(err)
+		return n
+	}
+	kept := a.trailers[:0]
+	for _, f := range a.trailers {
+		if trails(f.Kind) {
+			kept = append(kept, f)
+		}
+	}
+	a.done(kept, len(b) > n)
+	return n
+}
+
+// trails says whether a field of an answer's trailer section goes to the client.
+func trails(k head.Kind) bool {
+	switch k {
+	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
+		return false
+	default:
+		return true
+	}
+}
+
+// done ends the answer. More says that more has come than was asked for.
+func (a *HTTP1) done(trailers []head.Field, more bool) {
+	x := a.let(more)
+	x.AnswerEnds(trailers)
+}
+
+// let parts the connection from the exchange: it is kept, or closed.
+func (a *HTTP1) let(more bool) *exchange.Exchange {
+	x := a.x
+	a.x, a.used, a.paused = nil, true, false
+	if a.closing || more || !x.Whole() {
+		a.close()
+		return x
+	}
+	a.set.idle = append(a.set.idle, a)
+	a.set.host.Loop.Set(&a.timer, kept)
+	return x
+}

@@ -1,0 +1,230 @@
+// Package app has a client's connections to the app: whoever answers.
+package app
+
+import (
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// HTTP1 is a connection to the app that speaks HTTP/1.1.
+type HTTP1 struct {
+	set   *Set
+	conn  *loop.Conn
+	x     *exchange.Exchange // nil: nothing is asked
+	timer loop.Timer         // for dialling, and for the next request
+
+	out      []byte // a head that is being written
+	in       loop.Buffer
+	sent     loop.Buffer // the request, as long as it may have to be sent again
+	res      head.Response
+	trailers []head.Field
+	chunks   head.Chunks
+	left     int64
+	asked    int // requests so far
+	phase    phase
+	scanned  int
+
+	dialling bool
+	chunked  bool // the request's body is
+	used     bool // an answer has come
+	closing  bool // the app closes the connection after its answer
+	paused   bool
+	given    bool // it is a tunnel's
+}
+
+// phase is what is expected of the app.
+type phase uint8
+
+const (
+	phaseHead phase = iota
+	phaseLength
+	phaseChunks
+	phaseTrailers
+	phaseClose // data up to the end of the connection
+)
+
+// Head implements exchange.App.
+func (a *HTTP1) Head(x *exchange.Exchange) {
+	a.asked++
+	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
+	b := a.conn.Compose()
+	b = append(b, x.Method()...)
+	b = append(b, ' ')
+	b = append(b, x.Target()...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, x.Host()...)
+	a.out = append(b, "\r\n"...)
+	x.Fields(a)
+	if a.chunked = x.Req.Chunked; a.chunked {
+		a.Field("Transfer-Encoding", "chunked")
+	}
+	switch upgrade := x.Upgrade(); {
+	case upgrade != "" && x.Req.Trailers:
+		a.Field("TE", "trailers")
+		a.Field("Connection", "Upgrade, TE")
+		a.Field("Upgrade", upgrade)
+	case upgrade != "":
+		a.Field("Connection", "Upgrade")
+		a.Field("Upgrade", upgrade)
+	case x.Req.Trailers:
+		a.Field("TE", "trailers")
+		a.Field("Connection", "TE")
+	}
+	a.out = append(a.out, "\r\n"...)
+	if a.used && x.Repeatable() {
+		a.sent.Append(a.out)
+	}
+	a.conn.Commit(a.out)
+	a.out = nil
+}
+
+// Field implements exchange.Fields.
+func (a *HTTP1) Field(name, value string) { a.out = appendField(a.out, name, value) }
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// Data implements exchange.App.
+func (a *HTTP1) Data(p []byte) {
+	if !a.chunked {
+		a.conn.Write(p)
+		return
+	}
+	b := strconv.AppendInt(a.conn.Compose(), int64(len(p)), 16)
+	a.conn.Commit(append(b, "\r\n"...))
+	a.conn.Write(p)
+	a.conn.Write(crlf)
+}
+
+var crlf, lastChunk = []byte("\r\n"), []byte("0\r\n")
+
+// Finish implements exchange.App.
+func (a *HTTP1) Finish(trailers []head.Field) {
+	if !a.chunked {
+		return
+	}
+	b := append(a.conn.Compose(), lastChunk...)
+	for i := range trailers {
+		if f := &trailers[i]; a.x.Trailer(f) {
+			b = appendField(b, string(f.Name), string(f.Value))
+		}
+	}
+	a.conn.Commit(append(b, crlf...))
+}
+
+// Full implements exchange.App.
+func (a *HTTP1) Full() bool { return a.conn.Queued() >= loop.MediumBlock }
+
+// Want implements exchange.App.
+func (a *HTTP1) Want() {
+	if a.paused {
+		a.paused = false
+		a.conn.Again()
+	}
+}
+
+// Cancel implements exchange.App.
+func (a *HTTP1) Cancel() {
+	a.x = nil
+	a.close()
+}
+
+func (a *HTTP1) close() {
+	a.set.host.Loop.Stop(&a.timer)
+	a.in.Drop()
+	a.sent.Drop()
+	a.conn.Close()
+}
+
+// wake is called when dialling has taken too long, or nothing was asked for a while.
+func (a *HTTP1) wake() {
+	if a.x != nil {
+		a.fail(errDial)
+		return
+	}
+	a.set.forget(a)
+	a.close()
+}
+
+var errDial = &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+
+// fail tells of an app that does not answer.
+func (a *HTTP1) fail(err error) {
+	x := a.x
+	a.x = nil
+	if a.repeat(x) {
+		return
+	}
+	a.close()
+	if x != nil {
+		x.AppFails(err)
+	}
+}
+
+// repeat sends the request again on a new connection, if it may be that the app has closed this one before it got it.
+func (a *HTTP1) repeat(x *exchange.Exchange) bool {
+	if x == nil || a.sent.Len() == 0 {
+		return false
+	}
+	b := a.set.Open(x, true).(*HTTP1)
+	b.conn.Write(a.sent.Bytes())
+	x.Moves(b)
+	a.close()
+	return true
+}
+
+// Connected implements loop.Handler.
+func (a *HTTP1) Connected(_ *loop.Conn, err error) {
+	a.dialling = false
+	a.set.host.Loop.Stop(&a.timer)
+	if err != nil {
+		a.fail(err)
+	}
+}
+
+// Drained implements loop.Handler.
+func (a *HTTP1) Drained(*loop.Conn) {
+	if a.x != nil {
+		a.x.AppTakes()
+	}
+}
+
+// Failed implements loop.Handler. An app that takes no more of the request may have answered before.
+func (a *HTTP1) Failed(c *loop.Conn, err error) {
+	a.closing = true
+	if a.Readable(c); a.x != nil {
+		a.fail(err)
+	}
+}
+
+// Readable implements loop.Handler.
+func (a *HTTP1) Readable(c *loop.Conn) {
+	for !a.paused && !a.given && !c.Closed() {
+		b, err := c.Read()
+		switch {
+		case a.x == nil && (len(b) > 0 || err != nil): // nobody has asked
+			a.set.forget(a)
+			a.close()
+			return
+		case len(b) > 0:
+			if a.sent.Len() > 0 {
+				a.sent.Drop()
+			}
+			a.take(b)
+		case err != nil:
+			a.ends(err)
+			return
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package client
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// Hold implements exchange.Client.
+func (c *HTTP1) Hold(x *exchange.Exchange) { x.Keep(c.headed) }
+
+// Continue implements exchange.Client.
+func (c *HTTP1) Continue() { c.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")) }
+
+// Switch implements exchange.Client.
+func (c *HTTP1) Switch(x *exchange.Exchange, a *exchange.Answer) *loop.Conn {
+	if len(c.rest) > 0 || c.in.Len() > 0 {
+		return nil // it may have been meant as a next request, which nobody has judged, or as the new protocol's
+	}
+	c.status(a)
+	a.Fields(c)
+	c.Field("Connection", "Upgrade")
+	c.conn.Commit(append(c.out, crlf...))
+	c.out = nil
+	c.host.Loop.Stop(&c.timer)
+	c.host.Leave(c)
+	return c.conn
+}
+
+// Interim implements exchange.Client.
+func (c *HTTP1) Interim(a *exchange.Answer) {
+	c.status(a)
+	a.Fields(c)
+	c.conn.Commit(append(c.out, crlf...))
+	c.out = nil
+}
+
+func (c *HTTP1) status(a *exchange.Answer) {
+	b := append(c.conn.Compose(), "HTTP/1.1 "...)
+	if len(a.Text) > 0 {
+		b = append(b, a.Text...)
+	} else {
+		b = strconv.AppendInt(b, int64(a.Status), 10)
+		b = append(append(b, ' '), http.StatusText(a.Status)...)
+	}
+	c.out = append(b, crlf...)
+}
+
+// Head implements exchange.Client.
+func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer, last bool) {
+	if c.body && !(a.Ours() && c.skippable(x)) { // else the rest of the request may be anything
+		c.keep = false
+	}
+	if c.host.Draining {
+		c.keep = false
+	}
+	c.status(a)
+	a.Fields(c)
+	c.chunk = false
+	if !a.None && a.Length < 0 {
+		if c.minor == 1 {
+			c.chunk = true
+			c.Field("Transfer-Encoding", "chunked")
+		} else {
+			c.keep = false
+		}
+	}
+	switch {
+	case !c.keep:
+		c.Field("Connection", "close")
+	case c.minor == 0:
+		c.Field("Connection", "keep-alive")
+	}
+	c.conn.Commit(append(c.out, crlf...))
+	c.out = nil
+}
+
+// Field implements exchange.Fields.
+func (c *HTTP1) Field(name, value string) {
+	b := append(c.out, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	c.out = append(b, crlf...)
+}
+
+var crlf, lastChunk = []byte("\r\n"), []byte("0\r\n")
+
+// Data implements exchange.Client.
+func (c *HTTP1) Data(p []byte) {
+	c.wrote++
+	defer c.watch()
+	if !c.chunk {
+		c.conn.Write(p)
+		return
+	}
+	b := strconv.AppendInt(c.conn.Compose(), int64(len(p)), 16)
+	c.conn.Commit(append(b, crlf...))
+	c.conn.Write(p)
+	c.conn.Write(crlf)
+}
+
+// watch bounds the time in which the client takes none of its answer.
+func (c *HTTP1) watch() {
+	if d := c.host.Limits.Write; d > 0 && c.conn.Queued() > 0 {
+		c.host.Loop.Set(&c.stall, d)
+	}
+}
+
+// Finish implements exchange.Client.
+func (c *HTTP1) Finish(trailers []head.Field) {
+	if !c.chunk {
+		return
+	}
+	c.out = append(c.conn.Compose(), lastChunk...)
+	for i := range trailers {
+		c.Field(string(trailers[i].Name), string(trailers[i].Value))
+	}
+	c.conn.Commit(append(c.out, crlf...))
+	c.out = nil
+}
+
+// Break implements exchange.Client.
+func (c *HTTP1) Break() {
+	c.keep = false
+	c.conn.Flush() // what there is of it, the client gets
+	c.conn.Reset()
+}
+
+// Full implements exchange.Client.
+func (c *HTTP1) Full() bool { return c.conn.Queued() >= loop.MediumBlock }

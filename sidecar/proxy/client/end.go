@@ -1,0 +1,123 @@
+package client
+
+import (
+	"io"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+func (c *HTTP1) close() {
+	if c.conn.Closed() && c.gone == nil {
+		return
+	}
+	if x := c.x; x != nil {
+		c.keep = false
+		x.ClientGone()
+	}
+	c.end()
+}
+
+func (c *HTTP1) end() {
+	if c.gone == nil {
+		return
+	}
+	gone := c.gone
+	c.gone = nil
+	c.host.Loop.Stop(&c.timer)
+	c.host.Loop.Stop(&c.stall)
+	c.host.Leave(c)
+	c.in.Drop()
+	c.conn.Close()
+	gone()
+}
+
+// looks is for a client that waits: it may have gone.
+func (c *HTTP1) looks(s loop.Ready) {
+	switch {
+	case s&loop.Gone != 0:
+		c.close()
+	case s != 0:
+		c.written = c.wrote
+		c.host.Loop.Set(&c.timer, halfClosed)
+	}
+}
+
+// ends is for a client that sends no more.
+func (c *HTTP1) ends(err error) {
+	if c.x != nil && c.wanted && err == io.EOF { //nolint:errorlint // as Read documents
+		c.want(false)
+		c.keep = false
+		c.x.BodyBreaks(io.ErrUnexpectedEOF)
+		return
+	}
+	if c.x == nil && err == io.EOF { //nolint:errorlint // as above
+		c.finishes()
+		return
+	}
+	c.close()
+}
+
+// Done implements exchange.Client.
+func (c *HTTP1) Done(bool) {
+	c.want(false)
+	c.x = nil
+	switch {
+	case c.conn.Closed():
+		c.end()
+	case !c.keep && !c.body && c.in.Len() == 0:
+		c.finishes()
+	case !c.keep:
+		c.linger()
+	case c.body:
+		c.skipped = 0
+		c.enter(phaseSkip)
+	default:
+		c.next()
+	}
+}
+
+// next waits for the next request.
+func (c *HTTP1) next() {
+	c.enter(phaseIdle)
+	if !c.reading {
+		if c.in.Len() > 0 {
+			c.take(nil)
+		}
+		c.conn.Again()
+	}
+}
+
+// finishes ends the connection once all has been written.
+func (c *HTTP1) finishes() {
+	if c.conn.Flush(); c.conn.Queued() == 0 {
+		c.end()
+		return
+	}
+	c.flushes = true
+	c.enter(phaseBusy)
+	c.watch()
+}
+
+// linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112 section 9.6). It
+// ends at the client's close or at a bound.
+func (c *HTTP1) linger() {
+	c.rest = nil
+	c.in.Drop()
+	c.conn.CloseWrite()
+	c.enter(phaseLinger)
+	c.lingered, c.since = 0, c.host.Loop.Now()
+	if !c.reading {
+		c.conn.Again()
+	}
+}
+
+// lingers drops what the client still sends.
+func (c *HTTP1) lingers() {
+	c.lingered += len(c.rest)
+	c.rest = nil
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong {
+		c.end()
+		return
+	}
+	c.enter(phaseLinger)
+}

@@ -1,0 +1,188 @@
+// Package client is who asks: connections of clients.
+package client
+
+import (
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// HTTP1 is a client connection that speaks HTTP/1.1.
+type HTTP1 struct {
+	host  *exchange.Host
+	conn  *loop.Conn
+	of    *exchange.Conn
+	x     *exchange.Exchange        // nil: no request is under way
+	gone  func()                    // is told of the end
+	http2 func(fd int, read []byte) // gets it if it speaks HTTP/2
+	stall loop.Timer                // for what the client does not take
+	taken uint64                    // bytes that it had taken when it was last asked
+
+	in      loop.Buffer
+	headed  []byte // the head of the request, in the turn in which it came
+	rest    []byte // what has come and was not used yet, in this turn
+	out     []byte // a head that is being written
+	chunks  head.Chunks
+	fields  []head.Field
+	left    int64
+	skipped int
+	timer   loop.Timer
+	phase   phase
+	scanned int
+	minor   int
+
+	since    time.Time     // when the body was begun to be waited for
+	starved  time.Duration // how long it was waited for before that
+	came     int64         // bytes of it
+	wrote    int           // pieces that the client was sent
+	written  int           // wrote, when it was last looked at
+	lingered int           // bytes
+
+	first   bool // no head has been read yet
+	reading bool // a call of take is under way
+	body    bool // of the request: there is more to come
+	chunked bool // the request's body is
+	wanted  bool // the exchange wants it
+	keep    bool // the connection goes on after the answer
+	chunk   bool // the answer goes in chunks
+	flushes bool // it ends once all has been written
+	blank   bool // an empty line has been ignored
+}
+
+// phase is what is expected of the client.
+type phase uint8
+
+const (
+	phaseFresh  phase = iota // its first byte
+	phaseIdle                // the next request
+	phaseHead                // the rest of a head
+	phaseBusy                // nothing, or the body
+	phaseSkip                // the rest of a body that nobody wants
+	phaseLinger              // its end
+)
+
+// maxTrailers bounds a trailer section, in bytes; maxSkip a body that is read to no end so that the connection can go on.
+const (
+	maxTrailers = 16 << 10
+	maxSkip     = 64 << 10
+)
+
+// Options are whom a connection tells what becomes of it.
+type Options struct {
+	// Gone is called when it has ended.
+	Gone func()
+	// HTTP2 gets a connection that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read has been read: the preface, and what
+	// came with it. Gone is not called.
+	HTTP2 func(fd int, read []byte)
+}
+
+// NewHTTP1 serves a connection.
+func NewHTTP1(conn *loop.Conn, of *exchange.Conn, o Options) *HTTP1 {
+	c := &HTTP1{host: of.Host, conn: conn, of: of, gone: o.Gone, http2: o.HTTP2, first: true}
+	c.timer.Do, c.stall.Do = c.wake, c.stalls
+	conn.Handle(c)
+	c.host.Join(c)
+	if c.enter(phaseFresh); c.host.Closing {
+		c.end()
+	}
+	return c
+}
+
+// Clear implements exchange.Member.
+func (c *HTTP1) Clear(fresh bool) {
+	if c.phase == phaseIdle || fresh && c.phase == phaseFresh {
+		c.end()
+	}
+}
+
+// Connected implements loop.Handler.
+func (*HTTP1) Connected(*loop.Conn, error) {}
+
+// Drained implements loop.Handler.
+func (c *HTTP1) Drained(*loop.Conn) {
+	switch {
+	case c.x != nil:
+		c.x.ClientTakes()
+	case c.flushes:
+		c.end()
+	}
+}
+
+// Failed implements loop.Handler.
+func (c *HTTP1) Failed(*loop.Conn, error) { c.close() }
+
+// Readable implements loop.Handler.
+func (c *HTTP1) Readable(conn *loop.Conn) {
+	for !conn.Closed() {
+		if c.phase == phaseBusy && !c.wanted {
+			if !c.flushes {
+				c.looks(conn.Side())
+			}
+			return
+		}
+		b, err := conn.Read()
+		if len(b) > 0 {
+			c.take(b)
+			continue
+		}
+		if err != nil {
+			c.ends(err)
+		}
+		return
+	}
+}
+
+// take takes what has come.
+func (c *HTTP1) take(b []byte) {
+	held := c.in.Len() > 0
+	if held {
+		c.in.Append(b)
+		b = c.in.Bytes()
+	}
+	c.rest = b
+	c.serve()
+	if c.conn.Closed() {
+		return
+	}
+	if !held {
+		c.in.Append(c.rest)
+	} else {
+		c.in.Take(len(b) - len(c.rest))
+		if c.in.Len() == 0 {
+			c.in.Drop()
+		}
+	}
+	c.rest = nil
+}
+
+// serve goes on as far as it can with what has come.
+func (c *HTTP1) serve() {
+	c.reading = true
+	defer func() { c.reading = false }()
+	for len(c.rest) > 0 && !c.conn.Closed() {
+		had := len(c.rest)
+		switch c.phase {
+		case phaseBusy, phaseSkip:
+			if c.phase == phaseBusy && !c.wanted {
+				return
+			}
+			c.more()
+		case phaseLinger:
+			c.lingers()
+		default:
+			c.begin()
+		}
+		if len(c.rest) == had {
+			return
+		}
+	}
+}
+
+// Bounds of linger.
+const (
+	lingerSilent = 500 * time.Millisecond // for a client that sends nothing more
+	lingerLong   = 10 * time.Second       // for one that does
+	lingerBytes  = 16 << 20               // a client that sends a large body reads the answer when it has sent it
+)

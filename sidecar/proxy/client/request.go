@@ -1,0 +1,240 @@
+package client
+
+import (
+	"bytes"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// want notes whether the body is waited for.
+func (c *HTTP1) want(is bool) {
+	if is == c.wanted {
+		return
+	}
+	now := c.host.Loop.Now()
+	if c.wanted = is; is {
+		c.since = now
+		if c.host.Limits.BodyRate > 0 {
+			c.host.Loop.Set(&c.timer, max(c.host.Limits.ReadHead-c.starved, 0))
+		}
+		return
+	}
+	c.starved += now.Sub(c.since)
+	c.timer.Rest()
+}
+
+// begin begins the next request if its head is complete.
+func (c *HTTP1) begin() {
+	b := c.rest
+	if !c.blank && len(b) >= 2 && string(b[:2]) == "\r\n" {
+		c.rest, c.blank = b[2:], true // one empty line is ignored (RFC 9112 section 2.2)
+		return
+	}
+	preface := c.first && isPreface(b)
+	if preface && len(b) >= len(http2Preface) {
+		c.handOver(b)
+		return
+	}
+	n := 0
+	if !preface {
+		n = head.End(b, c.scanned)
+	}
+	if n == 0 {
+		c.waits(b, preface)
+		return
+	}
+	c.scanned, c.blank, c.first = 0, false, false
+	c.open(b, n)
+}
+
+// waits is for a head that is not complete.
+func (c *HTTP1) waits(b []byte, preface bool) {
+	if c.phase != phaseHead {
+		c.enter(phaseHead)
+	}
+	if preface {
+		return
+	}
+	if f := head.ForeignOf(b); c.first && f != "" {
+		c.reject(f)
+		return
+	}
+	if err := head.Check(b, c.scanned, c.host.Limits.Head); err != nil {
+		c.reject(err)
+		return
+	}
+	c.scanned = len(b)
+}
+
+// open opens an exchange for the request whose head is the first n bytes of b.
+func (c *HTTP1) open(b []byte, n int) {
+	x := c.of.New(c)
+	c.x, c.headed, c.rest = x, b[:n], b[n:]
+	defer func() { c.headed = nil }()
+	c.enter(phaseBusy)
+	if err := c.parse(b[:n], &x.Req); err != nil {
+		c.minor, c.keep = 1, false
+		x.Reject(err)
+		return
+	}
+	r := &x.Req
+	c.minor, c.keep = r.Minor, r.KeepAlive && !c.host.Draining
+	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{DataOnly: true}
+	c.body, c.wanted = r.Chunked || r.Length > 0, false
+	c.starved, c.came = 0, 0
+	x.Begin()
+}
+
+// parse reads a head. An error says what else it is, if that is known.
+func (c *HTTP1) parse(b []byte, r *head.Request) error {
+	if err := head.ParseRequest(b, c.host.Limits.Head, r); err != nil {
+		if f := head.ForeignOf(b); f != "" {
+			return f
+		}
+		return err
+	}
+	if l := c.host.Limits.Target; l > 0 && len(r.Target) > l {
+		return head.ErrTarget
+	}
+	return nil
+}
+
+// http2Preface starts an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// isPreface reports whether the bytes are the start of HTTP/2's preface, as far as there are any.
+func isPreface(b []byte) bool {
+	n := min(len(b), len(http2Preface))
+	return string(b[:n]) == http2Preface[:n]
+}
+
+// handOver gives the connection to who speaks HTTP/2.
+func (c *HTTP1) handOver(b []byte) {
+	fd, err := c.conn.Detach()
+	if err != nil {
+		c.end()
+		return
+	}
+	read := bytes.Clone(b)
+	c.gone = nil
+	c.host.Loop.Stop(&c.timer)
+	c.host.Leave(c)
+	c.in.Drop()
+	c.http2(fd, read)
+}
+
+// reject refuses what is no head.
+func (c *HTTP1) reject(err error) {
+	x := c.of.New(c)
+	c.x, c.rest, c.keep, c.minor = x, nil, false, 1
+	c.enter(phaseBusy)
+	x.Reject(err)
+}
+
+// Want implements exchange.Client.
+func (c *HTTP1) Want() {
+	c.want(c.body)
+	if c.wanted && !c.reading {
+		if c.in.Len() > 0 {
+			c.take(nil)
+		}
+		c.conn.Again()
+	}
+}
+
+// more takes a piece of the body.
+func (c *HTTP1) more() {
+	if !c.chunked {
+		n := int(min(c.left, int64(len(c.rest))))
+		p := c.rest[:n]
+		c.rest, c.left = c.rest[n:], c.left-int64(n)
+		c.piece(p, c.left == 0)
+		return
+	}
+	if c.chunks.Ended() {
+		c.trailer()
+		return
+	}
+	b := c.rest
+	kept, used, err := c.chunks.Take(b)
+	if err != nil {
+		c.breaks(err)
+		return
+	}
+	c.rest = b[used:]
+	c.piece(b[:kept], false)
+	if c.x == nil && c.phase != phaseSkip {
+		return
+	}
+	if c.chunks.Ended() {
+		c.trailer()
+	}
+}
+
+func (c *HTTP1) trailer() {
+	n := head.TrailerEnd(c.rest)
+	if n == 0 {
+		if len(c.rest) > maxTrailers {
+			c.breaks(head.ErrTooLarge)
+		}
+		return
+	}
+	l := c.host.Limits.Head
+	l.Bytes = maxTrailers
+	var err error
+	if c.fields, err = head.ParseTrailers(c.rest[:n], l, c.fields); err != nil {
+		c.breaks(err)
+		return
+	}
+	c.rest = c.rest[n:]
+	c.whole(c.fields)
+}
+
+// piece passes a piece of the body on.
+func (c *HTTP1) piece(p []byte, last bool) {
+	if c.x != nil && len(p) > 0 {
+		c.came += int64(len(p))
+		more := c.x.Body(p)
+		if c.x != nil && c.body {
+			c.want(more)
+		}
+	}
+	if c.phase == phaseSkip {
+		if c.skipped += len(p); c.skipped > maxSkip {
+			c.linger()
+			return
+		}
+	}
+	if last {
+		c.whole(nil)
+	}
+}
+
+// whole is for a body that has ended.
+func (c *HTTP1) whole(trailers []head.Field) {
+	c.body = false
+	c.want(false)
+	if c.phase == phaseSkip {
+		c.next()
+		return
+	}
+	if c.x != nil {
+		c.x.BodyEnds(trailers)
+	}
+}
+
+// breaks is for a body that cannot be read.
+func (c *HTTP1) breaks(err error) {
+	c.want(false)
+	c.rest, c.body, c.keep = nil, true, false
+	if c.x == nil {
+		c.linger()
+		return
+	}
+	c.x.BodyBreaks(err)
+}
+
+// skippable reports whether what is to come of the body may be short enough to be read to no end.
+// One that is held back may never come.
+func (c *HTTP1) skippable(x *exchange.Exchange) bool { return !x.Req.Expect && c.left <= maxSkip }

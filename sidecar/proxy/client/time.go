@@ -1,0 +1,86 @@
+package client
+
+import (
+	"time"
+)
+
+// enter notes what is expected, and how long.
+func (c *HTTP1) enter(p phase) {
+	l := &c.host.Limits
+	c.phase = p
+	d := time.Duration(0)
+	switch p {
+	case phaseFresh, phaseHead, phaseSkip:
+		d = l.ReadHead
+	case phaseIdle:
+		d = l.Idle
+	case phaseLinger:
+		d = lingerSilent
+	case phaseBusy:
+	}
+	if d == 0 {
+		c.timer.Rest()
+		return
+	}
+	c.host.Loop.Set(&c.timer, d)
+}
+
+// wake is called when the client's time is up.
+func (c *HTTP1) wake() {
+	switch {
+	case c.phase != phaseBusy:
+		c.close()
+	case c.wanted:
+		c.paces()
+	default:
+		c.leaves()
+	}
+}
+
+// halfClosed is how long a client that has closed its side is taken to wait for more.
+const halfClosed = 2 * time.Second
+
+// leaves ends a request whose client has closed its side, and which nothing could be sent to for a while: nobody can tell it from one
+// that has gone.
+func (c *HTTP1) leaves() {
+	if c.conn.Side() == 0 || c.flushes {
+		return
+	}
+	if c.wrote != c.written {
+		c.written = c.wrote
+		c.host.Loop.Set(&c.timer, halfClosed)
+		return
+	}
+	c.close()
+}
+
+// paces ends a request whose body comes too slowly.
+func (c *HTTP1) paces() {
+	l := &c.host.Limits
+	if l.BodyRate == 0 {
+		return
+	}
+	waited := c.starved + c.host.Loop.Now().Sub(c.since)
+	if waited > l.ReadHead && float64(c.came) < float64(l.BodyRate)*waited.Seconds() {
+		c.body, c.wanted, c.keep = true, false, false
+		c.x.BodySlow()
+		return
+	}
+	c.host.Loop.Set(&c.timer, max(l.ReadHead-waited, l.ReadHead/4))
+}
+
+// stalls ends a connection whose client takes nothing of what it is sent.
+func (c *HTTP1) stalls() {
+	taken, more := c.conn.Taken()
+	if !more && c.conn.Queued() == 0 {
+		return
+	}
+	if taken == c.taken {
+		c.keep = false
+		c.conn.Reset()
+		c.close()
+		return
+	}
+	c.taken = taken
+	c.host.Loop.Set(&c.stall, c.host.Limits.Write)
+}

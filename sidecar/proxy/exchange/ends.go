@@ -1,0 +1,90 @@
+package exchange
+
+import (
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// Client is who asks. An Exchange calls it on its loop.
+type Client interface {
+	// Hold has the memory of the request's head outlive this turn: it calls Exchange.Keep with the head if it does not so anyway.
+	Hold(x *Exchange)
+	// Continue asks the client for a body that it holds back until somebody does (RFC 9110 section 10.1.1).
+	Continue()
+	// Switch sends the head of an answer that switches protocols, and gives its connection up. It returns nil if it cannot.
+	Switch(x *Exchange, a *Answer) *loop.Conn
+	// Interim sends an interim answer (RFC 9110 section 15.2).
+	Interim(a *Answer)
+	// Head sends the head of the answer. With last nothing follows, not even Finish.
+	Head(x *Exchange, a *Answer, last bool)
+	// Data sends a piece of the answer's body. Where it does not go out at once, Full holds until Exchange.ClientTakes.
+	Data(p []byte)
+	// Finish ends the answer, with what its trailer section says.
+	Finish(trailers []head.Field)
+	// Break ends an answer in a way that the client cannot take for its end.
+	Break()
+	// Full reports whether the client has yet to take some of the answer.
+	Full() bool
+	// Want has the request's body be read, by Exchange.Body.
+	Want()
+	// Done is called when the exchange is over. The request has been read as a whole, unless rest says that there may be more.
+	Done(rest bool)
+}
+
+// App is who answers.
+type App interface {
+	// Head sends the head of the request.
+	Head(x *Exchange)
+	// Data sends a piece of the request's body. Where it does not go out at once, Full holds until Exchange.AppTakes.
+	Data(p []byte)
+	// Finish ends the request, with what its trailer section says.
+	Finish(trailers []head.Field)
+	// Full reports whether the app has yet to take some of the request.
+	Full() bool
+	// Want has the answer be read again, after Exchange.Pauses.
+	Want()
+	// Cancel ends a request that nobody waits for. The App says nothing of it any more.
+	Cancel()
+}
+
+// Apps has a client's connections to the app.
+type Apps interface {
+	// Open returns an App for a request. Fresh wants one that nothing was sent to before.
+	Open(x *Exchange, fresh bool) App
+}
+
+// Fields takes the fields of a head, one after the other. What it gets may be overwritten once it returns.
+type Fields interface {
+	Field(name, value string)
+}
+
+// Answer is the head of an answer, of the app's or of our own.
+type Answer struct {
+	// Status is the status code; Text is how the app's status line had it, with its phrase, and may be empty.
+	Status int
+	Text   []byte
+	// Length of the body in bytes; negative: it is not known before its end.
+	Length int64
+	// None says that there is no body, whatever the fields say: the request's method was HEAD, or the status has none.
+	None bool
+
+	x   *Exchange
+	own []ownField // in place of the app's
+}
+
+type ownField struct{ name, value string }
+
+// Ours reports whether it is not the app's.
+func (a *Answer) Ours() bool { return a.own != nil }
+
+// Fields gives the fields that the client is to see, without those that frame or manage a connection, but with
+// Content-Length.
+func (a *Answer) Fields(to Fields) {
+	if a.own != nil {
+		for _, f := range a.own {
+			to.Field(f.name, f.value)
+		}
+		return
+	}
+	a.x.answerFields(to)
+}

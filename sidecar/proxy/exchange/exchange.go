@@ -1,0 +1,397 @@
+package exchange
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+	"github.com/bearerguard/bearerguard/sidecar/requestid"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
+)
+
+// Exchange is one request and its answer.
+type Exchange struct {
+	// Req is the head of the request. The client's end fills it in before Begin; what it points to is valid until the end of that
+	// turn, unless the Client is told to Hold it.
+	Req head.Request
+	// HTTP2 says that the client speaks HTTP/2.
+	HTTP2 bool
+
+	host   *Host
+	conn   *Conn
+	client Client
+	app    App // nil: there is none, or none any more
+
+	start   time.Time
+	id      requestid.ID
+	verdict gate.Verdict
+	request gate.Request
+	record  telemetry.Record
+	trace   *trace.Request
+	why     gate.Why
+	values  []string // storage for Values
+
+	timer  loop.Timer
+	expiry loop.Timer
+	until  time.Time // when what is going on ends; zero: whenever
+	most   int64     // bytes of the body, at most; 0: no bound
+	sent   int64     // bytes of the body that went on so far
+	res    *head.Response
+	answer Answer
+	status int // that the client is answered with
+
+	upgrade  string // the protocol that the app may switch to; empty: none
+	step     step
+	cancel   context.CancelFunc // ends the wait for the verdict
+	held     []byte             // the request's head; a block
+	begun    []byte             // the beginning of the body; a block
+	begins   int                // bytes of begun
+	room     int                // what Gathered counts for it
+	tail     []head.Field       // the trailer section that came after begun
+	whole    bool               // all of the request has come
+	left     bool               // the client has gone while the verdict was waited for
+	gathered bool               // begun has the body, or its beginning
+	asked    bool               // the client has been asked for its body
+	told     bool               // the client has been told of an answer
+	answered bool               // nothing more of the answer is to come
+	fresh    bool               // the app's connection was made for this request
+	retried  bool
+	isHead   bool
+	safe     bool
+	interim  int
+}
+
+// step is how far an exchange is.
+type step uint8
+
+const (
+	stepNew     step = iota
+	stepWait         // the verdict is waited for
+	stepGather       // the beginning of the body is, for the verdict
+	stepForward      // the app has the request, or is getting it
+	stepAnswer       // it is answering
+	stepTunnel       // it has become one
+	stepOver
+)
+
+// Conn is what the exchanges of a client connection have in common.
+type Conn struct {
+	// Host is the host of the connection's loop.
+	Host *Host
+	// Info is what is known of the client.
+	Info Info
+	// Apps has its connections to the app.
+	Apps Apps
+
+	peer peer
+}
+
+// NewConn takes in a client connection.
+func NewConn(h *Host, i Info, apps Apps) *Conn {
+	return &Conn{Host: h, Info: i, Apps: apps, peer: newPeer(&i)}
+}
+
+// fieldRoom is how many fields there is room for before more is made.
+const fieldRoom = 24
+
+// New returns an exchange whose Req is to be filled in, for Begin or Reject.
+func (c *Conn) New(client Client) *Exchange {
+	h := c.Host
+	var x *Exchange
+	if n := len(h.free) - 1; n >= 0 {
+		x, h.free = h.free[n], h.free[:n]
+	} else {
+		x = &Exchange{Req: head.Request{Fields: make([]head.Field, 0, fieldRoom)}, values: make([]string, 0, 8), host: h}
+		x.timer.Do = x.wake
+	}
+	x.conn, x.client = c, client
+	return x
+}
+
+// release gives the exchange back. Nothing of the request stays in it.
+func (x *Exchange) release() {
+	h := x.host
+	h.Loop.Stop(&x.timer)
+	h.Loop.Stop(&x.expiry)
+	x.giveRoom()
+	if x.held != nil {
+		loop.Drop(x.held)
+	}
+	if x.begun != nil {
+		loop.Drop(x.begun)
+	}
+	fields, values, do := x.Req.Fields, x.values, x.timer.Do
+	clear(fields[:cap(fields)])
+	clear(values[:cap(values)])
+	*x = Exchange{Req: head.Request{Fields: fields[:0]}, values: values[:0], host: h, timer: loop.Timer{Do: do}}
+	if len(h.free) < 256 {
+		h.free = append(h.free, x)
+	}
+}
+
+// Begin settles the request whose head is in Req.
+func (x *Exchange) Begin() {
+	h := x.host
+	x.start = h.Now()
+	x.isHead = string(x.Req.Method) == "HEAD"
+	x.whole = !x.Req.Chunked && x.Req.Length == 0
+	x.chooseID()
+	if h.Tracer != nil {
+		x.trace = trace.Begin(h.Tracer, text(x.Req.Method), x, x.start)
+	}
+	x.ask()
+	x.judge()
+}
+
+// ask makes what the gate is asked.
+func (x *Exchange) ask() {
+	i := &x.conn.Info
+	x.request = gate.Request{
+		Method: text(x.Req.Method), Target: text(x.Req.Target), Host: text(x.Req.Host),
+		NoHost: x.Req.Minor == 0 && len(x.Req.Host) == 0,
+		Header: x, Port: i.Port, Remote: i.Remote, ClientCert: i.ClientCert, Time: x.start,
+	}
+	if x.trace != nil {
+		x.request.Trace = &x.trace.Gate
+	}
+}
+
+// settle does what the verdict says.
+func (x *Exchange) settle() {
+	v := &x.verdict
+	if v.WantBody > 0 && x.request.Body == nil {
+		x.gather(v.WantBody)
+		return
+	}
+	if v.Forward && !x.bound() {
+		v.Forward, v.Reason = false, decision.BodyTooLarge
+	}
+	x.observe("")
+	x.request.Body = nil
+	if !v.Forward {
+		x.refuse(v.Reason)
+		return
+	}
+	if !v.Until.IsZero() {
+		x.expiry.Do = x.expires
+		x.host.Loop.Set(&x.expiry, v.Until.Sub(x.host.Now()))
+	}
+	x.until, x.safe, x.upgrade = v.Until, safe(text(x.Req.Method)), x.upgradable()
+	x.forward(false)
+}
+
+// bound sets the largest size that the body may have. It returns false if the body is larger.
+func (x *Exchange) bound() bool {
+	own := x.host.Limits.Body
+	if x.most = x.verdict.MaxBody; own > 0 && (x.most == 0 || own < x.most) {
+		x.most = own
+	}
+	return x.most == 0 || x.Req.Length <= x.most
+}
+
+// safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
+// if it is not known whether the app got it.
+func safe(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS":
+		return true
+	}
+	return false
+}
+
+// forward sends the request to the app.
+func (x *Exchange) forward(fresh bool) {
+	x.step, x.fresh = stepForward, fresh
+	x.app = x.conn.Apps.Open(x, fresh)
+	x.app.Head(x)
+	x.forwardGathered()
+	switch {
+	case x.step != stepForward: // it has failed already
+	case x.whole && x.gathered:
+	case x.whole:
+		x.app.Finish(nil)
+		x.await()
+	default:
+		if x.Req.Expect {
+			x.host.Loop.Set(&x.timer, hesitation)
+		}
+		x.client.Want()
+	}
+}
+
+// hesitation is how long an app may take to ask for a body that the client holds back.
+const hesitation = time.Second
+
+// await bounds the wait for the app's answer.
+func (x *Exchange) await() {
+	if d := x.host.Limits.Response; d > 0 && x.step == stepForward {
+		x.host.Loop.Set(&x.timer, d)
+	}
+}
+
+// wake is called when the app's time is up.
+func (x *Exchange) wake() {
+	if x.step == stepForward && !x.whole {
+		if x.sent == 0 && !x.asked {
+			x.asked = true
+			x.client.Continue()
+		}
+		return
+	}
+	if x.step == stepForward && x.app != nil {
+		x.app.Cancel()
+		x.app = nil
+		x.AppFails(errTimeout)
+	}
+}
+
+// expires ends what goes on although its token has expired.
+func (x *Exchange) expires() {
+	x.abandon()
+	x.client.Break()
+	x.over()
+}
+
+// Body takes a piece of the request's body. The Client gives no more while it returns false, until Want.
+func (x *Exchange) Body(p []byte) (more bool) {
+	if x.step == stepGather {
+		return x.takeGathered(p)
+	}
+	if x.app == nil {
+		return true // nobody wants it any more
+	}
+	if x.sent += int64(len(p)); x.most > 0 && x.sent > x.most {
+		x.fail(decision.BodyTooLarge, nil)
+		return true
+	}
+	x.app.Data(p)
+	return x.app == nil || !x.app.Full()
+}
+
+// BodyEnds says that all of the body has come.
+func (x *Exchange) BodyEnds(trailers []head.Field) {
+	x.whole = true
+	if x.step == stepGather {
+		x.endGather(trailers)
+		return
+	}
+	if x.app == nil {
+		return
+	}
+	x.app.Finish(trailers)
+	x.await()
+}
+
+// BodyBreaks says that the body cannot be read. The client's connection, or its stream, takes no more.
+func (x *Exchange) BodyBreaks(err error) {
+	switch x.step {
+	case stepForward, stepGather:
+		x.fail(ReasonOf(err), err)
+	default:
+		x.abandon()
+		x.over()
+	}
+}
+
+// BodySlow says that the body comes too slowly.
+func (x *Exchange) BodySlow() { x.fail(decision.RequestTimeout, nil) }
+
+// AppTakes says that the app takes more of the body.
+func (x *Exchange) AppTakes() {
+	if !x.whole {
+		x.client.Want()
+	}
+}
+
+// ClientTakes says that the client takes more of the answer.
+func (x *Exchange) ClientTakes() {
+	if x.app != nil {
+		x.app.Want()
+	}
+}
+
+// ClientGone says that nobody waits for the answer any more.
+func (x *Exchange) ClientGone() {
+	if x.step == stepWait { // another goroutine has it
+		x.leave()
+		return
+	}
+	x.abandon()
+	x.over()
+}
+
+// abandon gives the app up.
+func (x *Exchange) abandon() {
+	if app := x.app; app != nil {
+		x.app = nil
+		app.Cancel()
+	}
+}
+
+// over ends the exchange.
+func (x *Exchange) over() {
+	if x.step == stepOver {
+		return
+	}
+	x.step = stepOver
+	client, rest := x.client, !x.whole
+	x.endTrace()
+	x.release()
+	client.Done(rest)
+}
+
+// Values implements decision.Header.
+func (x *Exchange) Values(name string) []string {
+	from := len(x.values)
+	for i := range x.Req.Fields {
+		f := &x.Req.Fields[i]
+		if len(f.Name) == len(name) && f.Kind != head.Host && strings.EqualFold(text(f.Name), name) {
+			f.Seen = true
+			x.values = append(x.values, text(f.Value))
+		}
+	}
+	if from == len(x.values) {
+		return nil
+	}
+	return x.values[from:len(x.values):len(x.values)]
+}
+
+// chooseID makes the client's request id this request's if it is one value and sane, and else makes one.
+func (x *Exchange) chooseID() {
+	given, n := "", 0
+	for i := range x.Req.Fields {
+		if f := &x.Req.Fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
+			given = text(f.Value)
+			n++
+		}
+	}
+	if n != 1 {
+		given = ""
+	}
+	x.id.Choose(given)
+}
+
+// text is the bytes as a string without a copy: valid as long as they are.
+func text(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the buffer is not written to while the string is used
+}
+
+var _ decision.Header = (*Exchange)(nil)
+
+// Repeatable reports whether the request may be sent again if it is not known whether the app got it.
+func (x *Exchange) Repeatable() bool { return x.safe && x.whole }
+
+// Moves says that another App has the request from now on.
+func (x *Exchange) Moves(to App) { x.app = to }
+
+// Whole reports whether all of the request has come.
+func (x *Exchange) Whole() bool { return x.whole }
+
+// Bodiless reports whether an answer of a status has no body, whatever its fields say (RFC 9112 section 6.3).
+func (x *Exchange) Bodiless(status int) bool { return x.bodiless(status) }

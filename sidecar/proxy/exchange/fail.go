@@ -1,0 +1,136 @@
+package exchange
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// Error is what an App fails by, where it is not the system's or package head's.
+type Error string
+
+// Error returns the text.
+func (e Error) Error() string { return string(e) }
+
+// ErrStale says that a connection which was used before has ended before anything of an answer came.
+const ErrStale Error = "the connection was closed before an answer came"
+
+// errTimeout says that the app has not answered in time.
+var errTimeout error = os.ErrDeadlineExceeded
+
+// AppFails says that the app does not answer, or has broken its answer off. The App is of no use any more.
+func (x *Exchange) AppFails(err error) {
+	x.app = nil
+	switch {
+	case x.told:
+		x.client.Break()
+		x.over()
+	case errors.Is(err, ErrStale) && !x.retried && x.again():
+		x.retried = true
+		x.forward(true)
+	default:
+		x.fail("", err)
+	}
+}
+
+// again reports whether the request can be sent once more.
+func (x *Exchange) again() bool { return x.safe && x.whole && x.sent == 0 }
+
+// fail answers a request that the app did not answer. The reason is found from the error if it is empty.
+func (x *Exchange) fail(reason decision.Reason, err error) {
+	x.abandon()
+	if reason == "" {
+		reason = failure(err)
+	}
+	x.observeFailure(reason, CauseOf(reason, err))
+	x.refuse(reason)
+}
+
+// reasons maps what is wrong with a message to a reason, where it is not BadRequest. It is read only.
+var reasons = map[head.Error]decision.Reason{
+	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong, head.ErrBody: decision.BodyTooLarge,
+	head.ErrHost: decision.BadHost, head.ErrHostMismatch: decision.BadHost,
+	head.ErrAuthorization: decision.DuplicateAuthorization,
+}
+
+// ReasonOf maps what is wrong with a client's head or body to a reason.
+func ReasonOf(err error) decision.Reason {
+	var bad head.Error
+	if errors.As(err, &bad) {
+		if r, ok := reasons[bad]; ok {
+			return r
+		}
+	}
+	return decision.BadRequest
+}
+
+// failure maps an error of the app's to a reason.
+func failure(err error) decision.Reason {
+	var bad head.Error
+	switch {
+	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
+		return decision.UpstreamMalformed
+	case timedOut(err):
+		return decision.UpstreamTimeout
+	}
+	return decision.UpstreamUnavailable
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// CauseOf is what may be said of an error that a request failed for: its own text may quote what the app or the client sent.
+// It is empty where the reason is the client's and says it all.
+func CauseOf(reason decision.Reason, err error) string {
+	var op *net.OpError
+	var bad head.Error
+	switch {
+	case errors.As(err, &bad):
+		return bad.Error()
+	case reason != decision.UpstreamTimeout && reason != decision.UpstreamMalformed && reason != decision.UpstreamUnavailable:
+		return ""
+	case reason == decision.UpstreamTimeout && !(errors.As(err, &op) && op.Op == "dial"):
+		return "the application has not answered within --response-timeout"
+	case errors.As(err, &op):
+		return op.Error() // addresses and the system's message
+	}
+	cause := connectionCause(err)
+	switch {
+	case cause != "":
+		return cause
+	case reason == decision.UpstreamMalformed:
+		return "the application's answer is malformed"
+	}
+	return "the connection to the application failed"
+}
+
+// connectionCause is what may be said of a connection to the app that failed; empty if that is not known.
+func connectionCause(err error) string {
+	var no syscall.Errno
+	var untrusted *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &no):
+		return no.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, ErrStale):
+		return "the application closed the connection before it answered"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the application closed the connection within the head of its answer"
+	case errors.As(err, &untrusted):
+		return "the application's certificate cannot be verified"
+	case errors.As(err, &noTLS):
+		return "the application does not speak TLS"
+	case errors.Is(err, context.Canceled):
+		return "the sidecar stops"
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package exchange
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/api/tracing"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+)
+
+// Config is what all exchanges share. It is not changed once it is used.
+type Config struct {
+	// Gate judges every request.
+	Gate *gate.Gate
+	// Limits bound what clients and the app may use.
+	Limits Limits
+	// Observe is told of every request; nil means nobody. The record and its strings are valid during the call only.
+	Observe func(*telemetry.Record)
+	// Tracer traces requests; nil: none is.
+	Tracer *tracing.Tracer
+	// Foreign returns what is to be said of a connection on which another protocol is spoken.
+	Foreign func(head.Foreign, *Info) string
+	// Gathered counts bodies that are waited for.
+	Gathered *Gathered
+	// Log gets what goes wrong.
+	Log logr.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Limits bound what clients and the app may use. Zero durations mean no bound.
+type Limits struct {
+	// Head bounds heads of requests, and the number of fields in their trailer sections.
+	Head head.Limits
+	// Target bounds a request target, and Body a request's body, in bytes; 0 means no bound. What the rules say of a body
+	// holds as well.
+	Target int
+	Body   int64
+	// ReadHead bounds the time for a head, Idle that between requests.
+	ReadHead, Idle time.Duration
+	// Dial bounds connecting to the app, Response the wait for the head of its answer.
+	Dial, Response time.Duration
+	// Write bounds how long a client may take none of its answer.
+	Write time.Duration
+	// BodyRate is how many bytes a second a request's body has to come in at, on average, once it has been waited for as
+	// long as ReadHead; 0 means any.
+	BodyRate int64
+}
+
+// Host is what the exchanges of one loop share. It belongs to the loop.
+type Host struct {
+	*Config
+	// Loop is the loop.
+	Loop *loop.Loop
+	// Draining says that connections end with their next answer.
+	Draining bool
+	// Closing says that connections without a request end at once.
+	Closing bool
+
+	date    []byte
+	at      int64 // the second of date
+	free    []*Exchange
+	leaving bool // WebSockets are asked to go, those too that come now
+	members map[Member]struct{}
+	tunnels map[*tunnel]struct{}
+}
+
+// Member is a client connection.
+type Member interface {
+	// Clear ends the connection if it waits for a next request; with fresh, also if it waits for its first.
+	Clear(fresh bool)
+}
+
+// Join takes a client connection in, up to Leave.
+func (h *Host) Join(m Member) { h.members[m] = struct{}{} }
+
+// Leave is for a connection that has ended.
+func (h *Host) Leave(m Member) { delete(h.members, m) }
+
+// Clear is that of all members. WebSockets are asked to go, from now on.
+func (h *Host) Clear(fresh bool) {
+	h.leaving = true
+	for m := range h.members {
+		m.Clear(fresh)
+	}
+	for t := range h.tunnels {
+		t.leave(closeGoingAway)
+	}
+}
+
+// NewHost returns the host of a loop.
+func NewHost(c *Config, l *loop.Loop) *Host {
+	return &Host{Config: c, Loop: l, members: map[Member]struct{}{}, tunnels: map[*tunnel]struct{}{}}
+}
+
+// Date is the Date field of this second (RFC 9110 section 6.6.1), as HTTP/1.1 has it.
+func (h *Host) Date() []byte {
+	now := h.Loop.Now()
+	if s := now.Unix(); s != h.at || h.date == nil {
+		h.at, h.date = s, now.UTC().AppendFormat(h.date[:0], "Mon, 02 Jan 2006 15:04:05 GMT")
+	}
+	return h.date
+}
+
+// Info is what is known of a client connection before its first byte.
+type Info struct {
+	// Port is the port that the client dialled.
+	Port int
+	// Upstream is where its requests go: scheme and host.
+	Upstream *url.URL
+	// Secure says that the client speaks TLS.
+	Secure bool
+	// Captured says that the connection was redirected here, as all are that come to the pod but those that are excluded.
+	Captured bool
+	// Trusted says that the peer is a proxy whose X-Forwarded-* and Forwarded fields are passed on.
+	Trusted bool
+	// Remote is the peer.
+	Remote netip.Addr
+	// ClientCert is what the verified certificate of a TLS client says; nil without one.
+	ClientCert *decision.ClientCert
+}

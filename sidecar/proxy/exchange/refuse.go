@@ -1,0 +1,66 @@
+package exchange
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
+	"github.com/bearerguard/bearerguard/sidecar/trace"
+)
+
+// Reject refuses a request whose head cannot be understood. The client's connection, or its stream, takes no more.
+func (x *Exchange) Reject(err error) {
+	x.Req.Method, x.Req.Host, x.Req.Fields = nil, nil, x.Req.Fields[:0]
+	cause := CauseOf(ReasonOf(err), err)
+	if f, ok := errors.AsType[head.Foreign](err); ok {
+		cause = x.host.Foreign(f, &x.conn.Info)
+	}
+	x.id.Make() // whatever the head says: nobody knows what it means
+	x.start = x.host.Now()
+	if x.host.Tracer != nil {
+		x.trace = trace.BeginUnread(x.host.Tracer, x.start)
+	}
+	x.verdict = gate.Verdict{Reason: ReasonOf(err)}
+	x.observe(cause)
+	x.refuse(x.verdict.Reason)
+}
+
+// refuse answers in place of the app.
+func (x *Exchange) refuse(reason decision.Reason) {
+	v := &x.verdict
+	if v.Reason != reason { // it was let in, and failed later
+		v = &gate.Verdict{Reason: reason}
+	}
+	r := refuse.Render(v.Answer(x.id.Text(), x.trace.ID(), x.verdict.CORS.Set), x.form())
+	x.step, x.told, x.status = stepAnswer, true, r.Status
+	own := make([]ownField, 0, len(r.Header)+2)
+	own = append(own, ownField{"Date", string(x.host.Date())})
+	for _, f := range r.Header {
+		own = append(own, ownField{f.Name, f.Value})
+	}
+	if r.Status != 204 { // RFC 9110 section 8.6
+		own = append(own, ownField{"Content-Length", strconv.Itoa(len(r.Body))})
+	}
+	last := x.isHead || len(r.Body) == 0
+	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.bodiless(r.Status), own: own}, last)
+	if !last {
+		x.client.Data(r.Body)
+		x.client.Finish(nil)
+	}
+	x.answerEnds()
+}
+
+// form is how the client is told.
+func (x *Exchange) form() refuse.Form {
+	if !x.HTTP2 {
+		return refuse.HTTP
+	}
+	kind := ""
+	if v := x.Values("Content-Type"); len(v) > 0 {
+		kind = v[0]
+	}
+	return refuse.FormOf(2, kind)
+}

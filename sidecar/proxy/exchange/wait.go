@@ -1,0 +1,154 @@
+package exchange
+
+import (
+	"context"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// judge asks the gate. Where the verdict may become another one by waiting, a goroutine waits.
+func (x *Exchange) judge() {
+	var wait bool
+	if x.verdict, wait = x.host.Gate.JudgeNow(&x.request); !wait {
+		x.settle()
+		return
+	}
+	x.hold()
+	x.step = stepWait
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel = cancel
+	l := x.host.Loop
+	go func() {
+		v := x.host.Gate.JudgeWaiting(ctx, &x.request)
+		cancel()
+		l.Post(func() { x.judged(&v) })
+	}()
+}
+
+// judged goes on with the verdict that was waited for.
+func (x *Exchange) judged(v *gate.Verdict) {
+	x.verdict, x.cancel, x.step = *v, nil, stepNew
+	if x.left {
+		x.observe("")
+		x.endTrace()
+		x.release()
+		return
+	}
+	x.settle()
+}
+
+// leave is for a client that goes while the verdict is waited for.
+func (x *Exchange) leave() {
+	x.left = true
+	x.cancel()
+	client := x.client
+	x.client = nil
+	client.Done(true)
+}
+
+// hold has the head outlive this turn.
+func (x *Exchange) hold() {
+	if x.held != nil {
+		return
+	}
+	x.client.Hold(x)
+}
+
+// Keep has the exchange go by a copy of its head from now on.
+func (x *Exchange) Keep(b []byte) {
+	x.held = loop.Grab(len(b))
+	n := copy(x.held, b)
+	if err := head.ParseRequest(x.held[:n], x.host.Limits.Head, &x.Req); err != nil {
+		panic("a head that was read cannot be read again")
+	}
+	body := x.request.Body
+	x.ask()
+	x.request.Body = body
+}
+
+// gather has the beginning of the body be read, which the gate wants to see.
+func (x *Exchange) gather(most int) {
+	if !x.Req.Chunked {
+		if x.Req.Length > int64(most) {
+			x.request.Body = &gate.Body{}
+			x.judge()
+			return
+		}
+		most = int(x.Req.Length)
+	} else {
+		most *= 2 // the chunks, and what is in them
+	}
+	if !x.host.Gathered.take(x.conn.Info.Remote, most) {
+		x.verdict = gate.Verdict{Reason: decision.Overloaded, Path: x.verdict.Path, CORS: x.verdict.CORS}
+		x.settle()
+		return
+	}
+	x.room = most
+	x.hold()
+	x.step = stepGather
+	x.begun = loop.Grab(x.verdict.WantBody)
+	if x.Req.Expect {
+		x.Req.Expect, x.asked = false, true
+		x.client.Continue()
+	}
+	if x.whole {
+		x.endGather(nil)
+		return
+	}
+	x.client.Want()
+}
+
+// takeGathered takes a piece of the body.
+func (x *Exchange) takeGathered(p []byte) (more bool) {
+	n := copy(x.begun[x.begins:x.verdict.WantBody], p)
+	if x.begins += n; n == len(p) {
+		return true // it may be whole
+	}
+	block := loop.Grab(x.begins + len(p) - n) // it is larger than what may be looked at: the rest goes on behind it
+	copy(block, x.begun[:x.begins])
+	x.begins += copy(block[x.begins:], p[n:])
+	loop.Drop(x.begun)
+	x.begun = block
+	x.endGather(nil)
+	return x.app != nil && !x.app.Full()
+}
+
+// endGather asks the gate again.
+func (x *Exchange) endGather(trailers []head.Field) {
+	x.step, x.gathered, x.tail = stepNew, true, trailers
+	x.giveRoom()
+	x.request.Body = &gate.Body{Data: x.begun[:min(x.begins, x.verdict.WantBody)], Whole: x.whole}
+	x.judge()
+}
+
+// giveRoom gives back what the body counted for.
+func (x *Exchange) giveRoom() {
+	if x.room > 0 {
+		x.host.Gathered.give(x.conn.Info.Remote, x.room)
+		x.room = 0
+	}
+}
+
+// forwardGathered sends on what was gathered.
+func (x *Exchange) forwardGathered() {
+	if !x.gathered || x.app == nil {
+		return
+	}
+	if x.sent = int64(x.begins); x.most > 0 && x.sent > x.most {
+		x.fail(decision.BodyTooLarge, nil)
+		return
+	}
+	if x.begins > 0 {
+		x.app.Data(x.begun[:x.begins])
+	}
+	if x.whole && x.app != nil {
+		x.app.Finish(x.tail)
+		x.await()
+	}
+	x.tail = nil
+	loop.Drop(x.begun)
+	x.begun = nil
+}

@@ -1,0 +1,255 @@
+package loop
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ready is what has become of a descriptor.
+type Ready uint8
+
+// The kinds of readiness.
+const (
+	Readable   Ready = 1 << iota // bytes, the end or an error can be read
+	Writable                     // the kernel takes more
+	HalfClosed                   // the peer sends no more; it may still listen
+	Gone                         // the connection is no more
+)
+
+// Handler serves a connection. Its methods are called on the connection's loop.
+type Handler interface {
+	// Connected is called once for a connection made by Dial, with the reason why there is none: then nothing else is called.
+	Connected(c *Conn, err error)
+	// Readable is called when there may be something to Read, which stays there until it is read: there is no call for what
+	// was left in an earlier one, unless Again asks for it. It is also called when Side has changed.
+	Readable(c *Conn)
+	// Drained is called when all that was queued has been written.
+	Drained(c *Conn)
+	// Failed is called when a write has failed, and after a panic in one of the other methods. The connection is closed when it
+	// returns.
+	Failed(c *Conn, err error)
+}
+
+// Conn is a connection of a loop. Only what runs on the loop may use it.
+type Conn struct {
+	loop    *Loop
+	handler Handler
+	tls     *secured // nil: there is none
+	out     Buffer   // to be written before anything else
+	dialled netip.AddrPort
+	fd      int32 // -1: closed
+	id      uint32
+	state   state
+	side    Ready // HalfClosed and Gone, as far as they are known
+}
+
+type state uint16
+
+const (
+	connecting state = 1 << iota
+	readable         // the kernel may have something to be read
+	repeating        // is among Loop.again
+	rereads          // wants to be called again
+	corked           // what is written is queued, until the turn ends
+	shutting         // once all has been written the writing side is shut down
+	ending           // once all has been written the connection is closed
+	failed           // a write has failed: nothing more is written
+	draining         // Pipe.Drain waits for the kernel to take more
+	unwanted         // it has been closed, and its handler is told nothing more
+)
+
+// Add gives the loop a connected socket that does not block, which is the loop's from then on. With an error it is closed.
+func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
+	c := &Conn{loop: l, handler: h, fd: int32(fd)} //nolint:gosec // it is one
+	l.take(c)
+	if err := l.poll.add(fd, c.id); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Loop is the loop that the connection belongs to.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Handle has another handler serve the connection.
+func (c *Conn) Handle(h Handler) { c.handler = h }
+
+// Closed reports whether the connection has been closed.
+func (c *Conn) Closed() bool { return c.fd < 0 }
+
+// Side is what is known of the peer: HalfClosed, Gone, or 0.
+func (c *Conn) Side() Ready { return c.side }
+
+// happens takes in what the poller has found.
+func (c *Conn) happens(r Ready) {
+	defer c.recover()
+	if c.state&connecting != 0 {
+		if r&(Writable|Gone) == 0 {
+			return
+		}
+		c.connected()
+	}
+	c.side |= r & (HalfClosed | Gone)
+	if r&Writable != 0 && !c.Closed() {
+		c.flush()
+	}
+	if r&Readable != 0 && !c.Closed() {
+		c.state |= readable
+		c.handler.Readable(c)
+	}
+}
+
+// repeat is another turn.
+func (c *Conn) repeat() {
+	defer c.recover()
+	was := c.state
+	c.state &^= repeating | rereads | corked
+	if c.Closed() {
+		return
+	}
+	if was&corked != 0 {
+		c.flush()
+	}
+	if was&rereads != 0 && !c.Closed() {
+		c.handler.Readable(c)
+	}
+}
+
+// recover ends a connection whose handler has panicked.
+func (c *Conn) recover() {
+	if recover() == nil {
+		return
+	}
+	if c.loop.panicked != nil {
+		c.loop.panicked(debug.Stack())
+	}
+	defer func() {
+		if recover() != nil || !c.Closed() {
+			c.Reset()
+		}
+	}()
+	c.handler.Failed(c, errPanicked)
+}
+
+type connError string
+
+// Error returns the text.
+func (e connError) Error() string { return string(e) }
+
+const errPanicked connError = "what serves the connection has panicked"
+
+// Again has Readable be called in the next turn, before the loop waits.
+func (c *Conn) Again() { c.turn(rereads) }
+
+func (c *Conn) turn(why state) {
+	if c.Closed() {
+		return
+	}
+	if c.state&repeating == 0 {
+		c.loop.again = append(c.loop.again, c)
+	}
+	c.state |= repeating | why
+}
+
+// Read returns bytes that have come, which are valid until the next Read on the loop: none if none have, io.EOF once the peer has
+// closed its side. The caller reads on until there are none, or calls Again later.
+func (c *Conn) Read() ([]byte, error) {
+	n, err := c.read(c.loop.in)
+	return c.loop.in[:n], err
+}
+
+// ReadTo is Read into b, which must not be empty.
+func (c *Conn) ReadTo(b []byte) (int, error) { return c.read(b) }
+
+func (c *Conn) read(b []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.read(b)
+	}
+	return c.take(b)
+}
+
+// take reads from the socket.
+func (c *Conn) take(b []byte) (int, error) {
+	if c.state&readable == 0 || c.Closed() {
+		return 0, nil
+	}
+	n, errno := recv(int(c.fd), b)
+	switch {
+	case errno == syscall.EAGAIN:
+		c.quiet()
+		return 0, nil
+	case errno != 0:
+		c.side |= Gone
+		return 0, os.NewSyscallError("read", errno)
+	case n == 0:
+		c.side |= HalfClosed
+		return 0, io.EOF
+	}
+	if n < len(b) && c.side == 0 {
+		c.quiet() // that was all; what comes now is a new edge
+	}
+	return n, nil
+}
+
+func (c *Conn) quiet() {
+	c.state &^= readable
+	c.loop.poll.wants(c, Readable)
+}
+
+// forget closes the socket.
+func (c *Conn) forget() {
+	c.state |= unwanted
+	if c.Closed() {
+		return
+	}
+	c.loop.poll.remove(c)
+	_ = unix.Close(int(c.fd))
+	c.fd = -1
+	c.out.Drop()
+	c.loop.leave(c)
+}
+
+// Detach gives the socket up without closing it: it is the caller's. Nothing may be queued.
+func (c *Conn) Detach() (fd int, err error) {
+	if fd, err = unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+		c.forget()
+	}
+	return fd, err
+}
+
+// Close closes the connection at once; what is queued is lost. The handler is not told.
+func (c *Conn) Close() {
+	if c.tls != nil && !c.Closed() {
+		c.tls.close()
+	}
+	c.forget()
+}
+
+// Reset closes the connection so that the peer cannot take it for an orderly end.
+func (c *Conn) Reset() {
+	if !c.Closed() {
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	c.forget()
+}
+
+// Peer is the address of the peer.
+func (c *Conn) Peer() netip.AddrPort {
+	a, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrOf(a)
+}
+
+// opError is an error as package net makes them, so that nobody need tell ours from theirs.
+func opError(op string, to netip.AddrPort, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+}

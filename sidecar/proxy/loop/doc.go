@@ -1,0 +1,16 @@
+// Package loop owns connections: one goroutine for many of them, which is the only one that touches them.
+//
+// A Loop waits for its connections to become readable or writable, for its timers, and for what others Post to it, and calls
+// the Handler of a connection, a Timer's function, or what was posted, one after the other. So nothing that belongs to a
+// connection needs a lock, and nothing that is called may block: connecting is not waited for, what the kernel does not take at
+// once is queued, and a TLS handshake has a goroutine of its own until it is done.
+//
+// A connection that waits holds no buffer. What is read lies in a buffer of the loop's until the next read, and whoever wants to
+// keep some of it takes a block of its own (Buffer).
+//
+// # Why it is our own
+//
+// gnet (v2.9) has no TLS, bounds no queue of what is to be written, has no timers of a connection's, and does not splice;
+// netpoll (v0.7) gives each readable connection a goroutine again, so that what belongs to several connections needs locks. Both
+// would have left half of this package to be written around them.
+package loop

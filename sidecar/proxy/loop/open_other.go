@@ -1,0 +1,33 @@
+//go:build unix && !linux
+
+package loop
+
+import "golang.org/x/sys/unix"
+
+// socket opens a TCP socket that does not block.
+func socket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	return prepared(fd, err)
+}
+
+// accept accepts a connection, whose socket does not block.
+func accept(fd int) (int, unix.Sockaddr, error) {
+	conn, peer, err := unix.Accept(fd)
+	conn, err = prepared(conn, err)
+	return conn, peer, err
+}
+
+func prepared(fd int, err error) (int, error) {
+	if err != nil {
+		return -1, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Taken is for Linux alone; elsewhere what is queued is all that is known.
+func (c *Conn) Taken() (bytes uint64, more bool) { return 0, c.Queued() > 0 }

@@ -1,0 +1,210 @@
+package loop
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// secured is the TLS of a connection. crypto/tls can go on after a read for which nothing has come, and never waits when it
+// writes, since what the kernel does not take is queued below it.
+type secured struct {
+	*tls.Conn
+	below *below
+}
+
+// read reads what has come.
+func (s *secured) read(b []byte) (int, error) {
+	n, err := s.Read(b)
+	switch {
+	case n > 0:
+		return n, nil // an error comes again
+	case err == errAgain: //nolint:errorlint // TLS returns it as it is
+		return 0, nil
+	}
+	return 0, err
+}
+
+// write writes b, in as few calls as it takes.
+func (s *secured) write(b []byte) {
+	c := s.below.conn
+	was := c.state & corked
+	c.state |= corked
+	_, err := s.Write(b)
+	if c.state &^= corked | was; was == 0 {
+		c.flush()
+	}
+	c.state |= was
+	if err != nil && c.state&failed == 0 {
+		c.fail(err)
+	}
+}
+
+func (s *secured) closeWrite() { _ = s.CloseWrite() } // the peer may be gone
+
+// close tells the peer, as far as the kernel takes it.
+func (s *secured) close() { _ = s.Conn.Close() }
+
+// below is what TLS reads from and writes to. During the handshake that is the goroutine's that does it, and then the loop's.
+type below struct {
+	conn   *Conn
+	fd     int
+	more   chan struct{} // holds one when something may have come
+	shaken bool          // the handshake is over
+	cut    atomic.Bool   // it is to end
+}
+
+// errAgain says that nothing has come yet. TLS takes it for a deadline that is over, after which it can read again.
+var errAgain net.Error = again{}
+
+type again struct{}
+
+// Error returns the text.
+func (again) Error() string { return "nothing has come yet" }
+
+// Timeout implements net.Error.
+func (again) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (again) Temporary() bool { return true }
+
+// Read implements net.Conn.
+func (b *below) Read(p []byte) (int, error) {
+	if !b.shaken {
+		return b.wait(p)
+	}
+	n, err := b.conn.take(p)
+	if n == 0 && err == nil {
+		err = errAgain
+	}
+	return n, err
+}
+
+// wait reads in the goroutine of the handshake.
+func (b *below) wait(p []byte) (int, error) {
+	for {
+		n, errno := recv(b.fd, p)
+		switch {
+		case b.cut.Load():
+			return 0, os.ErrDeadlineExceeded
+		case errno == syscall.EAGAIN:
+			<-b.more
+			continue
+		case errno != 0:
+			return 0, os.NewSyscallError("read", errno)
+		case n == 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}
+
+// Write implements net.Conn.
+func (b *below) Write(p []byte) (int, error) {
+	if b.shaken {
+		b.conn.put(p)
+		return len(p), nil
+	}
+	for done := 0; ; {
+		n, errno := send(b.fd, p[done:])
+		switch {
+		case b.cut.Load():
+			return done, os.ErrDeadlineExceeded
+		case errno == syscall.EAGAIN: // what is said in a handshake seldom fills the kernel's buffer
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(b.fd), Events: unix.POLLOUT}}, 100) //nolint:gosec // it is one
+			continue
+		case errno != 0:
+			return done, os.NewSyscallError("write", errno)
+		}
+		if done += n; done == len(p) {
+			return done, nil
+		}
+	}
+}
+
+// Close implements net.Conn. The connection is the loop's to close.
+func (*below) Close() error { return nil }
+
+// LocalAddr implements net.Conn.
+func (b *below) LocalAddr() net.Addr { return nil }
+
+// RemoteAddr implements net.Conn.
+func (b *below) RemoteAddr() net.Addr { return nil }
+
+// SetDeadline implements net.Conn. Nothing waits.
+func (*below) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.Conn.
+func (*below) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements net.Conn.
+func (*below) SetWriteDeadline(time.Time) error { return nil }
+
+// handshake is the handler of a connection while another goroutine does its TLS handshake.
+type handshake struct {
+	below *below
+	timer Timer
+}
+
+// Handshake has a goroutine do a TLS handshake, of tls.Server or tls.Client say, which ends with an error after limit. Then done
+// is called on the loop; the connection has to get a Handler there, which Readable is called of next, or be closed. Until
+// then nothing else may be done with it but Abort.
+func (c *Conn) Handshake(over func(net.Conn) *tls.Conn, limit time.Duration, done func(*tls.Conn, error)) {
+	b := &below{conn: c, fd: int(c.fd), more: make(chan struct{}, 1)}
+	t := over(b)
+	h := &handshake{below: b}
+	h.timer.Do = h.cut
+	c.loop.Set(&h.timer, limit)
+	c.handler = h
+	go func() {
+		err := t.Handshake() //nolint:noctx // the timer
+		if !c.loop.Post(func() { h.end(t, err, done) }) {
+			_ = unix.Close(b.fd) // the loop has ended, and left it to us
+		}
+	}()
+}
+
+func (h *handshake) end(t *tls.Conn, err error, done func(*tls.Conn, error)) {
+	c := h.below.conn
+	c.loop.Stop(&h.timer)
+	h.below.shaken = true
+	if err == nil {
+		c.tls = &secured{Conn: t, below: h.below}
+	}
+	if done(t, err); c.Closed() {
+		return
+	}
+	c.state |= readable // some of it may be in TLS's hands
+	c.Again()
+}
+
+// cut ends the handshake. The descriptor must not be closed while the goroutine may use it.
+func (h *handshake) cut() {
+	h.below.cut.Store(true)
+	_ = unix.Shutdown(h.below.fd, unix.SHUT_RDWR)
+	h.Readable(h.below.conn)
+}
+
+// Connected implements Handler.
+func (*handshake) Connected(*Conn, error) {}
+
+// Readable implements Handler.
+func (h *handshake) Readable(*Conn) {
+	h.below.conn.loop.poll.wants(h.below.conn, Readable)
+	select {
+	case h.below.more <- struct{}{}:
+	default:
+	}
+}
+
+// Drained implements Handler.
+func (*handshake) Drained(*Conn) {}
+
+// Failed implements Handler.
+func (h *handshake) Failed(*Conn, error) { h.cut() }

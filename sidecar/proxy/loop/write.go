@@ -1,0 +1,180 @@
+package loop
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Write writes b, and queues what the kernel does not take at once. A write that fails is told to Handler.Failed, later.
+//
+// The queue has no bound of its own: who writes stops when Queued is not 0, until Drained.
+func (c *Conn) Write(b []byte) {
+	if c.Closed() || len(b) == 0 {
+		return
+	}
+	if c.tls != nil {
+		c.tls.write(b)
+		return
+	}
+	c.put(b)
+}
+
+// Cork has what is written in this turn be queued, and go out at its end in as few calls as it takes.
+func (c *Conn) Cork() { c.turn(corked) }
+
+// Compose returns room at the end of what is queued, to be appended to: Commit queues it. It goes out when the turn ends, with whatever
+// else has been written by then. Nothing else may be written between the two.
+func (c *Conn) Compose() []byte {
+	if c.tls != nil {
+		return c.loop.scratch[:0]
+	}
+	c.Cork()
+	return c.out.Free(composed)[:0]
+}
+
+// composed is how much room Compose gives at least, in bytes; more is allocated.
+const composed = 2 << 10
+
+// Commit queues what was appended to what Compose has returned.
+func (c *Conn) Commit(b []byte) {
+	if c.tls != nil {
+		c.tls.write(b)
+		return
+	}
+	if free := c.out.Free(0); len(b) > 0 && len(free) >= len(b) && &free[0] == &b[0] {
+		c.out.Added(len(b))
+		return
+	}
+	c.out.Append(b)
+}
+
+// Queued is how many bytes are to be written still.
+func (c *Conn) Queued() int { return c.out.Len() }
+
+// put is Write below TLS.
+func (c *Conn) put(b []byte) {
+	if c.state&failed != 0 {
+		return
+	}
+	if c.state&connecting == 0 && (c.state&corked == 0 || c.out.Len()+len(b) > MediumBlock) {
+		c.flushQueue()
+	}
+	if c.out.Len() == 0 && c.state&(connecting|failed) == 0 && (c.state&corked == 0 || len(b) > MediumBlock) {
+		n, err := c.some(b)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		b = b[n:]
+	}
+	c.out.Append(b)
+}
+
+// some writes what the kernel takes of b.
+func (c *Conn) some(b []byte) (int, error) {
+	n, errno := send(int(c.fd), b)
+	if errno == syscall.EAGAIN {
+		n, errno = 0, 0
+	}
+	if errno != 0 {
+		return 0, os.NewSyscallError("write", errno)
+	}
+	if n < len(b) {
+		c.loop.poll.wants(c, Writable)
+	}
+	return n, nil
+}
+
+// Flush writes what is queued, as far as the kernel takes it, and does not wait for the end of the turn.
+func (c *Conn) Flush() {
+	if !c.Closed() && c.state&(failed|connecting) == 0 {
+		c.flushQueue()
+	}
+}
+
+// flush writes what is queued.
+func (c *Conn) flush() {
+	if c.state&(failed|connecting) != 0 {
+		return
+	}
+	if c.out.Len() == 0 {
+		if c.state&draining != 0 {
+			c.state &^= draining
+			c.handler.Drained(c)
+		}
+		return
+	}
+	if !c.flushQueue() {
+		return
+	}
+	switch {
+	case c.state&ending != 0:
+		c.Close()
+		return
+	case c.state&shutting != 0:
+		c.shut()
+	}
+	c.handler.Drained(c)
+}
+
+// flushQueue writes what is queued as far as the kernel takes it. It reports whether that was all.
+func (c *Conn) flushQueue() bool {
+	if c.out.Len() == 0 {
+		return true
+	}
+	n, err := c.some(c.out.Bytes())
+	if err != nil {
+		c.fail(err)
+		return false
+	}
+	if c.out.Take(n); c.out.Len() > 0 {
+		return false
+	}
+	c.out.Drop()
+	return true
+}
+
+// fail notes that the peer takes no more. The handler is told in a turn of its own: it may be in the middle of something.
+func (c *Conn) fail(err error) {
+	c.state |= failed
+	c.out.Drop()
+	c.loop.later(func() {
+		if c.Closed() {
+			return
+		}
+		c.state |= readable // the peer may have said something before
+		c.handler.Failed(c, err)
+		c.Close()
+	})
+}
+
+// later is Post from the loop itself.
+func (l *Loop) later(do func()) { l.Post(do) }
+
+// CloseWrite tells the peer that no more comes, once all has been written.
+func (c *Conn) CloseWrite() {
+	if c.Closed() {
+		return
+	}
+	if c.tls != nil {
+		c.tls.closeWrite()
+	}
+	if c.out.Len() > 0 {
+		c.state |= shutting
+		return
+	}
+	c.shut()
+}
+
+func (c *Conn) shut() { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) } // the peer may be gone
+
+// End closes the connection once all has been written.
+func (c *Conn) End() {
+	if c.out.Len() == 0 {
+		c.Close()
+		return
+	}
+	c.state |= ending
+}
