@@ -68,6 +68,13 @@ test-loops: ## Run the proxy's tests with the next data plane, as far as it goes
 	go test -tags loops ./sidecar/proxy/...
 	go test -tags loop_poll ./sidecar/proxy/loop
 
+.PHONY: test-cert-manager
+test-cert-manager: ## Run the test of the controller's certificates with a real cert-manager, which it builds the first time (three minutes).
+	hack/cluster/build.sh cert-manager
+	hack/cluster/build.sh helm
+	assets=$$(hack/cluster/build.sh assets | tail -n1); \
+	KUBEBUILDER_ASSETS=$$assets go test -count=1 -run TestCertManager -v ./controllers/certs
+
 .PHONY: test-race
 test-race: ## The same with the race detector (needs a C compiler; RACE='./sidecar/...' names packages).
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \

@@ -44,7 +44,9 @@ type cluster struct {
 	config *rest.Config // acts as the controller's service account
 	all    *rest.Config // may do everything
 	scheme *runtime.Scheme
-	errors atomic.Int32 // how many lines tell of one
+
+	kubeconfig []byte       // of who may do everything
+	errors     atomic.Int32 // how many lines tell of one
 }
 
 // startCluster starts an API server. Without its binaries the test is skipped, but fails where CI=true.
@@ -81,7 +83,7 @@ func startAPI(t *testing.T) *cluster {
 			t.Error(err)
 		}
 	})
-	c := &cluster{scheme: runtime.NewScheme(), config: rest.CopyConfig(admin), all: admin}
+	c := &cluster{scheme: runtime.NewScheme(), config: rest.CopyConfig(admin), all: admin, kubeconfig: env.KubeConfig}
 	c.config.Impersonate = rest.ImpersonationConfig{
 		UserName: "system:serviceaccount:" + namespace + ":bearerguard-controller",
 		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},

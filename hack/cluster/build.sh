@@ -1,12 +1,14 @@
 #!/bin/bash
 # Builds what a Kubernetes API server (assets) or a whole node (node) runs, and other servers that tests run, from the Go modules
-# pinned in mod/*/go.mod and ../interop/hydra/go.mod.
+# pinned in mod/*/go.mod, certmanager/go.mod and ../interop/hydra/go.mod.
 #
 #   build.sh assets   etcd, kube-apiserver, kubectl; needs Go alone. Prints the folder for KUBEBUILDER_ASSETS on stdout.
 #                     Prefers $KUBEBUILDER_ASSETS, then what setup-envtest has downloaded, over a build of its own.
 #   build.sh helm     helm; needs Go alone. Prints its path on stdout.
 #   build.sh hydra    Ory Hydra, with SQLite; needs Go and a C compiler. Prints its path on stdout.
-#   build.sh built X  builds nothing: fails unless hydra or helm (X) is up to date; prints its path on stdout.
+#   build.sh cert-manager   cert-manager's controller, cainjector and webhook; needs Go alone. Prints a path on stdout, of a binary that is the one of
+#                     them by whose name it is called: beside it are links, PATH-controller, PATH-cainjector and PATH-webhook.
+#   build.sh built X  builds nothing: fails unless hydra, helm or cert-manager (X) is up to date; prints its path on stdout.
 #   build.sh node     those three and everything else the node runs; needs the packages that deps.sh installs.
 #
 # A file is rebuilt only when its go.mod, go.sum, flags or the Go version change. Progress goes to stderr.
@@ -67,6 +69,12 @@ build_assets() {
 }
 
 build_helm() { go_tool helm mod/helm helm.sh/helm/v3/cmd/helm -ldflags "-s -w"; }
+
+build_cert-manager() {
+  local c
+  go_tool cert-manager certmanager . -ldflags "-s -w"
+  [ -n "${CHECK_ONLY:-}" ] || for c in controller cainjector webhook; do ln -sf cert-manager "$BIN/cert-manager-$c"; done
+}
 
 build_hydra() {
   CGO_ENABLED=1 go_tool hydra ../interop/hydra github.com/ory/hydra/v2 -tags sqlite,sqlite_omit_load_extension -ldflags "-s -w"
@@ -137,12 +145,12 @@ find_assets() {
 
 case ${1:-} in
 assets) find_assets || { ensure assets; echo "$BIN"; } ;;
-helm | hydra) ensure "$1"; echo "$BIN/$1" ;;
+helm | hydra | cert-manager) ensure "$1"; echo "$BIN/$1" ;;
 built)
-  case ${2:-} in helm | hydra) ;; *) die "usage: build.sh built helm | hydra" ;; esac
+  case ${2:-} in helm | hydra | cert-manager) ;; *) die "usage: build.sh built helm | hydra | cert-manager" ;; esac
   built "$2" || exit 1
   echo "$BIN/$2"
   ;;
 node) "$HERE/deps.sh" --check; ensure assets; ensure node ;;
-*) die "usage: build.sh assets | helm | hydra | node | built helm | built hydra" ;;
+*) die "usage: build.sh assets | helm | hydra | cert-manager | node | built helm | hydra | cert-manager" ;;
 esac
