@@ -84,6 +84,10 @@ test-race: ## The same with the race detector (needs a C compiler; RACE='./sidec
 e2e: ## Install into a real one-node cluster and use it as a user would (root).
 	hack/e2e/run.sh
 
+.PHONY: e2e-cert-manager
+e2e-cert-manager: ## Go from the controller's own certificates to a real cert-manager's and back, in the same cluster, while requests run (root).
+	PARTS='install certmanager' hack/e2e/run.sh
+
 .PHONY: drill
 drill: ## Do to a one-node cluster what goes wrong in clusters, under traffic (root, half an hour; QUICK=1, AGAIN=1, ONLY=regexp, LIST=1).
 	@if [ -n '$(LIST)' ]; then go run ./hack/drill --list; else hack/drill/run.sh $(if $(QUICK),--quick) $(if $(AGAIN),--again) --only '$(ONLY)'; fi
