@@ -41,7 +41,7 @@ func (c *cluster) trust(t *testing.T, ca []byte) {
 func waitsFor(r *replica, want string) func(context.Context) error {
 	return func(context.Context) error {
 		if err := r.certs.Check(nil); err == nil || !strings.Contains(err.Error(), want) {
-			return fmt.Errorf("it says %v", err)
+			return fmt.Errorf("it says %q", fmt.Sprint(err))
 		}
 		return nil
 	}
