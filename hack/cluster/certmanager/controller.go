@@ -46,6 +46,7 @@ func runController(ctx context.Context, fs *pflag.FlagSet, args []string) error 
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "how to reach the API server; empty: as a pod does")
 	fs.StringVar(&f.health, "internal-healthz-listen-address", "0.0.0.0:9403", "where probes ask")
 	fs.String("acme-http01-solver-image", "", "not used: there is no ACME issuer here")
+	fs.Int("max-concurrent-challenges", 60, "not used: there is no ACME issuer here")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
