@@ -17,6 +17,8 @@ until_ok 60 bash -c '[ "$(hack/cluster/kn kubectl -n shop get pods -l app=orders
 before=$(uids) restarted=$(restarts) generation=$(k get deploy orders -o 'jsonpath={.metadata.generation}')
 check "upgrade: helm has new pods get the next image" "STATUS: deployed" kn helm upgrade bearerguard charts/bearerguard -n bearerguard-system \
   --reuse-values --set sidecar.image.tag=next --wait --timeout 90s
+# For a moment a controller of before, which is about to go, may still answer what image new pods get.
+until_ok 20 bash -c 'hack/cluster/kn bin/bearerguard upgrade-sidecars --dry-run -n shop | grep -q "^0 of 2 sidecars have"'
 check "upgrade: a dry run finds both pods" "^0 of 2 sidecars have $image:next" bg upgrade-sidecars --dry-run
 upgraded=$(upgrading --max-unavailable 1)
 sed 's/^/     /' <<<"$upgraded"
