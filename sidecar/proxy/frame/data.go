@@ -28,6 +28,9 @@ func (c *Conn) begin(f header) {
 		return
 	}
 	c.now.drop = !c.takes(f)
+	if !c.now.length {
+		c.measure(f.length)
+	}
 	if f.length == 0 && c.err == nil {
 		c.deliver(nil, c.now.end)
 	}
@@ -70,6 +73,7 @@ func (c *Conn) proceed(p []byte) int {
 			c.fail(errPadding)
 			return 1
 		}
+		c.measure(r.left - r.pad)
 		c.takePadding(r.pad+1, r.left == r.pad)
 		return 1
 	}
@@ -99,20 +103,25 @@ func (c *Conn) takePadding(n int, alone bool) {
 	}
 }
 
+// measure holds the size of a frame's DATA against the content-length, before any of it is handed on: whether it comes in pieces makes
+// no difference.
+func (c *Conn) measure(n int) {
+	st := c.find(c.now.id)
+	if c.now.drop || st == nil || st.left < 0 {
+		return
+	}
+	if st.left -= int64(n); st.left < 0 || bool(c.now.end) && st.left > 0 {
+		c.now.drop = true
+		c.refuse(st.id, errLength)
+	}
+}
+
 // deliver hands on a piece of a body.
 func (c *Conn) deliver(p []byte, end End) {
 	st := c.find(c.now.id)
 	if c.now.drop || st == nil || len(p) == 0 && !bool(end) {
 		c.credit(int64(len(p)))
 		return
-	}
-	if st.left >= 0 {
-		if st.left -= int64(len(p)); st.left < 0 || bool(end) && st.left > 0 {
-			c.now.drop = true
-			c.credit(int64(len(p)))
-			c.refuse(st.id, errLength)
-			return
-		}
 	}
 	st.held += int64(len(p))
 	if len(p) > 0 {
