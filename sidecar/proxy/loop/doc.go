@@ -10,7 +10,7 @@
 //
 // # Why it is our own
 //
-// gnet (v2.9) has no TLS, bounds no queue of what is to be written, has no timers of a connection's, and does not splice;
-// netpoll (v0.7) gives each readable connection a goroutine again, so that what belongs to several connections needs locks. Both
-// would have left half of this package to be written around them.
+// gnet (v2.9) and netpoll (v0.7) have no TLS and no splice. gnet bounds no queue of what is to be written and has one ticker in place of
+// timers; netpoll gives each readable connection a goroutine again, so that what belongs to several connections needs locks. Most of
+// this package would have had to be written around either.
 package loop
