@@ -41,8 +41,30 @@ type lack struct {
 // look is not due: a flood of them is not held. Options.MaxWaiting bounds the requests that wait; where there are more, the
 // clients that have most of them give way.
 func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
+	v, wait := g.JudgeNow(r)
+	if wait == nil {
+		return v
+	}
+	return wait(ctx)
+}
+
+// JudgeNow is JudgeWaiting for who must not wait: where the verdict may become another one, wait is not nil, and goes on as JudgeWaiting
+// does. It may be called once, by another goroutine, and reads the request until it returns.
+func (g *Gate) JudgeNow(r *Request) (v Verdict, wait func(context.Context) Verdict) {
 	under := g.snapshot.Load()
-	v := g.Judge(r)
+	if v = g.Judge(r); v.lack == nil {
+		return v, nil
+	}
+	return v, g.waits(r, under, v)
+}
+
+// waits returns what JudgeNow does for a verdict under a snapshot.
+func (g *Gate) waits(r *Request, under *Snapshot, v Verdict) func(context.Context) Verdict {
+	return func(ctx context.Context) Verdict { return g.await(ctx, r, under, v) }
+}
+
+// await asks the token's issuer, and waits for keys.
+func (g *Gate) await(ctx context.Context, r *Request, under *Snapshot, v Verdict) Verdict {
 	if v.lack != nil && v.lack.question != nil {
 		asked := v
 		v = g.waiting(r, func(t *Trace) *Interval { return &t.Asked }, func() Verdict { return g.judgeAsked(ctx, r, asked) })
@@ -51,12 +73,6 @@ func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
 		return v
 	}
 	return g.waiting(r, func(t *Trace) *Interval { return &t.Keys }, func() Verdict { return g.judgeAgain(ctx, r, under, v) })
-}
-
-// JudgeNow is Judge. It also reports whether the verdict may become another one by waiting, as JudgeWaiting does.
-func (g *Gate) JudgeNow(r *Request) (v Verdict, wait bool) {
-	v = g.Judge(r)
-	return v, v.lack != nil
 }
 
 // judgeAgain judges a request again until nothing can change the verdict any more. v is the verdict under a snapshot, or

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/api/decision"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -65,7 +65,7 @@ func breaksHTTP2(err error) bool {
 	return ours || strings.HasPrefix(text, "malformed response from server") || strings.Contains(text, "response header list larger")
 }
 
-// cause is relay.CauseOf for errors of net/http's as well.
+// cause is ends.CauseOf for errors of net/http's as well.
 func cause(reason decision.Reason, err error) string {
 	switch {
 	case errors.Is(err, errInterim):
@@ -73,5 +73,5 @@ func cause(reason decision.Reason, err error) string {
 	case breaksHTTP2(err):
 		return "the application breaks HTTP/2"
 	}
-	return relay.CauseOf(reason, err)
+	return ends.CauseOf(reason, err)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
@@ -53,7 +54,7 @@ var errInterim = errors.New("too many interim answers")
 
 // countInterim is an httptrace hook. The transport bounds no interim answers that ReverseProxy passes on.
 func (x *exchange) countInterim(int, textproto.MIMEHeader) error {
-	if x.interim++; x.interim > relay.MaxInterim {
+	if x.interim++; x.interim > ends.MaxInterim {
 		return errInterim
 	}
 	return nil

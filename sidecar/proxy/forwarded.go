@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
 // setForwarded says who the client is and what it asked for: X-Forwarded-* and Forwarded (RFC 7239). What the client
@@ -22,7 +22,7 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	}
 	if trusted {
 		for name, values := range pr.In.Header {
-			if head.KindOf(name) == head.Forwarded && relay.Believed(name) {
+			if head.KindOf(name) == head.Forwarded && ends.Believed(name) {
 				pr.Out.Header[name] = values
 			}
 		}
@@ -48,16 +48,8 @@ func (f *forwarder) setForwarded(pr *httputil.ProxyRequest, info *connInfo) {
 	set("X-Forwarded-Port", strconv.Itoa(info.Port))
 	if info.Remote.IsValid() {
 		add("X-Forwarded-For", info.Remote.String())
-		add("Forwarded", "for="+node(info.Remote)+";host="+string(relay.AppendQuoted(nil, pr.Out.Host))+";proto="+proto)
+		add("Forwarded", "for="+ends.Node(info.Remote)+";host="+string(ends.AppendQuoted(nil, pr.Out.Host))+";proto="+proto)
 	}
-}
-
-// node is a node of RFC 7239 section 6.
-func node(a netip.Addr) string {
-	if a.Is6() {
-		return `"[` + a.WithZone("").String() + `]"`
-	}
-	return a.String()
 }
 
 func (p *Proxy) trusts(a netip.Addr) bool {

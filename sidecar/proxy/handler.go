@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
@@ -78,8 +79,8 @@ func (c *http2Conn) forward(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if err := c.proxy.read(r); err != nil {
-		reason := relay.ReasonOf(err)
-		x.decline(w, r, gate.Verdict{Reason: reason, Cause: because(relay.CauseOf(reason, err))})
+		reason := ends.ReasonOf(err)
+		x.decline(w, r, gate.Verdict{Reason: reason, Cause: because(ends.CauseOf(reason, err))})
 		return
 	}
 	v := c.judge(r, x)

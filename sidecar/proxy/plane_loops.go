@@ -23,6 +23,7 @@ import (
 type loops struct {
 	proxy *Proxy
 	hosts []*ends.Host
+	stop  context.CancelFunc // ends waits for verdicts
 
 	mu   sync.Mutex
 	open int           // guarded by mu: connections
@@ -48,7 +49,8 @@ func newPlane(p *Proxy) (plane, error) {
 	if p.observer != nil {
 		c.Observe = p.observer.Request
 	}
-	ls := &loops{proxy: p, gone: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	ls := &loops{proxy: p, gone: make(chan struct{}, 1), stop: stop}
 	for range runtime.GOMAXPROCS(0) {
 		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
 			p.log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
@@ -56,7 +58,7 @@ func newPlane(p *Proxy) (plane, error) {
 		if err != nil {
 			return nil, err
 		}
-		ls.hosts = append(ls.hosts, ends.NewHost(c, l))
+		ls.hosts = append(ls.hosts, ends.NewHost(ctx, c, l))
 		go l.Run()
 	}
 	return ls, nil
@@ -91,7 +93,7 @@ func (ls *loops) serve(c net.Conn, info connInfo, release func()) {
 	ls.mu.Unlock()
 	if !best.Loop.Post(func() { ls.take(best, fd, to.AddrPort(), info, release) }) {
 		_ = unix.Close(fd)
-		release()
+		ls.left(release)
 	}
 }
 
@@ -187,6 +189,7 @@ func (ls *loops) wait(ctx context.Context) error {
 }
 
 func (ls *loops) close() {
+	ls.stop()
 	for _, h := range ls.hosts {
 		h.Loop.Close()
 	}

@@ -26,7 +26,6 @@ type bench struct {
 	time, latencyTime, settle time.Duration
 
 	best    float64      // us: see remember
-	port    int          // the last one that freePort gave
 	apps    map[bool]int // ports, by whether they speak HTTP/2
 	running map[int]*process
 }

@@ -165,21 +165,5 @@ func statusMiB(status, field string) (float64, error) {
 	return kib / 1024, nil
 }
 
-// freePort finds a free TCP port on the loopback interface, never the same twice, and below those that the kernel picks
-// for clients, of whom there are many.
-func (b *bench) freePort() (int, error) {
-	for b.port = max(b.port, firstPort-1); b.port < lastPort; {
-		b.port++
-		l, err := net.Listen("tcp", loopback(b.port)) //nolint:noctx // at once
-		if err == nil {
-			l.Close()
-			return b.port, nil
-		}
-	}
-	return 0, fmt.Errorf("no port is free from %d to %d", firstPort, lastPort)
-}
-
-const firstPort, lastPort = 21000, 31000
-
 // pause waits: for other processes there is nothing else to wait on.
 func pause(d time.Duration) { <-time.After(d) }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"text/template"
+
+	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
 //go:embed config
@@ -37,7 +40,7 @@ func (b *bench) start(r row) (*target, error) {
 	if r.proxy.program == "direct" {
 		return &target{port: upstream}, nil
 	}
-	port, err := b.freePort()
+	port, err := freeport.Get(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 	case "splice":
 		return []string{b.tool("peer"), "-listen", listen, "-upstream", upstream}, nil
 	}
-	admin, err := b.freePort()
+	admin, err := freeport.Get(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (b *bench) app(h2 bool) (int, error) {
 	if port := b.apps[h2]; port != 0 {
 		return port, nil
 	}
-	port, err := b.freePort()
+	port, err := freeport.Get(context.Background())
 	if err != nil {
 		return 0, err
 	}

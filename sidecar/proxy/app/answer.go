@@ -173,22 +173,12 @@ func (a *HTTP1) trailer(b []byte) int {
 	}
 	kept := a.trailers[:0]
 	for _, f := range a.trailers {
-		if trails(f.Kind) {
+		if exchange.Trails(f.Kind) {
 			kept = append(kept, f)
 		}
 	}
 	a.done(kept, len(b) > n)
 	return n
-}
-
-// trails says whether a field of an answer's trailer section goes to the client.
-func trails(k head.Kind) bool {
-	switch k {
-	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
-		return false
-	default:
-		return true
-	}
 }
 
 // done ends the answer. More says that more has come than was asked for.

@@ -29,12 +29,11 @@ type HTTP1 struct {
 	phase    phase
 	scanned  int
 
-	dialling bool
-	chunked  bool // the request's body is
-	used     bool // an answer has come
-	closing  bool // the app closes the connection after its answer
-	paused   bool
-	given    bool // it is a tunnel's
+	chunked bool // the request's body is
+	used    bool // an answer has come
+	closing bool // the app closes the connection after its answer
+	paused  bool
+	given   bool // it is a tunnel's
 }
 
 // phase is what is expected of the app.
@@ -175,7 +174,7 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 	if x == nil || a.sent.Len() == 0 {
 		return false
 	}
-	b := a.set.Open(x, true).(*HTTP1)
+	b := a.set.dial(x)
 	b.conn.Write(a.sent.Bytes())
 	x.Moves(b)
 	a.close()
@@ -184,7 +183,6 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 
 // Connected implements loop.Handler.
 func (a *HTTP1) Connected(_ *loop.Conn, err error) {
-	a.dialling = false
 	a.set.host.Loop.Stop(&a.timer)
 	if err != nil {
 		a.fail(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // Set has the connections of one client. A connection to the app never serves two clients, so an app that answers more than
@@ -27,18 +28,22 @@ func (s *Set) Close() {
 }
 
 // Open implements exchange.Apps.
-func (s *Set) Open(x *exchange.Exchange, fresh bool) exchange.App {
-	if n := len(s.idle) - 1; n >= 0 && !fresh {
+func (s *Set) Open(x *exchange.Exchange) exchange.App {
+	if n := len(s.idle) - 1; n >= 0 {
 		a := s.idle[n]
 		s.idle = s.idle[:n]
 		s.host.Loop.Stop(&a.timer)
 		a.x = x
 		return a
 	}
+	return s.dial(x)
+}
+
+// dial returns a new connection.
+func (s *Set) dial(x *exchange.Exchange) *HTTP1 {
 	a := &HTTP1{set: s, x: x}
-	a.timer.Do = a.wake
 	a.conn = s.host.Loop.Dial(s.to, a)
-	a.dialling = true
+	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
 	if d := s.host.Limits.Dial; d > 0 {
 		s.host.Loop.Set(&a.timer, d)
 	}

@@ -12,6 +12,9 @@ import (
 // Hold implements exchange.Client.
 func (c *HTTP1) Hold(x *exchange.Exchange) { x.Keep(c.headed) }
 
+// Guard implements exchange.Client.
+func (c *HTTP1) Guard(do func()) { c.conn.Guard(do) }
+
 // Continue implements exchange.Client.
 func (c *HTTP1) Continue() { c.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")) }
 
@@ -25,8 +28,9 @@ func (c *HTTP1) Switch(x *exchange.Exchange, a *exchange.Answer) *loop.Conn {
 	c.Field("Connection", "Upgrade")
 	c.conn.Commit(append(c.out, crlf...))
 	c.out = nil
-	c.host.Loop.Stop(&c.timer)
+	c.timer.Rest()
 	c.host.Leave(c)
+	c.keep, c.lent = false, true
 	return c.conn
 }
 
@@ -50,7 +54,7 @@ func (c *HTTP1) status(a *exchange.Answer) {
 }
 
 // Head implements exchange.Client.
-func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer, last bool) {
+func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer) {
 	if c.body && !(a.Ours() && c.skippable(x)) { // else the rest of the request may be anything
 		c.keep = false
 	}

@@ -58,12 +58,15 @@ func (c *HTTP1) ends(err error) {
 }
 
 // Done implements exchange.Client.
-func (c *HTTP1) Done(bool) {
+func (c *HTTP1) Done() {
 	c.want(false)
 	c.x = nil
 	switch {
 	case c.conn.Closed():
 		c.end()
+	case c.lent:
+		c.conn.Handle(c)
+		c.finishes()
 	case !c.keep && !c.body && c.in.Len() == 0:
 		c.finishes()
 	case !c.keep:

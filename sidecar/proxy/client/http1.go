@@ -47,6 +47,7 @@ type HTTP1 struct {
 	wanted  bool // the exchange wants it
 	keep    bool // the connection goes on after the answer
 	chunk   bool // the answer goes in chunks
+	lent    bool // a tunnel has it
 	flushes bool // it ends once all has been written
 	blank   bool // an empty line has been ignored
 }
@@ -81,7 +82,8 @@ type Options struct {
 // NewHTTP1 serves a connection.
 func NewHTTP1(conn *loop.Conn, of *exchange.Conn, o Options) *HTTP1 {
 	c := &HTTP1{host: of.Host, conn: conn, of: of, gone: o.Gone, http2: o.HTTP2, first: true}
-	c.timer.Do, c.stall.Do = c.wake, c.stalls
+	c.timer = loop.Timer{Do: c.wake, Of: conn}
+	c.stall = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
 	c.host.Join(c)
 	if c.enter(phaseFresh); c.host.Closing {

@@ -31,7 +31,7 @@ func (x *Exchange) Answers(r *head.Response, last bool) {
 	h.Loop.Stop(&x.timer)
 	x.step, x.told, x.status, x.res = stepAnswer, true, r.Status, r
 	x.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.bodiless(r.Status), x: x}
-	x.client.Head(x, &x.answer, last)
+	x.client.Head(x, &x.answer)
 	x.res = nil
 	if last {
 		x.answerEnds()
@@ -56,7 +56,6 @@ func (x *Exchange) AnswerEnds(trailers []head.Field) {
 }
 
 func (x *Exchange) answerEnds() {
-	x.answered = true
 	if !x.whole { // what the client still sends, nobody wants
 		x.abandon()
 	}
@@ -111,4 +110,14 @@ func nominated(fields []head.Field, name []byte) bool {
 		}
 	}
 	return false
+}
+
+// Trails says whether a field of an answer's trailer section goes to the client (RFC 9110 section 6.5.1).
+func Trails(k head.Kind) bool {
+	switch k {
+	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
+		return false
+	default:
+		return true
+	}
 }

@@ -15,8 +15,8 @@ type Client interface {
 	Switch(x *Exchange, a *Answer) *loop.Conn
 	// Interim sends an interim answer (RFC 9110 section 15.2).
 	Interim(a *Answer)
-	// Head sends the head of the answer. With last nothing follows, not even Finish.
-	Head(x *Exchange, a *Answer, last bool)
+	// Head sends the head of the answer. Where the answer has no body, it is the end of it.
+	Head(x *Exchange, a *Answer)
 	// Data sends a piece of the answer's body. Where it does not go out at once, Full holds until Exchange.ClientTakes.
 	Data(p []byte)
 	// Finish ends the answer, with what its trailer section says.
@@ -27,8 +27,10 @@ type Client interface {
 	Full() bool
 	// Want has the request's body be read, by Exchange.Body.
 	Want()
-	// Done is called when the exchange is over. The request has been read as a whole, unless rest says that there may be more.
-	Done(rest bool)
+	// Guard runs something of the exchange's, whose panic is to end the client's connection and no other.
+	Guard(do func())
+	// Done is called when the exchange is over.
+	Done()
 }
 
 // App is who answers.
@@ -49,8 +51,8 @@ type App interface {
 
 // Apps has a client's connections to the app.
 type Apps interface {
-	// Open returns an App for a request. Fresh wants one that nothing was sent to before.
-	Open(x *Exchange, fresh bool) App
+	// Open returns an App for a request.
+	Open(x *Exchange) App
 }
 
 // Fields takes the fields of a head, one after the other. What it gets may be overwritten once it returns.

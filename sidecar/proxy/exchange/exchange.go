@@ -38,10 +38,10 @@ type Exchange struct {
 	values  []string // storage for Values
 
 	timer  loop.Timer
+	wakes  func() // x.wake, made once
 	expiry loop.Timer
-	until  time.Time // when what is going on ends; zero: whenever
-	most   int64     // bytes of the body, at most; 0: no bound
-	sent   int64     // bytes of the body that went on so far
+	most   int64 // bytes of the body, at most; 0: no bound
+	sent   int64 // bytes of the body that went on so far
 	res    *head.Response
 	answer Answer
 	status int // that the client is answered with
@@ -59,9 +59,6 @@ type Exchange struct {
 	gathered bool               // begun has the body, or its beginning
 	asked    bool               // the client has been asked for its body
 	told     bool               // the client has been told of an answer
-	answered bool               // nothing more of the answer is to come
-	fresh    bool               // the app's connection was made for this request
-	retried  bool
 	isHead   bool
 	safe     bool
 	interim  int
@@ -108,7 +105,8 @@ func (c *Conn) New(client Client) *Exchange {
 		x, h.free = h.free[n], h.free[:n]
 	} else {
 		x = &Exchange{Req: head.Request{Fields: make([]head.Field, 0, fieldRoom)}, values: make([]string, 0, 8), host: h}
-		x.timer.Do = x.wake
+		x.timer.Do = func() { x.client.Guard(x.wakes) }
+		x.wakes = x.wake
 	}
 	x.conn, x.client = c, client
 	return x
@@ -126,10 +124,10 @@ func (x *Exchange) release() {
 	if x.begun != nil {
 		loop.Drop(x.begun)
 	}
-	fields, values, do := x.Req.Fields, x.values, x.timer.Do
+	fields, values, do, wakes := x.Req.Fields, x.values, x.timer.Do, x.wakes
 	clear(fields[:cap(fields)])
 	clear(values[:cap(values)])
-	*x = Exchange{Req: head.Request{Fields: fields[:0]}, values: values[:0], host: h, timer: loop.Timer{Do: do}}
+	*x = Exchange{Req: head.Request{Fields: fields[:0]}, values: values[:0], host: h, timer: loop.Timer{Do: do}, wakes: wakes}
 	if len(h.free) < 256 {
 		h.free = append(h.free, x)
 	}
@@ -141,7 +139,7 @@ func (x *Exchange) Begin() {
 	x.start = h.Now()
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.whole = !x.Req.Chunked && x.Req.Length == 0
-	x.chooseID()
+	ChooseID(&x.id, x.Req.Fields)
 	if h.Tracer != nil {
 		x.trace = trace.Begin(h.Tracer, text(x.Req.Method), x, x.start)
 	}
@@ -179,11 +177,13 @@ func (x *Exchange) settle() {
 		return
 	}
 	if !v.Until.IsZero() {
-		x.expiry.Do = x.expires
+		x.expiry.Do = func() { x.client.Guard(x.expires) }
 		x.host.Loop.Set(&x.expiry, v.Until.Sub(x.host.Now()))
 	}
-	x.until, x.safe, x.upgrade = v.Until, safe(text(x.Req.Method)), x.upgradable()
-	x.forward(false)
+	if x.safe = Safe(text(x.Req.Method)); !x.HTTP2 {
+		x.upgrade = Upgradable(&x.Req)
+	}
+	x.forward()
 }
 
 // bound sets the largest size that the body may have. It returns false if the body is larger.
@@ -195,9 +195,9 @@ func (x *Exchange) bound() bool {
 	return x.most == 0 || x.Req.Length <= x.most
 }
 
-// safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
+// Safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
 // if it is not known whether the app got it.
-func safe(method string) bool {
+func Safe(method string) bool {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":
 		return true
@@ -206,9 +206,9 @@ func safe(method string) bool {
 }
 
 // forward sends the request to the app.
-func (x *Exchange) forward(fresh bool) {
-	x.step, x.fresh = stepForward, fresh
-	x.app = x.conn.Apps.Open(x, fresh)
+func (x *Exchange) forward() {
+	x.step = stepForward
+	x.app = x.conn.Apps.Open(x)
 	x.app.Head(x)
 	x.forwardGathered()
 	switch {
@@ -340,10 +340,10 @@ func (x *Exchange) over() {
 		return
 	}
 	x.step = stepOver
-	client, rest := x.client, !x.whole
+	client := x.client
 	x.endTrace()
 	x.release()
-	client.Done(rest)
+	client.Done()
 }
 
 // Values implements decision.Header.
@@ -362,11 +362,11 @@ func (x *Exchange) Values(name string) []string {
 	return x.values[from:len(x.values):len(x.values)]
 }
 
-// chooseID makes the client's request id this request's if it is one value and sane, and else makes one.
-func (x *Exchange) chooseID() {
+// ChooseID makes the client's request id the request's if it is one value and sane, and else makes one.
+func ChooseID(id *requestid.ID, fields []head.Field) {
 	given, n := "", 0
-	for i := range x.Req.Fields {
-		if f := &x.Req.Fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
+	for i := range fields {
+		if f := &fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
 			given = text(f.Value)
 			n++
 		}
@@ -374,7 +374,7 @@ func (x *Exchange) chooseID() {
 	if n != 1 {
 		given = ""
 	}
-	x.id.Choose(given)
+	id.Choose(given)
 }
 
 // text is the bytes as a string without a copy: valid as long as they are.

@@ -13,41 +13,25 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// Error is what an App fails by, where it is not the system's or package head's.
-type Error string
-
-// Error returns the text.
-func (e Error) Error() string { return string(e) }
-
-// ErrStale says that a connection which was used before has ended before anything of an answer came.
-const ErrStale Error = "the connection was closed before an answer came"
-
 // errTimeout says that the app has not answered in time.
 var errTimeout error = os.ErrDeadlineExceeded
 
 // AppFails says that the app does not answer, or has broken its answer off. The App is of no use any more.
 func (x *Exchange) AppFails(err error) {
 	x.app = nil
-	switch {
-	case x.told:
+	if x.told {
 		x.client.Break()
 		x.over()
-	case errors.Is(err, ErrStale) && !x.retried && x.again():
-		x.retried = true
-		x.forward(true)
-	default:
-		x.fail("", err)
+		return
 	}
+	x.fail("", err)
 }
-
-// again reports whether the request can be sent once more.
-func (x *Exchange) again() bool { return x.safe && x.whole && x.sent == 0 }
 
 // fail answers a request that the app did not answer. The reason is found from the error if it is empty.
 func (x *Exchange) fail(reason decision.Reason, err error) {
 	x.abandon()
 	if reason == "" {
-		reason = failure(err)
+		reason = FailureOf(err)
 	}
 	x.observeFailure(reason, CauseOf(reason, err))
 	x.refuse(reason)
@@ -71,19 +55,20 @@ func ReasonOf(err error) decision.Reason {
 	return decision.BadRequest
 }
 
-// failure maps an error of the app's to a reason.
-func failure(err error) decision.Reason {
+// FailureOf maps an error of the app's to a reason.
+func FailureOf(err error) decision.Reason {
 	var bad head.Error
 	switch {
 	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
 		return decision.UpstreamMalformed
-	case timedOut(err):
+	case TimedOut(err):
 		return decision.UpstreamTimeout
 	}
 	return decision.UpstreamUnavailable
 }
 
-func timedOut(err error) bool {
+// TimedOut reports whether an error says that time is up.
+func TimedOut(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
@@ -121,7 +106,7 @@ func connectionCause(err error) string {
 	switch {
 	case errors.As(err, &no):
 		return no.Error()
-	case errors.Is(err, io.EOF), errors.Is(err, ErrStale):
+	case errors.Is(err, io.EOF):
 		return "the application closed the connection before it answered"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "the application closed the connection within the head of its answer"

@@ -2,17 +2,18 @@ package exchange
 
 import "encoding/binary"
 
-// frames follows the frames of one direction of a WebSocket (RFC 6455 section 5.2) to know where one ends.
-type frames struct {
+// Frames follows the frames of one direction of a WebSocket (RFC 6455 section 5.2) to know where one ends.
+type Frames struct {
 	header  [14]byte
 	have    int    // bytes of the header so far
 	left    uint64 // bytes of the payload that are to come
 	payload bool   // the header is complete
-	closing bool   // a close frame has begun
+	// Closing says that a close frame has begun.
+	Closing bool
 }
 
-// scan takes bytes up to the end of the frame at most, and returns how many.
-func (f *frames) scan(b []byte) int {
+// Scan takes bytes up to the end of the frame at most, and returns how many.
+func (f *Frames) Scan(b []byte) int {
 	n := 0
 	for n < len(b) && !f.payload {
 		f.header[f.have] = b[n]
@@ -29,11 +30,11 @@ func (f *frames) scan(b []byte) int {
 	return n
 }
 
-// inside reports whether a frame has begun and not ended.
-func (f *frames) inside() bool { return f.have > 0 }
+// Inside reports whether a frame has begun and not ended.
+func (f *Frames) Inside() bool { return f.have > 0 }
 
 // parse looks whether the header is complete.
-func (f *frames) parse() {
+func (f *Frames) parse() {
 	if f.have < 2 {
 		return
 	}
@@ -57,5 +58,5 @@ func (f *frames) parse() {
 		length = binary.BigEndian.Uint64(f.header[2:])
 	}
 	f.left, f.payload = length, true
-	f.closing = f.closing || f.header[0]&0x0f == 8
+	f.Closing = f.Closing || f.header[0]&0x0f == 8
 }

@@ -24,8 +24,8 @@ type Gathered struct {
 	of    map[netip.Addr]int // guarded by mu; by client, as gate.ClientOf tells them apart
 }
 
-// take counts a body of the client at an address, and returns false if there is no room.
-func (g *Gathered) take(from netip.Addr, n int) bool {
+// Take counts a body of the client at an address, and returns false if there is no room.
+func (g *Gathered) Take(from netip.Addr, n int) bool {
 	size, from := max(n, leastGathered), gate.ClientOf(from)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -40,8 +40,8 @@ func (g *Gathered) take(from netip.Addr, n int) bool {
 	return true
 }
 
-// give gives back what take has counted.
-func (g *Gathered) give(from netip.Addr, n int) {
+// Give gives back what Take has counted.
+func (g *Gathered) Give(from netip.Addr, n int) {
 	size, from := max(n, leastGathered), gate.ClientOf(from)
 	g.mu.Lock()
 	defer g.mu.Unlock()

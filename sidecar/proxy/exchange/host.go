@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"net/netip"
 	"net/url"
 	"time"
@@ -64,6 +65,7 @@ type Host struct {
 	// Closing says that connections without a request end at once.
 	Closing bool
 
+	ctx     context.Context //nolint:containedctx // ends with the loop
 	date    []byte
 	at      int64 // the second of date
 	free    []*Exchange
@@ -95,9 +97,9 @@ func (h *Host) Clear(fresh bool) {
 	}
 }
 
-// NewHost returns the host of a loop.
-func NewHost(c *Config, l *loop.Loop) *Host {
-	return &Host{Config: c, Loop: l, members: map[Member]struct{}{}, tunnels: map[*tunnel]struct{}{}}
+// NewHost returns the host of a loop. Verdicts that are waited for are waited for no longer once ctx is done.
+func NewHost(ctx context.Context, c *Config, l *loop.Loop) *Host {
+	return &Host{Config: c, Loop: l, ctx: ctx, members: map[Member]struct{}{}, tunnels: map[*tunnel]struct{}{}}
 }
 
 // Date is the Date field of this second (RFC 9110 section 6.6.1), as HTTP/1.1 has it.

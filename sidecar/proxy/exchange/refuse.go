@@ -45,7 +45,7 @@ func (x *Exchange) refuse(reason decision.Reason) {
 		own = append(own, ownField{"Content-Length", strconv.Itoa(len(r.Body))})
 	}
 	last := x.isHead || len(r.Body) == 0
-	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.bodiless(r.Status), own: own}, last)
+	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.bodiless(r.Status), own: own})
 	if !last {
 		x.client.Data(r.Body)
 		x.client.Finish(nil)

@@ -7,13 +7,13 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// upgradable returns the protocol that the app may be offered. One to another version of HTTP, or to TLS, would carry
+// Upgradable returns the protocol that the app may be offered to switch to; empty: none. One to another version of HTTP, or to TLS, would carry
 // requests past the gate; a choice of protocols is not offered.
-func (x *Exchange) upgradable() string {
-	if len(x.Req.Upgrade) == 0 || x.HTTP2 || x.Req.HasLength && x.Req.Length > 0 || x.Req.Chunked {
+func Upgradable(r *head.Request) string {
+	if len(r.Upgrade) == 0 || r.HasLength && r.Length > 0 || r.Chunked {
 		return ""
 	}
-	protocol := strings.ToLower(string(x.Req.Upgrade))
+	protocol := strings.ToLower(string(r.Upgrade))
 	for _, other := range [...]string{"h2", "h3", "http", "tls", "ssl"} {
 		if strings.HasPrefix(protocol, other) {
 			return ""
@@ -22,7 +22,7 @@ func (x *Exchange) upgradable() string {
 	if strings.ContainsAny(protocol, ", \t") {
 		return ""
 	}
-	return string(x.Req.Upgrade)
+	return string(r.Upgrade)
 }
 
 // Upgrade is the protocol that the app may switch to; empty: none.
@@ -49,7 +49,7 @@ func (x *Exchange) Switches(r *head.Response, app *loop.Conn, rest []byte) bool 
 	}
 	t := &tunnel{x: x, client: client, app: app, websocket: strings.EqualFold(x.upgrade, "websocket")}
 	x.step, x.told, x.whole = stepTunnel, true, true
-	x.expiry.Do = t.expire
+	x.expiry.Do = func() { x.client.Guard(t.expire) }
 	x.host.tunnels[t] = struct{}{}
 	if x.host.leaving {
 		t.leaving = closeGoingAway // the close frame follows the answer
@@ -78,7 +78,7 @@ type tunnel struct {
 	x           *Exchange
 	client, app *loop.Conn
 	websocket   bool
-	frames      frames // of what the app says
+	frames      Frames // of what the app says
 	leaving     uint16 // the status of the close frame to send; 0: none
 	closed      bool   // a close frame has been sent: nothing may follow
 	over        bool
@@ -125,7 +125,7 @@ func (d *direction) Readable(c *loop.Conn) {
 // shut ends one direction.
 func (d *direction) shut(gone bool) {
 	d.ended++
-	if gone || d.ended == 2 || d.down && d.websocket && (d.closed || d.frames.closing) {
+	if gone || d.ended == 2 || d.down && d.websocket && (d.closed || d.frames.Closing) {
 		// A WebSocket's server closes first (RFC 6455 section 7.1.1).
 		d.end()
 		return
@@ -141,7 +141,7 @@ func (t *tunnel) down(b []byte) {
 		return
 	}
 	for len(b) > 0 && !t.closed {
-		n := t.frames.scan(b)
+		n := t.frames.Scan(b)
 		t.client.Write(b[:n])
 		b = b[n:]
 		t.tell()
@@ -163,7 +163,7 @@ func (t *tunnel) leave(status uint16) {
 // tell sends the close frame, unless a frame is half sent or the app has closed already. The client's own close frame, which it
 // must answer with, tells the app.
 func (t *tunnel) tell() {
-	if !t.websocket || t.leaving == 0 || t.closed || t.frames.inside() || t.frames.closing {
+	if !t.websocket || t.leaving == 0 || t.closed || t.frames.Inside() || t.frames.Closing {
 		return
 	}
 	t.closed = true
@@ -183,7 +183,6 @@ func (t *tunnel) end() {
 	}
 	t.over = true
 	delete(t.x.host.tunnels, t)
-	t.client.End()
 	t.app.End()
-	t.x.over()
+	t.x.over() // the client's end closes it
 }

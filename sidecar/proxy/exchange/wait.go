@@ -11,20 +11,20 @@ import (
 
 // judge asks the gate. Where the verdict may become another one by waiting, a goroutine waits.
 func (x *Exchange) judge() {
-	var wait bool
-	if x.verdict, wait = x.host.Gate.JudgeNow(&x.request); !wait {
+	var wait func(context.Context) gate.Verdict
+	if x.verdict, wait = x.host.Gate.JudgeNow(&x.request); wait == nil {
 		x.settle()
 		return
 	}
 	x.hold()
 	x.step = stepWait
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(x.host.ctx)
 	x.cancel = cancel
-	l := x.host.Loop
+	host, client := x.host, x.client
 	go func() {
-		v := x.host.Gate.JudgeWaiting(ctx, &x.request)
+		v := wait(ctx)
 		cancel()
-		l.Post(func() { x.judged(&v) })
+		host.Loop.Post(func() { client.Guard(func() { x.judged(&v) }) })
 	}()
 }
 
@@ -46,7 +46,7 @@ func (x *Exchange) leave() {
 	x.cancel()
 	client := x.client
 	x.client = nil
-	client.Done(true)
+	client.Done()
 }
 
 // hold has the head outlive this turn.
@@ -81,7 +81,7 @@ func (x *Exchange) gather(most int) {
 	} else {
 		most *= 2 // the chunks, and what is in them
 	}
-	if !x.host.Gathered.take(x.conn.Info.Remote, most) {
+	if !x.host.Gathered.Take(x.conn.Info.Remote, most) {
 		x.verdict = gate.Verdict{Reason: decision.Overloaded, Path: x.verdict.Path, CORS: x.verdict.CORS}
 		x.settle()
 		return
@@ -127,7 +127,7 @@ func (x *Exchange) endGather(trailers []head.Field) {
 // giveRoom gives back what the body counted for.
 func (x *Exchange) giveRoom() {
 	if x.room > 0 {
-		x.host.Gathered.give(x.conn.Info.Remote, x.room)
+		x.host.Gathered.Give(x.conn.Info.Remote, x.room)
 		x.room = 0
 	}
 }

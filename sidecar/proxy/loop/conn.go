@@ -122,6 +122,13 @@ func (c *Conn) repeat() {
 	}
 }
 
+// Guard runs something that belongs to the connection, and ends the connection if it panics. What is posted, and a Timer without a connection,
+// is not guarded by itself.
+func (c *Conn) Guard(do func()) {
+	defer c.recover()
+	do()
+}
+
 // recover ends a connection whose handler has panicked.
 func (c *Conn) recover() {
 	if recover() == nil {

@@ -22,7 +22,7 @@ func (l *Loop) Dial(to netip.AddrPort, h Handler) *Conn {
 		err = l.poll.add(fd, c.id)
 	}
 	if err != nil {
-		l.later(func() {
+		c.later(func() {
 			if c.state&unwanted != 0 {
 				return
 			}

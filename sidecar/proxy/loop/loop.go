@@ -79,9 +79,14 @@ func (l *Loop) Run() {
 		}
 	}
 	for _, c := range l.slots {
-		if c != nil {
-			c.Reset()
+		if c == nil {
+			continue
 		}
+		if h, ok := c.handler.(*handshake); ok {
+			h.abandon()
+			continue
+		}
+		c.Reset()
 	}
 	l.poll.close()
 }

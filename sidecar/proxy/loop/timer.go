@@ -16,6 +16,8 @@ const slots = 1024
 type Timer struct {
 	// Do is called. It may set the timer again.
 	Do func()
+	// Of is the connection that a panic of Do's ends; nil: it ends the process.
+	Of *Conn
 
 	at         int64 // the tick; 0: stopped
 	slot       int64 // the tick that it lies at
@@ -111,9 +113,17 @@ func (w *wheel) look(tick, now int64) {
 			w.insert(t, t.at)
 		case t.at > 0:
 			t.at = 0
-			t.Do()
+			t.fire()
 		}
 	}
+}
+
+func (t *Timer) fire() {
+	if t.Of == nil {
+		t.Do()
+		return
+	}
+	t.Of.Guard(t.Do)
 }
 
 // next is how long the loop may sleep; negative: for as long as nothing else happens.

@@ -154,7 +154,7 @@ type handshake struct {
 
 // Handshake has a goroutine do a TLS handshake, of tls.Server or tls.Client say, which ends with an error after limit. Then done
 // is called on the loop; the connection has to get a Handler there, which Readable is called of next, or be closed. Until
-// then nothing else may be done with it but Abort.
+// then nothing else may be done with it.
 func (c *Conn) Handshake(over func(net.Conn) *tls.Conn, limit time.Duration, done func(*tls.Conn, error)) {
 	b := &below{conn: c, fd: int(c.fd), more: make(chan struct{}, 1)}
 	t := over(b)
@@ -164,8 +164,8 @@ func (c *Conn) Handshake(over func(net.Conn) *tls.Conn, limit time.Duration, don
 	c.handler = h
 	go func() {
 		err := t.Handshake() //nolint:noctx // the timer
-		if !c.loop.Post(func() { h.end(t, err, done) }) {
-			_ = unix.Close(b.fd) // the loop has ended, and left it to us
+		if !c.loop.Post(func() { c.Guard(func() { h.end(t, err, done) }) }) {
+			_ = unix.Close(b.fd) // the loop has ended, and left it to us: see abandon
 		}
 	}()
 }
@@ -190,6 +190,9 @@ func (h *handshake) cut() {
 	_ = unix.Shutdown(h.below.fd, unix.SHUT_RDWR)
 	h.Readable(h.below.conn)
 }
+
+// abandon is for a loop that ends: the goroutine closes the descriptor, which may be another file's as soon as it is closed.
+func (h *handshake) abandon() { h.cut() }
 
 // Connected implements Handler.
 func (*handshake) Connected(*Conn, error) {}

@@ -140,7 +140,7 @@ func (c *Conn) flushQueue() bool {
 func (c *Conn) fail(err error) {
 	c.state |= failed
 	c.out.Drop()
-	c.loop.later(func() {
+	c.later(func() {
 		if c.Closed() {
 			return
 		}
@@ -150,8 +150,8 @@ func (c *Conn) fail(err error) {
 	})
 }
 
-// later is Post from the loop itself.
-func (l *Loop) later(do func()) { l.Post(do) }
+// later runs something of the connection's in the next turn.
+func (c *Conn) later(do func()) { c.loop.Post(func() { c.Guard(do) }) }
 
 // CloseWrite tells the peer that no more comes, once all has been written.
 func (c *Conn) CloseWrite() {

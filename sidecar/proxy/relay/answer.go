@@ -3,11 +3,9 @@ package relay
 import (
 	"io"
 
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
-
-// MaxInterim bounds the interim (1xx) answers to one request.
-const MaxInterim = 64
 
 // Bounds of an answer.
 const (
@@ -41,7 +39,7 @@ func (x *exchange) finalHead(u *upstream) (int, error) {
 			x.res.KeepAlive = !x.closing
 			return n, nil
 		}
-		if x.interim++; x.interim > MaxInterim {
+		if x.interim++; x.interim > ends.MaxInterim {
 			return 0, head.ErrTooLarge
 		}
 		if x.req.Minor == 1 {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -253,7 +254,7 @@ func (x *exchange) copyTrailers(u *upstream) error {
 	}
 	var out []byte
 	for i := range x.res.Fields {
-		if f := &x.res.Fields[i]; trails(f.Kind) {
+		if f := &x.res.Fields[i]; ends.Trails(f.Kind) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}
@@ -278,16 +279,6 @@ func (x *exchange) trailers(u *upstream, more func() error) (end int, err error)
 	}
 	x.res.Fields, err = head.ParseTrailers(u.in.buf.bytes()[:end], answerLimits, x.res.Fields)
 	return end, err
-}
-
-// trails says whether a field of an answer's trailer section goes to the client.
-func trails(k head.Kind) bool {
-	switch k {
-	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
-		return false
-	default:
-		return true
-	}
 }
 
 // appendChunk writes one chunk (RFC 9112 section 7.1).

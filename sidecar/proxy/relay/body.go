@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -207,7 +208,7 @@ func (x *exchange) pump(u *upstream, e *gate.Edit) (reason decision.Reason, park
 		if err != nil {
 			drop(scratch)
 			u.abort()
-			return ReasonOf(err), false
+			return ends.ReasonOf(err), false
 		}
 		b.last.Store(b.done)
 		_, err = u.conn.Write(out)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -111,7 +112,7 @@ func (x *exchange) run(n int) (again bool) {
 	x.headBytes = n
 	x.body.begin(&x.req)
 	x.isHead = string(x.req.Method) == "HEAD"
-	x.chooseID()
+	ends.ChooseID(&x.id, x.req.Fields)
 	if c.relay.Tracer != nil {
 		x.trace = trace.Begin(c.relay.Tracer, text(x.req.Method), x, x.start)
 	}

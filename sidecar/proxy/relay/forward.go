@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
@@ -15,15 +16,15 @@ import (
 // request.
 func (x *exchange) forward(v *gate.Verdict) (again bool) {
 	x.names, x.answer = v.Edit, v.Edit.AnswerProtocol
-	x.upgrade = x.upgradable()
-	x.safe = safe(text(x.req.Method))
+	x.upgrade = ends.Upgradable(&x.req)
+	x.safe = ends.Safe(text(x.req.Method))
 	if !v.Until.IsZero() {
 		x.c.endAt(v.Until)
 	}
 	x.out = grab(x.headBytes + x.c.in.buf.len() + added)
 	out, err := x.body.take(&x.c.in.buf, x.c.relay.Limits.Head, &v.Edit, x.writeRequest(x.out[:0], v))
 	if err != nil {
-		return x.fail(ReasonOf(err), nil)
+		return x.fail(ends.ReasonOf(err), nil)
 	}
 	x.out = out
 	x.letHead()
@@ -42,16 +43,6 @@ func (x *exchange) forward(v *gate.Verdict) (again bool) {
 
 // added is about how much longer a head is when the app gets it, in bytes.
 const added = 1 << 10
-
-// safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
-// if it is not known whether the app got it.
-func safe(method string) bool {
-	switch method {
-	case "GET", "HEAD", "OPTIONS":
-		return true
-	}
-	return false
-}
 
 // detach copies what is needed of the request for a record of a failure: its bytes will be overwritten.
 func (x *exchange) detach() {
@@ -111,7 +102,7 @@ func (x *exchange) ask() (u *upstream, n int, err error) {
 		if err == errParked { //nolint:errorlint // our own
 			return nil, 0, err
 		}
-		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || timedOut(err) {
+		if !stale || !x.safe || x.body.running || u.in.buf.len() > 0 || ends.TimedOut(err) {
 			return nil, 0, err
 		}
 	}
@@ -185,9 +176,9 @@ func (x *exchange) fail(reason decision.Reason, err error) (again bool) {
 	case end == endAnswer:
 		reason = decision.UpstreamTimeout
 	case reason == "":
-		reason = failure(err)
+		reason = ends.FailureOf(err)
 	}
-	x.observeFailure(reason, CauseOf(reason, err))
+	x.observeFailure(reason, ends.CauseOf(reason, err))
 	if !whole || !x.req.KeepAlive || end == endBodyRate || !x.body.done {
 		x.refuse(&gate.Verdict{Reason: reason}, closeAfter)
 		c.linger()

@@ -3,58 +3,13 @@ package relay
 import (
 	"io"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
-
-// maxGathered bounds the bodies that are waited for so that the gate can read them, of all connections together, and maxGatheredOf
-// those of one client, in bytes.
-const (
-	maxGathered   = 32 << 20
-	maxGatheredOf = maxGathered / 8
-)
-
-// leastGathered is what a body counts for at least: its goroutine and its block.
-const leastGathered = 8 << 10
-
-// gathered counts the bytes of bodies that are waited for. It is safe for concurrent use.
-type gathered struct {
-	mu    sync.Mutex
-	bytes int                // guarded by mu
-	of    map[netip.Addr]int // guarded by mu; by client, as gate.ClientOf tells them apart
-}
-
-// take counts a body of the client at an address, and returns false if there is no room.
-func (g *gathered) take(from netip.Addr, n int) bool {
-	size, from := max(n, leastGathered), gate.ClientOf(from)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.bytes+size > maxGathered || g.of[from]+size > maxGatheredOf {
-		return false
-	}
-	if g.of == nil {
-		g.of = map[netip.Addr]int{}
-	}
-	g.bytes += size
-	g.of[from] += size
-	return true
-}
-
-// give gives back what take has counted.
-func (g *gathered) give(from netip.Addr, n int) {
-	size, from := max(n, leastGathered), gate.ClientOf(from)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.bytes -= size
-	if g.of[from] -= size; g.of[from] == 0 {
-		delete(g.of, from)
-	}
-}
 
 // judgeBody reads the beginning of the body, which stays in the buffer, and asks the gate again. The verdict refuses where the
 // body cannot be read. Until letBody, it may need what has been read.
@@ -92,13 +47,13 @@ func (x *exchange) gather(data []byte, most int) decision.Reason {
 	d := dechunk{data: data}
 	switch whole, err := x.gatheredAll(&d); {
 	case err != nil:
-		return ReasonOf(err)
+		return ends.ReasonOf(err)
 	case whole:
 		return ""
-	case !c.relay.gathered.take(c.info.Remote, size+len(data)):
+	case !c.relay.gathered.Take(c.info.Remote, size+len(data)):
 		return decision.Overloaded
 	}
-	defer c.relay.gathered.give(c.info.Remote, size+len(data))
+	defer c.relay.gathered.Give(c.info.Remote, size+len(data))
 	x.holdHead(size)
 	if !x.askForBody() {
 		return decision.BadRequest
@@ -120,7 +75,7 @@ func (x *exchange) gather(data []byte, most int) decision.Reason {
 		}
 		switch whole, err := x.gatheredAll(&d); {
 		case err != nil:
-			return ReasonOf(err)
+			return ends.ReasonOf(err)
 		case whole:
 			return ""
 		}
@@ -200,10 +155,10 @@ func (h *HTTP2) gather(q *http.Request, most int, pace *upload) (gate.Body, deci
 		most = int(q.ContentLength)
 	}
 	room, from := &h.relay.gathered, h.info.Remote
-	if !room.take(from, most) {
+	if !room.Take(from, most) {
 		return gate.Body{}, decision.Overloaded
 	}
-	defer room.give(from, most)
+	defer room.Give(from, most)
 	block, n := make([]byte, min(most, smallBlock)), 0
 	var err error
 	for n < most && err == nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/textproto"
 
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -190,7 +191,7 @@ func (c *call) copyTrailers(u *upstream) error {
 		return err
 	}
 	for i := range c.x.res.Fields {
-		if f := &c.x.res.Fields[i]; trails(f.Kind) {
+		if f := &c.x.res.Fields[i]; ends.Trails(f.Kind) {
 			name := http.TrailerPrefix + canonical(f.Name)
 			c.w.Header()[name] = append(c.w.Header()[name], string(f.Value))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
@@ -81,9 +82,9 @@ func (c *call) settle() bool {
 		err = head.ErrTarget
 	}
 	if err != nil {
-		reason := ReasonOf(err)
+		reason := ends.ReasonOf(err)
 		x.req.Method, x.req.Host = nil, nil
-		x.observe(&gate.Verdict{Reason: reason}, CauseOf(reason, err))
+		x.observe(&gate.Verdict{Reason: reason}, ends.CauseOf(reason, err))
 		c.refuse(&gate.Verdict{Reason: reason})
 		return false
 	}
@@ -102,7 +103,7 @@ func (c *call) settle() bool {
 		c.refuse(&v)
 		return false
 	}
-	x.names, x.safe = v.Edit, safe(c.r.Method)
+	x.names, x.safe = v.Edit, ends.Safe(c.r.Method)
 	if !v.Until.IsZero() {
 		c.endAt(v.Until)
 	}
@@ -200,7 +201,7 @@ func (c *call) ask() (u *upstream, n int, err error) {
 			return u, n, nil
 		}
 		unsent := err == errStale //nolint:errorlint // stream returns it as it is
-		if !stale || !unsent && (!c.x.safe || c.body.running || u.in.buf.len() > 0 || timedOut(err)) {
+		if !stale || !unsent && (!c.x.safe || c.body.running || u.in.buf.len() > 0 || ends.TimedOut(err)) {
 			return nil, 0, err
 		}
 		c.discard()
@@ -288,7 +289,7 @@ func (c *call) answerHead(u *upstream) (int, error) {
 		case x.res.Status >= 200 || x.res.Status == 101:
 			x.res.KeepAlive = !x.closing
 			return n, nil
-		case interim == MaxInterim:
+		case interim == ends.MaxInterim:
 			return 0, head.ErrTooLarge
 		case !c.enter(phaseWriting):
 			return 0, net.ErrClosed
@@ -315,8 +316,8 @@ func (c *call) fail(reason decision.Reason, err error) bool {
 	case end == endAnswer:
 		reason = decision.UpstreamTimeout
 	case reason == "":
-		reason = failure(err)
+		reason = ends.FailureOf(err)
 	}
-	c.x.observeFailure(reason, CauseOf(reason, err))
+	c.x.observeFailure(reason, ends.CauseOf(reason, err))
 	return c.refuse(&gate.Verdict{Reason: reason})
 }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 )
 
 // errParked says that a wait has been long enough to go on without a goroutine: whoever gets it returns, and then calls
@@ -56,7 +58,7 @@ func (w *wait) settle(err error) error {
 		return err
 	}
 	w.setDeadline(time.Time{})
-	if err != nil && timedOut(err) {
+	if err != nil && ends.TimedOut(err) {
 		return errParked
 	}
 	return err

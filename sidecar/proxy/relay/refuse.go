@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/trace"
@@ -14,11 +15,11 @@ import (
 // reject refuses a request whose head or body cannot be understood, and ends the connection.
 func (x *exchange) reject(err error) (again bool) {
 	x.req.Method, x.req.Host, x.req.Fields = nil, nil, x.req.Fields[:0]
-	reason, cause := ReasonOf(err), ""
+	reason, cause := ends.ReasonOf(err), ""
 	if f, ok := errors.AsType[head.Foreign](err); ok {
 		cause = x.c.relay.Meet(f, &x.c.info)
 	} else {
-		cause = CauseOf(reason, err)
+		cause = ends.CauseOf(reason, err)
 	}
 	if x.id.None() {
 		x.id.Make() // whatever the head says: nobody knows what it means

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -95,7 +96,7 @@ type Relay struct {
 	crowded  atomic.Bool            // there are many connections
 	stalled  atomic.Int64           // answers that clients do not take
 	long     atomic.Int64           // long answers under way
-	gathered gathered
+	gathered ends.Gathered
 	upgrades upgrades
 	foreign  foreigners
 	trim     trim          // of the sweep alone

@@ -1,12 +1,12 @@
 package relay
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/trace"
@@ -28,17 +28,9 @@ func newPeer(i Info, trusted bool) peer {
 		p.proto = "https"
 	}
 	if i.Remote.IsValid() {
-		p.addr, p.node = i.Remote.String(), node(i.Remote)
+		p.addr, p.node = i.Remote.String(), ends.Node(i.Remote)
 	}
 	return p
-}
-
-// node is a node of RFC 7239 section 6.
-func node(a netip.Addr) string {
-	if a.Is6() {
-		return `"[` + a.WithZone("").String() + `]"`
-	}
-	return a.String()
 }
 
 // writeRequest makes the head that the app is to see.
@@ -95,7 +87,7 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 	if x.trace != nil && trace.Context(name) {
 		return false
 	}
-	if e.Remove(name) || x.req.Options && x.nominated(f.Name) && !forAll(f) {
+	if e.Remove(name) || x.req.Options && x.nominated(f.Name) && !ends.ForAll(f) {
 		return false
 	}
 	for i := range e.Replace {
@@ -110,32 +102,6 @@ func (x *exchange) passes(f *head.Field, e *gate.Edit) bool {
 func (x *exchange) nominated(name []byte) bool {
 	for i := range x.req.Fields {
 		if f := &x.req.Fields[i]; f.Kind == head.Connection && head.ListsName(f.Value, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// forAll says whether a field is for all recipients, so that the client's Connection field must not name it (RFC 9110
-// section 7.6.1): what the gate has decided by, the app is to see, and nobody is to take an authenticated request for
-// another one.
-func forAll(f *head.Field) bool {
-	switch f.Kind {
-	case head.Authorization, head.Cookie, head.Via, head.Date, head.Expect, head.Trailer:
-		return true
-	default:
-	}
-	if f.Seen {
-		return true
-	}
-	name := text(f.Name)
-	for _, known := range [...]string{"cache-control", "origin", "referer", "traceparent", "tracestate", "baggage"} {
-		if strings.EqualFold(name, known) {
-			return true
-		}
-	}
-	for _, prefix := range [...]string{"content-", "sec-"} {
-		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
@@ -227,7 +193,7 @@ func (x *exchange) addForwarded(b []byte, host string) []byte {
 		case portName:
 			said[2] = true
 		default:
-			if !Believed(text(f.Name)) {
+			if !ends.Believed(text(f.Name)) {
 				continue
 			}
 		}
@@ -245,55 +211,14 @@ func (x *exchange) addForwarded(b []byte, host string) []byte {
 	return p.appendForwarded(append(b, lists[1]...), host)
 }
 
-// Believed reports whether a field of kind head.Forwarded is passed on for a proxy that is trusted. One in a spelling that
-// an app may take for another is not: the proxy may have passed it on unseen.
-func Believed(name string) bool {
-	for i := range len(name) {
-		if c := name[i] | 0x20; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return true
-}
-
 // appendForwarded writes one forwarded-element and ends the line.
 func (p *peer) appendForwarded(b []byte, host string) []byte {
 	b = append(append(b, "for="...), p.node...)
 	if host != "" {
-		b = AppendQuoted(append(b, ";host="...), host)
+		b = ends.AppendQuoted(append(b, ";host="...), host)
 	}
 	b = append(append(b, ";proto="...), p.proto...)
 	return append(b, "\r\n"...)
-}
-
-// AppendQuoted appends s, as a quoted-string if it is not a token (RFC 9110 section 5.6.4).
-func AppendQuoted(b []byte, s string) []byte {
-	if head.IsToken(s) {
-		return append(b, s...)
-	}
-	b = append(b, '"')
-	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, s[i])
-	}
-	return append(b, '"')
-}
-
-// chooseID makes the client's request id this request's if it is one value and sane, and else makes one.
-func (x *exchange) chooseID() {
-	given, n := "", 0
-	for i := range x.req.Fields {
-		if f := &x.req.Fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
-			given = text(f.Value)
-			n++
-		}
-	}
-	if n != 1 {
-		given = ""
-	}
-	x.id.Choose(given)
 }
 
 func appendField[N, V []byte | string](b []byte, name N, value V) []byte {
@@ -301,22 +226,4 @@ func appendField[N, V []byte | string](b []byte, name N, value V) []byte {
 	b = append(b, ": "...)
 	b = append(b, value...)
 	return append(b, "\r\n"...)
-}
-
-// upgradable returns the protocol that the app may be offered. One to another version of HTTP, or to TLS, would carry
-// requests past the gate; a choice of protocols is not offered.
-func (x *exchange) upgradable() string {
-	if len(x.req.Upgrade) == 0 || x.req.HasLength && x.req.Length > 0 || x.req.Chunked {
-		return ""
-	}
-	protocol := strings.ToLower(string(x.req.Upgrade))
-	for _, other := range [...]string{"h2", "h3", "http", "tls", "ssl"} {
-		if strings.HasPrefix(protocol, other) {
-			return ""
-		}
-	}
-	if strings.ContainsAny(protocol, ", \t") {
-		return ""
-	}
-	return string(x.req.Upgrade)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -156,7 +157,7 @@ type upgraded struct {
 
 	mu       sync.Mutex // held while writing to the client
 	answered bool       // the 101 answer has been written
-	frames   frames
+	frames   ends.Frames
 	closed   bool // a close frame has been sent: nothing may follow
 }
 
@@ -186,7 +187,7 @@ func (u *upgraded) Write(p []byte) (int, error) {
 		return u.Conn.Write(p)
 	}
 	for off := 0; off < len(p); {
-		part := p[off : off+u.frames.scan(p[off:])]
+		part := p[off : off+u.frames.Scan(p[off:])]
 		if n, err := u.Conn.Write(part); err != nil {
 			return off + n, err
 		}
@@ -216,7 +217,7 @@ func (u *upgraded) leave(status uint32) {
 // sendClose sends a close frame unless a frame is half sent or
 // the app has closed already. The client's own close frame, which it must answer with, tells the app.
 func (u *upgraded) sendClose() bool {
-	if !u.websocket || !u.answered || u.closed || u.frames.inside() || u.frames.closing {
+	if !u.websocket || !u.answered || u.closed || u.frames.Inside() || u.frames.Closing {
 		return u.closed
 	}
 	u.closed = true
@@ -229,7 +230,7 @@ func (u *upgraded) sendClose() bool {
 // (RFC 6455 section 7.1.1).
 func (u *upgraded) CloseWrite() error {
 	u.mu.Lock()
-	over := u.closed || u.websocket && u.frames.closing
+	over := u.closed || u.websocket && u.frames.Closing
 	u.mu.Unlock()
 	if over {
 		return u.Close()
