@@ -83,13 +83,21 @@ func (l *clients) count(err error, replica int, name string) {
 	}
 }
 
-// stop ends the load and wants nothing to have failed.
+// stop ends the load, once there has been enough of it, and wants nothing to have failed.
 func (l *clients) stop(t *testing.T, during string) {
 	t.Helper()
+	eventually(t, "there were calls enough to tell", func(context.Context) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.calls < 100 {
+			return fmt.Errorf("%d so far", l.calls)
+		}
+		return nil
+	})
 	l.cancel()
 	l.group.Wait()
 	t.Logf("during %s: %d calls, %d failed", during, l.calls, len(l.failed))
-	if len(l.failed) > 0 || l.calls < 100 {
+	if len(l.failed) > 0 {
 		t.Errorf("during %s: %d of %d calls failed, such as: %v", during, len(l.failed), l.calls, errors.Join(l.failed[:min(3, len(l.failed))]...))
 	}
 }
