@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
@@ -151,6 +152,7 @@ func (c *cluster) startReplicaIn(t *testing.T, mode certs.Mode, name string) *re
 	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
 		Scheme: c.scheme, Logger: c.logger(t), Metrics: server.Options{BindAddress: "0"},
 		LeaderElection: true, LeaderElectionID: "certs-test", LeaderElectionNamespace: namespace, LeaderElectionReleaseOnCancel: true,
+		Controller: config.Controller{SkipNameValidation: new(true)}, // a test may run more than once
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"io"
 	"maps"
 	"net"
 	"slices"
@@ -58,6 +59,7 @@ func (s *frameServer) run() {
 			continue
 		}
 		if s.conn.Err() != nil {
+			s.linger()
 			return
 		}
 		n, err := s.net.Read(buf[len(buf):cap(buf)])
@@ -68,6 +70,14 @@ func (s *frameServer) run() {
 		n, _ = s.conn.Feed(buf, time.Now())
 		buf = buf[:copy(buf, buf[n:])]
 	}
+}
+
+// linger lets the client read GOAWAY: to close while there is something of the client's to be read would have the kernel reset the
+// connection, and drop what is on its way.
+func (s *frameServer) linger() {
+	_ = s.net.(*net.TCPConn).CloseWrite()
+	_ = s.net.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.Copy(io.Discard, s.net)
 }
 
 func (s *frameServer) answer(id uint32) {
