@@ -2,7 +2,6 @@ package flow_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,11 +68,16 @@ func (s syncer) sync(t *testing.T, kubeconfig, manifest string) string {
 // settled fails unless nothing differs from the manifest, and applying it again and again changes no object.
 func (s syncer) settled(t *testing.T, kubeconfig, manifest string, times int, state func() map[string]string) {
 	t.Helper()
-	before := state()
-	var exit *exec.ExitError
-	if out, err := kubectl(t, kubeconfig, manifest, append([]string{"diff", "-f", "-"}, s.diff...)...); errors.As(err, &exit) || err != nil {
+	var out string
+	var err error
+	poll(t, func() bool { // kubectl reads an object and then tries to apply it: a status that is written in between is a difference, once
+		out, err = kubectl(t, kubeconfig, manifest, append([]string{"diff", "-f", "-"}, s.diff...)...)
+		return err == nil
+	})
+	if err != nil {
 		t.Errorf("it differs from what was applied: %v\n%s", err, out)
 	}
+	before := state()
 	for range times {
 		for line := range strings.Lines(s.sync(t, kubeconfig, manifest)) {
 			// kubectl sends the selector of a PodDisruptionBudget each time, since its patch strategy is to replace; that it changes nothing is seen below.
