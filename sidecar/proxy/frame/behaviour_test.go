@@ -75,7 +75,7 @@ func TestServer(t *testing.T) {
 		"8.3.1: OPTIONS for a star": {sends: client().headers(1, Last, ":method: OPTIONS", ":scheme: http", ":path: *", ":authority: x"),
 			log: []string{"1 OPTIONS http x * end"}, out: []string{"SETTINGS", "SETTINGS ack"}},
 		"8.3.1: host as the authority, or beside it": {sends: client().get(1, "host: X").headers(3, Last, ":method: GET", ":scheme: http", ":path: /", "host: y"),
-			log: []string{"1 GET http x /a host=X end", "3 GET http  / host=y end"}, out: []string{"SETTINGS", "SETTINGS ack"}},
+			log: []string{"1 GET http x /a host=X end", "3 GET http y / host=y end"}, out: []string{"SETTINGS", "SETTINGS ack"}},
 		"8.5: CONNECT is told of": {sends: client().headers(1, More, ":method: CONNECT", ":authority: x:443"),
 			log: []string{"1 CONNECT  x:443 "}, out: []string{"SETTINGS", "SETTINGS ack"}},
 		"7: codes are carried, unknown ones too": {sends: client().post(1).post(3).frame(typeReset, 0, 1, uint32(Cancel)).frame(typeReset, 0, 3, uint32(0xbeef)),
@@ -294,7 +294,7 @@ func TestSensitiveFields(t *testing.T) {
 	}
 }
 
-// TestTableSize keeps to the table that the peer wants (RFC 7541 section 4.2), which a decoder of another make checks.
+// TestTableSize keeps to whatever table the peer wants (RFC 7541 section 4.2), which a decoder of another make checks.
 func TestTableSize(t *testing.T) {
 	t.Parallel()
 	r := &recorder{}

@@ -43,7 +43,7 @@ type Conn struct {
 	pending int64 // what was taken and the peer was not told of
 
 	// What goes.
-	encoder *hpack.Encoder
+	told    bool   // the peer has been told that its table stays empty
 	out     []byte // not written yet, from byte at on
 	at      int
 	answers int // to PING and SETTINGS in the output
@@ -88,7 +88,6 @@ func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 	}
 	c.budget.frames, c.budget.resets = c.cfg.Frames, c.cfg.Resets
 	c.recv = int64(c.cfg.ConnWindow)
-	c.encoder = hpack.NewEncoder(&pool.block)
 	c.decoder = hpack.NewDecoder(4096, c.decoded)
 	c.decoder.SetAllowedMaxDynamicTableSize(c.cfg.Table)
 	c.decoder.SetMaxStringLength(2 * c.cfg.HeadBytes)

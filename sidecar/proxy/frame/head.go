@@ -8,7 +8,8 @@ import (
 
 // Head is a validated head: what of it no connection of its own has is left out, which is pseudo-fields.
 type Head struct {
-	// Method, Scheme, Authority and Path are a request's. Authority may be empty, Scheme and Path are in CONNECT.
+	// Method, Scheme, Authority and Path are a request's. Authority is that of the host field where the pseudo-field is missing,
+	// and may be empty; Scheme and Path are in CONNECT.
 	Method, Scheme, Authority, Path string
 	// Status is an answer's.
 	Status int
@@ -57,6 +58,9 @@ func (h *Head) target(connect bool) *Error {
 	}
 	if h.host != "" && h.Authority != "" && !strings.EqualFold(h.host, h.Authority) {
 		return errAuthority
+	}
+	if h.Authority == "" {
+		h.Authority = h.host // section 8.3.1
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ type Pool struct {
 	streams *stream // linked by next
 	spare   int     // number of streams
 	buffers [8][][]byte
-	block   block   // a field block that is encoded
+	block   []byte  // a field block that is encoded
 	fields  []Field // of the block that is decoded
 	head    Head
 }
@@ -63,20 +63,11 @@ func (p *Pool) stream(id uint32) *stream {
 // drop takes back a stream that is in no list.
 func (p *Pool) drop(st *stream) {
 	p.put(st.queue)
-	clear(st.trailers)
-	*st = stream{trailers: st.trailers[:0]}
+	p.put(st.trailers)
+	*st = stream{}
 	if p.spare < keepStreams {
 		st.next = p.streams
 		p.streams = st
 		p.spare++
 	}
-}
-
-// block is what an hpack.Encoder writes to.
-type block []byte
-
-// Write never fails.
-func (b *block) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
 }

@@ -40,7 +40,7 @@ func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
 	for _, f := range fields {
 		st.head = st.head || f.Name == ":method" && f.Value == "HEAD"
 	}
-	c.writeBlock(st, fields, end)
+	c.writeBlock(st, c.encode(fields), end)
 	return id, nil
 }
 
@@ -53,7 +53,7 @@ func (c *Conn) Headers(id uint32, fields []Field, end End) error {
 	if err := c.fits(fields); err != nil {
 		return err
 	}
-	c.writeBlock(st, fields, end)
+	c.writeBlock(st, c.encode(fields), end)
 	return nil
 }
 
@@ -67,10 +67,11 @@ func (c *Conn) Trailers(id uint32, fields []Field) error {
 		return err
 	}
 	if st.queued() > 0 {
-		st.ending, st.trailers = true, append(st.trailers[:0], fields...)
+		block := c.encode(fields)
+		st.ending, st.trailers = true, append(c.pool.buffer(len(block)), block...)
 		return nil
 	}
-	c.writeBlock(st, fields, Last)
+	c.writeBlock(st, c.encode(fields), Last)
 	return nil
 }
 
@@ -248,18 +249,15 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 	}
 }
 
-// writeBlock sends fields, in frames that every peer takes. If they end the stream, nothing of it may be used afterwards.
-func (c *Conn) writeBlock(st *stream, fields []Field, end End) {
-	c.pool.block = c.pool.block[:0]
-	for _, f := range fields {
-		_ = c.encoder.WriteField(f) // block takes all
-	}
+// writeBlock sends an encoded field block, in frames that every peer takes. If it ends the stream, nothing of the stream may be used
+// afterwards.
+func (c *Conn) writeBlock(st *stream, p []byte, end End) {
 	flags := byte(0)
 	if end {
 		flags = flagEnd
 	}
 	typ := byte(typeHeaders)
-	for p := c.pool.block; ; typ, flags = typeContinuation, 0 {
+	for ; ; typ, flags = typeContinuation, 0 {
 		n := min(len(p), maxFrame)
 		if n == len(p) {
 			flags |= flagEndHeads
@@ -273,4 +271,15 @@ func (c *Conn) writeBlock(st *stream, fields []Field, end End) {
 	if end {
 		c.sentAll(st)
 	}
+}
+
+// encode returns a field block, which is valid until the next one.
+func (c *Conn) encode(fields []Field) []byte {
+	b := c.pool.block[:0]
+	if !c.told {
+		c.told = true
+		b = append(b, noTable)
+	}
+	c.pool.block = encode(b, fields)
+	return c.pool.block
 }

@@ -64,8 +64,6 @@ func (c *Conn) apply(p []byte) {
 			return
 		}
 		switch binary.BigEndian.Uint16(p) {
-		case setTable:
-			c.encoder.SetMaxDynamicTableSize(v) // no more than 4096
 		case setStreams:
 			c.peer.streams = v
 		case setWindow:

@@ -19,8 +19,8 @@ type stream struct {
 
 	queue    []byte // not sent yet, from byte at on
 	at       int
-	ending   bool    // END_STREAM follows the queue,
-	trailers []Field // with these, if there are any
+	ending   bool   // END_STREAM follows the queue,
+	trailers []byte // with these, encoded, if there are any
 }
 
 func (s *stream) queued() int { return len(s.queue) - s.at }

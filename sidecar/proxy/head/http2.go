@@ -17,43 +17,64 @@ type Parts struct {
 // Assemble makes of parts, without a copy, what ParseRequest would have made of the same request in HTTP/1.1: the same
 // grammar holds, so that what is written from r is read as what it is. The storage of r.Fields is used again.
 func Assemble(p *Parts, l Limits, r *Request) error {
-	*r = Request{
-		Method: raw(p.Method), Target: raw(p.Target), Minor: 1, KeepAlive: true,
-		Fields: append(r.Fields[:0], Field{Name: hostName, Value: raw(p.Host), Kind: Host}),
-	}
-	if !isToken(r.Method) || p.Target == "" || strings.IndexFunc(p.Target, blank) >= 0 {
-		return ErrRequestLine
+	if err := r.Take(p.Method, p.Target, p.Host); err != nil {
+		return err
 	}
 	for name, values := range p.Header {
-		kind := kindOf(raw(name))
-		switch {
-		case kind == Host:
-			continue
-		case kind == TransferEncoding: // RFC 9113 section 8.2.2
-			return ErrCoding
-		case !isToken(raw(name)):
-			return ErrField
-		}
 		for _, v := range values {
-			if len(r.Fields) > l.Fields { // the host is not counted
-				return ErrTooLarge
+			if err := r.Add(name, v, l); err != nil {
+				return err
 			}
-			if bad := control(raw(v)); bad != "" {
-				return bad
-			}
-			r.Fields = append(r.Fields, Field{Name: raw(name), Value: trim(raw(v)), Kind: kind})
 		}
 	}
-	if control(raw(p.Host)) != "" {
+	return r.Complete(p.Length)
+}
+
+// Take begins the head of a request that came in another version of HTTP, without a copy: Add adds its fields, and Complete ends it. What
+// ParseRequest demands of the same request in HTTP/1.1 holds for it. The storage of r.Fields is used again.
+func (r *Request) Take(method, target, host string) error {
+	*r = Request{
+		Method: raw(method), Target: raw(target), Minor: 1, KeepAlive: true,
+		Fields: append(r.Fields[:0], Field{Name: hostName, Value: raw(host), Kind: Host}),
+	}
+	switch {
+	case !isToken(r.Method) || target == "" || strings.IndexFunc(target, blank) >= 0:
+		return ErrRequestLine
+	case control(raw(host)) != "":
 		return ErrHost
 	}
+	return nil
+}
+
+// Add adds a field, whose name may have any case. One that says the host is left out.
+func (r *Request) Add(name, value string, l Limits) error {
+	kind := kindOf(raw(name))
+	switch {
+	case kind == Host:
+		return nil
+	case kind == TransferEncoding: // RFC 9113 section 8.2.2
+		return ErrCoding
+	case !isToken(raw(name)):
+		return ErrField
+	case len(r.Fields) > l.Fields: // the host is not counted
+		return ErrTooLarge
+	}
+	if bad := control(raw(value)); bad != "" {
+		return bad
+	}
+	r.Fields = append(r.Fields, Field{Name: raw(name), Value: trim(raw(value)), Kind: kind})
+	return nil
+}
+
+// Complete ends a head. Length is that of the body in bytes; negative: it is not known.
+func (r *Request) Complete(length int64) error {
 	if err := r.understand(); err != nil {
 		return err
 	}
-	if r.HasLength && r.Length != p.Length { // RFC 9113 section 8.1.1
+	if r.HasLength && r.Length != length { // RFC 9113 section 8.1.1
 		return ErrLength
 	}
-	r.Length, r.Chunked = max(p.Length, 0), p.Length < 0
+	r.Length, r.Chunked = max(length, 0), length < 0
 	return nil
 }
 

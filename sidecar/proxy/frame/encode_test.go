@@ -1,0 +1,49 @@
+package frame
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2/hpack"
+)
+
+// TestBlocksAreReadBack has another make of decoder read what is encoded, and looks that nothing of it stays in its table.
+func TestBlocksAreReadBack(t *testing.T) {
+	t.Parallel()
+	fields := list(":method: GET", ":method: POST", ":method: PUT", ":scheme: http", ":scheme: https", ":scheme: x", ":path: /", ":path: /a", ":authority: a",
+		":status: 200", ":status: 204", ":status: 206", ":status: 304", ":status: 400", ":status: 404", ":status: 500", ":status: 503", "x: ", "X-Upper: A",
+		"long: "+strings.Repeat("b", 20_000))
+	for name := range staticNames {
+		fields = append(fields, Field{Name: name, Value: "v"}, Field{Name: strings.ToUpper(name), Value: "V"})
+	}
+	for _, n := range []int{1, 14, 15, 16, 126, 127, 128, 254, 255, 4000} {
+		fields = append(fields, Field{Name: strings.Repeat("n", n), Value: strings.Repeat("v", n)}, Field{Name: "secret", Value: strings.Repeat("s", n), Sensitive: true})
+	}
+	dec := hpack.NewDecoder(0, nil)
+	for range 2 {
+		got, err := dec.DecodeFull(encode(nil, fields))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := append([]Field{}, fields...)
+		for i := range want {
+			want[i].Name = strings.ToLower(want[i].Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestStaticTable holds the indices against another make's: an index and nothing else is the field.
+func TestStaticTable(t *testing.T) {
+	t.Parallel()
+	dec := hpack.NewDecoder(0, nil)
+	for name, index := range staticNames {
+		got, err := dec.DecodeFull([]byte{0x80 | index})
+		if err != nil || len(got) != 1 || got[0].Name != name {
+			t.Errorf("%d is %v, not %s", index, got, name)
+		}
+	}
+}
