@@ -164,6 +164,20 @@ not JSON
 	}
 }
 
+// An identifier of a token may begin with a dash, as base64url has one.
+func TestRevokeTakesAValueThatBeginsWithADash(t *testing.T) {
+	t.Parallel()
+	_, err := atLive(t, "revoke", "jti", "-0lSCpm", "--issuer", "https://login.example.com")
+	if err == nil || !strings.Contains(err.Error(), "begins with a dash goes behind --") {
+		t.Errorf("before the flags: %v", err)
+	}
+	atCluster(t)
+	text, err := atLive(t, "revoke", "-n", newNamespace(t), "--issuer", "https://login.example.com", "--", "jti", "-0lSCpm")
+	if err != nil || !strings.Contains(text, "1 of 1 entries taken back") {
+		t.Errorf("behind --: %v\n%s", err, text)
+	}
+}
+
 func TestRevokeWritesTokenRevocations(t *testing.T) {
 	t.Parallel()
 	atCluster(t)

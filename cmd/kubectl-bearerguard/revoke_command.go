@@ -36,6 +36,9 @@ It is felt within a second of what is printed; kubectl wait --for=condition=Prog
 const revokeExample = `  # A token has leaked, of tokens that live an hour.
   bearerguard revoke jti 3f2c7a91 --issuer https://login.example.com --expires 1h -n shop
 
+  # Behind -- a value may begin with a dash.
+  bearerguard revoke --issuer https://login.example.com --expires 1h -n shop -- jti -0lSCpmO
+
   # Log alice out everywhere: what was issued until now is good no more.
   bearerguard revoke subject alice --issuer https://login.example.com --all-before now --expires 24h -n shop
 

@@ -36,6 +36,9 @@ func newRoot(name string, now func() time.Time) *cobra.Command {
 		PersistentPreRunE: flagGroups,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if strings.HasPrefix(err.Error(), "unknown shorthand flag") && strings.Contains(cmd.Use, "[") {
+			err = fmt.Errorf("%w; a value that begins with a dash goes behind --, after all flags", err)
+		}
 		return withHelp(cmd, err)
 	})
 	setHelp(root)

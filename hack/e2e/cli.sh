@@ -22,9 +22,9 @@ check "check-cluster: the webhooks answer" "the webhook that injects answered" b
 check "check-cluster: before an installation, there is one" "there is a controller already" bg check-cluster --pre
 iss=$(claim "$tried" iss) jti=$(claim "$tried" jti)
 check "the token is good" "^200" ask "$url/orders" "$tried"
-check "revoke: it is taken back" "1 of 1 entries taken back" bg revoke jti "$jti" --issuer "$iss" --expires 1h
+check "revoke: it is taken back" "1 of 1 entries taken back" bg revoke --issuer "$iss" --expires 1h -- jti "$jti"
 soon "revoke: it is refused" "^401.*Revoked" ask "$url/orders" "$tried"
 check "revoke: it is listed" "$jti" bg revoke --list
-check "revoke: it is given back" "1 of 1 entries given back" bg revoke jti "$jti" --issuer "$iss" --undo
+check "revoke: it is given back" "1 of 1 entries given back" bg revoke --issuer "$iss" --undo -- jti "$jti"
 soon "revoke: it is good again" "^200" ask "$url/orders" "$tried"
 rm -f "$file"

@@ -36,8 +36,9 @@ skew_run() {
     not_ok "skew: $skew_from does not build"
     return
   fi
-  check "skew: this controller has new pods get $skew_from's sidecar" "STATUS: deployed" kn helm upgrade bearerguard charts/bearerguard \
-    -n bearerguard-system --reuse-values --set image.tag=dev --set sidecar.image.tag=former --wait --timeout 90s
+  check "skew: this controller has new pods get $skew_from's sidecar" "STATUS: deployed" kn helm upgrade --install bearerguard \
+    charts/bearerguard -n bearerguard-system --create-namespace --reset-values --set image.repository=bearerguard.local/bearerguard \
+    --set image.tag=dev --set sidecar.image.tag=former --wait --timeout 90s
   skew_works "$skew_from's sidecars, this controller"
   check "skew: $skew_from's chart and controller, this release's sidecar and definitions" "STATUS: deployed" kn helm upgrade bearerguard \
     "$dir/charts/bearerguard" -n bearerguard-system --reset-values --set image.repository=bearerguard.local/bearerguard --set image.tag=former \

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"log"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func run(args []string) error {
 	case "serve":
 		return serve(args[1])
 	case "get":
-		return get(args[1], args[2])
+		return patient(func() error { return get(args[1], args[2]) })
 	case "load":
 		return runLoad(args[1], args[2])
 	case "once":
@@ -95,6 +96,18 @@ func get(url, token string) error {
 	fmt.Println(response.StatusCode)
 	_, err = io.Copy(os.Stdout, response.Body)
 	return err
+}
+
+// patient tries again for a while what cannot connect: a node learns of new pods a moment after they are ready.
+func patient(try func() error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); ; <-tick.C {
+		err := try()
+		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 func once(url string) error {
