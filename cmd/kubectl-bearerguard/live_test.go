@@ -218,7 +218,7 @@ func atLiveToo(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	t.Helper()
 	var out, errs bytes.Buffer
 	root := newRoot("bearerguard", time.Now)
-	root.SetArgs(append(args, "--kubeconfig", live.kubeconfig))
+	root.SetArgs(slices.Insert(args, 1, "--kubeconfig", live.kubeconfig))
 	root.SetOut(&out)
 	root.SetErr(&errs)
 	root.SetIn(strings.NewReader(""))
