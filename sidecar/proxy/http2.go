@@ -52,7 +52,7 @@ func newHTTP2Server(p *Proxy) (*http2Server, error) {
 		conns:  map[*http2Conn]struct{}{},
 		gone:   make(chan struct{}, 1),
 		places: places{
-			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead, away: goAwayAtOnce(),
+			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead,
 			cause: "as many of HTTP/2 are open as may be", log: p.log,
 		},
 	}
@@ -188,10 +188,18 @@ func (s *http2Server) close() {
 // first.
 func (s *sockets) http2(c net.Conn, read []byte, info connInfo, release func()) {
 	more := bytes.Clone(read[len(http2.ClientPreface):])
-	s.proxy.http2.places.take(c, release, func() {
+	s.proxy.http2.places.take(func() {
 		s.proxy.http2.serve(&http2Conn{
 			proxy: s.proxy, info: info, release: release,
 			net: newGathered(relay.NewHTTP2Conn(c, more, s.proxy.limits.Write)), preface: true,
 		})
-	})
+	}, func() { sendAway(c, release) })
+}
+
+// sendAway ends a connection for which there is no place.
+func sendAway(c net.Conn, release func()) {
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // the kernel has room for that little
+	_, _ = c.Write(goAwayAtOnce())
+	_ = c.Close()
+	release()
 }

@@ -182,7 +182,7 @@ const (
 // secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301). The handshake has a goroutine
 // of its own, as there is little on its stack: one that waits for the client's first message needs but half of it then.
 func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
-	s.handshakes.take(c, release, func() {
+	s.handshakes.take(func() {
 		below := &relay.Below{Conn: c}
 		t := tls.Server(below, s.proxy.tls)
 		go func() {
@@ -190,6 +190,9 @@ func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
 			s.handshakes.leave()
 			go s.secured(t, below, err, info, release)
 		}()
+	}, func() {
+		_ = c.Close()
+		release()
 	})
 }
 
@@ -226,8 +229,8 @@ func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connI
 		s.proxy.relay.Serve(t, info, release)
 		return
 	}
-	s.proxy.http2.places.take(t, release, func() {
+	s.proxy.http2.places.take(func() {
 		below.Replace(newGathered(relay.NewHTTP2Conn(below.Conn, nil, s.proxy.limits.Write)))
 		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
-	})
+	}, func() { sendAway(t, release) })
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"container/list"
-	"net"
 	"sync"
 	"time"
 
@@ -14,8 +13,7 @@ import (
 type places struct {
 	most     int
 	patience time.Duration
-	away     []byte // what a client gets before it is sent away
-	cause    string // why it is, for the log
+	cause    string // why a client is sent away, for the log
 	log      logr.Logger
 
 	mu     sync.Mutex
@@ -26,17 +24,15 @@ type places struct {
 
 // waiting is a connection that has no place yet.
 type waiting struct {
-	conn    net.Conn
-	release func()
-	serve   func()
-	timer   *time.Timer
-	out     bool // guarded by places.mu: of the queue
+	serve, away func()
+	timer       *time.Timer
+	out         bool // guarded by places.mu: of the queue
 }
 
 // take has serve called, which must not block, once there is a place for a connection, which leave gives back. Where there
-// is none, the connection is closed and released in the end.
-func (p *places) take(c net.Conn, release, serve func()) {
-	w := &waiting{conn: c, release: release, serve: serve}
+// is none, away is called in the end.
+func (p *places) take(serve, away func()) {
+	w := &waiting{serve: serve, away: away}
 	p.mu.Lock()
 	switch {
 	case p.taken < p.most:
@@ -109,10 +105,12 @@ func (p *places) crowded() bool {
 
 func (p *places) sendAway(w *waiting) {
 	p.log.V(1).Info("connection refused", "cause", p.cause)
-	if p.away != nil {
-		_ = w.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the kernel has room for that little
-		_, _ = w.conn.Write(p.away)
-	}
-	_ = w.conn.Close()
-	w.release()
+	w.away()
+}
+
+// waits is how many wait for a place.
+func (p *places) waits() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.Len()
 }

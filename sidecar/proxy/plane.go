@@ -22,3 +22,5 @@ func (plane) clear()                     {}
 func (plane) drain()                     {}
 func (plane) wait(context.Context) error { return nil }
 func (plane) close()                     {}
+func (p plane) requests() int64          { return p.proxy.http2.calls.Load() }
+func (p plane) waits() int               { return p.proxy.http2.places.waits() }

@@ -3,18 +3,21 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	apps "github.com/bearerguard/bearerguard/sidecar/proxy/app"
 	clients1 "github.com/bearerguard/bearerguard/sidecar/proxy/client"
 	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
@@ -22,12 +25,23 @@ import (
 // loops serve plain connections of HTTP/1.1 on loops, and gives the others to the relay.
 type loops struct {
 	proxy *Proxy
-	hosts []*ends.Host
+	hosts []*host
 	stop  context.CancelFunc // ends waits for verdicts
+
+	calls  *clients1.Count // of HTTP/2
+	places places          // for connections of HTTP/2
+	http2  atomic.Int64    // how many there are
 
 	mu   sync.Mutex
 	open int           // guarded by mu: connections
 	gone chan struct{} // holds one while a connection has ended since Wait looked
+}
+
+// host is what a loop's connections share.
+type host struct {
+	*ends.Host
+	clients clients1.Shared
+	apps    apps.Shared
 }
 
 // plane is what serves connections of HTTP/1.1.
@@ -41,6 +55,7 @@ func newPlane(p *Proxy) (plane, error) {
 			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
 			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
 			Dial: p.limits.Dial, Response: p.limits.Response,
+			Waiting: int32(min(max(1, p.limits.Streams/2), math.MaxInt32)), //nolint:gosec // it fits
 		},
 		Foreign: func(f head.Foreign, i *ends.Info) string {
 			return p.relay.Meet(f, &connInfo{Port: i.Port, Captured: i.Captured})
@@ -50,7 +65,12 @@ func newPlane(p *Proxy) (plane, error) {
 		c.Observe = p.observer.Request
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	ls := &loops{proxy: p, gone: make(chan struct{}, 1), stop: stop}
+	ls := &loops{
+		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clients1.Count{Most: int64(p.limits.HTTP2Requests)},
+		places: places{
+			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.log,
+		},
+	}
 	for range runtime.GOMAXPROCS(0) {
 		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
 			p.log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
@@ -58,7 +78,10 @@ func newPlane(p *Proxy) (plane, error) {
 		if err != nil {
 			return nil, err
 		}
-		ls.hosts = append(ls.hosts, ends.NewHost(ctx, c, l))
+		ls.hosts = append(ls.hosts, &host{Host: ends.NewHost(ctx, c, l), clients: clients1.Shared{Requests: ls.calls, Config: frame.Config{
+			Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
+			HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
+		}}})
 		go l.Run()
 	}
 	return ls, nil
@@ -97,33 +120,52 @@ func (ls *loops) serve(c net.Conn, info connInfo, release func()) {
 	}
 }
 
-func (ls *loops) take(h *ends.Host, fd int, to netip.AddrPort, info connInfo, release func()) {
+func (ls *loops) take(h *host, fd int, to netip.AddrPort, info connInfo, release func()) {
 	conn, err := h.Loop.Add(fd, nil)
 	if err != nil {
 		ls.left(release)
 		return
 	}
-	set := apps.NewSet(h, to)
-	i := ends.Info{
+	set := apps.NewSet(h.Host, apps.Options{To: to, HTTP2: protocols[ls.proxy.app], Shared: &h.apps})
+	of := ends.NewConn(h.Host, ends.Info{
 		Port: info.Port, Upstream: info.Upstream, Secure: info.Secure, Captured: info.Captured, Remote: info.Remote,
 		ClientCert: info.ClientCert, Trusted: ls.proxy.trusts(info.Remote),
-	}
-	clients1.NewHTTP1(conn, ends.NewConn(h, i, set), clients1.Options{
-		Gone: func() { set.Close(); ls.left(release) },
-		HTTP2: func(fd int, read []byte) {
-			set.Close()
-			ls.left(func() {})
-			f := os.NewFile(uintptr(fd), "")
-			c, err := net.FileConn(f)
-			_ = f.Close()
-			if err != nil {
-				release()
-				return
-			}
-			go ls.proxy.sockets.http2(c, read, info, release)
-		},
+	}, set)
+	gone := func() { set.Close(); ls.left(release) }
+	clients1.NewHTTP1(conn, of, clients1.Options{
+		Gone:  gone,
+		HTTP2: func(conn *loop.Conn, read []byte) { ls.serveHTTP2(h, conn, of, bytes.Clone(read), gone) },
 	})
 }
+
+// serveHTTP2 serves a connection that speaks HTTP/2, once there is a place for it.
+func (ls *loops) serveHTTP2(h *host, conn *loop.Conn, of *ends.Conn, read []byte, gone func()) {
+	post := func(do func()) {
+		h.Loop.Post(func() { conn.Guard(do) })
+	}
+	ls.places.take(func() {
+		post(func() {
+			window := wideBytes
+			if ls.http2.Add(1) > wideConns {
+				window = narrowBytes
+			}
+			clients1.NewHTTP2(conn, of, clients1.HTTP2Options{Shared: &h.clients, Window: window, Read: read, Gone: func() {
+				ls.http2.Add(-1)
+				ls.places.leave()
+				gone()
+			}})
+		})
+	}, func() {
+		post(func() {
+			conn.Write(goAwayAtOnce())
+			conn.End()
+			gone()
+		})
+	})
+}
+
+// protocols are what apps get the requests of HTTP/2 clients in.
+var protocols = map[AppProtocol]apps.Protocol{AppAuto: apps.Streaming, AppHTTP1: apps.Never, AppH2C: apps.Always}
 
 func (ls *loops) left(release func()) {
 	release()
@@ -156,17 +198,25 @@ func hostPort(host string) string {
 	return net.JoinHostPort(host, "80")
 }
 
-func (ls *loops) each(do func(*ends.Host)) {
+func (ls *loops) each(do func(*host)) {
 	for _, h := range ls.hosts {
 		h.Loop.Post(func() { do(h) })
 	}
 }
 
-func (ls *loops) retire() { ls.each(func(h *ends.Host) { h.Draining = true }) }
-func (ls *loops) stay()   { ls.each(func(h *ends.Host) { h.Draining = false }) }
-func (ls *loops) clear()  { ls.each(func(h *ends.Host) { h.Clear(false) }) }
+func (ls *loops) retire() { ls.each(func(h *host) { h.Draining = true }) }
+func (ls *loops) stay() {
+	ls.each(func(h *host) {
+		h.Draining = false
+		h.Stay()
+	})
+}
+func (ls *loops) clear()          { ls.each(func(h *host) { h.Clear(false) }) }
+func (ls *loops) requests() int64 { return ls.calls.Now() }
+func (ls *loops) waits() int      { return ls.places.waits() }
 func (ls *loops) drain() {
-	ls.each(func(h *ends.Host) {
+	ls.places.close()
+	ls.each(func(h *host) {
 		h.Draining, h.Closing = true, true
 		h.Clear(true)
 	})
@@ -191,6 +241,10 @@ func (ls *loops) wait(ctx context.Context) error {
 func (ls *loops) close() {
 	ls.stop()
 	for _, h := range ls.hosts {
+		ended := make(chan struct{})
+		if h.Loop.Post(func() { h.End(); close(ended) }) {
+			<-ended
+		}
 		h.Loop.Close()
 	}
 }

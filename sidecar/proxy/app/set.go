@@ -11,24 +11,53 @@ import (
 // Set has the connections of one client. A connection to the app never serves two clients, so an app that answers more than
 // it was asked can only confuse the client that asked.
 type Set struct {
-	host *exchange.Host
-	to   netip.AddrPort
-	idle []*HTTP1
+	Options
+	host  *exchange.Host
+	idle  []*HTTP1
+	http2 []*HTTP2
 }
 
-// NewSet returns a set without connections.
-func NewSet(h *exchange.Host, to netip.AddrPort) *Set { return &Set{host: h, to: to} }
+// Options say where the app is, and what it speaks.
+type Options struct {
+	// To is where it listens.
+	To netip.AddrPort
+	// Secure says that it speaks TLS.
+	Secure bool
+	// HTTP2 says what requests of HTTP/2 clients come in.
+	HTTP2 Protocol
+	// Shared is what connections of HTTP/2 share.
+	Shared *Shared
+}
 
-// Close closes the connections that nothing is asked on.
+// Protocol says which requests of HTTP/2 clients the app gets in HTTP/2.
+type Protocol uint8
+
+// The protocols.
+const (
+	Streaming Protocol = iota // those that need it: calls of gRPC and Connect
+	Never
+	Always
+)
+
+// NewSet returns a set without connections.
+func NewSet(h *exchange.Host, o Options) *Set { return &Set{Options: o, host: h} }
+
+// Close closes the connections, on which nothing is asked any more.
 func (s *Set) Close() {
 	for _, a := range s.idle {
 		a.close()
 	}
 	s.idle = nil
+	for _, a := range s.http2 {
+		s.host.Loop.Post(func() { a.conn.Guard(func() { a.fail(nil) }) }) // it may be in the middle of something
+	}
 }
 
 // Open implements exchange.Apps.
 func (s *Set) Open(x *exchange.Exchange) exchange.App {
+	if s.overHTTP2(x) {
+		return s.openHTTP2(x)
+	}
 	if n := len(s.idle) - 1; n >= 0 {
 		a := s.idle[n]
 		s.idle = s.idle[:n]
@@ -39,10 +68,21 @@ func (s *Set) Open(x *exchange.Exchange) exchange.App {
 	return s.dial(x)
 }
 
+// overHTTP2 reports whether the app gets a request in HTTP/2.
+func (s *Set) overHTTP2(x *exchange.Exchange) bool {
+	switch {
+	case !x.HTTP2 || s.HTTP2 == Never:
+		return false
+	case s.HTTP2 == Always:
+		return true
+	}
+	return exchange.Streams(x)
+}
+
 // dial returns a new connection.
 func (s *Set) dial(x *exchange.Exchange) *HTTP1 {
 	a := &HTTP1{set: s, x: x}
-	a.conn = s.host.Loop.Dial(s.to, a)
+	a.conn = s.host.Loop.Dial(s.To, a)
 	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
 	if d := s.host.Limits.Dial; d > 0 {
 		s.host.Loop.Set(&a.timer, d)
@@ -57,6 +97,15 @@ func (s *Set) forget(a *HTTP1) {
 	for i := range s.idle {
 		if s.idle[i] == a {
 			s.idle = append(s.idle[:i], s.idle[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *Set) forgetHTTP2(a *HTTP2) {
+	for i := range s.http2 {
+		if s.http2[i] == a {
+			s.http2 = append(s.http2[:i], s.http2[i+1:]...)
 			return
 		}
 	}

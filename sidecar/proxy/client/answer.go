@@ -127,7 +127,7 @@ func (c *HTTP1) Finish(trailers []head.Field) {
 }
 
 // Break implements exchange.Client.
-func (c *HTTP1) Break() {
+func (c *HTTP1) Break(error) {
 	c.keep = false
 	c.conn.Flush() // what there is of it, the client gets
 	c.conn.Reset()

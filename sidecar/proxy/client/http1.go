@@ -14,11 +14,11 @@ type HTTP1 struct {
 	host  *exchange.Host
 	conn  *loop.Conn
 	of    *exchange.Conn
-	x     *exchange.Exchange        // nil: no request is under way
-	gone  func()                    // is told of the end
-	http2 func(fd int, read []byte) // gets it if it speaks HTTP/2
-	stall loop.Timer                // for what the client does not take
-	taken uint64                    // bytes that it had taken when it was last asked
+	x     *exchange.Exchange       // nil: no request is under way
+	gone  func()                   // is told of the end
+	http2 func(*loop.Conn, []byte) // gets it if it speaks HTTP/2
+	stall loop.Timer               // for what the client does not take
+	taken uint64                   // bytes that it had taken when it was last asked
 
 	in      loop.Buffer
 	headed  []byte // the head of the request, in the turn in which it came
@@ -33,12 +33,11 @@ type HTTP1 struct {
 	scanned int
 	minor   int
 
-	since    time.Time     // when the body was begun to be waited for
-	starved  time.Duration // how long it was waited for before that
-	came     int64         // bytes of it
-	wrote    int           // pieces that the client was sent
-	written  int           // wrote, when it was last looked at
-	lingered int           // bytes
+	pace     pace
+	since    time.Time // when it began to linger
+	wrote    int       // pieces that the client was sent
+	written  int       // wrote, when it was last looked at
+	lingered int       // bytes
 
 	first   bool // no head has been read yet
 	reading bool // a call of take is under way
@@ -48,6 +47,7 @@ type HTTP1 struct {
 	keep    bool // the connection goes on after the answer
 	chunk   bool // the answer goes in chunks
 	lent    bool // a tunnel has it
+	given   bool // it speaks HTTP/2, and another handler serves it
 	flushes bool // it ends once all has been written
 	blank   bool // an empty line has been ignored
 }
@@ -76,7 +76,7 @@ type Options struct {
 	Gone func()
 	// HTTP2 gets a connection that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read has been read: the preface, and what
 	// came with it. Gone is not called.
-	HTTP2 func(fd int, read []byte)
+	HTTP2 func(c *loop.Conn, read []byte)
 }
 
 // NewHTTP1 serves a connection.
@@ -99,6 +99,9 @@ func (c *HTTP1) Clear(fresh bool) {
 	}
 }
 
+// End implements exchange.Member.
+func (c *HTTP1) End() { c.conn.Guard(c.close) }
+
 // Connected implements loop.Handler.
 func (*HTTP1) Connected(*loop.Conn, error) {}
 
@@ -117,7 +120,7 @@ func (c *HTTP1) Failed(*loop.Conn, error) { c.close() }
 
 // Readable implements loop.Handler.
 func (c *HTTP1) Readable(conn *loop.Conn) {
-	for !conn.Closed() {
+	for !conn.Closed() && !c.given {
 		if c.phase == phaseBusy && !c.wanted {
 			if !c.flushes {
 				c.looks(conn.Side())
@@ -145,7 +148,7 @@ func (c *HTTP1) take(b []byte) {
 	}
 	c.rest = b
 	c.serve()
-	if c.conn.Closed() {
+	if c.conn.Closed() || c.given {
 		return
 	}
 	if !held {
@@ -163,7 +166,7 @@ func (c *HTTP1) take(b []byte) {
 func (c *HTTP1) serve() {
 	c.reading = true
 	defer func() { c.reading = false }()
-	for len(c.rest) > 0 && !c.conn.Closed() {
+	for len(c.rest) > 0 && !c.conn.Closed() && !c.given {
 		had := len(c.rest)
 		switch c.phase {
 		case phaseBusy, phaseSkip:

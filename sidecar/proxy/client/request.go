@@ -1,8 +1,6 @@
 package client
 
 import (
-	"bytes"
-
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
@@ -12,16 +10,12 @@ func (c *HTTP1) want(is bool) {
 	if is == c.wanted {
 		return
 	}
-	now := c.host.Loop.Now()
-	if c.wanted = is; is {
-		c.since = now
-		if c.host.Limits.BodyRate > 0 {
-			c.host.Loop.Set(&c.timer, max(c.host.Limits.ReadHead-c.starved, 0))
-		}
-		return
+	c.wanted = is
+	if d := c.pace.wait(is, c.host.Loop.Now(), &c.host.Limits); d > 0 {
+		c.host.Loop.Set(&c.timer, d)
+	} else if !is {
+		c.timer.Rest()
 	}
-	c.starved += now.Sub(c.since)
-	c.timer.Rest()
 }
 
 // begin begins the next request if its head is complete.
@@ -82,7 +76,7 @@ func (c *HTTP1) open(b []byte, n int) {
 	c.minor, c.keep = r.Minor, r.KeepAlive && !c.host.Draining
 	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{DataOnly: true}
 	c.body, c.wanted = r.Chunked || r.Length > 0, false
-	c.starved, c.came = 0, 0
+	c.pace = pace{}
 	x.Begin()
 }
 
@@ -111,17 +105,11 @@ func isPreface(b []byte) bool {
 
 // handOver gives the connection to who speaks HTTP/2.
 func (c *HTTP1) handOver(b []byte) {
-	fd, err := c.conn.Detach()
-	if err != nil {
-		c.end()
-		return
-	}
-	read := bytes.Clone(b)
-	c.gone = nil
 	c.host.Loop.Stop(&c.timer)
 	c.host.Leave(c)
+	c.gone, c.rest, c.given = nil, nil, true
+	c.http2(c.conn, b)
 	c.in.Drop()
-	c.http2(fd, read)
 }
 
 // reject refuses what is no head.
@@ -194,7 +182,7 @@ func (c *HTTP1) trailer() {
 // piece passes a piece of the body on.
 func (c *HTTP1) piece(p []byte, last bool) {
 	if c.x != nil && len(p) > 0 {
-		c.came += int64(len(p))
+		c.pace.came += int64(len(p))
 		more := c.x.Body(p)
 		if c.x != nil && c.body {
 			c.want(more)

@@ -60,13 +60,13 @@ func (c *HTTP1) paces() {
 	if l.BodyRate == 0 {
 		return
 	}
-	waited := c.starved + c.host.Loop.Now().Sub(c.since)
-	if waited > l.ReadHead && float64(c.came) < float64(l.BodyRate)*waited.Seconds() {
-		c.body, c.wanted, c.keep = true, false, false
-		c.x.BodySlow()
+	slow, again := c.pace.slow(c.host.Loop.Now(), l)
+	if !slow {
+		c.host.Loop.Set(&c.timer, again)
 		return
 	}
-	c.host.Loop.Set(&c.timer, max(l.ReadHead-waited, l.ReadHead/4))
+	c.body, c.wanted, c.keep = true, false, false
+	c.x.BodySlow()
 }
 
 // stalls ends a connection whose client takes nothing of what it is sent.

@@ -21,8 +21,8 @@ type Client interface {
 	Data(p []byte)
 	// Finish ends the answer, with what its trailer section says.
 	Finish(trailers []head.Field)
-	// Break ends an answer in a way that the client cannot take for its end.
-	Break()
+	// Break ends an answer in a way that the client cannot take for its end. The error is why the app has broken it off; nil: it has not.
+	Break(why error)
 	// Full reports whether the client has yet to take some of the answer.
 	Full() bool
 	// Want has the request's body be read, by Exchange.Body.
@@ -55,7 +55,7 @@ type Apps interface {
 	Open(x *Exchange) App
 }
 
-// Fields takes the fields of a head, one after the other. What it gets may be overwritten once it returns.
+// Fields takes the fields of a head, one after the other. What it gets is valid until all of them have been given.
 type Fields interface {
 	Field(name, value string)
 }

@@ -86,12 +86,15 @@ type Conn struct {
 	// Apps has its connections to the app.
 	Apps Apps
 
-	peer peer
+	peer    peer
+	waiting gate.Places // for requests of HTTP/2 that wait for keys
 }
 
 // NewConn takes in a client connection.
 func NewConn(h *Host, i Info, apps Apps) *Conn {
-	return &Conn{Host: h, Info: i, Apps: apps, peer: newPeer(&i)}
+	c := &Conn{Host: h, Info: i, Apps: apps, peer: newPeer(&i)}
+	c.waiting.Most = h.Limits.Waiting
+	return c
 }
 
 // fieldRoom is how many fields there is room for before more is made.
@@ -135,16 +138,29 @@ func (x *Exchange) release() {
 
 // Begin settles the request whose head is in Req.
 func (x *Exchange) Begin() {
+	x.meet()
+	x.ask()
+	x.judge()
+}
+
+// Decline refuses the request whose head is in Req without asking the gate.
+func (x *Exchange) Decline(reason decision.Reason) {
+	x.meet()
+	x.verdict = gate.Verdict{Reason: reason, CORS: x.host.Gate.CORS(x)}
+	x.observe("")
+	x.refuse(reason)
+}
+
+// meet takes in a request.
+func (x *Exchange) meet() {
 	h := x.host
 	x.start = h.Now()
 	x.isHead = string(x.Req.Method) == "HEAD"
-	x.whole = !x.Req.Chunked && x.Req.Length == 0
+	x.whole = x.Empty()
 	ChooseID(&x.id, x.Req.Fields)
 	if h.Tracer != nil {
 		x.trace = trace.Begin(h.Tracer, text(x.Req.Method), x, x.start)
 	}
-	x.ask()
-	x.judge()
 }
 
 // ask makes what the gate is asked.
@@ -154,6 +170,9 @@ func (x *Exchange) ask() {
 		Method: text(x.Req.Method), Target: text(x.Req.Target), Host: text(x.Req.Host),
 		NoHost: x.Req.Minor == 0 && len(x.Req.Host) == 0,
 		Header: x, Port: i.Port, Remote: i.Remote, ClientCert: i.ClientCert, Time: x.start,
+	}
+	if x.HTTP2 {
+		x.request.Places = &x.conn.waiting
 	}
 	if x.trace != nil {
 		x.request.Trace = &x.trace.Gate
@@ -254,7 +273,7 @@ func (x *Exchange) wake() {
 // expires ends what goes on although its token has expired.
 func (x *Exchange) expires() {
 	x.abandon()
-	x.client.Break()
+	x.client.Break(nil)
 	x.over()
 }
 
@@ -392,6 +411,9 @@ func (x *Exchange) Moves(to App) { x.app = to }
 
 // Whole reports whether all of the request has come.
 func (x *Exchange) Whole() bool { return x.whole }
+
+// Empty reports whether the request has no body.
+func (x *Exchange) Empty() bool { return !x.Req.Chunked && x.Req.Length == 0 }
 
 // Bodiless reports whether an answer of a status has no body, whatever its fields say (RFC 9112 section 6.3).
 func (x *Exchange) Bodiless(status int) bool { return x.bodiless(status) }

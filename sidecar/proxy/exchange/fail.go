@@ -16,11 +16,24 @@ import (
 // errTimeout says that the app has not answered in time.
 var errTimeout error = os.ErrDeadlineExceeded
 
+// ErrHTTP2 says that the app says in HTTP/2 what may not be said, or too much of it.
+var ErrHTTP2 = errors.New("the application breaks HTTP/2")
+
+// Aborted says that the app has reset the stream of a request (RFC 9113 section 6.4).
+type Aborted struct {
+	// Code is the code that it gave; Name is what the RFC calls it.
+	Code uint32
+	Name string
+}
+
+// Error returns the text.
+func (e *Aborted) Error() string { return "the application reset the stream: " + e.Name }
+
 // AppFails says that the app does not answer, or has broken its answer off. The App is of no use any more.
 func (x *Exchange) AppFails(err error) {
 	x.app = nil
 	if x.told {
-		x.client.Break()
+		x.client.Break(err)
 		x.over()
 		return
 	}
@@ -59,7 +72,7 @@ func ReasonOf(err error) decision.Reason {
 func FailureOf(err error) decision.Reason {
 	var bad head.Error
 	switch {
-	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrHTTP2):
 		return decision.UpstreamMalformed
 	case TimedOut(err):
 		return decision.UpstreamTimeout
@@ -101,11 +114,16 @@ func CauseOf(reason decision.Reason, err error) string {
 // connectionCause is what may be said of a connection to the app that failed; empty if that is not known.
 func connectionCause(err error) string {
 	var no syscall.Errno
+	var aborted *Aborted
 	var untrusted *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &no):
 		return no.Error()
+	case errors.Is(err, ErrHTTP2):
+		return ErrHTTP2.Error()
+	case errors.As(err, &aborted):
+		return aborted.Error()
 	case errors.Is(err, io.EOF):
 		return "the application closed the connection before it answered"
 	case errors.Is(err, io.ErrUnexpectedEOF):

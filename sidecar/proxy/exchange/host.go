@@ -53,6 +53,8 @@ type Limits struct {
 	// BodyRate is how many bytes a second a request's body has to come in at, on average, once it has been waited for as
 	// long as ReadHead; 0 means any.
 	BodyRate int64
+	// Waiting bounds the requests of a client connection of HTTP/2 that wait for keys at a time.
+	Waiting int32
 }
 
 // Host is what the exchanges of one loop share. It belongs to the loop.
@@ -78,6 +80,8 @@ type Host struct {
 type Member interface {
 	// Clear ends the connection if it waits for a next request; with fresh, also if it waits for its first.
 	Clear(fresh bool)
+	// End ends the connection, whatever goes on.
+	End()
 }
 
 // Join takes a client connection in, up to Leave.
@@ -85,6 +89,12 @@ func (h *Host) Join(m Member) { h.members[m] = struct{}{} }
 
 // Leave is for a connection that has ended.
 func (h *Host) Leave(m Member) { delete(h.members, m) }
+
+// Leaving reports whether clients have been asked to go, which those have to be asked as well that come now.
+func (h *Host) Leaving() bool { return h.leaving }
+
+// Stay takes Clear back for those that come now.
+func (h *Host) Stay() { h.leaving = false }
 
 // Clear is that of all members. WebSockets are asked to go, from now on.
 func (h *Host) Clear(fresh bool) {
@@ -94,6 +104,16 @@ func (h *Host) Clear(fresh bool) {
 	}
 	for t := range h.tunnels {
 		t.leave(closeGoingAway)
+	}
+}
+
+// End ends all that goes on.
+func (h *Host) End() {
+	for m := range h.members {
+		m.End()
+	}
+	for t := range h.tunnels {
+		t.end()
 	}
 }
 

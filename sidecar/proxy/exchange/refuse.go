@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -13,12 +14,17 @@ import (
 
 // Reject refuses a request whose head cannot be understood. The client's connection, or its stream, takes no more.
 func (x *Exchange) Reject(err error) {
-	x.Req.Method, x.Req.Host, x.Req.Fields = nil, nil, x.Req.Fields[:0]
+	x.Req.Method, x.Req.Host = nil, nil
+	if x.HTTP2 {
+		ChooseID(&x.id, x.Req.Fields)
+	} else {
+		x.id.Make() // whatever the head says: nobody knows what it means
+		x.Req.Fields = x.Req.Fields[:0]
+	}
 	cause := CauseOf(ReasonOf(err), err)
 	if f, ok := errors.AsType[head.Foreign](err); ok {
 		cause = x.host.Foreign(f, &x.conn.Info)
 	}
-	x.id.Make() // whatever the head says: nobody knows what it means
 	x.start = x.host.Now()
 	if x.host.Tracer != nil {
 		x.trace = trace.BeginUnread(x.host.Tracer, x.start)
@@ -58,9 +64,22 @@ func (x *Exchange) form() refuse.Form {
 	if !x.HTTP2 {
 		return refuse.HTTP
 	}
-	kind := ""
-	if v := x.Values("Content-Type"); len(v) > 0 {
-		kind = v[0]
+	return refuse.FormOf(2, x.contentType())
+}
+
+func (x *Exchange) contentType() string {
+	for i := range x.Req.Fields {
+		if f := &x.Req.Fields[i]; len(f.Name) == len("content-type") && strings.EqualFold(text(f.Name), "content-type") {
+			return text(f.Value)
+		}
 	}
-	return refuse.FormOf(2, kind)
+	return ""
+}
+
+// Streams reports whether the body of a request may be a stream of messages, of gRPC or Connect. Such calls need what only HTTP/2 has:
+// both directions stream, and nobody drops trailers.
+func Streams(x *Exchange) bool {
+	const connect = "application/connect+"
+	t := x.contentType()
+	return x.form() == refuse.GRPC || len(t) >= len(connect) && strings.EqualFold(t[:len(connect)], connect)
 }

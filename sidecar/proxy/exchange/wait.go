@@ -152,3 +152,6 @@ func (x *Exchange) forwardGathered() {
 	loop.Drop(x.begun)
 	x.begun = nil
 }
+
+// Gathers reports whether the beginning of the body is waited for, for the verdict.
+func (x *Exchange) Gathers() bool { return x.step == stepGather }

@@ -78,6 +78,11 @@ func (r *Request) Complete(length int64) error {
 	return nil
 }
 
+// FieldOf returns a field without a copy. Nobody may write to its slices.
+func FieldOf(name, value string) Field {
+	return Field{Name: raw(name), Value: trim(raw(value)), Kind: kindOf(raw(name))}
+}
+
 // KindOf returns the kind of a field's name, in any case.
 func KindOf(name string) Kind { return kindOf(raw(name)) }
 

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// call is a request, and its answer.
+type call struct {
+	a  *HTTP2
+	id uint32
+	x  *exchange.Exchange // nil: nobody wants the answer
+	in exchange.Intake
+
+	queued   int  // bytes of the request that wait for the app's window
+	begun    bool // some of the body has been given to the app
+	again    bool // it was sent once before
+	answered bool // the head of the answer has come
+}
+
+// Head implements exchange.App.
+func (k *call) Head(x *exchange.Exchange) {
+	a, s := k.a, k.a.set.Shared
+	scheme := "http"
+	if a.set.Secure {
+		scheme = "https"
+	}
+	s.fields = append(s.fields[:0], frame.Field{Name: ":method", Value: x.Method()}, frame.Field{Name: ":scheme", Value: scheme},
+		frame.Field{Name: ":authority", Value: x.Host()}, frame.Field{Name: ":path", Value: x.Target()})
+	x.Fields((*fieldList)(&s.fields))
+	if x.Req.Trailers {
+		s.fields = append(s.fields, frame.Field{Name: "te", Value: "trailers"})
+	}
+	id, err := a.frames.Open(s.fields, frame.End(x.Empty()))
+	clear(s.fields) // they point to what will be overwritten
+	if err != nil {
+		k.x = nil
+		x.AppFails(err)
+		return
+	}
+	k.id = id
+	a.calls[id] = k
+	k.in.Want(k)
+	a.touch()
+}
+
+// fieldList implements exchange.Fields.
+type fieldList []frame.Field
+
+// Field implements exchange.Fields.
+func (l *fieldList) Field(name, value string) {
+	*l = append(*l, frame.Field{Name: name, Value: value})
+}
+
+// Data implements exchange.App.
+func (k *call) Data(p []byte) {
+	k.begun = true
+	n, sent := k.a.frames.Data(k.id, p, frame.More)
+	if n < len(p) { // the stream is gone, as will be told
+		return
+	}
+	k.queued += n - sent
+	k.a.touch()
+}
+
+// Finish implements exchange.App.
+func (k *call) Finish(trailers []head.Field) {
+	s := k.a.set.Shared
+	s.fields = s.fields[:0]
+	for i := range trailers {
+		if f := &trailers[i]; k.x.Trailer(f) {
+			s.fields = append(s.fields, frame.Field{Name: string(f.Name), Value: string(f.Value)})
+		}
+	}
+	if len(s.fields) == 0 {
+		k.a.frames.Data(k.id, nil, frame.Last)
+	} else {
+		_ = k.a.frames.Trailers(k.id, s.fields)
+	}
+	k.a.touch()
+}
+
+// Full implements exchange.App.
+func (k *call) Full() bool { return k.queued >= loop.MediumBlock }
+
+// Want implements exchange.App.
+func (k *call) Want() {
+	k.in.Want(k)
+	k.a.touch()
+}
+
+// Cancel implements exchange.App.
+func (k *call) Cancel() {
+	a := k.a
+	k.x = nil
+	k.in.Stop(k)
+	if a.calls[k.id] == k {
+		delete(a.calls, k.id)
+		a.frames.Reset(k.id, frame.Cancel)
+		a.rest()
+		a.touch()
+	}
+}
+
+// fail tells of an answer that does not come, or breaks off. A request that is known not to have been looked at, or that may be sent
+// again, is, once.
+func (k *call) fail(err error, unseen bool) {
+	x := k.x
+	if x == nil {
+		return
+	}
+	k.x = nil
+	k.in.Stop(k)
+	if !k.begun && !k.again && !k.answered && (unseen || k.a.used && x.Repeatable()) {
+		other := k.a.set.openHTTP2(x)
+		other.again = true
+		x.Moves(other)
+		other.Head(x)
+		return
+	}
+	x.AppFails(err)
+}
+
+// leave parts the stream from the exchange, once all of the answer has come.
+func (k *call) leave() *exchange.Exchange {
+	x, a := k.x, k.a
+	if a.used = true; !x.Whole() {
+		return x // which cancels it
+	}
+	k.x = nil
+	k.in.Stop(k)
+	delete(a.calls, k.id)
+	a.frames.Reset(k.id, frame.Cancel) // if the app does not take the rest of the request
+	a.rest()
+	return x
+}
+
+// Give implements exchange.Sink.
+func (k *call) Give(p []byte) (more bool) { return k.x.Data(p) }
+
+// Took implements exchange.Sink.
+func (k *call) Took(n int) {
+	if n > 0 {
+		k.a.frames.Took(k.id, n)
+	}
+}
+
+// Ends implements exchange.Sink.
+func (k *call) Ends(trailers []head.Field) {
+	if k.x == nil {
+		return
+	}
+	k.leave().AnswerEnds(trailers)
+}

@@ -1,0 +1,280 @@
+package app
+
+import (
+	"errors"
+	"os"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// HTTP2 is a connection to the app that speaks HTTP/2. What its streams have to say in a turn of the loop goes out at the end of it,
+// in one write.
+type HTTP2 struct {
+	set    *Set
+	conn   *loop.Conn
+	frames *frame.Conn
+	calls  map[uint32]*call
+	timer  loop.Timer // for dialling, and for the next request
+	in     loop.Buffer
+
+	connected bool
+	used      bool // an answer has come
+	reading   bool // what is to be written is written in any case
+	closed    bool
+}
+
+// Shared is what the connections of HTTP/2 of a loop share.
+type Shared struct {
+	pool   frame.Pool
+	fields []frame.Field // of the head that is being written
+	res    head.Response // the head that has been read
+}
+
+// Bounds of what an app sends that no client has taken. A stream has its own; what all of them send must not keep one from going on.
+const (
+	streamWindow = 64 << 10
+	connWindow   = 1 << 30
+	sendQueue    = 256 << 10 // what is given at a time, at most, and what is held before the client is held up
+)
+
+func (s *Set) dialHTTP2() *HTTP2 {
+	a := &HTTP2{set: s, calls: map[uint32]*call{}}
+	a.frames = frame.NewClient(frame.Config{
+		HeadBytes: answerLimits.Bytes, Fields: answerLimits.Fields, Window: streamWindow, ConnWindow: connWindow, Queue: sendQueue,
+	}, &s.Shared.pool, a)
+	a.conn = s.host.Loop.Dial(s.To, a)
+	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
+	if d := s.host.Limits.Dial; d > 0 {
+		s.host.Loop.Set(&a.timer, d)
+	}
+	s.http2 = append(s.http2, a)
+	return a
+}
+
+// openHTTP2 returns a stream of a connection that takes one more.
+func (s *Set) openHTTP2(x *exchange.Exchange) *call {
+	for _, a := range s.http2 {
+		if a.frames.CanOpen() == nil {
+			if a.connected {
+				s.host.Loop.Stop(&a.timer)
+			}
+			return &call{a: a, x: x}
+		}
+	}
+	return &call{a: s.dialHTTP2(), x: x}
+}
+
+// Connected implements loop.Handler.
+func (a *HTTP2) Connected(_ *loop.Conn, err error) {
+	a.set.host.Loop.Stop(&a.timer)
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	a.connected = true
+	a.touch()
+}
+
+// Failed implements loop.Handler. An app that takes no more may have answered before.
+func (a *HTTP2) Failed(c *loop.Conn, err error) {
+	if _, ok := errors.AsType[*os.SyscallError](err); ok {
+		a.Readable(c)
+	}
+	a.fail(err)
+}
+
+// Drained implements loop.Handler.
+func (a *HTTP2) Drained(*loop.Conn) { a.flush() }
+
+// Readable implements loop.Handler. It is called too when there is something to be written.
+func (a *HTTP2) Readable(c *loop.Conn) {
+	a.reading = true
+	defer func() { a.reading = false }()
+	for !a.closed {
+		b, err := c.Read()
+		if len(b) > 0 {
+			a.feed(b)
+			continue
+		}
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		break
+	}
+	a.flush()
+}
+
+func (a *HTTP2) feed(b []byte) {
+	held := a.in.Len() > 0
+	if held {
+		a.in.Append(b)
+		b = a.in.Bytes()
+	}
+	n, err := a.frames.Feed(b, a.set.host.Loop.Now())
+	switch {
+	case err != nil:
+		a.set.host.Log.V(1).Info("connection to the app ended", "cause", err.Error())
+		a.flush()
+		a.fail(exchange.ErrHTTP2)
+		return
+	case held:
+		a.in.Take(n)
+	default:
+		a.in.Append(b[n:])
+	}
+	if a.in.Len() == 0 {
+		a.in.Drop()
+	}
+}
+
+// touch has what is to be written go out when the turn ends.
+func (a *HTTP2) touch() {
+	if !a.reading {
+		a.conn.Again()
+	}
+}
+
+// flush writes what is to be written, as far as the app takes it.
+func (a *HTTP2) flush() {
+	for a.connected && !a.closed && a.conn.Queued() == 0 {
+		out := a.frames.Output()
+		if len(out) == 0 {
+			return
+		}
+		a.conn.Write(out)
+		a.frames.Wrote(len(out))
+	}
+}
+
+// wake is called when dialling has taken too long, or nothing was asked for a while.
+func (a *HTTP2) wake() {
+	switch {
+	case !a.connected:
+		a.fail(errDial)
+	case len(a.calls) == 0:
+		a.fail(nil)
+	}
+}
+
+// fail ends the connection, and what has been asked on it.
+func (a *HTTP2) fail(err error) {
+	if a.closed {
+		return
+	}
+	a.closed = true
+	a.set.forgetHTTP2(a)
+	a.set.host.Loop.Stop(&a.timer)
+	for id, k := range a.calls {
+		delete(a.calls, id)
+		k.fail(err, false)
+	}
+	a.in.Drop()
+	a.frames.Close()
+	a.conn.Close()
+}
+
+// rest is for a connection on which something has ended.
+func (a *HTTP2) rest() {
+	if len(a.calls) == 0 && !a.closed {
+		a.set.host.Loop.Set(&a.timer, kept)
+	}
+}
+
+// Headers implements frame.Handler.
+func (a *HTTP2) Headers(id uint32, h *frame.Head) {
+	k := a.calls[id]
+	if k == nil || k.x == nil {
+		return
+	}
+	r := a.set.Shared.response(h)
+	if h.Status < 200 {
+		k.x.Interim(r)
+		return
+	}
+	if bool(h.End) {
+		r.Length = max(r.Length, 0)
+		k.leave().Answers(r, true)
+		return
+	}
+	k.answered = true
+	k.x.Answers(r, false)
+}
+
+// response is a head as HTTP/1.1 would have it.
+func (s *Shared) response(h *frame.Head) *head.Response {
+	r := &s.res
+	*r = head.Response{Status: h.Status, Length: h.Length, KeepAlive: true, Fields: r.Fields[:0]}
+	for i := range h.Fields {
+		r.Fields = append(r.Fields, head.FieldOf(h.Fields[i].Name, h.Fields[i].Value))
+	}
+	return r
+}
+
+// TooLarge implements frame.Handler: it is a server's.
+func (*HTTP2) TooLarge(uint32, []frame.Field, frame.End) {}
+
+// Data implements frame.Handler.
+func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {
+	k := a.calls[id]
+	if k == nil {
+		a.frames.Took(id, len(p))
+		return
+	}
+	if len(p) > 0 {
+		k.in.Data(k, p)
+	}
+	if end {
+		k.in.End(k, nil)
+	}
+}
+
+// Trailers implements frame.Handler.
+func (a *HTTP2) Trailers(id uint32, fields []frame.Field) {
+	k := a.calls[id]
+	if k == nil {
+		return
+	}
+	trailers := make([]head.Field, 0, len(fields))
+	for i := range fields {
+		if f := head.FieldOf(fields[i].Name, fields[i].Value); exchange.Trails(f.Kind) {
+			trailers = append(trailers, f)
+		}
+	}
+	k.in.End(k, trailers)
+}
+
+// Reset implements frame.Handler.
+func (a *HTTP2) Reset(id uint32, code frame.Code, why error) {
+	k := a.calls[id]
+	if k == nil {
+		return
+	}
+	delete(a.calls, id)
+	if why != nil {
+		k.fail(exchange.ErrHTTP2, false)
+	} else {
+		k.fail(&exchange.Aborted{Code: uint32(code), Name: code.String()}, code == frame.RefusedStream)
+	}
+	a.rest()
+}
+
+// Sent implements frame.Handler.
+func (a *HTTP2) Sent(id uint32, n int) {
+	k := a.calls[id]
+	if k == nil {
+		return
+	}
+	if k.queued -= n; k.x != nil && !k.Full() {
+		k.x.AppTakes()
+	}
+}
+
+// Settings implements frame.Handler.
+func (*HTTP2) Settings() {}
+
+// GoAway implements frame.Handler: what runs may run on.
+func (a *HTTP2) GoAway(uint32, frame.Code, []byte) { a.rest() }

@@ -1,0 +1,276 @@
+package client
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// call is a request of an HTTP/2 client, and its answer.
+type call struct {
+	c  *HTTP2
+	id uint32
+	x  *exchange.Exchange // nil: it is over, and some of the answer is to be sent still
+	in exchange.Intake
+
+	pace   pace
+	timer  loop.Timer // for a body that is waited for
+	stall  loop.Timer // for an answer that the client does not take
+	queued int        // bytes of the answer that wait for the client's window
+	sent   int        // bytes of it that the window has taken
+	seen   int        // sent, when the client was last looked at
+
+	counted bool // among all requests
+	stream  bool // its body is a stream of messages: nobody knows when the next is due
+	broken  bool // the stream is no more
+}
+
+// Hold implements exchange.Client: strings of HPACK's last.
+func (*call) Hold(*exchange.Exchange) {}
+
+// Guard implements exchange.Client.
+func (k *call) Guard(do func()) { k.c.conn.Guard(do) }
+
+// Continue implements exchange.Client.
+func (k *call) Continue() {
+	k.write([]frame.Field{{Name: ":status", Value: "100"}}, frame.More)
+}
+
+// Switch implements exchange.Client. HTTP/2 has no such thing (RFC 9113 section 8.6).
+func (*call) Switch(*exchange.Exchange, *exchange.Answer) *loop.Conn { return nil }
+
+// Interim implements exchange.Client.
+func (k *call) Interim(a *exchange.Answer) { k.write(k.fields(a), frame.More) }
+
+// Head implements exchange.Client.
+func (k *call) Head(_ *exchange.Exchange, a *exchange.Answer) {
+	k.write(k.fields(a), frame.End(a.None || a.Length == 0))
+}
+
+// fields returns the fields of a head, which are valid until the next one.
+func (k *call) fields(a *exchange.Answer) []frame.Field {
+	s := k.c.shared
+	s.fields = append(s.fields[:0], frame.Field{Name: ":status", Value: status(a.Status)})
+	a.Fields((*fieldList)(&s.fields))
+	return s.fields
+}
+
+// fieldList implements exchange.Fields.
+type fieldList []frame.Field
+
+// Field implements exchange.Fields.
+func (l *fieldList) Field(name, value string) {
+	*l = append(*l, frame.Field{Name: name, Value: value})
+}
+
+func status(n int) string {
+	if n == 200 {
+		return "200"
+	}
+	return strconv.Itoa(n)
+}
+
+func (k *call) write(fields []frame.Field, end frame.End) {
+	if k.broken {
+		return
+	}
+	if err := k.c.frames.Headers(k.id, fields, end); err != nil {
+		k.reset(frame.InternalError)
+	}
+	clear(fields) // they point to what will be overwritten
+	k.c.touch()
+}
+
+// Data implements exchange.Client.
+func (k *call) Data(p []byte) {
+	if k.broken {
+		return
+	}
+	n, sent := k.c.frames.Data(k.id, p, frame.More)
+	if n < len(p) {
+		k.reset(frame.InternalError)
+		return
+	}
+	k.sent += sent
+	if waits := n - sent; waits > 0 {
+		if k.queued == 0 {
+			k.watch()
+		}
+		k.queued += waits
+	}
+	k.c.touch()
+}
+
+// Finish implements exchange.Client.
+func (k *call) Finish(trailers []head.Field) {
+	if k.broken {
+		return
+	}
+	if len(trailers) == 0 {
+		k.c.frames.Data(k.id, nil, frame.Last)
+		k.c.touch()
+		return
+	}
+	s := k.c.shared
+	s.fields = s.fields[:0]
+	for i := range trailers {
+		s.fields = append(s.fields, frame.Field{Name: string(trailers[i].Name), Value: string(trailers[i].Value)})
+	}
+	if err := k.c.frames.Trailers(k.id, s.fields); err != nil {
+		k.reset(frame.InternalError)
+	}
+	k.c.touch()
+}
+
+// Break implements exchange.Client. What the app has said of the stream, the client is told.
+func (k *call) Break(why error) {
+	code := frame.InternalError
+	if a, ok := errors.AsType[*exchange.Aborted](why); ok && a.Code != uint32(frame.NoError) {
+		code = frame.Code(a.Code)
+	}
+	k.reset(code)
+}
+
+// reset ends the stream.
+func (k *call) reset(code frame.Code) {
+	k.broken, k.queued = true, 0
+	k.c.frames.Reset(k.id, code)
+	k.c.touch()
+}
+
+// Full implements exchange.Client.
+func (k *call) Full() bool { return k.queued >= loop.MediumBlock }
+
+// Want implements exchange.Client.
+func (k *call) Want() {
+	k.in.Want(k)
+	k.paces()
+	k.c.touch()
+}
+
+// Give implements exchange.Sink.
+func (k *call) Give(p []byte) (more bool) { return k.x.Body(p) }
+
+// Took implements exchange.Sink.
+func (k *call) Took(n int) {
+	if n > 0 {
+		k.c.frames.Took(k.id, n)
+	}
+}
+
+// Ends implements exchange.Sink.
+func (k *call) Ends(trailers []head.Field) {
+	if k.x != nil {
+		k.x.BodyEnds(trailers)
+	}
+}
+
+// Done implements exchange.Client.
+func (k *call) Done() {
+	k.x = nil
+	k.in.Stop(k)
+	k.c.host.Loop.Stop(&k.timer)
+	if k.queued == 0 {
+		k.leave()
+	}
+}
+
+// leave ends the call.
+func (k *call) leave() {
+	c := k.c
+	c.host.Loop.Stop(&k.stall)
+	if k.counted {
+		k.counted = false
+		c.shared.Requests.Leave()
+	}
+	if c.calls[k.id] == k {
+		delete(c.calls, k.id)
+	}
+	if len(c.calls) == 0 {
+		c.rest()
+		c.touch()
+	}
+}
+
+// lost is for a stream that has ended before its answer has.
+func (k *call) lost() {
+	k.broken, k.queued = true, 0
+	if k.x != nil {
+		k.x.ClientGone()
+		return
+	}
+	k.leave()
+}
+
+// goes notes what has been sent of what waited for the client's window.
+func (k *call) goes(n int) {
+	k.sent += n
+	if k.queued -= n; k.queued > 0 && k.Full() {
+		return
+	}
+	switch {
+	case k.x != nil:
+		k.x.ClientTakes()
+	case k.queued == 0:
+		k.leave()
+	}
+}
+
+// watch bounds how long the client may open no window.
+func (k *call) watch() {
+	d := k.c.host.Limits.Write
+	if d == 0 {
+		return
+	}
+	if k.stall.Do == nil {
+		k.stall = loop.Timer{Do: k.stalls, Of: k.c.conn}
+	}
+	k.seen = k.sent
+	k.c.host.Loop.Set(&k.stall, d)
+}
+
+func (k *call) stalls() {
+	switch {
+	case k.queued == 0:
+	case k.seen != k.sent:
+		k.watch()
+	default:
+		k.reset(frame.InternalError)
+		k.lost()
+	}
+}
+
+// paces bounds how slowly the body may come, while it is waited for.
+func (k *call) paces() {
+	if k.x == nil || k.stream && !k.x.Gathers() {
+		return
+	}
+	l := k.c.host
+	open := k.in.Open()
+	d := k.pace.wait(open, l.Loop.Now(), &l.Limits)
+	switch {
+	case d > 0:
+		if k.timer.Do == nil {
+			k.timer = loop.Timer{Do: k.slow, Of: k.c.conn}
+		}
+		l.Loop.Set(&k.timer, d)
+	case !open:
+		k.timer.Rest()
+	}
+}
+
+func (k *call) slow() {
+	if k.x == nil || !k.in.Open() {
+		return
+	}
+	slow, again := k.pace.slow(k.c.host.Loop.Now(), &k.c.host.Limits)
+	if !slow {
+		k.c.host.Loop.Set(&k.timer, again)
+		return
+	}
+	k.x.BodySlow()
+}

@@ -1,0 +1,280 @@
+package client
+
+import (
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// HTTP2 is a client connection that speaks HTTP/2. What its streams have to say in a turn of the loop goes out at the end of it, in
+// one write.
+type HTTP2 struct {
+	host   *exchange.Host
+	conn   *loop.Conn
+	of     *exchange.Conn
+	shared *Shared
+	gone   func() // is told of the end
+	frames *frame.Conn
+	calls  map[uint32]*call
+
+	in    loop.Buffer // the beginning of a frame
+	idle  loop.Timer  // for a connection without requests, and for its end
+	leave loop.Timer  // for a client that does not say that it has been told to go
+	stall loop.Timer  // for what the client does not take
+	taken uint64      // bytes that it had taken when it was last asked
+
+	reading  bool // what is to be written is written in any case
+	stopped  bool // what has come is not read on until the client reads
+	leaving  bool // the client has been told to go
+	ending   bool // nothing is served any more
+	lingered int  // bytes
+	since    time.Time
+}
+
+// Shared is what the connections of HTTP/2 of a loop share.
+type Shared struct {
+	// Config bounds them.
+	Config frame.Config
+	// Requests counts the requests of all loops.
+	Requests *Count
+
+	pool   frame.Pool
+	fields []frame.Field // of the head that is being written
+}
+
+// HTTP2Options are what a connection is served with.
+type HTTP2Options struct {
+	Shared *Shared
+	// Window is how many bytes of bodies the client may send that no app has taken yet.
+	Window int
+	// Read has been read of the connection already: the preface, and what came with it.
+	Read []byte
+	// Gone is called when it has ended.
+	Gone func()
+}
+
+// NewHTTP2 serves a connection.
+func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
+	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, gone: o.Gone, calls: map[uint32]*call{}}
+	cfg := o.Shared.Config
+	cfg.Window, cfg.ConnWindow = o.Window, o.Window
+	c.frames = frame.NewServer(cfg, &o.Shared.pool, c)
+	c.idle = loop.Timer{Do: c.wake, Of: conn}
+	c.leave = loop.Timer{Do: c.insist, Of: conn}
+	c.stall = loop.Timer{Do: c.stalls, Of: conn}
+	conn.Handle(c)
+	c.host.Join(c)
+	if conn.Closed() { // while there was no place for it
+		c.end()
+		return c
+	}
+	c.rest()
+	if c.host.Leaving() {
+		c.Clear(true)
+	}
+	if len(o.Read) > 0 {
+		c.feed(o.Read)
+	}
+	c.touch()
+	return c
+}
+
+// Connected implements loop.Handler.
+func (*HTTP2) Connected(*loop.Conn, error) {}
+
+// Failed implements loop.Handler.
+func (c *HTTP2) Failed(*loop.Conn, error) { c.close() }
+
+// Drained implements loop.Handler.
+func (c *HTTP2) Drained(*loop.Conn) { c.flush() }
+
+// Readable implements loop.Handler. It is called too when there is something to be written.
+func (c *HTTP2) Readable(conn *loop.Conn) {
+	c.reading = true
+	defer func() { c.reading = false }()
+	for !conn.Closed() && !c.stopped {
+		b, err := conn.Read()
+		switch {
+		case len(b) > 0 && c.ending:
+			c.lingers(len(b))
+			continue
+		case len(b) > 0:
+			c.feed(b)
+			continue
+		case err != nil:
+			c.close()
+			return
+		}
+		break
+	}
+	c.flush()
+}
+
+// feed takes what has come.
+func (c *HTTP2) feed(b []byte) {
+	held := c.in.Len() > 0
+	if held {
+		c.in.Append(b)
+		b = c.in.Bytes()
+	}
+	n, err := c.frames.Feed(b, c.host.Loop.Now())
+	if err != nil {
+		c.fails(err)
+		return
+	}
+	if held {
+		c.in.Take(n)
+	} else {
+		c.in.Append(b[n:])
+	}
+	if c.in.Len() == 0 {
+		c.in.Drop()
+	}
+	c.stopped = c.frames.Full()
+}
+
+// touch has what is to be written go out when the turn ends.
+func (c *HTTP2) touch() {
+	if !c.reading {
+		c.conn.Again()
+	}
+}
+
+// flush writes what is to be written, as far as the client takes it.
+func (c *HTTP2) flush() {
+	for !c.conn.Closed() && c.conn.Queued() == 0 {
+		out := c.frames.Output()
+		if len(out) == 0 {
+			break
+		}
+		c.conn.Write(out)
+		c.frames.Wrote(len(out))
+	}
+	switch {
+	case c.conn.Closed():
+	case c.conn.Queued() > 0:
+		if d := c.host.Limits.Write; d > 0 {
+			c.host.Loop.Set(&c.stall, d)
+		}
+	case c.stopped && !c.frames.Full():
+		c.stopped = false
+		c.feed(nil)
+		c.conn.Again()
+	case c.frames.Drained() && len(c.calls) == 0 && !c.ending:
+		c.linger()
+	}
+}
+
+// rest bounds how long the connection may be without a request.
+func (c *HTTP2) rest() {
+	if d := c.host.Limits.Idle; d > 0 && !c.ending {
+		c.host.Loop.Set(&c.idle, d)
+	}
+}
+
+// wake is called when the connection's time is up.
+func (c *HTTP2) wake() {
+	switch {
+	case c.ending:
+		c.end()
+	case len(c.calls) == 0:
+		c.frames.GoAway(frame.NoError, "")
+		c.touch()
+	}
+}
+
+// patience is how long a client may take to say that it has been told to go.
+const patience = time.Second
+
+// Clear implements exchange.Member: the client is told to go, and what runs may run on.
+func (c *HTTP2) Clear(bool) {
+	if c.leaving || c.ending {
+		return
+	}
+	c.leaving = true
+	c.frames.Drain()
+	c.host.Loop.Set(&c.leave, patience)
+	c.touch()
+}
+
+// End implements exchange.Member.
+func (c *HTTP2) End() { c.conn.Guard(c.close) }
+
+func (c *HTTP2) insist() {
+	c.frames.Drain()
+	c.touch()
+}
+
+// stalls ends a connection whose client takes nothing of what it is sent.
+func (c *HTTP2) stalls() {
+	taken, more := c.conn.Taken()
+	if !more && c.conn.Queued() == 0 {
+		return
+	}
+	if taken == c.taken {
+		c.conn.Reset()
+		c.close()
+		return
+	}
+	c.taken = taken
+	c.host.Loop.Set(&c.stall, c.host.Limits.Write)
+}
+
+// fails ends a connection whose client breaks the protocol. What it is told must not be lost to a reset.
+func (c *HTTP2) fails(err error) {
+	c.host.Log.V(1).Info("connection ended", "cause", err.Error())
+	c.abandon()
+	c.flush()
+	c.linger()
+}
+
+// abandon ends what the client has asked for.
+func (c *HTTP2) abandon() {
+	for id, k := range c.calls {
+		delete(c.calls, id)
+		k.lost()
+	}
+}
+
+// linger lets the client read what it was told before what it still sends makes the kernel reset the connection.
+func (c *HTTP2) linger() {
+	c.ending, c.stopped = true, false
+	c.in.Drop()
+	c.conn.CloseWrite()
+	c.since = c.host.Loop.Now()
+	c.host.Loop.Set(&c.idle, lingerSilent)
+	c.conn.Again()
+}
+
+// lingers drops what the client still sends.
+func (c *HTTP2) lingers(n int) {
+	c.lingered += n
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong {
+		c.end()
+		return
+	}
+	c.host.Loop.Set(&c.idle, lingerSilent)
+}
+
+func (c *HTTP2) close() {
+	c.abandon()
+	c.end()
+}
+
+func (c *HTTP2) end() {
+	if c.gone == nil {
+		return
+	}
+	gone := c.gone
+	c.gone, c.ending = nil, true
+	for _, t := range []*loop.Timer{&c.idle, &c.leave, &c.stall} {
+		c.host.Loop.Stop(t)
+	}
+	c.host.Leave(c)
+	c.in.Drop()
+	c.frames.Close()
+	c.conn.Close()
+	gone()
+}

@@ -1,0 +1,205 @@
+package client
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+)
+
+// Count counts requests. It is safe for concurrent use.
+type Count struct {
+	// Most is how many there may be; 0: as many as there are.
+	Most int64
+
+	n atomic.Int64
+}
+
+// Enter counts one more, and returns false if there is no room for it.
+func (c *Count) Enter() bool {
+	if n := c.n.Add(1); c.Most == 0 || n <= c.Most {
+		return true
+	}
+	c.n.Add(-1)
+	return false
+}
+
+// Leave counts one less.
+func (c *Count) Leave() { c.n.Add(-1) }
+
+// Now is how many there are.
+func (c *Count) Now() int64 { return c.n.Load() }
+
+// begin begins a call.
+func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
+	c.host.Loop.Stop(&c.idle)
+	k := &call{c: c, id: id}
+	k.x = c.of.New(k)
+	k.x.HTTP2 = true
+	c.calls[id] = k
+	c.touch()
+	return k, k.x
+}
+
+// Headers implements frame.Handler.
+func (c *HTTP2) Headers(id uint32, h *frame.Head) {
+	k, x := c.begin(id)
+	if err := c.read(h, &x.Req); err != nil {
+		x.Reject(err)
+		return
+	}
+	k.stream = exchange.Streams(x)
+	if k.counted = c.shared.Requests.Enter(); !k.counted {
+		x.Decline(decision.Overloaded)
+		return
+	}
+	x.Begin()
+}
+
+// read makes of a head what HTTP/1.1 would have made of it: the same grammar holds.
+func (c *HTTP2) read(h *frame.Head, r *head.Request) error {
+	target := h.Path
+	if h.Method == "CONNECT" {
+		target = h.Authority
+	}
+	bad := r.Take(h.Method, target, h.Authority)
+	cookies, trailer := 0, false
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if err := r.Add(f.Name, f.Value, c.host.Limits.Head); err != nil {
+			bad = err
+			continue
+		}
+		switch r.Fields[len(r.Fields)-1].Kind {
+		case head.Cookie:
+			cookies++
+		case head.Trailer:
+			trailer = true
+		default:
+		}
+	}
+	if cookies > 1 {
+		joinCookies(r)
+	}
+	length := h.Length
+	switch {
+	case bool(h.End):
+		if length = 0; h.Length < 0 && expectsBody(h.Method) {
+			r.Fields = append(r.Fields, head.FieldOf("content-length", "0")) // RFC 9110 section 8.6
+		}
+	case trailer && length >= 0: // HTTP/1.1 has them behind chunks alone
+		r.Fields = dropLength(r.Fields)
+		length = -1
+	}
+	if bad != nil {
+		return bad
+	}
+	if err := r.Complete(length); err != nil {
+		return err
+	}
+	if l := c.host.Limits.Target; l > 0 && len(r.Target) > l {
+		return head.ErrTarget
+	}
+	return nil
+}
+
+func expectsBody(method string) bool {
+	switch method {
+	case "POST", "PUT", "PATCH":
+		return true
+	}
+	return false
+}
+
+// joinCookies makes one field of those that a client has split a cookie into (RFC 9113 section 8.2.3).
+func joinCookies(r *head.Request) {
+	var all strings.Builder
+	kept := r.Fields[:0]
+	at := -1
+	for _, f := range r.Fields {
+		if f.Kind != head.Cookie {
+			kept = append(kept, f)
+			continue
+		}
+		if at < 0 {
+			at = len(kept)
+			kept = append(kept, f)
+		} else {
+			all.WriteString("; ")
+		}
+		all.Write(f.Value)
+	}
+	kept[at] = head.FieldOf("cookie", all.String())
+	r.Fields = kept
+}
+
+func dropLength(fields []head.Field) []head.Field {
+	kept := fields[:0]
+	for _, f := range fields {
+		if f.Kind != head.ContentLength {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// TooLarge implements frame.Handler.
+func (c *HTTP2) TooLarge(id uint32, _ []frame.Field, _ frame.End) {
+	_, x := c.begin(id)
+	x.Reject(head.ErrTooLarge)
+}
+
+// Data implements frame.Handler.
+func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
+	k := c.calls[id]
+	if k == nil {
+		c.frames.Took(id, len(p))
+		return
+	}
+	k.pace.came += int64(len(p))
+	if len(p) > 0 {
+		k.in.Data(k, p)
+	}
+	if end {
+		k.in.End(k, nil)
+	}
+	k.paces()
+}
+
+// Trailers implements frame.Handler.
+func (c *HTTP2) Trailers(id uint32, fields []frame.Field) {
+	k := c.calls[id]
+	if k == nil {
+		return
+	}
+	trailers := make([]head.Field, 0, len(fields))
+	for i := range fields {
+		trailers = append(trailers, head.FieldOf(fields[i].Name, fields[i].Value))
+	}
+	k.in.End(k, trailers)
+	k.paces()
+}
+
+// Reset implements frame.Handler.
+func (c *HTTP2) Reset(id uint32, _ frame.Code, _ error) {
+	if k := c.calls[id]; k != nil {
+		delete(c.calls, id)
+		k.lost()
+	}
+}
+
+// Sent implements frame.Handler.
+func (c *HTTP2) Sent(id uint32, n int) {
+	if k := c.calls[id]; k != nil {
+		k.goes(n)
+	}
+}
+
+// Settings implements frame.Handler.
+func (*HTTP2) Settings() {}
+
+// GoAway implements frame.Handler: what a client says that it will not open, it does not open.
+func (*HTTP2) GoAway(uint32, frame.Code, []byte) {}
