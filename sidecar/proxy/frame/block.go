@@ -1,11 +1,6 @@
 package frame
 
-import (
-	"encoding/binary"
-	"errors"
-
-	"golang.org/x/net/http2/hpack"
-)
+import "encoding/binary"
 
 // gathering is a field block that has not come as a whole.
 type gathering struct {
@@ -72,20 +67,6 @@ func (c *Conn) gather(f header, p []byte) {
 	c.pool.put(whole.bytes)
 }
 
-// decode appends a block's fields to the pool's, as far as the limits go. All of it is decoded, since the table of the peer
-// goes on with it.
-func (c *Conn) decode(p []byte) {
-	c.pool.fields, c.size, c.over = c.pool.fields[:0], 0, false
-	c.decoder.SetEmitEnabled(true)
-	_, err := c.decoder.Write(p)
-	switch {
-	case errors.Is(err, hpack.ErrStringLength):
-		c.fail(errHeadFar)
-	case err != nil, c.decoder.Close() != nil:
-		c.fail(errCompression)
-	}
-}
-
 const (
 	fieldExtra  = 32 // bytes that each field counts more (section 6.5.2)
 	pseudoMost  = 4
@@ -93,11 +74,10 @@ const (
 )
 
 // decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.
-func (c *Conn) decoded(f hpack.HeaderField) {
+func (c *Conn) decoded(f Field) {
 	c.size += len(f.Name) + len(f.Value) + fieldExtra
-	if c.size > c.cfg.HeadBytes || len(c.pool.fields) >= c.cfg.Fields+pseudoMost {
+	if c.over || c.size > c.cfg.HeadBytes || len(c.pool.fields) >= c.cfg.Fields+pseudoMost {
 		c.over = true
-		c.decoder.SetEmitEnabled(false)
 		return
 	}
 	c.pool.fields = append(c.pool.fields, f)

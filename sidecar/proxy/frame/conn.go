@@ -32,7 +32,8 @@ type Conn struct {
 	acked   bool // the peer has ours
 	now     reading
 	block   gathering
-	decoder *hpack.Decoder
+	table   table
+	long    long
 	size    int  // of the fields that were decoded
 	over    bool // they exceed a limit
 	budget  budget
@@ -88,9 +89,7 @@ func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 	}
 	c.budget.frames, c.budget.resets = c.cfg.Frames, c.cfg.Resets
 	c.recv = int64(c.cfg.ConnWindow)
-	c.decoder = hpack.NewDecoder(4096, c.decoded)
-	c.decoder.SetAllowedMaxDynamicTableSize(c.cfg.Table)
-	c.decoder.SetMaxStringLength(2 * c.cfg.HeadBytes)
+	c.table.most, c.table.allowed = 4096, c.cfg.Table
 	return c
 }
 

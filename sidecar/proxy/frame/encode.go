@@ -104,15 +104,8 @@ func staticPseudo(name, value string) (index byte, whole bool) {
 // staticNames has the indices of the static table's names.
 var staticNames = func() map[string]byte {
 	m := map[string]byte{}
-	for i, name := range [...]string{
-		"accept-charset", "accept-encoding", "accept-language", "accept-ranges", "accept", "access-control-allow-origin", "age", "allow",
-		"authorization", "cache-control", "content-disposition", "content-encoding", "content-language", "content-length",
-		"content-location", "content-range", "content-type", "cookie", "date", "etag", "expect", "expires", "from", "host", "if-match",
-		"if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "last-modified", "link", "location", "max-forwards",
-		"proxy-authenticate", "proxy-authorization", "range", "referer", "refresh", "retry-after", "server", "set-cookie",
-		"strict-transport-security", "transfer-encoding", "user-agent", "vary", "via", "www-authenticate",
-	} {
-		m[name] = 15 + byte(i)
+	for i := len(statics) - 1; i >= 0; i-- {
+		m[statics[i].Name] = byte(i + 1)
 	}
 	return m
 }()

@@ -9,6 +9,7 @@ type Pool struct {
 	buffers [8][][]byte
 	block   []byte  // a field block that is encoded
 	fields  []Field // of the block that is decoded
+	scratch []byte  // a field of it
 	head    Head
 }
 

@@ -1,0 +1,286 @@
+package frame
+
+import (
+	"bytes"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// table is a dynamic table of HPACK (RFC 7541 section 2.3.2): a ring, so that what is the oldest goes without moving the others.
+//
+// golang.org/x/net/http2/hpack moves them all, and its decoder of Huffman codes is a tree walk: both together took a third of the time
+// of a call.
+type table struct {
+	ring    []Field // as many as a power of two
+	newest  int
+	n       int
+	size    uint32
+	most    uint32 // bytes
+	allowed uint32 // the most that most may be set to
+}
+
+// at returns an entry of both tables.
+func (t *table) at(i int) (f Field, ok bool) {
+	switch {
+	case i < 1 || i > len(statics)+t.n:
+		return Field{}, false
+	case i <= len(statics):
+		return statics[i-1], true
+	}
+	return t.ring[(t.newest-(i-len(statics)-1))&(len(t.ring)-1)], true
+}
+
+func (t *table) add(f Field) {
+	size := uint32(len(f.Name) + len(f.Value) + fieldExtra)
+	if size > t.most {
+		t.resize(0, t.most)
+		return
+	}
+	t.resize(t.most-size, t.most)
+	if t.n == len(t.ring) {
+		t.grow()
+	}
+	t.newest = (t.newest + 1) & (len(t.ring) - 1)
+	t.ring[t.newest] = f
+	t.n++
+	t.size += size
+}
+
+func (t *table) grow() {
+	ring := make([]Field, max(8, 2*len(t.ring)))
+	for i := range t.n {
+		ring[t.n-1-i] = t.ring[(t.newest-i)&(len(t.ring)-1)]
+	}
+	t.ring, t.newest = ring, t.n-1
+}
+
+// resize drops the oldest entries until there are as few bytes as to. From then on there may be most.
+func (t *table) resize(to, most uint32) {
+	t.most = most
+	for t.size > to {
+		oldest := &t.ring[(t.newest-t.n+1)&(len(t.ring)-1)]
+		t.size -= uint32(len(oldest.Name) + len(oldest.Value) + fieldExtra)
+		*oldest = Field{}
+		t.n--
+	}
+}
+
+// decode appends a block's fields to the pool's, as far as the limits go. All of it is decoded, since the table goes on with it.
+func (c *Conn) decode(p []byte) {
+	c.pool.fields, c.size, c.over = c.pool.fields[:0], 0, false
+	for first := true; len(p) > 0 && c.err == nil; {
+		update := p[0]&0xe0 == 0x20
+		if update && !first {
+			c.fail(errCompression)
+			return
+		}
+		first = update
+		rest, ok := c.decodeNext(p)
+		if !ok && c.err == nil {
+			c.fail(errCompression)
+		}
+		p = rest
+	}
+}
+
+// decodeNext decodes a field, or an update of the table's size.
+func (c *Conn) decodeNext(p []byte) (rest []byte, ok bool) {
+	switch b := p[0]; {
+	case b&0x80 != 0: // section 6.1
+		i, rest, ok := decodeInt(p, 7)
+		f, found := c.table.at(i)
+		if ok && found {
+			c.decoded(f)
+		}
+		return rest, ok && found
+	case b&0x40 != 0: // section 6.2.1
+		return c.decodeLiteral(p, 6, true)
+	case b&0x20 != 0: // section 6.3
+		n, rest, ok := decodeInt(p, 5)
+		if !ok || uint32(n) > c.table.allowed {
+			return rest, false
+		}
+		c.table.resize(uint32(n), uint32(n))
+		return rest, true
+	}
+	return c.decodeLiteral(p, 4, false)
+}
+
+// decodeLiteral decodes a field of which at least the value stands in the block (section 6.2).
+func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte, ok bool) {
+	sensitive := !indexed && p[0]&0x10 != 0
+	i, p, ok := decodeInt(p, prefix)
+	if !ok {
+		return p, false
+	}
+	f, found := c.table.at(i)
+	if !found && i != 0 {
+		return p, false
+	}
+	if i == 0 {
+		if f.Name, p, ok = c.decodeString(p); !ok {
+			return p, false
+		}
+	}
+	if f.Value, p, ok = c.decodeString(p); !ok {
+		return p, false
+	}
+	f.Sensitive = sensitive
+	if indexed {
+		c.table.add(f)
+	}
+	c.decoded(f)
+	return p, true
+}
+
+// long is a long string that came last, as it was coded and as it is. Many clients leave tokens out of the table and send them again
+// and again.
+type long struct {
+	huffman    bool
+	coded, str string
+}
+
+// longString is how long a string is, in bytes as it is coded, that is remembered.
+const longString = 64
+
+// decodeString decodes a string (section 5.2). A long one that comes again is the same string.
+func (c *Conn) decodeString(p []byte) (s string, rest []byte, ok bool) {
+	if len(p) == 0 {
+		return "", p, false
+	}
+	huffman := p[0]&0x80 != 0
+	n, p, ok := decodeInt(p, 7)
+	if !ok || n > len(p) {
+		return "", p, false
+	}
+	coded, rest := p[:n], p[n:]
+	if n >= longString && c.long.huffman == huffman && c.long.coded == string(coded) {
+		return c.long.str, rest, true
+	}
+	if !huffman {
+		s = string(coded)
+	} else {
+		c.pool.scratch, ok = huffmanDecode(c.pool.scratch[:0], coded)
+		s = string(c.pool.scratch)
+	}
+	switch {
+	case !ok:
+		return "", rest, false
+	case len(s) > 2*c.cfg.HeadBytes:
+		c.fail(errHeadFar)
+		return "", rest, false
+	case n >= longString:
+		c.long = long{huffman, s, s}
+		if huffman {
+			c.long.coded = string(coded)
+		}
+	}
+	return s, rest, true
+}
+
+// decodeInt decodes an integer with a prefix of some bits (section 5.1). One that is larger than any that means something is none.
+func decodeInt(p []byte, prefix int) (n int, rest []byte, ok bool) {
+	most := 1<<prefix - 1
+	if n = int(p[0]) & most; n < most {
+		return n, p[1:], true
+	}
+	p = p[1:]
+	for shift := 0; shift < 28 && len(p) > 0; shift += 7 {
+		b := p[0]
+		p = p[1:]
+		n += int(b&0x7f) << shift
+		if b&0x80 == 0 {
+			return n, p, true
+		}
+	}
+	return 0, p, false
+}
+
+// shortest codes have 5 bits and the longest 30; those of most bytes that come have 8 at most.
+const (
+	shortCode = 8
+	longCode  = 30
+)
+
+// code is a Huffman code (RFC 7541 appendix B).
+type code struct {
+	symbol byte
+	bits   uint8 // 0: there is none
+}
+
+var (
+	// shortCodes has the codes of 8 bits at most, by the next 8 bits.
+	shortCodes [1 << shortCode]code
+	// longCodes has the symbols of longer ones by the number of bits, in the order of their codes, of which firstCodes has the first:
+	// those of a length follow on each other.
+	longCodes  [longCode + 1][]byte
+	firstCodes [longCode + 1]uint32
+)
+
+func init() {
+	for s := range 256 {
+		symbol := []byte{byte(s)}
+		bits := int(hpack.HuffmanEncodeLength(string(bytes.Repeat(symbol, 8))))
+		var all uint32
+		for i, b := range hpack.AppendHuffmanString(nil, string(symbol)) {
+			all |= uint32(b) << (24 - 8*i)
+		}
+		if bits <= shortCode {
+			from := int(all >> (32 - shortCode))
+			for i := range 1 << (shortCode - bits) {
+				shortCodes[from&^(1<<(shortCode-bits)-1)+i] = code{symbol[0], uint8(bits)}
+			}
+			continue
+		}
+		if longCodes[bits] == nil {
+			firstCodes[bits] = all >> (32 - bits)
+		}
+		longCodes[bits] = append(longCodes[bits], symbol[0])
+	}
+}
+
+// huffmanDecode appends what p says to b (section 5.2).
+func huffmanDecode(b, p []byte) (out []byte, ok bool) {
+	var acc uint64 // the next bits, the first one is the highest
+	have := 0
+	for {
+		for ; have <= 56 && len(p) > 0; have += 8 {
+			acc |= uint64(p[0]) << (56 - have)
+			p = p[1:]
+		}
+		s := shortCodes[acc>>(64-shortCode)]
+		if s.bits == 0 {
+			s = longerCode(uint32(acc >> 32))
+		}
+		if s.bits == 0 || int(s.bits) > have {
+			// What is left is padding: less than 8 bits, all of which are 1.
+			return b, have < 8 && acc == ^uint64(0)<<(64-have)
+		}
+		b = append(b, s.symbol)
+		acc <<= s.bits
+		have -= int(s.bits)
+	}
+}
+
+// longerCode finds the code that 32 bits begin with.
+func longerCode(next uint32) code {
+	for bits := shortCode + 1; bits <= longCode; bits++ {
+		if i := next>>(32-bits) - firstCodes[bits]; i < uint32(len(longCodes[bits])) {
+			return code{longCodes[bits][i], uint8(bits)}
+		}
+	}
+	return code{}
+}
+
+// statics is the static table (RFC 7541 appendix A).
+var statics = func() (t [61]Field) {
+	d := hpack.NewDecoder(0, nil)
+	for i := range t {
+		f, err := d.DecodeFull([]byte{0x80 | byte(i+1)})
+		if err != nil {
+			panic(err)
+		}
+		t[i] = f[0]
+	}
+	return t
+}()
