@@ -18,6 +18,28 @@ type call struct {
 	begun    bool // some of the body has been given to the app
 	again    bool // it was sent once before
 	answered bool // the head of the answer has come
+	left     bool // it is over
+}
+
+// mostCalls is how many calls are kept to be used again.
+const mostCalls = 1024
+
+// call returns one that is used again, or a new one.
+func (s *Shared) call(a *HTTP2, x *exchange.Exchange) *call {
+	k := &call{}
+	if n := len(s.calls) - 1; n >= 0 {
+		k, s.calls = s.calls[n], s.calls[:n]
+	}
+	*k = call{a: a, x: x}
+	return k
+}
+
+// drop gives the call back. What is on the way out of it may still look at it, before the next one begins.
+func (k *call) drop() {
+	if s := k.a.set.Shared; !k.left && len(s.calls) < mostCalls {
+		s.calls = append(s.calls, k)
+	}
+	k.left = true
 }
 
 // Head implements exchange.App.
@@ -102,6 +124,7 @@ func (k *call) Cancel() {
 		a.rest()
 		a.touch()
 	}
+	k.drop()
 }
 
 // fail tells of an answer that does not come, or breaks off. A request that is known not to have been looked at, or that may be sent
@@ -113,6 +136,7 @@ func (k *call) fail(err error, unseen bool) {
 	}
 	k.x = nil
 	k.in.Stop(k)
+	defer k.drop()
 	if !k.begun && !k.again && !k.answered && (unseen || k.a.used && x.Repeatable()) {
 		other := k.a.set.openHTTP2(x)
 		other.again = true
@@ -134,6 +158,7 @@ func (k *call) leave() *exchange.Exchange {
 	delete(a.calls, k.id)
 	a.frames.Reset(k.id, frame.Cancel) // if the app does not take the rest of the request
 	a.rest()
+	k.drop()
 	return x
 }
 

@@ -31,6 +31,7 @@ type Shared struct {
 	pool   frame.Pool
 	fields []frame.Field // of the head that is being written
 	res    head.Response // the head that has been read
+	calls  []*call       // to be used again
 }
 
 // Bounds of what an app sends that no client has taken. A stream has its own; what all of them send must not keep one from going on.
@@ -61,10 +62,10 @@ func (s *Set) openHTTP2(x *exchange.Exchange) *call {
 			if a.connected {
 				s.host.Loop.Stop(&a.timer)
 			}
-			return &call{a: a, x: x}
+			return s.Shared.call(a, x)
 		}
 	}
-	return &call{a: s.dialHTTP2(), x: x}
+	return s.Shared.call(s.dialHTTP2(), x)
 }
 
 // Connected implements loop.Handler.

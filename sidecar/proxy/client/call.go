@@ -24,6 +24,7 @@ type call struct {
 	sent   int        // bytes of it that the window has taken
 	seen   int        // sent, when the client was last looked at
 
+	left    bool // it is over
 	counted bool // among all requests
 	stream  bool // its body is a stream of messages: nobody knows when the next is due
 	broken  bool // the stream is no more
@@ -181,7 +182,12 @@ func (k *call) Done() {
 
 // leave ends the call.
 func (k *call) leave() {
+	if k.left {
+		return
+	}
+	k.left = true
 	c := k.c
+	c.shared.drop(k)
 	c.host.Loop.Stop(&k.stall)
 	if k.counted {
 		k.counted = false

@@ -7,9 +7,10 @@ const (
 	maxFrame  = 16 << 10 // bytes of a frame, both ways: the least there may be (RFC 9113 section 4.2)
 	frameHead = 9
 	maxWindow = 1<<31 - 1
-	initial   = 65535    // a window before anybody has said a word (section 6.9.2)
-	outRoom   = 64 << 10 // bytes of output up to which DATA is put there
-	outFull   = 2 * outRoom
+	initial   = 65535                           // a window before anybody has said a word (section 6.9.2)
+	outBlock  = 64 << 10                        // a buffer of output, in bytes
+	outRoom   = outBlock - maxFrame - frameHead // bytes of output up to which DATA is put there
+	outFull   = 2 * outBlock
 	fragments = 64  // CONTINUATION frames of a field block
 	maxUnread = 512 // answers to PING and SETTINGS in the output
 	tidbit    = 256 // bytes of DATA below which a frame that the window has cut earns nothing

@@ -240,6 +240,9 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 	if end {
 		flags = flagEnd
 	}
+	if len(p) > maxFrame/2 && cap(c.out) < outBlock { // more is to come
+		c.reserve(outBlock - (len(c.out) - c.at))
+	}
 	c.writeHead(len(p), typeData, flags, st.id)
 	c.out = append(c.out, p...)
 	st.window -= int64(len(p))
