@@ -126,7 +126,7 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 		return
 	}
 	if s.proxy.tls != nil && !(s.proxy.plain && s.startsPlain(c)) {
-		s.secure(c, info, release)
+		s.proxy.plane.secure(c, info, release)
 		return
 	}
 	info.Secure = false
@@ -214,11 +214,7 @@ func (s *sockets) shakeHands(t *tls.Conn) error {
 // secured serves a connection after the handshake, which may have failed.
 func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connInfo, release func()) {
 	if err != nil {
-		cause := err.Error()
-		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-			cause = s.proxy.relay.Meet(head.NoTLS, &info)
-		}
-		s.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
+		s.handshakeFailed(err, &info)
 		_ = below.Close()
 		release()
 		return
@@ -233,4 +229,13 @@ func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connI
 		below.Replace(newGathered(relay.NewHTTP2Conn(below.Conn, nil, s.proxy.limits.Write)))
 		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
 	}, func() { sendAway(t, release) })
+}
+
+// handshakeFailed logs why a handshake failed.
+func (s *sockets) handshakeFailed(err error, info *connInfo) {
+	cause := err.Error()
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		cause = s.proxy.relay.Meet(head.NoTLS, info)
+	}
+	s.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
 }

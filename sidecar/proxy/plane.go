@@ -16,6 +16,10 @@ func (p plane) serve(c net.Conn, info connInfo, release func()) {
 	p.proxy.relay.Serve(c, info, release)
 }
 
+func (p plane) secure(c net.Conn, info connInfo, release func()) {
+	p.proxy.sockets.secure(c, info, release)
+}
+
 func (plane) retire()                    {}
 func (plane) stay()                      {}
 func (plane) clear()                     {}

@@ -3,16 +3,11 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"math"
-	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 
 	apps "github.com/bearerguard/bearerguard/sidecar/proxy/app"
 	clients1 "github.com/bearerguard/bearerguard/sidecar/proxy/client"
@@ -42,6 +37,7 @@ type host struct {
 	*ends.Host
 	clients clients1.Shared
 	apps    apps.Shared
+	shaking map[*loop.Conn]struct{} // whose TLS handshakes are under way
 }
 
 // plane is what serves connections of HTTP/1.1.
@@ -78,7 +74,7 @@ func newPlane(p *Proxy) (plane, error) {
 		if err != nil {
 			return nil, err
 		}
-		ls.hosts = append(ls.hosts, &host{Host: ends.NewHost(ctx, c, l), clients: clients1.Shared{Requests: ls.calls, Config: frame.Config{
+		ls.hosts = append(ls.hosts, &host{Host: ends.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{}, clients: clients1.Shared{Requests: ls.calls, Config: frame.Config{
 			Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
 			HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
 		}}})
@@ -86,86 +82,6 @@ func newPlane(p *Proxy) (plane, error) {
 	}
 	return ls, nil
 }
-
-// serve serves a connection that speaks HTTP, as far as is known.
-func (ls *loops) serve(c net.Conn, info connInfo, release func()) {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok || info.Upstream == nil || info.Upstream.Scheme != "http" {
-		ls.proxy.relay.Serve(c, info, release)
-		return
-	}
-	to, err := net.ResolveTCPAddr("tcp", hostPort(info.Upstream.Host))
-	if err != nil {
-		ls.proxy.relay.Serve(c, info, release)
-		return
-	}
-	fd, err := detach(tcp)
-	if err != nil {
-		_ = c.Close()
-		release()
-		return
-	}
-	best := ls.hosts[0]
-	for _, h := range ls.hosts[1:] {
-		if h.Loop.Size() < best.Loop.Size() {
-			best = h
-		}
-	}
-	ls.mu.Lock()
-	ls.open++
-	ls.mu.Unlock()
-	if !best.Loop.Post(func() { ls.take(best, fd, to.AddrPort(), info, release) }) {
-		_ = unix.Close(fd)
-		ls.left(release)
-	}
-}
-
-func (ls *loops) take(h *host, fd int, to netip.AddrPort, info connInfo, release func()) {
-	conn, err := h.Loop.Add(fd, nil)
-	if err != nil {
-		ls.left(release)
-		return
-	}
-	set := apps.NewSet(h.Host, apps.Options{To: to, HTTP2: protocols[ls.proxy.app], Shared: &h.apps})
-	of := ends.NewConn(h.Host, ends.Info{
-		Port: info.Port, Upstream: info.Upstream, Secure: info.Secure, Captured: info.Captured, Remote: info.Remote,
-		ClientCert: info.ClientCert, Trusted: ls.proxy.trusts(info.Remote),
-	}, set)
-	gone := func() { set.Close(); ls.left(release) }
-	clients1.NewHTTP1(conn, of, clients1.Options{
-		Gone:  gone,
-		HTTP2: func(conn *loop.Conn, read []byte) { ls.serveHTTP2(h, conn, of, bytes.Clone(read), gone) },
-	})
-}
-
-// serveHTTP2 serves a connection that speaks HTTP/2, once there is a place for it.
-func (ls *loops) serveHTTP2(h *host, conn *loop.Conn, of *ends.Conn, read []byte, gone func()) {
-	post := func(do func()) {
-		h.Loop.Post(func() { conn.Guard(do) })
-	}
-	ls.places.take(func() {
-		post(func() {
-			window := wideBytes
-			if ls.http2.Add(1) > wideConns {
-				window = narrowBytes
-			}
-			clients1.NewHTTP2(conn, of, clients1.HTTP2Options{Shared: &h.clients, Window: window, Read: read, Gone: func() {
-				ls.http2.Add(-1)
-				ls.places.leave()
-				gone()
-			}})
-		})
-	}, func() {
-		post(func() {
-			conn.Write(goAwayAtOnce())
-			conn.End()
-			gone()
-		})
-	})
-}
-
-// protocols are what apps get the requests of HTTP/2 clients in.
-var protocols = map[AppProtocol]apps.Protocol{AppAuto: apps.Streaming, AppHTTP1: apps.Never, AppH2C: apps.Always}
 
 func (ls *loops) left(release func()) {
 	release()
@@ -176,26 +92,6 @@ func (ls *loops) left(release func()) {
 	case ls.gone <- struct{}{}:
 	default:
 	}
-}
-
-// detach takes a connection's socket from the runtime.
-func detach(c *net.TCPConn) (fd int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if ctlErr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); ctlErr != nil {
-		return -1, ctlErr
-	}
-	_ = c.Close()
-	return fd, err
-}
-
-func hostPort(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
-	}
-	return net.JoinHostPort(host, "80")
 }
 
 func (ls *loops) each(do func(*host)) {
@@ -219,6 +115,9 @@ func (ls *loops) drain() {
 	ls.each(func(h *host) {
 		h.Draining, h.Closing = true, true
 		h.Clear(true)
+		for c := range h.shaking {
+			c.Cut()
+		}
 	})
 }
 

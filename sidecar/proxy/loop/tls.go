@@ -34,13 +34,14 @@ func (s *secured) read(b []byte) (int, error) {
 // write writes b, in as few calls as it takes.
 func (s *secured) write(b []byte) {
 	c := s.below.conn
-	was := c.state & corked
+	was, queued := c.state&corked, c.out.Len()
 	c.state |= corked
 	_, err := s.Write(b)
-	if c.state &^= corked | was; was == 0 {
-		c.flush()
+	if was == 0 {
+		c.state &^= corked
+		c.Flush()
+		c.tellDrained(queued)
 	}
-	c.state |= was
 	if err != nil && c.state&failed == 0 {
 		c.fail(err)
 	}
@@ -189,6 +190,13 @@ func (h *handshake) cut() {
 	h.below.cut.Store(true)
 	_ = unix.Shutdown(h.below.fd, unix.SHUT_RDWR)
 	h.Readable(h.below.conn)
+}
+
+// Cut ends a TLS handshake, as if its time were up.
+func (c *Conn) Cut() {
+	if h, ok := c.handler.(*handshake); ok {
+		h.cut()
+	}
 }
 
 // abandon is for a loop that ends: the goroutine closes the descriptor, which may be another file's as soon as it is closed.

@@ -58,6 +58,7 @@ func (c *Conn) put(b []byte) {
 	if c.state&failed != 0 {
 		return
 	}
+	queued := c.out.Len()
 	if c.state&connecting == 0 && (c.state&corked == 0 || c.out.Len()+len(b) > MediumBlock) {
 		c.flushQueue()
 	}
@@ -70,6 +71,15 @@ func (c *Conn) put(b []byte) {
 		b = b[n:]
 	}
 	c.out.Append(b)
+	c.tellDrained(queued)
+}
+
+// tellDrained has the handler be told, in a turn of its own, if all has gone out of which some had been queued.
+func (c *Conn) tellDrained(queued int) {
+	if queued > 0 && c.out.Len() == 0 {
+		c.state |= draining
+		c.Cork()
+	}
 }
 
 // some writes what the kernel takes of b.
