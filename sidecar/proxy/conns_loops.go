@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"net"
-	"net/netip"
+	"net/url"
 
 	"golang.org/x/sys/unix"
 
@@ -22,41 +22,23 @@ type entrant struct {
 	h       *host
 	conn    *loop.Conn
 	info    connInfo
-	to      netip.AddrPort
 	release func()
 }
 
 // serve serves a connection that speaks HTTP without TLS, as far as is known.
 func (ls *loops) serve(c net.Conn, info connInfo, release func()) {
-	to, ok := ls.can(c, &info)
-	if !ok {
-		ls.proxy.relay.Serve(c, info, release)
-		return
-	}
-	ls.take(c, info, to, release, (*entrant).plain)
-}
-
-// can reports whether a connection can be served on loops, and where its app is.
-func (ls *loops) can(c net.Conn, info *connInfo) (netip.AddrPort, bool) {
-	if _, ok := c.(*net.TCPConn); !ok || info.Upstream == nil || info.Upstream.Scheme != "http" {
-		return netip.AddrPort{}, false
-	}
-	to, err := net.ResolveTCPAddr("tcp", hostPort(info.Upstream.Host))
-	if err != nil {
-		return netip.AddrPort{}, false
-	}
-	return to.AddrPort(), true
+	ls.take(c, info, release, (*entrant).plain)
 }
 
 // take gives a connection to the loop that has the fewest.
-func (ls *loops) take(c net.Conn, info connInfo, to netip.AddrPort, release func(), do func(*entrant)) {
+func (ls *loops) take(c net.Conn, info connInfo, release func(), do func(*entrant)) {
 	fd, err := detach(c.(*net.TCPConn))
 	if err != nil {
 		_ = c.Close()
 		release()
 		return
 	}
-	e := &entrant{ls: ls, h: ls.hosts[0], info: info, to: to, release: release}
+	e := &entrant{ls: ls, h: ls.hosts[0], info: info, release: release}
 	for _, h := range ls.hosts[1:] {
 		if h.Loop.Size() < e.h.Loop.Size() {
 			e.h = h
@@ -86,7 +68,9 @@ func (e *entrant) gone() { e.ls.left(e.release) }
 // of returns what is known of the connection, once all is.
 func (e *entrant) of() (*ends.Conn, func()) {
 	p, i := e.ls.proxy, &e.info
-	set := apps.NewSet(e.h.Host, apps.Options{To: e.to, HTTP2: protocols[p.app], Shared: &e.h.apps})
+	set := apps.NewSet(e.h.Host, apps.Options{
+		Host: withPort(i.Upstream), Secure: i.Upstream.Scheme == "https", Roots: p.roots, HTTP2: protocols[p.app], Shared: &e.h.apps,
+	})
 	return ends.NewConn(e.h.Host, ends.Info{
 		Port: i.Port, Upstream: i.Upstream, Secure: i.Secure, Captured: i.Captured, Remote: i.Remote,
 		ClientCert: i.ClientCert, Trusted: p.trusts(i.Remote),
@@ -135,13 +119,8 @@ func (e *entrant) post(do func()) {
 
 // secure does the TLS handshake, once it is its turn, and then serves what the client and we agreed on (RFC 7301).
 func (ls *loops) secure(c net.Conn, info connInfo, release func()) {
-	to, ok := ls.can(c, &info)
-	if !ok {
-		ls.proxy.sockets.secure(c, info, release)
-		return
-	}
 	ls.proxy.sockets.handshakes.take(func() {
-		ls.take(c, info, to, release, (*entrant).shakeHands)
+		ls.take(c, info, release, (*entrant).shakeHands)
 	}, func() {
 		_ = c.Close()
 		release()
@@ -212,9 +191,13 @@ func detach(c *net.TCPConn) (fd int, err error) {
 	return fd, err
 }
 
-func hostPort(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
+// withPort is the host of an app, with the port.
+func withPort(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Host
+	case u.Scheme == "https":
+		return net.JoinHostPort(u.Hostname(), "443")
 	}
-	return net.JoinHostPort(host, "80")
+	return net.JoinHostPort(u.Hostname(), "80")
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,7 @@ type Proxy struct {
 	listens  []target
 	limits   Limits
 	tls      *tls.Config
+	roots    *x509.CertPool // of apps that speak TLS; nil: those of the system
 	plain    bool
 	trusted  []netip.Prefix
 	app      AppProtocol

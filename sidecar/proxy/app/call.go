@@ -139,7 +139,12 @@ func (k *call) fail(err error, unseen bool) {
 	defer k.drop()
 	if !k.begun && !k.again && !k.answered && (unseen || k.a.used && x.Repeatable()) {
 		other := k.a.set.openHTTP2(x)
-		other.again = true
+		switch other := other.(type) {
+		case *call:
+			other.again = true
+		case *pending:
+			other.again = true
+		}
 		x.Moves(other)
 		other.Head(x)
 		return

@@ -2,6 +2,7 @@
 package app
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"strconv"
@@ -18,7 +19,6 @@ type HTTP1 struct {
 	x     *exchange.Exchange // nil: nothing is asked
 	timer loop.Timer         // for dialling, and for the next request
 
-	out      []byte // a head that is being written
 	in       loop.Buffer
 	sent     loop.Buffer // the request, as long as it may have to be sent again
 	res      head.Response
@@ -51,39 +51,53 @@ const (
 func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.asked++
 	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
-	b := a.conn.Compose()
+	out, chunked := appendHead(a.conn.Compose(), x)
+	a.chunked = chunked
+	if a.used && x.Repeatable() {
+		a.sent.Append(out)
+	}
+	a.conn.Commit(out)
+}
+
+// begin sends a head that was written before.
+func (a *HTTP1) begin(written []byte, chunked bool) {
+	a.asked++
+	a.chunked = chunked
+	a.conn.Write(written)
+}
+
+// lines implements exchange.Fields.
+type lines []byte
+
+// Field implements exchange.Fields.
+func (l *lines) Field(name, value string) { *l = appendField(*l, name, value) }
+
+// appendHead appends the head of a request, and says whether its body goes in chunks.
+func appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked bool) {
 	b = append(b, x.Method()...)
 	b = append(b, ' ')
 	b = append(b, x.Target()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, x.Host()...)
-	a.out = append(b, "\r\n"...)
-	x.Fields(a)
-	if a.chunked = x.Req.Chunked; a.chunked {
-		a.Field("Transfer-Encoding", "chunked")
+	l := lines(append(b, "\r\n"...))
+	x.Fields(&l)
+	if x.Req.Chunked {
+		l.Field("Transfer-Encoding", "chunked")
 	}
 	switch upgrade := x.Upgrade(); {
 	case upgrade != "" && x.Req.Trailers:
-		a.Field("TE", "trailers")
-		a.Field("Connection", "Upgrade, TE")
-		a.Field("Upgrade", upgrade)
+		l.Field("TE", "trailers")
+		l.Field("Connection", "Upgrade, TE")
+		l.Field("Upgrade", upgrade)
 	case upgrade != "":
-		a.Field("Connection", "Upgrade")
-		a.Field("Upgrade", upgrade)
+		l.Field("Connection", "Upgrade")
+		l.Field("Upgrade", upgrade)
 	case x.Req.Trailers:
-		a.Field("TE", "trailers")
-		a.Field("Connection", "TE")
+		l.Field("TE", "trailers")
+		l.Field("Connection", "TE")
 	}
-	a.out = append(a.out, "\r\n"...)
-	if a.used && x.Repeatable() {
-		a.sent.Append(a.out)
-	}
-	a.conn.Commit(a.out)
-	a.out = nil
+	return append(l, "\r\n"...), x.Req.Chunked
 }
-
-// Field implements exchange.Fields.
-func (a *HTTP1) Field(name, value string) { a.out = appendField(a.out, name, value) }
 
 func appendField(b []byte, name, value string) []byte {
 	b = append(b, name...)
@@ -174,9 +188,14 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 	if x == nil || a.sent.Len() == 0 {
 		return false
 	}
-	b := a.set.dial(x)
-	b.conn.Write(a.sent.Bytes())
+	b := a.set.open(x)
 	x.Moves(b)
+	switch b := b.(type) {
+	case *HTTP1:
+		b.begin(a.sent.Bytes(), false)
+	case *pending:
+		b.head, b.whole = bytes.Clone(a.sent.Bytes()), true
+	}
 	a.close()
 	return true
 }

@@ -41,22 +41,38 @@ const (
 	sendQueue    = 256 << 10 // what is given at a time, at most, and what is held before the client is held up
 )
 
-func (s *Set) dialHTTP2() *HTTP2 {
+// newHTTP2 returns what a connection is served with.
+func (s *Set) newHTTP2() *HTTP2 {
 	a := &HTTP2{set: s, calls: map[uint32]*call{}}
 	a.frames = frame.NewClient(frame.Config{
 		HeadBytes: answerLimits.Bytes, Fields: answerLimits.Fields, Window: streamWindow, ConnWindow: connWindow, Queue: sendQueue,
 	}, &s.Shared.pool, a)
-	a.conn = s.host.Loop.Dial(s.To, a)
-	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
-	if d := s.host.Limits.Dial; d > 0 {
-		s.host.Loop.Set(&a.timer, d)
-	}
 	s.http2 = append(s.http2, a)
 	return a
 }
 
+func (s *Set) dialHTTP2() *HTTP2 {
+	a := s.newHTTP2()
+	a.conn = s.host.Loop.Dial(s.to, a)
+	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
+	if d := s.host.Limits.Dial; d > 0 {
+		s.host.Loop.Set(&a.timer, d)
+	}
+	return a
+}
+
+// adoptHTTP2 takes a connection that has been made.
+func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
+	a := s.newHTTP2()
+	a.conn, a.connected = c, true
+	a.timer = loop.Timer{Do: a.wake, Of: c}
+	c.Handle(a)
+	c.Again()
+	return a
+}
+
 // openHTTP2 returns a stream of a connection that takes one more.
-func (s *Set) openHTTP2(x *exchange.Exchange) *call {
+func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
 	for _, a := range s.http2 {
 		if a.frames.CanOpen() == nil {
 			if a.connected {
@@ -64,6 +80,9 @@ func (s *Set) openHTTP2(x *exchange.Exchange) *call {
 			}
 			return s.Shared.call(a, x)
 		}
+	}
+	if !s.near {
+		return s.dialAway(x, true)
 	}
 	return s.Shared.call(s.dialHTTP2(), x)
 }

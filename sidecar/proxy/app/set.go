@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -12,17 +13,23 @@ import (
 // it was asked can only confuse the client that asked.
 type Set struct {
 	Options
-	host  *exchange.Host
-	idle  []*HTTP1
-	http2 []*HTTP2
+	host *exchange.Host
+	to   netip.AddrPort // where it listens
+	near bool           // to is all that is needed
+	idle []*HTTP1
+
+	http2     []*HTTP2
+	dialling  *dialling // a connection that is to speak HTTP/2, if one is being made
+	onlyHTTP1 bool      // the app has chosen HTTP/1.1 where it could have HTTP/2
 }
 
 // Options say where the app is, and what it speaks.
 type Options struct {
-	// To is where it listens.
-	To netip.AddrPort
-	// Secure says that it speaks TLS.
+	// Host is the host, a name or an address, and the port.
+	Host string
+	// Secure says that it speaks TLS; Roots are the authorities that are trusted then, nil: those of the system.
 	Secure bool
+	Roots  *x509.CertPool
 	// HTTP2 says what requests of HTTP/2 clients come in.
 	HTTP2 Protocol
 	// Shared is what connections of HTTP/2 share.
@@ -40,7 +47,11 @@ const (
 )
 
 // NewSet returns a set without connections.
-func NewSet(h *exchange.Host, o Options) *Set { return &Set{Options: o, host: h} }
+func NewSet(h *exchange.Host, o Options) *Set {
+	s := &Set{Options: o, host: h}
+	s.to, s.near = o.address()
+	return s
+}
 
 // Close closes the connections, on which nothing is asked any more.
 func (s *Set) Close() {
@@ -65,13 +76,21 @@ func (s *Set) Open(x *exchange.Exchange) exchange.App {
 		a.x = x
 		return a
 	}
+	return s.open(x)
+}
+
+// open returns a new connection for a request.
+func (s *Set) open(x *exchange.Exchange) exchange.App {
+	if !s.near {
+		return s.dialAway(x, false)
+	}
 	return s.dial(x)
 }
 
 // overHTTP2 reports whether the app gets a request in HTTP/2.
 func (s *Set) overHTTP2(x *exchange.Exchange) bool {
 	switch {
-	case !x.HTTP2 || s.HTTP2 == Never:
+	case !x.HTTP2 || s.HTTP2 == Never || s.onlyHTTP1:
 		return false
 	case s.HTTP2 == Always:
 		return true
@@ -79,10 +98,19 @@ func (s *Set) overHTTP2(x *exchange.Exchange) bool {
 	return exchange.Streams(x)
 }
 
+// adopt takes a connection that has been made.
+func (s *Set) adopt(c *loop.Conn, x *exchange.Exchange) *HTTP1 {
+	a := &HTTP1{set: s, x: x, conn: c}
+	a.timer = loop.Timer{Do: a.wake, Of: c}
+	c.Handle(a)
+	c.Again()
+	return a
+}
+
 // dial returns a new connection.
 func (s *Set) dial(x *exchange.Exchange) *HTTP1 {
 	a := &HTTP1{set: s, x: x}
-	a.conn = s.host.Loop.Dial(s.To, a)
+	a.conn = s.host.Loop.Dial(s.to, a)
 	a.timer = loop.Timer{Do: a.wake, Of: a.conn}
 	if d := s.host.Limits.Dial; d > 0 {
 		s.host.Loop.Set(&a.timer, d)

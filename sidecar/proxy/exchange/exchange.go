@@ -409,6 +409,9 @@ func (x *Exchange) Repeatable() bool { return x.safe && x.whole }
 // Moves says that another App has the request from now on.
 func (x *Exchange) Moves(to App) { x.app = to }
 
+// GoesTo reports whether an App has the request.
+func (x *Exchange) GoesTo(a App) bool { return x.app == a }
+
 // Whole reports whether all of the request has come.
 func (x *Exchange) Whole() bool { return x.whole }
 

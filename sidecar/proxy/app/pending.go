@@ -1,0 +1,160 @@
+package app
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+)
+
+// pending stands for the app while a connection to it is made that takes more than an address.
+type pending struct {
+	set      *Set
+	x        *exchange.Exchange // nil: nobody waits any more
+	dial     *dialling
+	head     []byte // of HTTP/1.1; nil: it is made later, of what lasts
+	chunked  bool
+	early    loop.Buffer // the beginning of the body
+	whole    bool
+	trailers []head.Field
+	again    bool // it was sent once before
+}
+
+// dialAway connects for a request. Those for HTTP/2 that come meanwhile share the connection.
+func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
+	p := &pending{set: s, x: x}
+	if overHTTP2 && s.dialling != nil {
+		p.dial = s.dialling
+		p.dial.waiting = append(p.dial.waiting, p)
+		return p
+	}
+	p.dial = &dialling{set: s, waiting: []*pending{p}, protocols: []string{"http/1.1"}}
+	if overHTTP2 {
+		p.dial.protocols = []string{"h2", "http/1.1"}
+		s.dialling = p.dial
+	}
+	p.dial.start()
+	return p
+}
+
+// Head implements exchange.App. What an HTTP/2 client says lasts.
+func (p *pending) Head(x *exchange.Exchange) {
+	if !x.HTTP2 {
+		p.head, p.chunked = appendHead(nil, x)
+	}
+}
+
+// Data implements exchange.App.
+func (p *pending) Data(b []byte) { p.early.Append(b) }
+
+// Finish implements exchange.App.
+func (p *pending) Finish(trailers []head.Field) {
+	p.whole, p.trailers = true, slices.Clone(trailers)
+	for i := range p.trailers {
+		f := &p.trailers[i]
+		f.Name, f.Value = bytes.Clone(f.Name), bytes.Clone(f.Value)
+	}
+}
+
+// Full implements exchange.App.
+func (*pending) Full() bool { return true }
+
+// Want implements exchange.App.
+func (*pending) Want() {}
+
+// Cancel implements exchange.App.
+func (p *pending) Cancel() {
+	p.x = nil
+	p.early.Drop()
+	p.dial.leave(p)
+}
+
+// goOn gives what has been said to the app.
+func (p *pending) goOn(to exchange.App) {
+	x := p.x
+	if k, ok := to.(*call); ok {
+		k.again = p.again
+	}
+	x.Moves(to)
+	if a, ok := to.(*HTTP1); ok && p.head != nil {
+		a.begin(p.head, p.chunked)
+	} else {
+		to.Head(x)
+	}
+	if x.GoesTo(to) && p.early.Len() > 0 {
+		to.Data(p.early.Bytes())
+	}
+	p.early.Drop()
+	switch {
+	case !x.GoesTo(to):
+	case p.whole:
+		to.Finish(p.trailers)
+	case !to.Full():
+		x.AppTakes()
+	}
+}
+
+// fail tells of an app that cannot be connected to.
+func (p *pending) fail(err error) {
+	if x := p.x; x != nil {
+		p.x = nil
+		p.early.Drop()
+		x.AppFails(err)
+	}
+}
+
+// leave is for a request that nobody waits for any more.
+func (d *dialling) leave(p *pending) {
+	if i := slices.Index(d.waiting, p); i >= 0 {
+		d.waiting = slices.Delete(d.waiting, i, i+1)
+	}
+	if len(d.waiting) == 0 {
+		d.end()
+	}
+}
+
+// end ends a dialling that nobody waits for.
+func (d *dialling) end() {
+	d.over = true
+	d.cancel()
+	if d.shaking != nil {
+		d.shaking.Cut()
+	}
+	if d.set.dialling == d {
+		d.set.dialling = nil
+	}
+}
+
+// connected gives the connection to those who wait.
+func (d *dialling) connected(c *loop.Conn, protocol string) {
+	s, waiting := d.set, d.waiting
+	d.end()
+	if protocol == "h2" || len(d.protocols) > 1 && !s.Secure {
+		a := s.adoptHTTP2(c)
+		for _, p := range waiting {
+			p.goOn(s.Shared.call(a, p.x))
+		}
+		return
+	}
+	s.onlyHTTP1 = s.Secure && len(d.protocols) > 1
+	for i, p := range waiting {
+		if i == 0 {
+			p.goOn(s.adopt(c, p.x))
+			continue
+		}
+		other := s.dialAway(p.x, false)
+		other.head, other.chunked, other.early, other.whole, other.trailers = p.head, p.chunked, p.early, p.whole, p.trailers
+		p.x.Moves(other)
+	}
+}
+
+// failed tells those who wait.
+func (d *dialling) failed(err error) {
+	waiting := d.waiting
+	d.end()
+	for _, p := range waiting {
+		p.fail(err)
+	}
+}

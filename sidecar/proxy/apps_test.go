@@ -1,0 +1,161 @@
+//go:build loops
+
+package proxy
+
+import (
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// secureApp is an app that speaks TLS, and HTTP/2 too if it is to. It answers with the version of the protocol and the body.
+func secureApp(t *testing.T, h2 bool) (url string, roots *x509.CertPool) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, r.Proto+" "+string(b))
+	}))
+	s.EnableHTTP2 = h2
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots = x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return s.URL, roots
+}
+
+// Apps over TLS choose the version of HTTP that requests of HTTP/2 clients come in.
+func TestAppsOverTLS(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		appH2, clientH2 bool
+		protocol        AppProtocol
+		contentType     string
+		want            string
+	}{
+		"an HTTP/1.1 client":                                {true, false, AppAuto, "text/plain", "HTTP/1.1"},
+		"an HTTP/2 client":                                  {true, true, AppAuto, "text/plain", "HTTP/1.1"},
+		"gRPC":                                              {true, true, AppAuto, "application/grpc", "HTTP/2.0"},
+		"all in HTTP/2":                                     {true, true, AppH2C, "text/plain", "HTTP/2.0"},
+		"all in HTTP/2, to an app that speaks HTTP/1.1":     {false, true, AppH2C, "text/plain", "HTTP/1.1"},
+		"gRPC, to an app that speaks HTTP/1.1":              {false, true, AppAuto, "application/grpc", "HTTP/1.1"},
+		"all in HTTP/1.1, though the app could have HTTP/2": {true, true, AppHTTP1, "application/grpc", "HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, roots := secureApp(t, tt.appH2)
+			g := protect(t, url, func(c *Config) { c.AppProtocol = tt.protocol })
+			g.roots = roots
+			c := client(t, tt.clientH2)
+			var all sync.WaitGroup
+			for _, body := range []string{"", "abc", strings.Repeat("x", 1<<20), "", "abc"} { // at a time, and then one after the other
+				ask1 := func() {
+					r := request(t, "POST", "http://"+g.addr+"/docs/a", strings.NewReader(body), "Content-Type", tt.contentType)
+					if res, got := ask(t, c, r); res.StatusCode != 200 || got != tt.want+" "+body {
+						t.Errorf("%d bytes: got %s %.100q, want %s", len(body), res.Status, got, tt.want)
+					}
+				}
+				all.Go(ask1)
+				if body == "" {
+					all.Wait()
+				}
+			}
+			all.Wait()
+		})
+	}
+}
+
+// Apps that cannot be connected to are answered for, and it is said why.
+func TestAppsThatCannotBeConnectedTo(t *testing.T) {
+	t.Parallel()
+	secure, _ := secureApp(t, true)
+	plain := app(t, func(http.ResponseWriter, *http.Request) {}).URL
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	for name, tt := range map[string]struct{ url, want string }{
+		"a certificate of nobody known": {secure, "502 UpstreamUnavailable"},
+		"an app that speaks no TLS":     {strings.Replace(plain, "http:", "https:", 1), "502 UpstreamUnavailable"},
+		"a name that nobody has":        {"http://nobody.invalid:80", "502 UpstreamUnavailable"},
+		"nothing listens by that name":  {"http://localhost:1", "502 UpstreamUnavailable"},
+		"a handshake without an end":    {"https://" + silent.Addr().String(), "504 UpstreamTimeout"},
+	} {
+		for _, h2 := range []bool{false, true} {
+			for _, protocol := range []AppProtocol{AppAuto, AppH2C} {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					g := protect(t, tt.url, func(c *Config) { c.AppProtocol, c.Limits.Dial = protocol, 300*time.Millisecond })
+					for _, body := range []io.Reader{nil, strings.NewReader("abc"), strings.NewReader(strings.Repeat("x", 1<<20))} {
+						method := "GET"
+						if body != nil {
+							method = "POST"
+						}
+						if got := verdict(t, client(t, h2), request(t, method, "http://"+g.addr+"/docs/a", body)); got != tt.want {
+							t.Errorf("%s over HTTP/2 %v, %s: %s, want %s", method, h2, protocol, got, tt.want)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// An app is found by its name, whichever of its addresses it listens on.
+func TestAppsByName(t *testing.T) {
+	t.Parallel()
+	a := app(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, r.Proto+" "+string(b))
+	})
+	_, port, _ := net.SplitHostPort(a.Listener.Addr().String())
+	for _, protocol := range []AppProtocol{AppAuto, AppH2C} {
+		g := protect(t, "http://localhost:"+port, func(c *Config) { c.AppProtocol = protocol })
+		for _, h2 := range []bool{false, true} {
+			for _, body := range []string{"", "abc", strings.Repeat("x", 1<<20)} {
+				want := "HTTP/1.1 " + body
+				if h2 && protocol == AppH2C {
+					want = "HTTP/2.0 " + body
+				}
+				res, got := ask(t, client(t, h2), request(t, "POST", "http://"+g.addr+"/docs/a", strings.NewReader(body)))
+				if res.StatusCode != 200 || got != want {
+					t.Errorf("%s, HTTP/2 %v, %d bytes: got %s %.50q", protocol, h2, len(body), res.Status, got)
+				}
+			}
+		}
+	}
+}
+
+// A client that goes while the app is being connected to leaves nothing behind.
+func TestClientsThatGoWhileTheAppIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	g := protect(t, "https://"+silent.Addr().String(), nil)
+	conns := make(chan net.Conn)
+	go func() {
+		for {
+			c, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+		}
+	}()
+	c := dial(t, g.addr)
+	_, _ = io.WriteString(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+token()+"\r\nContent-Length: 10\r\n\r\nabc")
+	toApp := <-conns
+	_ = c.Close()
+	if _, err := io.Copy(io.Discard, toApp); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+}
