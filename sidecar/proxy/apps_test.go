@@ -49,8 +49,7 @@ func TestAppsOverTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, roots := secureApp(t, tt.appH2)
-			g := protect(t, url, func(c *Config) { c.AppProtocol = tt.protocol })
-			g.roots = roots
+			g := protect(t, url, func(c *Config) { c.AppProtocol, c.AppRoots = tt.protocol, roots })
 			c := client(t, tt.clientH2)
 			var all sync.WaitGroup
 			for _, body := range []string{"", "abc", strings.Repeat("x", 1<<20), "", "abc"} { // at a time, and then one after the other

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,8 @@ type Config struct {
 	Listen []Listen
 	// AppProtocol is what requests of HTTP/2 clients go to apps in; default AppAuto.
 	AppProtocol AppProtocol
+	// AppRoots are the authorities that vouch for apps of https upstreams; nil: those of the system.
+	AppRoots *x509.CertPool
 	// Limits bound what clients may use; zero fields have defaults.
 	Limits Limits
 	// TLS, if not nil, is served on every socket. Its NextProtos is set by the proxy.

@@ -65,7 +65,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, said: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, said: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
