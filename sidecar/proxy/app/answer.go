@@ -2,7 +2,6 @@ package app
 
 import (
 	"io"
-	"slices"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -105,8 +104,7 @@ func (a *HTTP1) switches(r *head.Response, rest []byte) {
 func (a *HTTP1) final(r *head.Response, body []byte) {
 	none := a.x.Bodiless(r.Status)
 	if !none && r.Chunked { // one that begins with a bad chunk is not told of
-		var try head.Chunks
-		if _, _, err := try.Take(slices.Clone(body)); err != nil {
+		if err := (head.Chunks{}).Look(body); err != nil {
 			a.fail(err)
 			return
 		}

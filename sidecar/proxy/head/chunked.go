@@ -38,15 +38,11 @@ func (c *Chunks) Ended() bool { return c.state == chunkTrailer }
 func (c *Chunks) Take(b []byte) (kept, used int, err error) {
 	for used < len(b) && c.state != chunkTrailer {
 		if c.state == chunkData {
-			n := int(min(c.left, int64(len(b)-used)))
+			n := c.data(len(b) - used)
 			if kept != used {
 				copy(b[kept:], b[used:used+n])
 			}
 			kept, used = kept+n, used+n
-			c.Data += int64(n)
-			if c.left -= int64(n); c.left == 0 {
-				c.state = chunkDataCR
-			}
 			continue
 		}
 		keep, err := c.step(b[used])
@@ -60,6 +56,31 @@ func (c *Chunks) Take(b []byte) (kept, used int, err error) {
 		used++
 	}
 	return kept, used, nil
+}
+
+// Look returns the error that Take would return for b, and changes nothing.
+func (c Chunks) Look(b []byte) error {
+	for used := 0; used < len(b) && c.state != chunkTrailer; {
+		if c.state == chunkData {
+			used += c.data(len(b) - used)
+			continue
+		}
+		if _, err := c.step(b[used]); err != nil {
+			return err
+		}
+		used++
+	}
+	return nil
+}
+
+// data takes up to n bytes of data, and returns how many.
+func (c *Chunks) data(n int) int {
+	n = int(min(c.left, int64(n)))
+	c.Data += int64(n)
+	if c.left -= int64(n); c.left == 0 {
+		c.state = chunkDataCR
+	}
+	return n
 }
 
 // step takes one byte outside the data. It reports whether the byte is kept.

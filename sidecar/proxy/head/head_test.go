@@ -177,6 +177,33 @@ func TestTakeKeepsTheChunksWithoutTheirExtensions(t *testing.T) {
 	}
 }
 
+func TestLookSaysWhatTakeWouldSay(t *testing.T) {
+	for _, give := range []string{
+		"", "3\r\nabc\r\n0\r\n\r\n", "3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\nGET", "3\r\nab", "3\nabc\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3\r\nabc\r\nx\r\n",
+		"1;" + strings.Repeat("a", maxLine) + "\r\n",
+	} {
+		for from := range len(give) + 1 { // the first bytes have been taken before
+			var c Chunks
+			b := []byte(give)
+			if _, _, err := c.Take(b[:from]); err != nil {
+				continue
+			}
+			copy(b, give)
+			was := c
+			var err error
+			if n := testing.AllocsPerRun(1, func() { err = c.Look(b[from:]) }); n > 0 {
+				t.Errorf("%v allocations", n)
+			}
+			if c != was || string(b) != give {
+				t.Errorf("%.20q from %d: it has changed something", give, from)
+			}
+			if _, _, want := c.Take(b[from:]); err != want { //nolint:errorlint // constants
+				t.Errorf("%.20q from %d: %v, Take says %v", give, from, err, want)
+			}
+		}
+	}
+}
+
 func TestParseResponse(t *testing.T) {
 	t.Parallel()
 	const line = "HTTP/1.1 200 OK\r\n"
