@@ -119,6 +119,7 @@ func (a *HTTP1) final(r *head.Response, body []byte) {
 		r.Length = -1
 	case r.Length > 0:
 		a.phase, a.left = phaseLength, r.Length
+		a.fast.Begin(r.Length)
 	default:
 		a.phase, a.closing = phaseClose, true
 	}

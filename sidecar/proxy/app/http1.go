@@ -25,6 +25,7 @@ type HTTP1 struct {
 	trailers []head.Field
 	chunks   head.Chunks
 	left     int64
+	fast     exchange.Fast
 	asked    int // requests so far
 	phase    phase
 	scanned  int
@@ -116,6 +117,14 @@ func (a *HTTP1) Data(p []byte) {
 	a.conn.Commit(append(b, "\r\n"...))
 	a.conn.Write(p)
 	a.conn.Write(crlf)
+}
+
+// Splice implements exchange.Splicer.
+func (a *HTTP1) Splice(from *loop.Conn, most int64) (n int, more bool, err error) {
+	if a.chunked {
+		return 0, true, loop.ErrCopy
+	}
+	return a.conn.Splice(from, most, nil)
 }
 
 var crlf, lastChunk = []byte("\r\n"), []byte("0\r\n")
@@ -223,10 +232,24 @@ func (a *HTTP1) Failed(c *loop.Conn, err error) {
 	}
 }
 
+// turn is how many pieces of an answer are passed on before others have their turn.
+const turn = 16
+
 // Readable implements loop.Handler.
 func (a *HTTP1) Readable(c *loop.Conn) {
-	for !a.paused && !a.given && !c.Closed() {
+	for pieces := 0; !a.paused && !a.given && !c.Closed(); pieces++ {
+		if pieces == turn {
+			c.Again()
+			return
+		}
+		if a.splices() {
+			if !a.splice() {
+				return
+			}
+			continue
+		}
 		b, err := c.Read()
+		a.fast.Read(len(b))
 		switch {
 		case a.x == nil && (len(b) > 0 || err != nil): // nobody has asked
 			a.set.forget(a)

@@ -27,6 +27,7 @@ type HTTP1 struct {
 	chunks  head.Chunks
 	fields  []head.Field
 	left    int64
+	fast    exchange.Fast
 	skipped int
 	timer   loop.Timer
 	phase   phase
@@ -118,17 +119,31 @@ func (c *HTTP1) Drained(*loop.Conn) {
 // Failed implements loop.Handler.
 func (c *HTTP1) Failed(*loop.Conn, error) { c.close() }
 
+// turn is how many pieces of what has come are taken before others have their turn.
+const turn = 16
+
 // Readable implements loop.Handler.
 func (c *HTTP1) Readable(conn *loop.Conn) {
-	for !conn.Closed() && !c.given {
+	for pieces := 0; !conn.Closed() && !c.given; pieces++ {
 		if c.phase == phaseBusy && !c.wanted {
 			if !c.flushes {
 				c.looks(conn.Side())
 			}
 			return
 		}
+		if pieces == turn {
+			conn.Again()
+			return
+		}
+		if c.splices() {
+			if !c.splice() {
+				return
+			}
+			continue
+		}
 		b, err := conn.Read()
 		if len(b) > 0 {
+			c.fast.Read(len(b))
 			c.take(b)
 			continue
 		}

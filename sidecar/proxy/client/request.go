@@ -77,6 +77,7 @@ func (c *HTTP1) open(b []byte, n int) {
 	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{DataOnly: true}
 	c.body, c.wanted = r.Chunked || r.Length > 0, false
 	c.pace = pace{}
+	c.fast.Begin(r.Length)
 	x.Begin()
 }
 

@@ -272,6 +272,10 @@ func (x *Exchange) wake() {
 
 // expires ends what goes on although its token has expired.
 func (x *Exchange) expires() {
+	if left := x.verdict.Until.Sub(x.host.Now()); left > 0 { // a loop that has much to do has its timers early, too
+		x.host.Loop.Set(&x.expiry, left)
+		return
+	}
 	x.abandon()
 	x.client.Break(nil)
 	x.over()

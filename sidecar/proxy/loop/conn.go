@@ -42,6 +42,8 @@ type Conn struct {
 	handler Handler
 	tls     *secured // nil: there is none
 	out     Buffer   // to be written before anything else
+	pipe    *pipe    // what it holds is written after the first bytes of out; nil: it would hold nothing
+	ahead   uint32   // how many those are
 	dialled netip.AddrPort
 	fd      int32 // -1: closed
 	id      uint32
@@ -60,7 +62,7 @@ const (
 	shutting         // once all has been written the writing side is shut down
 	ending           // once all has been written the connection is closed
 	failed           // a write has failed: nothing more is written
-	draining         // Pipe.Drain waits for the kernel to take more
+	draining         // all has been written, which Handler.Drained is to be told
 	unwanted         // it has been closed, and its handler is told nothing more
 )
 
@@ -220,6 +222,7 @@ func (c *Conn) forget() {
 	_ = unix.Close(int(c.fd))
 	c.fd = -1
 	c.out.Drop()
+	c.dropPipe()
 	c.loop.leave(c)
 }
 

@@ -21,6 +21,7 @@ type Loop struct {
 	spare    []*Conn
 	in       []byte // what Read reads into
 	scratch  []byte // what is composed for TLS
+	pipes    pipes
 	panicked func(stack []byte)
 	held     atomic.Uint64
 	size     atomic.Int64
@@ -88,6 +89,7 @@ func (l *Loop) Run() {
 		}
 		c.Reset()
 	}
+	l.pipes.end(l)
 	l.poll.close()
 }
 

@@ -3,99 +3,163 @@ package loop
 import (
 	"io"
 	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Pipe is a pipe of the kernel's through which bytes go from one connection to another without being copied to this process
-// (splice(2)). Both must be without TLS.
-type Pipe struct {
+// pipe is a pipe of the kernel's through which bytes go from one connection to another without being copied to this process
+// (splice(2)).
+type pipe struct {
 	r, w int
 	held int
 }
 
-// pipes are kept for the next long body.
-var pipes = make(chan *Pipe, 64)
+// pipeSize is how much a pipe holds, in bytes. The kernel gives the processes of a user 64 MiB of pipes in all before it gives them
+// small ones (fs.pipe-user-pages-soft), and sidecars of a node may have the same user.
+const pipeSize = 256 << 10
 
-// pipeSize is how much a pipe is asked to hold; the kernel may give less.
-const pipeSize = 1 << 20
+// maxPipes bounds the pipes of the process: what its slow readers may hold of the kernel's memory.
+const maxPipes = 128
 
-// NewPipe returns an empty pipe.
-func NewPipe() (*Pipe, error) {
-	select {
-	case p := <-pipes:
-		return p, nil
-	default:
+// open is how many there are.
+var openPipes atomic.Int64
+
+// pipes are a loop's that hold nothing.
+type pipes struct {
+	idle   []*pipe
+	unused int // of idle, since they were last looked at
+	tidy   Timer
+	bad    time.Time // when there was none to be had
+}
+
+// Times of pipes.
+const (
+	pipeKept  = 10 * time.Second // without use
+	pipeRetry = time.Second      // after there was none to be had
+)
+
+// grab returns an empty pipe, or nil if there is none to be had.
+func (ps *pipes) grab(l *Loop) *pipe {
+	if n := len(ps.idle) - 1; n >= 0 {
+		p := ps.idle[n]
+		ps.idle = ps.idle[:n]
+		ps.unused = min(ps.unused, n)
+		return p
 	}
+	if !ps.bad.IsZero() && l.now.Sub(ps.bad) < pipeRetry {
+		return nil
+	}
+	if openPipes.Add(1) > maxPipes {
+		openPipes.Add(-1)
+		return nil
+	}
+	p, err := newPipe()
+	if err != nil {
+		openPipes.Add(-1)
+		ps.bad = l.now
+		return nil
+	}
+	return p
+}
+
+// newPipe makes a pipe. One that is smaller than what is read otherwise is of no use.
+func newPipe() (*pipe, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
-	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
-	return &Pipe{r: fds[0], w: fds[1]}, nil
-}
-
-// Held is how many bytes the pipe holds.
-func (p *Pipe) Held() int { return p.held }
-
-// Fill takes up to most bytes that have come on a connection: none if none have, io.EOF at its end.
-func (p *Pipe) Fill(c *Conn, most int) (int, error) {
-	if c.state&readable == 0 || c.Closed() {
-		return 0, nil
-	}
-	n, err := splice(int(c.fd), p.w, min(most, pipeSize))
-	switch {
-	case err == unix.EAGAIN: //nolint:errorlint // an errno
-		c.quiet()
-		return 0, nil
-	case err != nil:
-		c.side |= Gone
-		return 0, os.NewSyscallError("splice", err)
-	case n == 0:
-		c.side |= HalfClosed
-		return 0, io.EOF
-	}
-	p.held += n
-	return n, nil
-}
-
-// Drain writes what a connection takes, on which nothing may be queued. Where it does not take all, Handler.Drained is called when
-// it takes more.
-func (p *Pipe) Drain(c *Conn) (int, error) {
-	done := 0
-	for p.held > 0 {
-		n, err := splice(p.r, int(c.fd), p.held)
-		if err == unix.EAGAIN { //nolint:errorlint // an errno
-			c.state |= draining
-			c.loop.poll.wants(c, Writable)
-			return done, nil
-		}
-		if err != nil {
-			return done, os.NewSyscallError("splice", err)
-		}
-		p.held, done = p.held-n, done+n
-	}
-	return done, nil
-}
-
-// Release gives the pipe back. With something in it, it is of no use to anybody.
-func (p *Pipe) Release() {
-	if p.held == 0 {
-		select {
-		case pipes <- p:
-			return
-		default:
+	p := &pipe{r: fds[0], w: fds[1]}
+	if _, err := unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, pipeSize); err != nil {
+		if size, err := unix.FcntlInt(uintptr(p.w), unix.F_GETPIPE_SZ, 0); err != nil || size < blockOfReads {
+			p.close()
+			return nil, os.NewSyscallError("fcntl", err)
 		}
 	}
+	return p, nil
+}
+
+func (p *pipe) close() {
 	_ = unix.Close(p.r)
 	_ = unix.Close(p.w)
 }
 
-func splice(from, to, most int) (int, error) {
+// drop gives a pipe back. One with something in it is of no use to anybody.
+func (ps *pipes) drop(l *Loop, p *pipe) {
+	if p.held > 0 {
+		p.close()
+		openPipes.Add(-1)
+		return
+	}
+	if ps.idle = append(ps.idle, p); ps.tidy.Do == nil {
+		ps.tidy.Do = func() { ps.clean(l) }
+	}
+	if ps.tidy.at == 0 {
+		ps.unused = len(ps.idle) - 1
+		l.Set(&ps.tidy, pipeKept)
+	}
+}
+
+// clean closes pipes that were not used for a while.
+func (ps *pipes) clean(l *Loop) {
+	for _, p := range ps.idle[len(ps.idle)-ps.unused:] {
+		p.close()
+		openPipes.Add(-1)
+	}
+	ps.idle = ps.idle[:len(ps.idle)-ps.unused]
+	if ps.unused = len(ps.idle); ps.unused > 0 {
+		l.Set(&ps.tidy, pipeKept)
+	}
+}
+
+// end closes all.
+func (ps *pipes) end(l *Loop) {
+	ps.unused = len(ps.idle)
+	ps.clean(l)
+}
+
+// fill takes up to most bytes that have come on a connection: none if none have, io.EOF at its end. The pipe is empty.
+func (p *pipe) fill(c *Conn, most int) (int, error) {
+	n, errno := splice(int(c.fd), p.w, min(most, pipeSize))
+	switch {
+	case errno == syscall.EAGAIN:
+		c.quiet()
+		return 0, nil
+	case errno != 0:
+		c.side |= Gone
+		return 0, os.NewSyscallError("splice", errno)
+	case n == 0:
+		c.side |= HalfClosed
+		return 0, io.EOF
+	}
+	p.held = n
+	return n, nil
+}
+
+// drain writes what a connection takes.
+func (p *pipe) drain(c *Conn) error {
+	for p.held > 0 {
+		n, errno := splice(p.r, int(c.fd), p.held)
+		if errno == syscall.EAGAIN {
+			c.loop.poll.wants(c, Writable)
+			return nil
+		}
+		if errno != 0 {
+			return os.NewSyscallError("splice", errno)
+		}
+		p.held -= n
+	}
+	return nil
+}
+
+// splice moves bytes between descriptors of which none blocks.
+func splice(from, to, most int) (int, syscall.Errno) {
 	for {
-		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
-		if err != unix.EINTR { //nolint:errorlint // an errno
-			return int(n), err
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		if errno != syscall.EINTR {
+			return int(n), errno //nolint:gosec // it is at most most
 		}
 	}
 }

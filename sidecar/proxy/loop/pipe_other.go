@@ -2,22 +2,14 @@
 
 package loop
 
-import "errors"
+// pipe is for Linux alone.
+type pipe struct{ held int }
 
-// Pipe is for Linux alone: NewPipe returns none.
-type Pipe struct{}
+// pipes are none.
+type pipes struct{}
 
-// NewPipe returns errors.ErrUnsupported.
-func NewPipe() (*Pipe, error) { return nil, errors.ErrUnsupported }
-
-// Held is 0.
-func (*Pipe) Held() int { return 0 }
-
-// Fill returns errors.ErrUnsupported.
-func (*Pipe) Fill(*Conn, int) (int, error) { return 0, errors.ErrUnsupported }
-
-// Drain returns errors.ErrUnsupported.
-func (*Pipe) Drain(*Conn) (int, error) { return 0, errors.ErrUnsupported }
-
-// Release does nothing.
-func (*Pipe) Release() {}
+func (*pipes) grab(*Loop) *pipe            { return nil }
+func (*pipes) drop(*Loop, *pipe)           {}
+func (*pipes) end(*Loop)                   {}
+func (*pipe) fill(*Conn, int) (int, error) { return 0, ErrCopy }
+func (*pipe) drain(*Conn) error            { return ErrCopy }

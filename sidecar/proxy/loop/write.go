@@ -51,18 +51,23 @@ func (c *Conn) Commit(b []byte) {
 }
 
 // Queued is how many bytes are to be written still.
-func (c *Conn) Queued() int { return c.out.Len() }
+func (c *Conn) Queued() int {
+	if c.pipe != nil {
+		return c.pipe.held + c.out.Len()
+	}
+	return c.out.Len()
+}
 
 // put is Write below TLS.
 func (c *Conn) put(b []byte) {
 	if c.state&failed != 0 {
 		return
 	}
-	queued := c.out.Len()
+	queued := c.Queued()
 	if c.state&connecting == 0 && (c.state&corked == 0 || c.out.Len()+len(b) > MediumBlock) {
 		c.flushQueue()
 	}
-	if c.out.Len() == 0 && c.state&(connecting|failed) == 0 && (c.state&corked == 0 || len(b) > MediumBlock) {
+	if c.Queued() == 0 && c.state&(connecting|failed) == 0 && (c.state&corked == 0 || len(b) > MediumBlock) {
 		n, err := c.some(b)
 		if err != nil {
 			c.fail(err)
@@ -76,7 +81,7 @@ func (c *Conn) put(b []byte) {
 
 // tellDrained has the handler be told, in a turn of its own, if all has gone out of which some had been queued.
 func (c *Conn) tellDrained(queued int) {
-	if queued > 0 && c.out.Len() == 0 {
+	if queued > 0 && c.Queued() == 0 {
 		c.state |= draining
 		c.Cork()
 	}
@@ -109,7 +114,7 @@ func (c *Conn) flush() {
 	if c.state&(failed|connecting) != 0 {
 		return
 	}
-	if c.out.Len() == 0 {
+	if c.Queued() == 0 {
 		if c.state&draining != 0 {
 			c.state &^= draining
 			c.handler.Drained(c)
@@ -131,6 +136,9 @@ func (c *Conn) flush() {
 
 // flushQueue writes what is queued as far as the kernel takes it. It reports whether that was all.
 func (c *Conn) flushQueue() bool {
+	if c.pipe != nil && !c.flushPipe() {
+		return false
+	}
 	if c.out.Len() == 0 {
 		return true
 	}
@@ -150,6 +158,7 @@ func (c *Conn) flushQueue() bool {
 func (c *Conn) fail(err error) {
 	c.state |= failed
 	c.out.Drop()
+	c.dropPipe()
 	c.later(func() {
 		if c.Closed() {
 			return
@@ -171,7 +180,7 @@ func (c *Conn) CloseWrite() {
 	if c.tls != nil {
 		c.tls.closeWrite()
 	}
-	if c.out.Len() > 0 {
+	if c.Queued() > 0 {
 		c.state |= shutting
 		return
 	}
@@ -182,7 +191,7 @@ func (c *Conn) shut() { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) } // the peer
 
 // End closes the connection once all has been written.
 func (c *Conn) End() {
-	if c.out.Len() == 0 {
+	if c.Queued() == 0 {
 		c.Close()
 		return
 	}
