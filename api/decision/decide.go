@@ -155,6 +155,9 @@ func (j *judge) matchRoute(route *route) {
 // decideWhen evaluates the condition of a route. That of an allow rule must hold in whatever way the path is read.
 func (j *judge) decideWhen(route *route) (holds bool, problem string) {
 	r := route.rule
+	if !j.affords(r) {
+		return false, ""
+	}
 	a := activation{
 		token: r.seen(j.subject.token(r.group)), request: j.request, path: j.request.Path, template: route.template,
 		reads: &j.program.reads,

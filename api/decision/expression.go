@@ -3,6 +3,7 @@ package decision
 import (
 	"errors"
 	"fmt"
+	"net/textproto"
 	"slices"
 	"strings"
 	"sync"
@@ -84,6 +85,8 @@ type expression struct {
 	readsRequest bool // reads anything but claims, actor and issuer
 	readsToken   bool // reads claims, actor or issuer
 	claims       reads
+	headers      reads // of the request, by canonical names
+	work         work
 }
 
 // expressionError is what is wrong with an expression, and what is expected.
@@ -153,9 +156,13 @@ func (x *expressions) compile(text string, captures []string) (out *expression, 
 	if err != nil {
 		return nil, &expressionError{oneLine(err.Error()), "an expression that can be evaluated"}
 	}
-	return &expression{
-		program: program, readsRequest: reads.request, readsToken: reads.token, claims: readsOf(checked.NativeRep()),
-	}, nil
+	out = &expression{
+		program: program, readsRequest: reads.request, readsToken: reads.token, claims: readsOf(checked.NativeRep()), headers: reads.headers,
+	}
+	if x.checker == nil {
+		out.work = workOf(env, checked, grows, reads.matches)
+	}
+	return out, nil
 }
 
 // env returns the environment for a sorted set of captures.
@@ -212,7 +219,11 @@ func oneLine(s string) string {
 }
 
 // reading is what an expression reads.
-type reading struct{ request, token bool }
+type reading struct {
+	request, token bool
+	matches        bool // a regular expression is looked for
+	headers        reads
+}
 
 // inspect looks at what an expression reads, and refuses what cannot be bounded or known.
 func inspect(checked *ast.AST) (reads reading, problem *expressionError) {
@@ -221,6 +232,11 @@ func inspect(checked *ast.AST) (reads reading, problem *expressionError) {
 		switch name := e.AsIdent(); {
 		case name == "request.headers":
 			reads.request = true
+			name, ok := headerRead(e)
+			reads.headers.all = reads.headers.all || !ok
+			if ok {
+				reads.headers.names = append(reads.headers.names, name)
+			}
 			if !lookedUp(e) {
 				return reads, &expressionError{"uses request.headers as a whole",
 					`request.headers["name"] or "name" in request.headers`}
@@ -237,6 +253,7 @@ func inspect(checked *ast.AST) (reads reading, problem *expressionError) {
 		case "format", "strings.quote": // a few characters make a text of any length, which the cost model does not know
 			return reads, &expressionError{"uses " + name, "no text made for reading; compare values"}
 		case "matches":
+			reads.matches = true
 		default:
 			continue
 		}
@@ -266,6 +283,25 @@ func lookedUp(e ast.NavigableExpr) bool {
 	position := slices.IndexFunc(call.Args(), func(a ast.Expr) bool { return a.ID() == e.ID() })
 	return call.FunctionName() == operators.Index && position == 0 ||
 		call.FunctionName() == operators.In && position == 1
+}
+
+// headerRead returns the canonical name of the header that is asked for of e, which is request.headers; false if it is computed.
+func headerRead(e ast.NavigableExpr) (name string, ok bool) {
+	parent, ok := e.Parent()
+	if !ok {
+		return "", false
+	}
+	if parent.Kind() == ast.SelectKind {
+		name = parent.AsSelect().FieldName()
+	}
+	if parent.Kind() == ast.CallKind {
+		for _, a := range parent.AsCall().Args() {
+			if a.Kind() == ast.LiteralKind {
+				name, _ = a.AsLiteral().Value().(string)
+			}
+		}
+	}
+	return textproto.CanonicalMIMEHeaderKey(name), name != ""
 }
 
 // sizes tells the cost estimator how large things may be that come with a request.

@@ -28,6 +28,7 @@ func (c *compiler) link() {
 		p.audit = newVerdicts(p, last)
 	}
 	p.reads = newReads(p.rules)
+	p.binding = newBinding(p.rules)
 	p.nobody = &Subject{settled: &settled{program: p}}
 	p.nobody.settle()
 }

@@ -36,13 +36,13 @@ func (p *Pool) Bind(claims Claims, verified IssuerSet) (s *Subject, bytes int) {
 	case full.claims == nil || !reads.all && len(reads.names) == 0:
 		return common, bytes
 	case reads.all:
-		return &Subject{settled: common.settled, claims: full.claims}, bytes + subjectBytes + sizeOf(map[string]any(full.claims))
+		return &Subject{settled: common.settled, claims: full.claims, extent: extent(map[string]any(full.claims))}, bytes + subjectBytes + sizeOf(map[string]any(full.claims))
 	default:
 		kept := reads.of(full.claims)
 		for _, v := range kept {
 			bytes += sizeOf(v)
 		}
-		return &Subject{settled: common.settled, kept: kept}, bytes + subjectBytes
+		return &Subject{settled: common.settled, kept: kept, extent: extent(kept)}, bytes + subjectBytes
 	}
 }
 

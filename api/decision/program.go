@@ -74,6 +74,7 @@ type Program struct {
 	ignored *ignored    // nil: no rule has ignoreToken
 	calls   *node       // routes of entries with mcp; nil: there are none
 	audit   verdicts
+	binding binding
 }
 
 // limits are the largest bodies that Enforce rules allow.

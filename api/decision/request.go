@@ -29,6 +29,10 @@ type Request struct {
 	Call *Call
 	// Target is the request target as it was sent, for what names the URL that the client used. No rule sees it.
 	Target string
+	// Budget bounds what may be spent on the request; the zero value: nothing does. No rule sees it.
+	Budget Budget
+	// Proved says that the proof of possession that comes with the request has been taken as its own before. No rule sees it.
+	Proved bool
 }
 
 // ClientCert is the certificate of a TLS client, who has proved that its key is his. Rules see of it what an authority

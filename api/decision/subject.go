@@ -8,6 +8,7 @@ type Subject struct {
 	*settled
 	claims Claims // nil in a Subject of a Pool
 	kept   []any  // in a Subject of a Pool: the claims that conditions on requests read, in the order of Program.reads
+	extent int    // in a Subject of a Pool: the size of the largest value in them
 }
 
 // settled is how the conditions on claims alone turned out. It is immutable.

@@ -55,6 +55,9 @@ func TestCachedJudgementsDoNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { g.JudgeWaiting(t.Context(), tt.give) }); n != 0 {
 			t.Errorf("%s: %v allocations where it could wait", name, n)
 		}
+		if n := testing.AllocsPerRun(100, func() { g.JudgeNow(tt.give) }); n != 0 {
+			t.Errorf("%s: %v allocations where it must not wait", name, n)
+		}
 	}
 }
 

@@ -23,22 +23,30 @@ type finding struct {
 
 // who verifies the token, or takes it from the cache. Only verified tokens are cached. Nothing that is cached refers to
 // the memory of the request.
-func (s *Snapshot) who(sd *side, found token.Found, now time.Time) *bearer {
-	if b := s.cache.Get(found.Raw, sd.place(found), now); b != nil {
+func (s *Snapshot) who(sd *side, found token.Found, r *decision.Request) *bearer {
+	if b := s.cache.Get(found.Raw, sd.place(found), r.Now); b != nil {
 		if b.common.asked {
 			s.answers.used.Add(1)
 		}
 		return b
 	}
-	return s.meet(sd, found, now)
+	if !r.Budget.Bounded() {
+		return s.meet(sd, found, nil, r.Now)
+	}
+	text, ok := s.affords(sd, found, r)
+	if !ok {
+		return &unknown
+	}
+	return s.meet(sd, found, text, r.Now)
 }
 
-// meet verifies a token that is not in the cache; once, however many requests bring it at the same time.
-func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
+// meet verifies a token that is not in the cache; once, however many requests bring it at the same time. The text is nil if it was
+// not read yet.
+func (s *Snapshot) meet(sd *side, found token.Found, t *text, now time.Time) *bearer {
 	mine := false // else somebody else's request has found it out meanwhile
 	b := s.cache.Fill(found.Raw, sd.place(found), now, func(raw string) token.Entry[bearer] {
 		mine = true
-		f := s.verify(sd, raw, found, now)
+		f := s.verify(sd, raw, t, found, now)
 		if f.refusal.Refused() {
 			return token.Entry[bearer]{Value: bearer{refused: f}}
 		}
@@ -52,21 +60,23 @@ func (s *Snapshot) meet(sd *side, found token.Found, now time.Time) *bearer {
 }
 
 // verify finds out about a token: by keys, or by what its issuer has said of it when asked.
-func (s *Snapshot) verify(sd *side, raw string, found token.Found, now time.Time) *finding {
+func (s *Snapshot) verify(sd *side, raw string, t *text, found token.Found, now time.Time) *finding {
 	if sd.asks && token.Opaque(raw) {
 		if no := token.CheckOpaque(raw); no.Refused() {
 			return &finding{refusal: no}
 		}
 		return s.recall(sd, found, nil, now)
 	}
-	t, no := token.Parse(raw)
-	switch {
-	case no.Refused():
-		return &finding{refusal: no}
-	case sd.asks && sd.introspects(t):
-		return s.recall(sd, found, t, now)
+	if t == nil {
+		t = read(raw)
 	}
-	return sd.verify(t, found, now)
+	switch {
+	case t.refusal.Refused():
+		return &finding{refusal: t.refusal}
+	case sd.asks && sd.introspects(t.token):
+		return s.recall(sd, found, t.token, now)
+	}
+	return sd.verify(t.token, found, now)
 }
 
 // verify tries every issuer that the token may be from and that takes tokens from the place where it was found. The

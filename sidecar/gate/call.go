@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"time"
+
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/mcp"
 )
@@ -16,6 +18,14 @@ func (s *Snapshot) readCall(r *Request, dr *decision.Request, v *Verdict) (final
 	}
 	asks, enforced := s.program.AsksCall(dr)
 	if !asks {
+		dr.Call = nil
+		return false
+	}
+	if r.Body != nil && dr.Call == decision.Unread && !dr.Budget.Spend(messageWork*time.Duration(len(r.Body.Data))) {
+		if enforced {
+			return true
+		}
+		dr.Budget.Spare()
 		dr.Call = nil
 		return false
 	}

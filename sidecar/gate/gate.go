@@ -38,6 +38,7 @@ type Gate struct {
 	revoked  atomic.Pointer[revoked.Set] // outlives snapshots; nil: nobody has said what is
 	stale    atomic.Bool                 // the snapshot is too old
 	room     *room                       // requests that wait for keys
+	line     *line                       // requests whose judgement takes long
 	gone     *departed.Set               // outlives snapshots
 	proofs   *dpop.Memory                // outlives snapshots
 	requests sync.Pool                   // of *decision.Request: conditions on a request take it by reference
@@ -59,7 +60,7 @@ func New(o Options) *Gate {
 		o.MaxWaiting = DefaultMaxWaiting
 	}
 	return &Gate{
-		opts: o, room: newRoom(o.MaxWaiting), gone: &departed.Set{}, proofs: dpop.NewMemory(0),
+		opts: o, room: newRoom(o.MaxWaiting), line: newLine(mostQueued), gone: &departed.Set{}, proofs: dpop.NewMemory(0),
 		requests: sync.Pool{New: func() any { return new(decision.Request) }},
 	}
 }
@@ -136,7 +137,10 @@ func (g *Gate) Snapshot() *Snapshot { return g.snapshot.Load() }
 
 // Judge settles a request's fate. It does not block, but for other requests with the same token that is being
 // verified. A panic anywhere below is a refusal with InternalError.
-func (g *Gate) Judge(r *Request) (v Verdict) {
+func (g *Gate) Judge(r *Request) Verdict { return g.judge(r, decision.Budget{}) }
+
+// judge is Judge within a budget.
+func (g *Gate) judge(r *Request, b decision.Budget) (v Verdict) {
 	defer func() {
 		if p := recover(); p != nil {
 			v = Verdict{Reason: decision.InternalError}
@@ -152,6 +156,6 @@ func (g *Gate) Judge(r *Request) (v Verdict) {
 	if g.stale.Load() {
 		return Verdict{Reason: decision.Stale}
 	}
-	s.judge(r, g, &v)
+	s.judge(r, g, b, &v)
 	return v
 }

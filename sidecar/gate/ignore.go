@@ -43,7 +43,7 @@ func (s *Snapshot) valid(r *decision.Request, g *Gate) (*decision.Subject, *lack
 	if no.Refused() || !f.OK {
 		return nil, nil
 	}
-	b := s.who(&s.enforce, f, r.Now)
+	b := s.who(&s.enforce, f, r)
 	switch {
 	case b.refused != nil && b.refused.question != nil:
 		return nil, g.lackOf(b.refused)

@@ -8,8 +8,9 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/token"
 )
 
-// judge settles a request's fate under one snapshot, in v, which is zero before: what is not said refuses.
-func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
+// judge settles a request's fate under one snapshot, in v, which is zero before: what is not said refuses. What goes beyond the budget
+// is left to who is asked for v.lack.
+func (s *Snapshot) judge(r *Request, g *Gate, b decision.Budget, v *Verdict) {
 	if why := refuseMethod(r.Method); why != nil {
 		v.Reason, v.Cause = decision.BadMethod, why
 		return
@@ -36,26 +37,35 @@ func (s *Snapshot) judge(r *Request, g *Gate, v *Verdict) {
 	}
 	dr := g.requests.Get().(*decision.Request)
 	*dr = newRequest(r, &sh, r.Time)
+	dr.Budget, dr.Proved = b, r.proved
 	if dr.Now.IsZero() {
 		dr.Now = g.opts.Now()
 	}
 	v.Path = sh.path.Match
+	s.judgeWhole(r, dr, &sh, g, v)
+	*dr = decision.Request{} // nothing of a request is kept
+	g.requests.Put(dr)
+}
+
+// judgeWhole settles the fate of a well-formed request.
+func (s *Snapshot) judgeWhole(r *Request, dr *decision.Request, sh *shape, g *Gate, v *Verdict) {
 	switch {
 	case s.readCall(r, dr, v):
 	case s.program.Enforcing():
-		s.enforceOn(dr, &sh, g, v)
+		s.enforceOn(dr, sh, g, v)
 		settleCall(dr, v)
 	default:
 		observe(r, v)
 		v.Audit = s.audits(dr, g, nil)
 		settleCall(dr, v)
 	}
+	if dr.Budget.Over() || dr.Budget.Spared() && v.WantBody == 0 {
+		v.lackTime(dr)
+	}
 	if r.Trace != nil {
 		s.trace(r.Trace, dr, v)
 	}
 	v.remember(s, dr.Now)
-	*dr = decision.Request{} // nothing of a request is kept
-	g.requests.Put(dr)
 }
 
 // newRequest is a well-formed request as rules look at it.
@@ -77,10 +87,12 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 		return
 	}
 	found, b, no, lack := s.identify(&s.enforce, r, g)
-	var subject *decision.Subject
+	if r.Budget.Over() {
+		return
+	}
+	v.proved = r.Proved || found.DPoP && !no.Refused() && r.Call != decision.Unread
 	if b != nil {
 		b.tell(v)
-		subject = b.subject
 	}
 	if found.DPoP && b != nil && b.refused == nil {
 		s.giveNonce(b, r.Now, v)
@@ -88,9 +100,18 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	if no.Refused() {
 		v.Reason, v.Cause, v.lack = no.Reason, no.Cause, lack
 		v.Challenge = s.offer(s.challenge(r, &decision.Decision{Reason: no.Reason}), found)
-		v.judged = judged{s, r.Now, b.refuser()}
+		v.judged = judged{under: s, at: r.Now, issuer: b.refuser()}
 		v.Audit = s.audits(r, g, nil)
 		return
+	}
+	s.enforceRules(r, sh, g, v, found, b)
+}
+
+// enforceRules decides a request by the rules, whose token, if it has one, is good.
+func (s *Snapshot) enforceRules(r *decision.Request, sh *shape, g *Gate, v *Verdict, found token.Found, b *bearer) {
+	var subject *decision.Subject
+	if b != nil {
+		subject = b.subject
 	}
 	d := s.decide(r, subject)
 	if d.Reason == decision.NoToken {
@@ -127,7 +148,7 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 	if no.Refused() || !f.OK {
 		return f, nil, no, nil
 	}
-	b = s.who(sd, f, r.Now)
+	b = s.who(sd, f, r)
 	if no := b.refused; no != nil {
 		return f, b, no.refusal, g.lackOf(no)
 	}
@@ -144,7 +165,7 @@ func (s *Snapshot) identify(sd *side, r *decision.Request, g *Gate) (f token.Fou
 // remembered for the others, and what they say changes nothing. A request whose body is still to be read is judged again
 // with the same proof, and is not let in before.
 func (g *Gate) remembers(sd *side, r *decision.Request) *dpop.Memory {
-	if sd.audit || r.Call == decision.Unread {
+	if sd.audit || r.Call == decision.Unread || r.Proved {
 		return nil
 	}
 	return g.proofs
@@ -171,9 +192,18 @@ func (s *Snapshot) revoked(b *bearer, now time.Time, g *Gate) decision.Refusal {
 // if those do not accept it, that is what they say, unless an Enforce policy did accept it: then what was decided with
 // its verdict stands.
 func (s *Snapshot) audits(r *decision.Request, g *Gate, decided []decision.AuditResult) []decision.AuditResult {
-	if !s.auditing {
+	if !s.auditing || r.Budget.Over() {
 		return nil
 	}
+	out := s.auditsOf(r, g, decided)
+	if r.Budget.Over() { // they change nothing, so nothing that is decided hangs on them
+		r.Budget.Spare()
+		return nil
+	}
+	return out
+}
+
+func (s *Snapshot) auditsOf(r *decision.Request, g *Gate, decided []decision.AuditResult) []decision.AuditResult {
 	if r.Call == decision.Unread { // what is refused in any case is refused: here it is in doubt
 		r.Call, decided = nil, nil
 		defer func() { r.Call = decision.Unread }()

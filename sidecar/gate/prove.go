@@ -49,6 +49,9 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 		return b, decision.Refusal{Reason: decision.BoundAsBearer, Cause: decision.Because(
 			"the token has cnf.jkt and did not come under the scheme DPoP (RFC 9449 section 7.2): want Authorization: DPoP, and a proof")}
 	}
+	if !r.Budget.Spend(dpop.ReadingWork) {
+		return b, unjudged
+	}
 	p, no := proofOf(r.Header)
 	if no.Refused() {
 		return b, no
@@ -66,7 +69,7 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 		return b, no
 	}
 	f.Takers = passed
-	if b = s.who(sd, f, r.Now); b.refused != nil {
+	if b = s.who(sd, f, r); b.refused != nil {
 		return b, b.refused.refusal
 	}
 	return b, decision.Refusal{}
@@ -83,7 +86,7 @@ func (s *Snapshot) waits(sd *side, r *decision.Request, f token.Found, b *bearer
 		return nil
 	}
 	f.Takers = passed
-	if b := s.who(sd, f, r.Now); b.refused != nil && b.refused.question != nil {
+	if b := s.who(sd, f, r); b.refused != nil && b.refused.question != nil {
 		return b
 	}
 	return nil
@@ -119,6 +122,9 @@ func (s *Snapshot) passes(sd *side, r *decision.Request, b *bearer, p *dpop.Proo
 	}
 	if passed == 0 {
 		return 0, no
+	}
+	if !r.Budget.Spend(p.Work()) {
+		return 0, unjudged
 	}
 	if why := p.Signed(); why.Refused() {
 		return 0, why

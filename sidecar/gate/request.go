@@ -41,6 +41,8 @@ type Request struct {
 	Body *Body
 	// Trace is told how the request was judged; nil: nobody asks.
 	Trace *Trace
+
+	proved bool // its proof of possession has been taken, when it was judged before
 }
 
 // Body is the beginning of a request's body.
@@ -99,7 +101,8 @@ type Verdict struct {
 	Issuer, Subject, KeyID string
 
 	by     decision.IssuerSet // the issuers that vouch for the token
-	lack   *lack              // what other keys could change about the refusal; nil: nothing
+	lack   *lack              // what could change about the verdict; nil: nothing
+	proved bool               // the proof of possession was taken
 	judged judged
 }
 

@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"time"
+
+	"github.com/bearerguard/bearerguard/api/decision"
 )
 
 // Times of requests that wait for keys.
@@ -25,11 +27,14 @@ type Client interface {
 	Left() bool
 }
 
-// lack is what other keys, or an answer of the token's issuer, could change about a refusal.
+// lack is what other keys, or an answer of the token's issuer, could change about a refusal, or time about any verdict.
 type lack struct {
-	sources  []string      // ids of key sets; not empty without a question
+	sources  []string      // ids of key sets; not empty without a question or time
 	in       time.Duration // how long it is until the last of them can be looked for
 	question *question     // to be asked first; nil: none
+
+	time   bool // the request was not judged, or not all of it, since that takes long
+	proved bool // its proof of possession was taken nevertheless
 }
 
 // JudgeWaiting is Judge for requests that can wait: a token that only its issuer can tell about is asked about, and judged again with
@@ -41,18 +46,22 @@ type lack struct {
 // look is not due: a flood of them is not held. Options.MaxWaiting bounds the requests that wait; where there are more, the
 // clients that have most of them give way.
 func (g *Gate) JudgeWaiting(ctx context.Context, r *Request) Verdict {
-	v, wait := g.JudgeNow(r)
-	if wait == nil {
+	under := g.snapshot.Load()
+	v := g.Judge(r)
+	if v.lack == nil {
 		return v
 	}
-	return wait(ctx)
+	return g.await(ctx, r, under, v)
 }
 
-// JudgeNow is JudgeWaiting for who must not wait: where the verdict may become another one, wait is not nil, and goes on as JudgeWaiting
-// does. It may be called once, by another goroutine, and reads the request until it returns.
+// JudgeNow is JudgeWaiting for who must not wait, nor be held: where the verdict may become another one, wait is not nil, and goes on as
+// JudgeWaiting does. That is also so where to judge the request takes long, by estimates: then wait judges it when it is its turn, of as
+// many at a time as leave a processor to others; v holds if too many wait for theirs. wait may be called once, by another goroutine, and
+// reads the request until it returns.
 func (g *Gate) JudgeNow(r *Request) (v Verdict, wait func(context.Context) Verdict) {
 	under := g.snapshot.Load()
-	if v = g.Judge(r); v.lack == nil {
+	v = g.judge(r, decision.NewBudget(patience))
+	if v.judged.brief = true; v.lack == nil {
 		return v, nil
 	}
 	return v, g.waits(r, under, v)
@@ -60,7 +69,49 @@ func (g *Gate) JudgeNow(r *Request) (v Verdict, wait func(context.Context) Verdi
 
 // waits returns what JudgeNow does for a verdict under a snapshot.
 func (g *Gate) waits(r *Request, under *Snapshot, v Verdict) func(context.Context) Verdict {
-	return func(ctx context.Context) Verdict { return g.await(ctx, r, under, v) }
+	waits := g.await
+	if v.lack.time {
+		waits = g.takeTurn
+	}
+	return func(ctx context.Context) Verdict {
+		v := waits(ctx, r, under, v)
+		v.judged.brief = true
+		return v
+	}
+}
+
+// takeTurn judges a request that was not judged for want of time, when it is its turn. v is what holds if that does not come.
+func (g *Gate) takeTurn(ctx context.Context, r *Request, under *Snapshot, v Verdict) Verdict {
+	own := *r
+	own.proved = v.lack.proved
+	t := g.line.enter(ClientOf(r.Remote))
+	if t == nil || !g.comes(ctx, t, r.Client) {
+		return g.await(ctx, &own, under, v)
+	}
+	under = g.snapshot.Load()
+	if v = g.judgeTurn(own, t); v.lack == nil {
+		return v
+	}
+	return g.await(ctx, &own, under, v)
+}
+
+// judgeTurn judges a request whose turn it is.
+func (g *Gate) judgeTurn(r Request, t *turn) Verdict {
+	defer g.line.end(t)
+	r.Time = time.Time{} // it is later by now
+	return g.Judge(&r)
+}
+
+// comes waits for a turn. If it does not come, it has been given back.
+func (g *Gate) comes(ctx context.Context, t *turn, client Client) bool {
+	end := time.NewTimer(g.opts.KeyWait)
+	defer end.Stop()
+	w := waiter{out: t.out}
+	if w.wait(ctx, t.begin, end.C, client) && ctx.Err() == nil {
+		return true
+	}
+	g.line.leave(t)
+	return false
 }
 
 // await asks the token's issuer, and waits for keys.

@@ -16,7 +16,8 @@ import (
 type judged struct {
 	under  *Snapshot
 	at     time.Time
-	issuer int // bit of the issuer that does not take the token, plus one; 0: it is not one
+	issuer int  // bit of the issuer that does not take the token, plus one; 0: it is not one
+	brief  bool // whoever asks more must not be held for long
 }
 
 // Why finds out more about a refusal than a Verdict says, when somebody is to read it: that takes much longer than to
@@ -81,7 +82,7 @@ func (w *Why) Audited(verdicts []decision.AuditResult) (out []decision.AuditDeta
 	if sh.read(w.request, w.under.program.PathOptions()).Refused() {
 		return nil
 	}
-	r := newRequest(w.request, &sh, w.at)
+	r := w.asks(&sh)
 	f := w.verified(&w.under.audit, &r)
 	if f == nil {
 		return nil
@@ -108,11 +109,33 @@ func (w *Why) verified(sd *side, r *decision.Request) *finding {
 	if no.Refused() || !found.OK {
 		return nil
 	}
-	f := w.under.verify(sd, found.Raw, found, w.at)
+	s := w.under
+	if b := s.cache.Get(found.Raw, sd.place(found), w.at); b != nil && !b.common.asked {
+		if t := read(found.Raw); !t.refusal.Refused() && !t.token.Encrypted() { // it was verified, by these issuers
+			return &finding{verified: token.Verified{Claims: t.token.Unverified()}, by: b.subject.Verified()}
+		}
+	}
+	var t *text
+	if r.Budget.Bounded() {
+		var ok bool
+		if t, ok = s.affords(sd, found, r); !ok {
+			return nil
+		}
+	}
+	f := s.verify(sd, found.Raw, t, found, w.at)
 	if f.refusal.Refused() {
 		return nil
 	}
 	return f
+}
+
+// asks is the request as rules look at it.
+func (w *Why) asks(sh *shape) decision.Request {
+	r := newRequest(w.request, sh, w.at)
+	if w.brief {
+		r.Budget = decision.NewBudget(patience)
+	}
+	return r
 }
 
 // Details judges the request again, step by step, under the snapshot that refused it. A panic on the way is as if nothing could be
@@ -183,14 +206,19 @@ func (w *Why) nearest() *decision.Nearest {
 	if sh.read(w.request, w.under.program.PathOptions()).Refused() {
 		return nil
 	}
-	r := newRequest(w.request, &sh, w.at)
+	r := w.asks(&sh)
 	r.Call, _ = callOf(w.request, r.Header)
-	if w.reason == decision.NoToken {
-		return w.under.program.Nearest(&r, nil)
+	var subject *decision.Subject
+	if w.reason != decision.NoToken {
+		f := w.verified(&w.under.enforce, &r)
+		if f == nil {
+			return nil
+		}
+		subject = w.under.program.Bind(f.verified.Claims, f.by)
 	}
-	f := w.verified(&w.under.enforce, &r)
-	if f == nil {
+	near := w.under.program.Nearest(&r, subject)
+	if r.Budget.Over() || r.Budget.Spared() {
 		return nil
 	}
-	return w.under.program.Nearest(&r, w.under.program.Bind(f.verified.Claims, f.by))
+	return near
 }

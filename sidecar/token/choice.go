@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/keyset"
@@ -13,7 +14,8 @@ type choice struct {
 	all      []keyset.Key
 	byID     map[string][]keyset.Key
 	nameless []keyset.Key
-	prepared map[any]any // *rsa.PublicKey and *ecdsa.PublicKey -> what pkcs1 and es256 want; others go as they are
+	dearest  time.Duration // that one of them may take with a signature
+	prepared map[any]any   // *rsa.PublicKey and *ecdsa.PublicKey -> what pkcs1 and es256 want; others go as they are
 }
 
 func newChoice(s *keyset.Set) *choice {
@@ -21,6 +23,7 @@ func newChoice(s *keyset.Set) *choice {
 		return nil
 	}
 	c := &choice{all: s.Keys(), byID: map[string][]keyset.Key{}, prepared: map[any]any{}}
+	c.dearest = dearest(c.all)
 	for _, k := range c.all {
 		switch public := k.Raw().(type) {
 		case *rsa.PublicKey:

@@ -92,6 +92,9 @@ func (t *Token) Issuer() string { return t.jws.claims.iss }
 // KeyID returns the unverified "kid"; empty when there is none.
 func (t *Token) KeyID() string { return t.header.kid }
 
+// Unverified returns the claims of a JWS, which are worth nothing before it has been verified; nil for a JWE.
+func (t *Token) Unverified() decision.Claims { return t.jws.claims.all }
+
 // Format prints the form of the token, whatever the verb.
 func (t *Token) Format(f fmt.State, _ rune) {
 	form := "JWS"
