@@ -198,7 +198,13 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 		Observer:    s.observer(), Log: s.log.WithName("proxy"),
 	})
 	s.server = s.proxy
-	return err
+	if err != nil {
+		return err
+	}
+	if _, loops := s.proxy.Held(); loops {
+		return telemetry.RegisterLoops(s.reg, func() uint64 { n, _ := s.proxy.Held(); return n })
+	}
+	return nil
 }
 
 // serve runs everything until ctx is done or a part fails. The rules and the admin port outlive the proxy's drain.

@@ -132,6 +132,9 @@ func readMetrics() (map[string][]metric, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := telemetry.RegisterLoops(&sidecar, nil); err != nil {
+		return nil, err
+	}
 	sidecar.MustRegister(otlp.NewMetrics(nil, nil))
 	if err := keys.NewMetrics().Register(&controller, nil); err != nil {
 		return nil, err
