@@ -63,11 +63,6 @@ interop-hydra: ## Run the tests with Ory Hydra, which it builds the first time (
 	hack/cluster/build.sh hydra
 	go test -C hack/interop -count=1 -run Hydra -v ./introspection
 
-.PHONY: test-loops
-test-loops: ## Run the proxy's tests with the next data plane, as far as it goes (ARCHITECTURE.md).
-	go test -tags loops ./sidecar/proxy/...
-	go test -tags loop_poll ./sidecar/proxy/loop
-
 .PHONY: test-cert-manager
 test-cert-manager: ## Run the test of the controller's certificates with a real cert-manager, which it builds the first time (three minutes).
 	hack/cluster/build.sh cert-manager

@@ -201,10 +201,7 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, loops := s.proxy.Held(); loops {
-		return telemetry.RegisterLoops(s.reg, func() uint64 { n, _ := s.proxy.Held(); return n })
-	}
-	return nil
+	return telemetry.RegisterLoops(s.reg, s.proxy.Held)
 }
 
 // serve runs everything until ctx is done or a part fails. The rules and the admin port outlive the proxy's drain.

@@ -84,6 +84,14 @@ func rules() []rule {
 			why:    "of HTTP/2 it takes nothing but HPACK from elsewhere"},
 		{from: "sidecar/proxy/frame", not: []string{"net", "net/http", "os", "sync", "sync/atomic", "context", "log"}, direct: true,
 			why: "a pure state machine: bytes in, events and bytes out"},
+		{from: "sidecar/proxy/loop", not: []string{module + "/..."}, except: []string{module + "/sidecar/proxy/loop"},
+			why: "it knows nothing of HTTP"},
+		{from: "sidecar/proxy/exchange", not: []string{module + "/sidecar/proxy/frame", module + "/sidecar/proxy/client", module + "/sidecar/proxy/app", module + "/sidecar/proxy"},
+			why: "which protocol an end speaks is the end's business"},
+		{from: "sidecar/proxy/client", not: []string{module + "/sidecar/proxy/app", module + "/sidecar/proxy"}, why: "an end knows the exchange alone"},
+		{from: "sidecar/proxy/app", not: []string{module + "/sidecar/proxy/client", module + "/sidecar/proxy"}, why: "an end knows the exchange alone"},
+		{from: "cmd/sidecar", not: []string{"net/http/httputil", "golang.org/x/net/http2"}, direct: true,
+			why: "requests go one way"},
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build loops
-
 package proxy
 
 import (
@@ -38,10 +36,10 @@ func TestAppsOverTLS(t *testing.T) {
 		contentType     string
 		want            string
 	}{
-		"an HTTP/1.1 client":                                {true, false, AppAuto, "text/plain", "HTTP/1.1"},
-		"an HTTP/2 client":                                  {true, true, AppAuto, "text/plain", "HTTP/1.1"},
-		"gRPC":                                              {true, true, AppAuto, "application/grpc", "HTTP/2.0"},
-		"all in HTTP/2":                                     {true, true, AppH2C, "text/plain", "HTTP/2.0"},
+		"an HTTP/1.1 client": {true, false, AppAuto, "text/plain", "HTTP/1.1"},
+		"an HTTP/2 client":   {true, true, AppAuto, "text/plain", "HTTP/1.1"},
+		"gRPC":               {true, true, AppAuto, "application/grpc", "HTTP/2.0"},
+		"all in HTTP/2":      {true, true, AppH2C, "text/plain", "HTTP/2.0"},
 		"all in HTTP/2, to an app that speaks HTTP/1.1":     {false, true, AppH2C, "text/plain", "HTTP/1.1"},
 		"gRPC, to an app that speaks HTTP/1.1":              {false, true, AppAuto, "application/grpc", "HTTP/1.1"},
 		"all in HTTP/1.1, though the app could have HTTP/2": {true, true, AppHTTP1, "application/grpc", "HTTP/1.1"},

@@ -3,8 +3,9 @@
 //
 // The way of a request:
 //
-//	Accept -> original destination -> TLS -> HTTP/1: relay | HTTP/2: Go's server -> gate.Judge -> refuse | forward
+//	Accept -> original destination -> a loop -> TLS -> client -> exchange -> gate.Judge -> refuse | app
 //
-// Apps are spoken to in HTTP/1.1, whatever the client speaks, but for gRPC and Connect, which need HTTP/2 on the whole way:
-// see AppProtocol. Bodies stream both ways; trailers, 1xx answers and upgrades pass.
+// Each connection belongs to one loop, with its connections to the app and its exchanges: see loop, exchange, client and app. Apps are
+// spoken to in HTTP/1.1, whatever the client speaks, but for gRPC and Connect, which need HTTP/2 on the whole way: see AppProtocol. Bodies
+// stream both ways; trailers, 1xx answers and upgrades pass.
 package proxy

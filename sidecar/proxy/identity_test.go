@@ -96,7 +96,7 @@ func TestNoClientSaysWhoTheUserIs(t *testing.T) {
 // the app gets it from a verified token and from nobody else. The names are those in the proxy's own source.
 func TestNamesThatTheProxyKnowsCannotBeSpoofed(t *testing.T) {
 	t.Parallel()
-	names := namesInSource(t, ".", "head", "relay", "../gate", "../token")
+	names := namesInSource(t, ".", "head", "exchange", "client", "app", "frame", "../gate", "../token")
 	for _, name := range []string{"x-request-id", "x-real-ip", "via", "forwarded", "te", "connection", "x-forwarded-proto", "http2-settings", "sec-websocket-protocol", "cookie"} {
 		if !slices.Contains(names, name) {
 			t.Fatalf("%s is not among the names that were found: %q", name, names)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,14 +11,10 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 )
 
-// connInfo is what is known of a client connection before its first byte.
-type connInfo = relay.Info
-
-// sockets accepts on all sockets, does TLS, and gives connections to the relay, those of HTTP/2 to http2Server.
+// sockets accepts on all sockets, finds out where connections go, and gives them to the loops.
 type sockets struct {
 	proxy *Proxy
 	list  []net.Listener
@@ -28,9 +23,8 @@ type sockets struct {
 	ctx   context.Context //nolint:containedctx // ends the goroutines that accept
 	stop  context.CancelFunc
 
-	clients    clients
-	handshakes places
-	own        ownAddresses
+	clients clients
+	own     ownAddresses
 }
 
 // listen opens all sockets, or none.
@@ -39,9 +33,6 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 	s := &sockets{
 		proxy: p, room: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
 		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
-		handshakes: places{
-			most: mostHandshakes, patience: p.limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.log,
-		},
 	}
 	var lc net.ListenConfig
 	for _, l := range p.listens {
@@ -69,7 +60,6 @@ func (s *sockets) serve() {
 // close closes all sockets.
 func (s *sockets) close() {
 	s.stop()
-	s.handshakes.close()
 	for _, l := range s.list {
 		_ = l.Close()
 	}
@@ -126,11 +116,11 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 		return
 	}
 	if s.proxy.tls != nil && !(s.proxy.plain && s.startsPlain(c)) {
-		s.proxy.plane.secure(c, info, release)
+		s.proxy.loops.secure(c, info, release)
 		return
 	}
 	info.Secure = false
-	s.proxy.plane.serve(c, info, release)
+	s.proxy.loops.serve(c, info, release)
 }
 
 // startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).
@@ -143,10 +133,11 @@ func (s *sockets) startsPlain(c net.Conn) bool {
 }
 
 // describe finds out where a connection goes.
-func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
-	info := connInfo{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.tls != nil}
+func (s *sockets) describe(c net.Conn, listen target) (exchange.Info, error) {
+	info := exchange.Info{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.tls != nil}
 	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		info.Remote = peer.AddrPort().Addr().Unmap()
+		info.Trusted = s.proxy.trusts(info.Remote)
 	}
 	if !listen.Redirect {
 		return info, nil
@@ -173,69 +164,12 @@ func (s *sockets) describe(c net.Conn, listen target) (connInfo, error) {
 	return info, nil
 }
 
-// Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.
-const (
-	mostHandshakes   = 1000            // at a time; others wait for their turn
-	crowdedHandshake = 2 * time.Second // for one, where more than half as many are under way
-)
-
-// secure does the TLS handshake, and then serves what the client and we agreed on (RFC 7301). The handshake has a goroutine
-// of its own, as there is little on its stack: one that waits for the client's first message needs but half of it then.
-func (s *sockets) secure(c net.Conn, info connInfo, release func()) {
-	s.handshakes.take(func() {
-		below := &relay.Below{Conn: c}
-		t := tls.Server(below, s.proxy.tls)
-		go func() {
-			err := s.shakeHands(t)
-			s.handshakes.leave()
-			go s.secured(t, below, err, info, release)
-		}()
-	}, func() {
-		_ = c.Close()
-		release()
-	})
-}
-
-// shakeHands does the handshake. Given a context, TLS would need a goroutine for it.
-func (s *sockets) shakeHands(t *tls.Conn) error {
-	stop := context.AfterFunc(s.ctx, func() { _ = t.NetConn().Close() })
-	defer stop()
-	limit := s.proxy.limits.ReadHead
-	if s.handshakes.crowded() {
-		limit = min(limit, crowdedHandshake)
+// trusts reports whether what a peer says of whom it speaks for is passed on.
+func (p *Proxy) trusts(a netip.Addr) bool {
+	for _, prefix := range p.trusted {
+		if prefix.Contains(a) {
+			return true
+		}
 	}
-	_ = t.SetDeadline(time.Now().Add(limit)) // closed already, if it fails
-	if err := t.Handshake(); err != nil {    //nolint:noctx // above
-		return err
-	}
-	return t.SetDeadline(time.Time{})
-}
-
-// secured serves a connection after the handshake, which may have failed.
-func (s *sockets) secured(t *tls.Conn, below *relay.Below, err error, info connInfo, release func()) {
-	if err != nil {
-		s.handshakeFailed(err, &info)
-		_ = below.Close()
-		release()
-		return
-	}
-	state := t.ConnectionState()
-	info.ClientCert = clientCert(&state)
-	if state.NegotiatedProtocol != "h2" {
-		s.proxy.relay.Serve(t, info, release)
-		return
-	}
-	s.proxy.http2.places.take(func() {
-		below.Replace(newGathered(relay.NewHTTP2Conn(below.Conn, nil, s.proxy.limits.Write)))
-		s.proxy.http2.serve(&http2Conn{proxy: s.proxy, info: info, release: release, net: t})
-	}, func() { sendAway(t, release) })
-}
-
-// handshakeFailed logs why a handshake failed.
-func (s *sockets) handshakeFailed(err error, info *connInfo) {
-	cause := err.Error()
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		cause = s.proxy.relay.Meet(head.NoTLS, info)
-	}
-	s.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
+	return false
 }

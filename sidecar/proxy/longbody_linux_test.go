@@ -1,5 +1,3 @@
-//go:build loops
-
 package proxy
 
 import (

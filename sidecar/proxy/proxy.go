@@ -16,8 +16,6 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
 )
 
 // Proxy serves clients. It is made by New and runs once.
@@ -35,14 +33,12 @@ type Proxy struct {
 	log      logr.Logger
 	now      func() time.Time
 
-	sockets   *sockets
-	forwarder *forwarder
-	relay     *relay.Relay
-	http2     *http2Server
-	plane     plane
-	draining  atomic.Bool
-	leaving   atomic.Bool   // what was said last, by Leave or Stay
-	said      chan struct{} // holds one when one of them was called
+	sockets  *sockets
+	loops    *loops
+	foreign  foreigners
+	draining atomic.Bool
+	leaving  atomic.Bool   // what was said last, by Leave or Stay
+	said     chan struct{} // holds one when one of them was called
 }
 
 // target is a Listen with its upstream parsed; url is nil with Redirect.
@@ -65,7 +61,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, said: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
@@ -88,16 +84,12 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 		}
 		p.listens = append(p.listens, target{Listen: l, url: u})
 	}
-	p.forwarder = newForwarder(p)
 	var err error
-	if p.http2, err = newHTTP2Server(p); err != nil {
-		return nil, fmt.Errorf("set HTTP/2 up: %w", err)
-	}
 	if p.sockets, err = p.listen(ctx); err != nil {
 		return nil, err
 	}
-	p.relay = p.newRelay()
-	if p.plane, err = newPlane(p); err != nil {
+	if p.loops, err = newLoops(p); err != nil {
+		p.sockets.close()
 		return nil, err
 	}
 	return p, nil
@@ -113,27 +105,10 @@ func (p *Proxy) Addrs() []net.Addr {
 }
 
 // Foreign returns the ports on which clients spoke another protocol than HTTP; at most 64.
-func (p *Proxy) Foreign() []relay.PortProtocol { return p.relay.Foreign() }
+func (p *Proxy) Foreign() []PortProtocol { return p.foreign.list() }
 
 // Draining reports whether the proxy has been told to stop, and so must not be sent new connections.
 func (p *Proxy) Draining() bool { return p.draining.Load() }
-
-// newRelay makes the part that serves HTTP/1.1.
-func (p *Proxy) newRelay() *relay.Relay {
-	c := relay.Config{
-		Gate: p.gate, Trusts: p.trusts, HTTP2: p.sockets.http2, Tracer: p.tracer, Log: p.log, Now: p.now,
-		Limits: relay.Limits{
-			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
-			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
-			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
-			Dial: p.limits.Dial, Response: p.limits.Response, Waiting: max(1, p.limits.Streams/2),
-		},
-	}
-	if p.observer != nil {
-		c.Observe = p.observer.Request
-	}
-	return relay.New(c)
-}
 
 // Run serves until ctx ends, then drains: sockets are closed, idle connections too, HTTP/2 clients get GOAWAY and
 // WebSockets a close frame (1001); requests that run may finish for as long as Limits.Drain allows. It returns nil
@@ -146,22 +121,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
 	defer cancel()
 	p.sockets.close()
-	p.relay.Drain()
-	p.plane.drain()
-	err := p.http2.drain(drain)
-	if waitErr := p.relay.Wait(drain); err == nil {
-		err = waitErr
-	}
-	if waitErr := p.plane.wait(drain); err == nil {
-		err = waitErr
-	}
-	if err != nil {
+	p.loops.drain()
+	if err := p.loops.wait(drain); err != nil {
 		p.log.Info("drain ended before all connections did")
-		p.http2.close()
 	}
-	p.relay.Close()
-	p.plane.close()
-	p.forwarder.close()
+	p.loops.close()
 	return nil
 }
 
@@ -201,24 +165,19 @@ func (p *Proxy) say(leaving bool) {
 // leave does what Leave says, until ctx ends, or until Stay: then it returns false.
 func (p *Proxy) leave(ctx context.Context) (gone bool) {
 	p.log.Info("about to leave", "in", p.limits.Linger.String())
-	p.relay.Retire()
-	p.plane.retire()
+	p.loops.retire()
 	next := time.NewTimer(p.limits.Linger)
 	defer next.Stop()
 	for {
 		select {
 		case <-next.C:
-			p.relay.Clear()
-			p.plane.clear()
-			p.http2.goAway(ctx)
-			next.Reset(goAwayEvery) // for those that have come since
+			p.loops.clear()
 		case <-p.said:
 			if p.leaving.Load() {
 				continue
 			}
 			p.log.Info("stays after all")
-			p.relay.Stay()
-			p.plane.stay()
+			p.loops.stay()
 			return false
 		case <-ctx.Done():
 			return true
@@ -232,8 +191,7 @@ func (p *Proxy) linger(ctx context.Context) {
 		return
 	}
 	p.log.Info("about to drain", "in", p.limits.Linger.String())
-	p.relay.Retire()
-	p.plane.retire()
+	p.loops.retire()
 	ctx, cancel := context.WithTimeout(ctx, p.limits.Linger)
 	defer cancel()
 	<-ctx.Done()

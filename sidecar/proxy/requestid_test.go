@@ -3,12 +3,13 @@ package proxy
 import (
 	"bufio"
 	"encoding/json"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -177,10 +178,23 @@ func TestTheIDThatTheAppGetsIsInTheLog(t *testing.T) {
 func TestARequestThatGoesNowhereIsInTheLog(t *testing.T) {
 	t.Parallel()
 	g := logDecisions(t, "http://127.0.0.1:1", nil)
-	w := httptest.NewRecorder()
-	(&http2Conn{proxy: g.Proxy}).ServeHTTP(w, request(t, "GET", "http://a/docs/a", nil))
-	lines := g.lines(t, told(t, w.Result(), w.Body.String())) //nolint:bodyclose // of a recorder
-	if w.Code != http.StatusInternalServerError || len(lines) != 1 || lines[0]["reason"] != "InternalError" {
-		t.Errorf("answered %d, of which the log has %v", w.Code, lines)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for range 2 {
+			if c, err := l.Accept(); err == nil {
+				g.loops.serve(c, exchange.Info{}, func() {})
+			}
+		}
+	}()
+	for _, h2 := range []bool{false, true} {
+		res, body := ask(t, client(t, h2), request(t, "GET", "http://"+l.Addr().String()+"/docs/a", nil))
+		lines := g.lines(t, told(t, res, body))
+		if res.StatusCode != http.StatusInternalServerError || len(lines) != 1 || lines[0]["reason"] != "InternalError" {
+			t.Errorf("answered %d, of which the log has %v", res.StatusCode, lines)
+		}
 	}
 }

@@ -251,7 +251,7 @@ func TestHTTP2OverTLSByPriorKnowledge(t *testing.T) {
 func TestHandshakesTakeTurns(t *testing.T) {
 	t.Parallel()
 	g := protect(t, echo(t).URL, func(c *Config) { c.TLS, c.Limits = certificate(t), Limits{ReadHead: time.Minute, Drain: time.Second} })
-	turns := &g.sockets.handshakes
+	turns := &g.loops.handshakes
 	turns.mu.Lock()
 	turns.most = 1
 	turns.mu.Unlock()

@@ -52,7 +52,7 @@ const (
 func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.asked++
 	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
-	out, chunked := appendHead(a.conn.Compose(), x)
+	out, chunked := a.set.Shared.appendHead(a.conn.Compose(), x)
 	a.chunked = chunked
 	if a.used && x.Repeatable() {
 		a.sent.Append(out)
@@ -74,14 +74,15 @@ type lines []byte
 func (l *lines) Field(name, value string) { *l = appendField(*l, name, value) }
 
 // appendHead appends the head of a request, and says whether its body goes in chunks.
-func appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked bool) {
+func (s *Shared) appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked bool) {
 	b = append(b, x.Method()...)
 	b = append(b, ' ')
 	b = append(b, x.Target()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, x.Host()...)
-	l := lines(append(b, "\r\n"...))
-	x.Fields(&l)
+	l := &s.lines
+	*l = append(b, "\r\n"...)
+	x.Fields(l)
 	if x.Req.Chunked {
 		l.Field("Transfer-Encoding", "chunked")
 	}
@@ -97,7 +98,9 @@ func appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked bool) {
 		l.Field("TE", "trailers")
 		l.Field("Connection", "TE")
 	}
-	return append(l, "\r\n"...), x.Req.Chunked
+	out = append(*l, "\r\n"...)
+	*l = nil
+	return out, x.Req.Chunked
 }
 
 func appendField(b []byte, name, value string) []byte {

@@ -26,12 +26,13 @@ type HTTP2 struct {
 	closed    bool
 }
 
-// Shared is what the connections of HTTP/2 of a loop share.
+// Shared is what the connections of a loop share.
 type Shared struct {
 	pool   frame.Pool
 	fields []frame.Field // of the head that is being written
 	res    head.Response // the head that has been read
 	calls  []*call       // to be used again
+	lines  lines         // of a head of HTTP/1.1 that is being written
 }
 
 // Bounds of what an app sends that no client has taken. A stream has its own; what all of them send must not keep one from going on.

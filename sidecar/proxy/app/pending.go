@@ -42,7 +42,7 @@ func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
 // Head implements exchange.App. What an HTTP/2 client says lasts.
 func (p *pending) Head(x *exchange.Exchange) {
 	if !x.HTTP2 {
-		p.head, p.chunked = appendHead(nil, x)
+		p.head, p.chunked = p.set.Shared.appendHead(nil, x)
 	}
 }
 

@@ -32,7 +32,7 @@ type Options struct {
 	Roots  *x509.CertPool
 	// HTTP2 says what requests of HTTP/2 clients come in.
 	HTTP2 Protocol
-	// Shared is what connections of HTTP/2 share.
+	// Shared is what connections of the loop share.
 	Shared *Shared
 }
 

@@ -74,6 +74,7 @@ func (c *HTTP1) Done() {
 	case c.body:
 		c.skipped = 0
 		c.enter(phaseSkip)
+		c.resume()
 	default:
 		c.next()
 	}
@@ -82,12 +83,18 @@ func (c *HTTP1) Done() {
 // next waits for the next request.
 func (c *HTTP1) next() {
 	c.enter(phaseIdle)
-	if !c.reading {
-		if c.in.Len() > 0 {
-			c.take(nil)
-		}
-		c.conn.Again()
+	c.resume()
+}
+
+// resume goes on with what has come already.
+func (c *HTTP1) resume() {
+	if c.reading {
+		return
 	}
+	if c.in.Len() > 0 {
+		c.take(nil)
+	}
+	c.conn.Again()
 }
 
 // finishes ends the connection once all has been written.

@@ -116,8 +116,11 @@ func (c *HTTP1) Drained(*loop.Conn) {
 	}
 }
 
-// Failed implements loop.Handler.
-func (c *HTTP1) Failed(*loop.Conn, error) { c.close() }
+// Failed implements loop.Handler. Nobody may take what there is of an answer for all of it.
+func (c *HTTP1) Failed(*loop.Conn, error) {
+	c.conn.Reset()
+	c.close()
+}
 
 // turn is how many pieces of what has come are taken before others have their turn.
 const turn = 16

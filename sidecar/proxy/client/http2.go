@@ -86,7 +86,10 @@ func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
 func (*HTTP2) Connected(*loop.Conn, error) {}
 
 // Failed implements loop.Handler.
-func (c *HTTP2) Failed(*loop.Conn, error) { c.close() }
+func (c *HTTP2) Failed(*loop.Conn, error) {
+	c.conn.Reset()
+	c.close()
+}
 
 // Drained implements loop.Handler.
 func (c *HTTP2) Drained(*loop.Conn) { c.flush() }

@@ -124,11 +124,8 @@ func (c *HTTP1) reject(err error) {
 // Want implements exchange.Client.
 func (c *HTTP1) Want() {
 	c.want(c.body)
-	if c.wanted && !c.reading {
-		if c.in.Len() > 0 {
-			c.take(nil)
-		}
-		c.conn.Again()
+	if c.wanted {
+		c.resume()
 	}
 }
 

@@ -138,17 +138,24 @@ func (x *Exchange) release() {
 
 // Begin settles the request whose head is in Req.
 func (x *Exchange) Begin() {
+	if x.conn.Info.Upstream == nil {
+		x.decline(gate.Verdict{Reason: decision.InternalError, Cause: decision.Because("nobody knows where the app is")})
+		return
+	}
 	x.meet()
 	x.ask()
 	x.judge()
 }
 
 // Decline refuses the request whose head is in Req without asking the gate.
-func (x *Exchange) Decline(reason decision.Reason) {
+func (x *Exchange) Decline(reason decision.Reason) { x.decline(gate.Verdict{Reason: reason}) }
+
+func (x *Exchange) decline(v gate.Verdict) {
 	x.meet()
-	x.verdict = gate.Verdict{Reason: reason, CORS: x.host.Gate.CORS(x)}
+	v.CORS = x.host.Gate.CORS(x)
+	x.verdict = v
 	x.observe("")
-	x.refuse(reason)
+	x.refuse(v.Reason)
 }
 
 // meet takes in a request.

@@ -13,6 +13,4 @@
 // What a peer does wrong ends the stream or the connection by the RFC's own code, with the rule that says so. What is right
 // but wears a server down has budgets: resets a second, of the peer's and those that it provokes, and frames that move
 // nothing. Fields are validated by the grammar of sidecar/proxy/head; one that HPACK's table gives again is the same string.
-//
-// The proxy does not use it yet.
 package frame

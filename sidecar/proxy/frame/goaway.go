@@ -34,6 +34,14 @@ func (c *Conn) Drain() {
 // Drained says that GOAWAY has named the last stream and no stream runs any more.
 func (c *Conn) Drained() bool { return c.drain == drained && len(c.streams) == 0 }
 
+// Farewell is what a client gets whose connection is not served: a server's first frame, and its last (sections 3.4 and 6.8).
+func Farewell(code Code, debug string) []byte {
+	c := Conn{pool: &Pool{}}
+	c.writeHead(0, typeSettings, 0, 0)
+	c.writeGoAway(0, code, debug)
+	return c.out
+}
+
 func (c *Conn) lastCall() { c.goAway(NoError, "") }
 
 // GoAway refuses new streams with a code, at once. Those that run go on.

@@ -5,31 +5,6 @@ import (
 	"unsafe"
 )
 
-// Parts are a request that a server of another version of HTTP has read.
-type Parts struct {
-	Method, Target, Host string
-	// Header has the fields, with names of any case. A host in it is not looked at.
-	Header map[string][]string
-	// Length is the body's length in bytes; negative: it is not known.
-	Length int64
-}
-
-// Assemble makes of parts, without a copy, what ParseRequest would have made of the same request in HTTP/1.1: the same
-// grammar holds, so that what is written from r is read as what it is. The storage of r.Fields is used again.
-func Assemble(p *Parts, l Limits, r *Request) error {
-	if err := r.Take(p.Method, p.Target, p.Host); err != nil {
-		return err
-	}
-	for name, values := range p.Header {
-		for _, v := range values {
-			if err := r.Add(name, v, l); err != nil {
-				return err
-			}
-		}
-	}
-	return r.Complete(p.Length)
-}
-
 // Take begins the head of a request that came in another version of HTTP, without a copy: Add adds its fields, and Complete ends it. What
 // ParseRequest demands of the same request in HTTP/1.1 holds for it. The storage of r.Fields is used again.
 func (r *Request) Take(method, target, host string) error {

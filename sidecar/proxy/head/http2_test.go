@@ -9,27 +9,48 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAssemble(t *testing.T) {
+// ofParts is a request that came in HTTP/2.
+type ofParts struct {
+	Method, Target, Host string
+	Header               map[string][]string
+	Length               int64
+}
+
+func (p *ofParts) read(r *Request) error {
+	if err := r.Take(p.Method, p.Target, p.Host); err != nil {
+		return err
+	}
+	for name, values := range p.Header {
+		for _, v := range values {
+			if err := r.Add(name, v, Limits{Fields: 4}); err != nil {
+				return err
+			}
+		}
+	}
+	return r.Complete(p.Length)
+}
+
+func TestRequestsOfParts(t *testing.T) {
 	t.Parallel()
-	parts := func(change func(*Parts)) Parts {
-		p := Parts{Method: "POST", Target: "/a", Host: "a.example", Header: map[string][]string{"X-A": {" 1\t", "2"}}, Length: 3}
+	parts := func(change func(*ofParts)) ofParts {
+		p := ofParts{Method: "POST", Target: "/a", Host: "a.example", Header: map[string][]string{"X-A": {" 1\t", "2"}}, Length: 3}
 		change(&p)
 		return p
 	}
-	add := func(name string, values ...string) func(*Parts) {
-		return func(p *Parts) { p.Header[name] = values }
+	add := func(name string, values ...string) func(*ofParts) {
+		return func(p *ofParts) { p.Header[name] = values }
 	}
 	for name, tt := range map[string]struct {
-		give Parts
+		give ofParts
 		want string
 		err  error
 	}{
-		"as it is":                     {parts(func(*Parts) {}), "POST /a a.example 3 false: X-A=1 X-A=2", nil},
+		"as it is":                     {parts(func(*ofParts) {}), "POST /a a.example 3 false: X-A=1 X-A=2", nil},
 		"a length that is said":        {parts(add("Content-Length", "3")), "POST /a a.example 3 false: Content-Length=3 X-A=1 X-A=2", nil},
-		"no length":                    {parts(func(p *Parts) { p.Length = -1 }), "POST /a a.example 0 true: X-A=1 X-A=2", nil},
+		"no length":                    {parts(func(p *ofParts) { p.Length = -1 }), "POST /a a.example 0 true: X-A=1 X-A=2", nil},
 		"a host among the fields":      {parts(add("Host", "b")), "POST /a a.example 3 false: X-A=1 X-A=2", nil},
 		"a length that is another":     {parts(add("Content-Length", "4")), "", ErrLength},
-		"a length of no body":          {parts(func(p *Parts) { p.Length = 0; p.Header["Content-Length"] = []string{"3"} }), "", ErrLength},
+		"a length of no body":          {parts(func(p *ofParts) { p.Length = 0; p.Header["Content-Length"] = []string{"3"} }), "", ErrLength},
 		"two lengths":                  {parts(add("Content-Length", "3", "3")), "", ErrLength},
 		"a length of no digits":        {parts(add("Content-Length", "+3")), "", ErrLength},
 		"a coding":                     {parts(add("Transfer-Encoding", "chunked")), "", ErrCoding},
@@ -38,16 +59,16 @@ func TestAssemble(t *testing.T) {
 		"a control byte in a value":    {parts(add("X-B", "a\x00b")), "", ErrField},
 		"a line end in a name":         {parts(add("X-B: a\r\nX-C", "b")), "", ErrField},
 		"no name":                      {parts(add("", "b")), "", ErrField},
-		"a method with a target in it": {parts(func(p *Parts) { p.Method = "GET /b" }), "", ErrRequestLine},
-		"no method":                    {parts(func(p *Parts) { p.Method = "" }), "", ErrRequestLine},
-		"a target with a space":        {parts(func(p *Parts) { p.Target = "/a HTTP/1.1" }), "", ErrRequestLine},
-		"a target with a line end":     {parts(func(p *Parts) { p.Target = "/a\r\n" }), "", ErrRequestLine},
-		"no target":                    {parts(func(p *Parts) { p.Target = "" }), "", ErrRequestLine},
-		"a line end in the host":       {parts(func(p *Parts) { p.Host = "a\r\nX: b" }), "", ErrHost},
+		"a method with a target in it": {parts(func(p *ofParts) { p.Method = "GET /b" }), "", ErrRequestLine},
+		"no method":                    {parts(func(p *ofParts) { p.Method = "" }), "", ErrRequestLine},
+		"a target with a space":        {parts(func(p *ofParts) { p.Target = "/a HTTP/1.1" }), "", ErrRequestLine},
+		"a target with a line end":     {parts(func(p *ofParts) { p.Target = "/a\r\n" }), "", ErrRequestLine},
+		"no target":                    {parts(func(p *ofParts) { p.Target = "" }), "", ErrRequestLine},
+		"a line end in the host":       {parts(func(p *ofParts) { p.Host = "a\r\nX: b" }), "", ErrHost},
 		"too many fields":              {parts(add("X-B", "1", "2", "3", "4")), "", ErrTooLarge},
 	} {
 		var r Request
-		err := Assemble(&tt.give, Limits{Fields: 4}, &r)
+		err := tt.give.read(&r)
 		if err != tt.err { //nolint:errorlint // constants
 			t.Errorf("%s: got %v, want %v", name, err, tt.err)
 			continue

@@ -1,4 +1,4 @@
-package relay_test
+package proxy
 
 import (
 	"bufio"
@@ -13,18 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
-
 	"github.com/bearerguard/bearerguard/api/policy"
-	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-// recorder is an app that notes what it takes for requests.
-type recorder struct {
+// noter is an app that notes what it takes for requests.
+type noter struct {
 	net.Listener
 	mu   sync.Mutex
 	idle *sync.Cond // of mu: open has become 0
@@ -32,7 +28,7 @@ type recorder struct {
 	seen []string   // guarded by mu
 }
 
-func (r *recorder) run() {
+func (r *noter) run() {
 	for {
 		c, err := r.Accept()
 		if err != nil {
@@ -46,7 +42,7 @@ func (r *recorder) run() {
 	}
 }
 
-func (r *recorder) count(delta int) {
+func (r *noter) count(delta int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.open += delta; r.open == 0 {
@@ -54,7 +50,7 @@ func (r *recorder) count(delta int) {
 	}
 }
 
-func (r *recorder) serve(c net.Conn) {
+func (r *noter) serve(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for {
@@ -72,7 +68,7 @@ func (r *recorder) serve(c net.Conn) {
 }
 
 // take returns what has been noted, once all connections up to now have ended.
-func (r *recorder) take(t *testing.T) []string {
+func (r *noter) take(t *testing.T) []string {
 	t.Helper()
 	c, err := net.Dial("tcp", r.Addr().String())
 	if err != nil {
@@ -106,25 +102,22 @@ func FuzzRelay(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	app := &recorder{Listener: listener}
+	app := &noter{Listener: listener}
 	app.idle = sync.NewCond(&app.mu)
 	f.Cleanup(func() { _ = app.Close() })
 	go app.run()
 
 	judged := make(chan string, 1000)
-	r := newRelay(f, func(rec *telemetry.Record) {
+	p := open(f, Config{Observer: observing(func(rec *telemetry.Record) {
 		if rec.Forwarded {
 			judged <- rec.Method + " " + rec.Path
 		}
-	})
+	}), Limits: Limits{ReadHead: 5 * time.Second, Idle: 5 * time.Second}})
 	upstream := &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	f.Fuzz(func(t *testing.T, data []byte, step int) {
 		client, server := pair(t)
 		served := make(chan struct{})
-		go func() {
-			r.Serve(server, relay.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
-			close(served)
-		}()
+		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { close(served) })
 		go func() {
 			for rest := data; len(rest) > 0; {
 				n, err := client.Write(rest[:min(max(1, step), len(rest))])
@@ -150,27 +143,10 @@ func FuzzRelay(f *testing.F) {
 	})
 }
 
-// newRelay lets everything through that can be understood.
-func newRelay(t testing.TB, observe func(*telemetry.Record)) *relay.Relay {
+// open lets everything through that can be understood.
+func open(t testing.TB, c Config) *Proxy {
 	t.Helper()
-	return startRelay(t, relay.Config{Observe: observe, Limits: relay.Limits{
-		ReadHead: time.Second, Idle: time.Second, Dial: time.Second, Response: time.Second, Write: time.Second,
-	}})
-}
-
-// startRelay starts a relay that lets everything through.
-func startRelay(t testing.TB, c relay.Config) *relay.Relay {
-	t.Helper()
-	g := gate.New(gate.Options{})
-	g.Swap(gatetest.Snapshot(t, time.Now, gatetest.Policy("open", policy.Spec{
-		Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}},
-	})))
-	c.Gate, c.Log, c.Now = g, logr.Discard(), time.Now
-	c.HTTP2 = func(c net.Conn, _ []byte, _ relay.Info, release func()) { _ = c.Close(); release() }
-	c.Limits.Head = head.Limits{Bytes: 64 << 10, Fields: 100}
-	r := relay.New(c)
-	t.Cleanup(r.Close)
-	return r
+	return serving(t, c, gatetest.Policy("open", policy.Spec{Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}}}))
 }
 
 // pair is the two ends of a TCP connection.

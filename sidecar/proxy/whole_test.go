@@ -1,4 +1,4 @@
-package relay_test
+package proxy
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 )
 
 // An app that answers at the last byte of a body has got all of it, so the client's connection goes on, however early the
@@ -31,8 +31,8 @@ func TestAnAnswerToAWholeBodyKeepsTheConnection(t *testing.T) {
 			t.Parallel()
 			client, server := pair(t)
 			defer client.Close()
-			r := startRelay(t, relay.Config{})
-			go r.Serve(server, relay.Info{Port: 80, Upstream: promptApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+			p := open(t, Config{})
+			p.loops.serve(server, exchange.Info{Port: 80, Upstream: promptApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
 			_ = client.SetDeadline(time.Now().Add(60 * time.Second))
 			in := bufio.NewReader(client)
 			for i := range body.times {
@@ -69,7 +69,7 @@ func promptApp(t *testing.T) *url.URL {
 			if _, err := io.Copy(io.Discard, req.Body); err != nil {
 				return
 			}
-			if _, err := c.Write([]byte(answer)); err != nil {
+			if _, err := c.Write([]byte(fastAnswer)); err != nil {
 				return
 			}
 		}

@@ -1,4 +1,4 @@
-package relay
+package proxy
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -29,7 +30,7 @@ type PortProtocol struct {
 const mostForeign = 64
 
 // meet returns what is to be said of a connection on which f is spoken. The log says it once for each port.
-func (f *foreigners) meet(p head.Foreign, info *Info) string {
+func (f *foreigners) meet(p head.Foreign, info *exchange.Info) string {
 	cause := fmt.Sprintf("port %d was sent %s: %s", info.Port, string(p), remedy(p, info.Captured))
 	key := PortProtocol{info.Port, p}
 	f.mu.Lock()
@@ -64,14 +65,11 @@ func remedy(p head.Foreign, captured bool) string {
 	return "only HTTP can be guarded"
 }
 
-// Meet returns what is to be said of a connection on which p is spoken, and tells the log.
-func (r *Relay) Meet(p head.Foreign, info *Info) string { return r.foreign.meet(p, info) }
-
-// Foreign returns the ports on which clients spoke another protocol than HTTP, in order; at most 64.
-func (r *Relay) Foreign() []PortProtocol {
-	r.foreign.mu.Lock()
-	defer r.foreign.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(r.foreign.met), func(a, b PortProtocol) int {
+// list returns them in order.
+func (f *foreigners) list() []PortProtocol {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(f.met), func(a, b PortProtocol) int {
 		if a.Port != b.Port {
 			return a.Port - b.Port
 		}

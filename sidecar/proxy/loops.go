@@ -1,5 +1,3 @@
-//go:build loops
-
 package proxy
 
 import (
@@ -9,23 +7,25 @@ import (
 	"sync"
 	"sync/atomic"
 
-	apps "github.com/bearerguard/bearerguard/sidecar/proxy/app"
-	clients1 "github.com/bearerguard/bearerguard/sidecar/proxy/client"
-	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	appside "github.com/bearerguard/bearerguard/sidecar/proxy/app"
+	clientside "github.com/bearerguard/bearerguard/sidecar/proxy/client"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// loops serve plain connections of HTTP/1.1 on loops, and gives the others to the relay.
+// loops serve the connections of clients, each on one loop. There is a loop for each processor.
 type loops struct {
 	proxy *Proxy
 	hosts []*host
 	stop  context.CancelFunc // ends waits for verdicts
 
-	calls  *clients1.Count // of HTTP/2
-	places places          // for connections of HTTP/2
-	http2  atomic.Int64    // how many there are
+	calls  *clientside.Count // of HTTP/2
+	places places            // for connections of HTTP/2
+	http2  atomic.Int64      // how many there are
+
+	handshakes places // for TLS handshakes
 
 	mu   sync.Mutex
 	open int           // guarded by mu: connections
@@ -34,27 +34,24 @@ type loops struct {
 
 // host is what a loop's connections share.
 type host struct {
-	*ends.Host
-	clients clients1.Shared
-	apps    apps.Shared
+	*exchange.Host
+	clients clientside.Shared
+	apps    appside.Shared
 	shaking map[*loop.Conn]struct{} // whose TLS handshakes are under way
 }
 
-// plane is what serves connections of HTTP/1.1.
-type plane = *loops
-
-func newPlane(p *Proxy) (plane, error) {
-	c := &ends.Config{
-		Gate: p.gate, Gathered: &ends.Gathered{}, Tracer: p.tracer, Log: p.log, Now: p.now,
-		Limits: ends.Limits{
+func newLoops(p *Proxy) (*loops, error) {
+	c := &exchange.Config{
+		Gate: p.gate, Gathered: &exchange.Gathered{}, Tracer: p.tracer, Log: p.log, Now: p.now,
+		Limits: exchange.Limits{
 			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
 			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
 			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
 			Dial: p.limits.Dial, Response: p.limits.Response,
 			Waiting: int32(min(max(1, p.limits.Streams/2), math.MaxInt32)), //nolint:gosec // it fits
 		},
-		Foreign: func(f head.Foreign, i *ends.Info) string {
-			return p.relay.Meet(f, &connInfo{Port: i.Port, Captured: i.Captured})
+		Foreign: func(f head.Foreign, i *exchange.Info) string {
+			return p.foreign.meet(f, i)
 		},
 	}
 	if p.observer != nil {
@@ -62,9 +59,12 @@ func newPlane(p *Proxy) (plane, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ls := &loops{
-		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clients1.Count{Most: int64(p.limits.HTTP2Requests)},
+		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clientside.Count{Most: int64(p.limits.HTTP2Requests)},
 		places: places{
 			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.log,
+		},
+		handshakes: places{
+			most: mostHandshakes, patience: p.limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.log,
 		},
 	}
 	for range runtime.GOMAXPROCS(0) {
@@ -74,7 +74,7 @@ func newPlane(p *Proxy) (plane, error) {
 		if err != nil {
 			return nil, err
 		}
-		ls.hosts = append(ls.hosts, &host{Host: ends.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{}, clients: clients1.Shared{Requests: ls.calls, Config: frame.Config{
+		ls.hosts = append(ls.hosts, &host{Host: exchange.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{}, clients: clientside.Shared{Requests: ls.calls, Config: frame.Config{
 			Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
 			HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
 		}}})
@@ -112,6 +112,7 @@ func (ls *loops) requests() int64 { return ls.calls.Now() }
 func (ls *loops) waits() int      { return ls.places.waits() }
 func (ls *loops) drain() {
 	ls.places.close()
+	ls.handshakes.close()
 	ls.each(func(h *host) {
 		h.Draining, h.Closing = true, true
 		h.Clear(true)

@@ -1,18 +1,20 @@
-//go:build loops
-
 package proxy
 
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/url"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	apps "github.com/bearerguard/bearerguard/sidecar/proxy/app"
-	clients1 "github.com/bearerguard/bearerguard/sidecar/proxy/client"
-	ends "github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	appside "github.com/bearerguard/bearerguard/sidecar/proxy/app"
+	clientside "github.com/bearerguard/bearerguard/sidecar/proxy/client"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
@@ -21,32 +23,33 @@ type entrant struct {
 	ls      *loops
 	h       *host
 	conn    *loop.Conn
-	info    connInfo
+	info    exchange.Info
 	release func()
+	shaking bool // it has a place among the handshakes
 }
 
 // serve serves a connection that speaks HTTP without TLS, as far as is known.
-func (ls *loops) serve(c net.Conn, info connInfo, release func()) {
-	ls.take(c, info, release, (*entrant).plain)
+func (ls *loops) serve(c net.Conn, info exchange.Info, release func()) {
+	ls.take(c, &entrant{ls: ls, info: info, release: release}, (*entrant).plain)
 }
 
 // take gives a connection to the loop that has the fewest.
-func (ls *loops) take(c net.Conn, info connInfo, release func(), do func(*entrant)) {
+func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
+	ls.mu.Lock()
+	ls.open++
+	ls.mu.Unlock()
 	fd, err := detach(c.(*net.TCPConn))
 	if err != nil {
 		_ = c.Close()
-		release()
+		e.gone()
 		return
 	}
-	e := &entrant{ls: ls, h: ls.hosts[0], info: info, release: release}
+	e.h = ls.hosts[0]
 	for _, h := range ls.hosts[1:] {
 		if h.Loop.Size() < e.h.Loop.Size() {
 			e.h = h
 		}
 	}
-	ls.mu.Lock()
-	ls.open++
-	ls.mu.Unlock()
 	if !e.h.Loop.Post(func() { e.enter(fd, do) }) {
 		_ = unix.Close(fd)
 		e.gone()
@@ -62,35 +65,52 @@ func (e *entrant) enter(fd int, do func(*entrant)) {
 	e.conn.Guard(func() { do(e) })
 }
 
-// gone is called when the connection has ended.
-func (e *entrant) gone() { e.ls.left(e.release) }
+// gone is called when the connection has ended, also where it never got to its loop.
+func (e *entrant) gone() {
+	e.leaveHandshakes()
+	e.ls.left(e.release)
+}
+
+// leaveHandshakes gives the connection's place among the handshakes back, once.
+func (e *entrant) leaveHandshakes() {
+	if e.shaking {
+		e.shaking = false
+		e.ls.handshakes.leave()
+	}
+}
 
 // of returns what is known of the connection, once all is.
-func (e *entrant) of() (*ends.Conn, func()) {
+func (e *entrant) of() (*exchange.Conn, func()) {
 	p, i := e.ls.proxy, &e.info
-	set := apps.NewSet(e.h.Host, apps.Options{
-		Host: withPort(i.Upstream), Secure: i.Upstream.Scheme == "https", Roots: p.roots, HTTP2: protocols[p.app], Shared: &e.h.apps,
-	})
-	return ends.NewConn(e.h.Host, ends.Info{
-		Port: i.Port, Upstream: i.Upstream, Secure: i.Secure, Captured: i.Captured, Remote: i.Remote,
-		ClientCert: i.ClientCert, Trusted: p.trusts(i.Remote),
-	}, set), func() { set.Close(); e.gone() }
+	o := appside.Options{Roots: p.roots, HTTP2: protocols[p.app], Shared: &e.h.apps}
+	if i.Upstream != nil {
+		o.Host, o.Secure = withPort(i.Upstream), i.Upstream.Scheme == "https"
+	}
+	set := appside.NewSet(e.h.Host, o)
+	return exchange.NewConn(e.h.Host, e.info, set), func() { set.Close(); e.gone() }
 }
 
 // protocols are what apps get the requests of HTTP/2 clients in.
-var protocols = map[AppProtocol]apps.Protocol{AppAuto: apps.Streaming, AppHTTP1: apps.Never, AppH2C: apps.Always}
+var protocols = map[AppProtocol]appside.Protocol{AppAuto: appside.Streaming, AppHTTP1: appside.Never, AppH2C: appside.Always}
 
 // plain serves HTTP/1.1, and HTTP/2 if the client begins with its preface.
 func (e *entrant) plain() {
 	of, gone := e.of()
-	clients1.NewHTTP1(e.conn, of, clients1.Options{
+	clientside.NewHTTP1(e.conn, of, clientside.Options{
 		Gone:  gone,
 		HTTP2: func(_ *loop.Conn, read []byte) { e.http2(of, bytes.Clone(read), gone) },
 	})
 }
 
+// What a client of HTTP/2 may send of bodies that no app has taken, in bytes, on a stream and on all of them.
+const (
+	wideBytes   = 256 << 10
+	narrowBytes = 65535 // on connections beyond the first wideConns; there may be no less (RFC 9113 section 6.9.2)
+	wideConns   = 256
+)
+
 // http2 serves HTTP/2, once there is a place for the connection.
-func (e *entrant) http2(of *ends.Conn, read []byte, gone func()) {
+func (e *entrant) http2(of *exchange.Conn, read []byte, gone func()) {
 	ls := e.ls
 	ls.places.take(func() {
 		e.post(func() {
@@ -98,7 +118,7 @@ func (e *entrant) http2(of *ends.Conn, read []byte, gone func()) {
 			if ls.http2.Add(1) > wideConns {
 				window = narrowBytes
 			}
-			clients1.NewHTTP2(e.conn, of, clients1.HTTP2Options{Shared: &e.h.clients, Window: window, Read: read, Gone: func() {
+			clientside.NewHTTP2(e.conn, of, clientside.HTTP2Options{Shared: &e.h.clients, Window: window, Read: read, Gone: func() {
 				ls.http2.Add(-1)
 				ls.places.leave()
 				gone()
@@ -106,7 +126,7 @@ func (e *entrant) http2(of *ends.Conn, read []byte, gone func()) {
 		})
 	}, func() {
 		e.post(func() {
-			e.conn.Write(goAwayAtOnce())
+			e.conn.Write(frame.Farewell(frame.EnhanceYourCalm, "too many connections"))
 			e.conn.End()
 			gone()
 		})
@@ -117,10 +137,16 @@ func (e *entrant) post(do func()) {
 	e.h.Loop.Post(func() { e.conn.Guard(do) })
 }
 
+// Bounds of TLS handshakes. One that stops half-way holds ten times as much as a connection that waits for a request.
+const (
+	mostHandshakes   = 1000            // at a time; others wait for their turn
+	crowdedHandshake = 2 * time.Second // for one, where more than half as many are under way
+)
+
 // secure does the TLS handshake, once it is its turn, and then serves what the client and we agreed on (RFC 7301).
-func (ls *loops) secure(c net.Conn, info connInfo, release func()) {
-	ls.proxy.sockets.handshakes.take(func() {
-		ls.take(c, info, release, (*entrant).shakeHands)
+func (ls *loops) secure(c net.Conn, info exchange.Info, release func()) {
+	ls.handshakes.take(func() {
+		ls.take(c, &entrant{ls: ls, info: info, release: release, shaking: true}, (*entrant).shakeHands)
 	}, func() {
 		_ = c.Close()
 		release()
@@ -128,18 +154,18 @@ func (ls *loops) secure(c net.Conn, info connInfo, release func()) {
 }
 
 func (e *entrant) shakeHands() {
-	s := e.ls.proxy.sockets
-	limit := e.ls.proxy.limits.ReadHead
-	if s.handshakes.crowded() {
+	ls := e.ls
+	limit := ls.proxy.limits.ReadHead
+	if ls.handshakes.crowded() {
 		limit = min(limit, crowdedHandshake)
 	}
 	e.h.shaking[e.conn] = struct{}{}
-	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, e.ls.proxy.tls) }, limit, func(t *tls.Conn, err error) {
+	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.tls) }, limit, func(t *tls.Conn, err error) {
 		delete(e.h.shaking, e.conn)
-		s.handshakes.leave()
+		e.leaveHandshakes()
 		e.shaken(t, err)
 	})
-	if s.ctx.Err() != nil {
+	if e.h.Closing {
 		e.conn.Cut()
 	}
 }
@@ -147,7 +173,11 @@ func (e *entrant) shakeHands() {
 // shaken serves the connection after its handshake, which may have failed.
 func (e *entrant) shaken(t *tls.Conn, err error) {
 	if err != nil {
-		e.ls.proxy.sockets.handshakeFailed(err, &e.info)
+		cause := err.Error()
+		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+			cause = e.ls.proxy.foreign.meet(head.NoTLS, &e.info)
+		}
+		e.ls.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
 		e.conn.Close()
 		e.gone()
 		return

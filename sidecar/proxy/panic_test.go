@@ -1,4 +1,4 @@
-package relay_test
+package proxy
 
 import (
 	"io"
@@ -13,34 +13,30 @@ import (
 
 	"github.com/go-logr/logr/funcr"
 
-	"github.com/bearerguard/bearerguard/sidecar/proxy/relay"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
 // A panic ends the connection that it happens on, with a reset, and no other; the log says where and quotes no request.
 func TestPanicEndsOneConnection(t *testing.T) {
 	t.Parallel()
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
 	}))
-	t.Cleanup(app.Close)
-	upstream, _ := url.Parse(app.URL)
+	t.Cleanup(a.Close)
+	upstream, _ := url.Parse(a.URL)
 	var log strings.Builder
-	r := newRelay(t, func(rec *telemetry.Record) {
+	p := open(t, Config{Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}), Observer: observing(func(rec *telemetry.Record) {
 		if strings.HasPrefix(rec.Path, "/canary") {
 			panic("canary")
 		}
-	})
-	r.Log = funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{})
-	ended := make(chan struct{})
+	})})
+	ended := make(chan struct{}, 2)
 	serve := func() net.Conn {
 		c, server := pair(t)
 		t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		go func() {
-			r.Serve(server, relay.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
-			ended <- struct{}{}
-		}()
+		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { ended <- struct{}{} })
 		return c
 	}
 	other, c := serve(), serve()
