@@ -68,3 +68,17 @@ func openFiles(t *testing.T) (n int) {
 	}
 	return n
 }
+
+// Answers that a client has yet to take when the drain begins are not cut off.
+func TestDrainLeavesNoHalfAnswer(t *testing.T) {
+	url, asked := brief(t)
+	g := protect(t, url, nil)
+	c := dial(t, g.addr)
+	go func() { _, _ = io.WriteString(c, strings.Repeat(briefly, 12_000)) }()
+	steady(t, asked)
+	g.stop()
+	eventually(t, "the proxy drains", g.Draining)
+	if n := wholeAnswers(c); n < asked.Load() {
+		t.Errorf("%d answers to %d requests", n, asked.Load())
+	}
+}

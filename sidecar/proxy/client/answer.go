@@ -79,7 +79,9 @@ func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer) {
 		c.Field("Connection", "keep-alive")
 	}
 	c.conn.Commit(append(c.out, crlf...))
-	c.out = nil
+	if c.out = nil; a.None || a.Length == 0 { // else Data does it
+		c.watch()
+	}
 }
 
 // Field implements exchange.Fields.

@@ -19,6 +19,7 @@ type HTTP1 struct {
 	http2 func(*loop.Conn, []byte) // gets it if it speaks HTTP/2
 	stall loop.Timer               // for what the client does not take
 	taken uint64                   // bytes that it had taken when it was last asked
+	acked uint64                   // the same, since it has closed its side
 
 	in      loop.Buffer
 	headed  []byte // the head of the request, in the turn in which it came
@@ -50,6 +51,8 @@ type HTTP1 struct {
 	lent    bool // a tunnel has it
 	given   bool // it speaks HTTP/2, and another handler serves it
 	flushes bool // it ends once all has been written
+	crammed bool // no request is read until all has been written
+	clears  bool // it ends once it is found idle
 	blank   bool // an empty line has been ignored
 }
 
@@ -95,7 +98,10 @@ func NewHTTP1(conn *loop.Conn, of *exchange.Conn, o Options) *HTTP1 {
 
 // Clear implements exchange.Member.
 func (c *HTTP1) Clear(fresh bool) {
-	if c.phase == phaseIdle || fresh && c.phase == phaseFresh {
+	switch {
+	case c.phase == phaseIdle && c.conn.Queued() > 0:
+		c.crammed, c.clears = true, true
+	case c.phase == phaseIdle, fresh && c.phase == phaseFresh:
 		c.end()
 	}
 }
@@ -113,6 +119,9 @@ func (c *HTTP1) Drained(*loop.Conn) {
 		c.x.ClientTakes()
 	case c.flushes:
 		c.end()
+	case c.crammed:
+		c.crammed = false
+		c.next()
 	}
 }
 
@@ -144,17 +153,31 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 			}
 			continue
 		}
+		if c.crams() {
+			return
+		}
 		b, err := conn.Read()
 		if len(b) > 0 {
 			c.fast.Read(len(b))
 			c.take(b)
 			continue
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			c.ends(err)
+		case c.clears && c.phase == phaseIdle:
+			c.end()
 		}
 		return
 	}
+}
+
+// crams reports whether the client has yet to take answers before its next request is read.
+func (c *HTTP1) crams() bool {
+	if c.phase == phaseIdle && c.Full() {
+		c.crammed = true
+	}
+	return c.crammed
 }
 
 // take takes what has come.
@@ -195,6 +218,9 @@ func (c *HTTP1) serve() {
 		case phaseLinger:
 			c.lingers()
 		default:
+			if c.crams() {
+				return
+			}
 			c.begin()
 		}
 		if len(c.rest) == had {

@@ -28,6 +28,8 @@ func (c *HTTP1) enter(p phase) {
 // wake is called when the client's time is up.
 func (c *HTTP1) wake() {
 	switch {
+	case c.phase == phaseIdle && c.conn.Queued() > 0: // it is busy with the last answer
+		c.enter(phaseIdle)
 	case c.phase != phaseBusy:
 		c.close()
 	case c.wanted:
@@ -46,8 +48,8 @@ func (c *HTTP1) leaves() {
 	if c.conn.Side() == 0 || c.flushes {
 		return
 	}
-	if c.wrote != c.written {
-		c.written = c.wrote
+	if taken, _ := c.conn.Taken(); c.wrote != c.written || taken != c.acked {
+		c.written, c.acked = c.wrote, taken
 		c.host.Loop.Set(&c.timer, halfClosed)
 		return
 	}
