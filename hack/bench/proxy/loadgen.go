@@ -16,14 +16,40 @@ import (
 
 // result is what a load generator prints.
 type result struct {
-	Requests, Errors, Reopened, Seconds, P50, P99 float64
+	Requests, Messages, Errors, Reopened, Seconds, P50, P99 float64
 }
 
 func (r result) perSecond() float64 { return r.Requests / r.Seconds }
 
-// flags are those of c/load.c for the row.
-func (b *bench) flags(r row, t *target, more ...string) []string {
-	out := append([]string{"-c", strconv.Itoa(connecting), "-p", "/orders/" + r.load.body}, more...)
+// byH2load reports whether nghttp2's load generator sends the load.
+func (l load) byH2load() bool { return l.h2 && l.calls == "" }
+
+// connections are those of the load generator, where it is ours.
+func (l load) connections() int {
+	if l.calls != "" {
+		return callConnections
+	}
+	return connecting
+}
+
+// length writes how long the load generator is to run, as it reads that.
+func (l load) length(d time.Duration) string {
+	if l.calls != "" {
+		return d.String()
+	}
+	return seconds(d)
+}
+
+// loadLine is the command line of c/load.c or calls for the row.
+func (b *bench) loadLine(r row, t *target, more ...string) []string {
+	out := []string{b.tool("load"), "-c", strconv.Itoa(connecting), "-p", "/orders/" + r.load.body}
+	if r.load.calls != "" {
+		out = []string{b.tool("calls"), "load", "-c", strconv.Itoa(callConnections), "-kind", r.load.calls}
+		if r.group == streaming {
+			out = append(out, "-m", strconv.Itoa(streamsEach))
+		}
+	}
+	out = append(out, more...)
 	out = append(out, "-t", filepath.Join(b.data, r.load.alg+".tokens"), "-k", strconv.Itoa(r.load.tokens))
 	if r.load.upload > 0 {
 		out = append(out, "-b", strconv.Itoa(r.load.upload))
@@ -33,11 +59,16 @@ func (b *bench) flags(r row, t *target, more ...string) []string {
 
 // load runs the load generator. Any request that fails fails the row.
 func (b *bench) load(ctx context.Context, r row, t *target, more ...string) (result, error) {
-	out, err := b.output(ctx, b.pinned(loadCore, b.tool("load"), b.flags(r, t, more...)...))
+	line := b.loadLine(r, t, more...)
+	out, err := b.output(ctx, b.pinned(loadCore, line[0], line[1:]...))
 	if err != nil {
 		return result{}, err
 	}
-	return parse(out)
+	got, err := parse(out)
+	if r.group == streaming {
+		got.Requests = got.Messages
+	}
+	return got, err
 }
 
 func parse(out []byte) (result, error) {
@@ -56,7 +87,8 @@ func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (re
 	if connections == 0 {
 		return func() {}, nil
 	}
-	cmd := b.pinned(loadCore, b.tool("load"), b.flags(r, t, "-i", "-c", strconv.Itoa(connections))...)
+	line := b.loadLine(r, t, "-i", "-c", strconv.Itoa(connections))
+	cmd := b.pinned(loadCore, line[0], line[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

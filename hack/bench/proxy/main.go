@@ -25,14 +25,14 @@ type bench struct {
 	rounds                    int
 	time, latencyTime, settle time.Duration
 
-	best    float64      // us: see remember
-	apps    map[bool]int // ports, by whether they speak HTTP/2
+	best    float64        // us: see remember
+	apps    map[string]int // ports, by kind.app
 	running map[int]*process
 }
 
 func main() {
 	runtime.LockOSThread() // the kernel ends our processes when the thread that started them ends
-	b := &bench{apps: map[bool]int{}, running: map[int]*process{}}
+	b := &bench{apps: map[string]int{}, running: map[int]*process{}}
 	var pattern string
 	flag.StringVar(&b.sidecar, "sidecar", "bin/bench-proxy/sidecar", "the sidecar `program`")
 	flag.StringVar(&b.other, "other", "", "another build of the sidecar: each row of Bearerguard gets one of that `program` beside it")
@@ -71,15 +71,18 @@ func run(ctx context.Context, b *bench, pattern string, list bool) error {
 			chosen = append(chosen, r)
 		}
 	}
-	chosen, b.leftOut = available(chosen, installed)
-	if b.leftOut != "" {
-		fmt.Fprintln(os.Stderr, b.leftOut)
-	}
 	if list {
 		for _, r := range chosen {
 			fmt.Println(r.id())
 		}
 		return nil
+	}
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin"); err != nil { // haproxy and nginx are there
+		return err
+	}
+	chosen, b.leftOut = available(chosen, installed)
+	if b.leftOut != "" {
+		fmt.Fprintln(os.Stderr, b.leftOut)
 	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("ROWS=%s fits no row that can be measured here; -list prints them", pattern)
@@ -105,9 +108,6 @@ func (b *bench) prepare() error {
 		b.priority = []string{"chrt", "-f", "50"}
 	}
 	if err := allowFiles(); err != nil {
-		return err
-	}
-	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin"); err != nil { // haproxy and nginx are there
 		return err
 	}
 	var err error

@@ -28,6 +28,9 @@ const (
 	fewIdle    = 1000
 	manyIdle   = 9500
 	connecting = 64 // connections of the load generator
+
+	callConnections = 16 // of calls, with 16 calls at a time each
+	streamsEach     = 4  // streaming calls at a time on each connection
 )
 
 // measure runs one row once.
@@ -52,7 +55,7 @@ func (b *bench) measure(ctx context.Context, r row, first bool) (sample, error) 
 	if err := b.saturate(ctx, r, t, &s); err != nil || !r.latency || b.perf {
 		return s, err
 	}
-	got, err := b.load(ctx, r, t, "-d", seconds(b.latencyTime), "-r", strconv.Itoa(rate))
+	got, err := b.load(ctx, r, t, "-d", r.load.length(b.latencyTime), "-r", strconv.Itoa(rate))
 	s.p50, s.p99 = got.P50, got.P99
 	return s, err
 }
@@ -94,16 +97,12 @@ func (b *bench) refuses(ctx context.Context, r row, t *target) error {
 
 // warm sends every token once, and for a while, so that caches are full and code is hot.
 func (b *bench) warm(ctx context.Context, r row, t *target) error {
-	if r.load.h2 {
-		_, err := b.h2load(ctx, r, t, 500*time.Millisecond)
-		return err
-	}
-	if r.group == repeated && r.load.tokens > 1 {
+	if r.load.tokens > 1 && r.group != firstSeen {
 		if _, err := b.load(ctx, r, t, "-n", strconv.Itoa(r.load.tokens)); err != nil {
 			return err
 		}
 	}
-	_, err := b.load(ctx, r, t, "-d", "0.5")
+	_, err := b.drive(ctx, r, t, 500*time.Millisecond)
 	return err
 }
 
@@ -111,7 +110,7 @@ func (b *bench) warm(ctx context.Context, r row, t *target) error {
 func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error {
 	p := t.process
 	if p == nil { // no proxy
-		got, err := b.load(ctx, r, t, "-d", seconds(b.time))
+		got, err := b.drive(ctx, r, t, b.time)
 		s.perSecond = got.perSecond()
 		return err
 	}
@@ -129,7 +128,7 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 		return err
 	}
 	spin := b.spin(ctx)
-	got, err := b.drive(ctx, r, t)
+	got, err := b.drive(ctx, r, t, b.time)
 	b.profiled(profile)
 	if err != nil {
 		return err
@@ -151,10 +150,10 @@ func (b *bench) saturate(ctx context.Context, r row, t *target, s *sample) error
 // each, and to tell the count.
 func (b *bench) setupMallocs(ctx context.Context, r row, t *target) (float64, error) {
 	before, ok := t.mallocs(ctx)
-	if !ok || r.load.h2 {
+	if !ok || r.load.byH2load() {
 		return 0, nil
 	}
-	if _, err := b.load(ctx, r, t, "-n", strconv.Itoa(connecting)); err != nil {
+	if _, err := b.load(ctx, r, t, "-n", strconv.Itoa(r.load.connections())); err != nil {
 		return 0, err
 	}
 	after, _ := t.mallocs(ctx)
@@ -174,11 +173,12 @@ func (b *bench) spin(ctx context.Context) float64 {
 	return us
 }
 
-func (b *bench) drive(ctx context.Context, r row, t *target) (result, error) {
-	if r.load.h2 {
-		return b.h2load(ctx, r, t, b.time)
+// drive sends the row's load for a while, as fast as answers come.
+func (b *bench) drive(ctx context.Context, r row, t *target, d time.Duration) (result, error) {
+	if r.load.byH2load() {
+		return b.h2load(ctx, r, t, d)
 	}
-	return b.load(ctx, r, t, "-d", seconds(b.time))
+	return b.load(ctx, r, t, "-d", r.load.length(d))
 }
 
 // memory measures RSS, idle and with idle connections that have had an answer.

@@ -44,4 +44,5 @@ for program in upstream load spin; do
   gcc -O2 -Wall -Wextra -Werror -o "$dir/$program" "c/$program.c"
 done
 CGO_ENABLED=0 go build -trimpath -o "$dir/peer" ./peer
+CGO_ENABLED=0 go build -trimpath -o "$dir/calls" ./calls
 CGO_ENABLED=0 go build -trimpath -o "$dir/bench-proxy" .

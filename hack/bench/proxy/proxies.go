@@ -27,13 +27,14 @@ type settings struct {
 	Port, Upstream int
 	Mode, Alg, Key string
 	H2, H2Upstream bool
+	GRPC           bool
 	Answer         bool
 	Dir            string
 }
 
 // start starts the row's proxy and waits until it listens.
 func (b *bench) start(r row) (*target, error) {
-	upstream, err := b.app(r.proxy.h2Upstream)
+	upstream, err := b.app(r.proxy.app())
 	if err != nil {
 		return nil, fmt.Errorf("start the app: %w", err)
 	}
@@ -47,7 +48,7 @@ func (b *bench) start(r row) (*target, error) {
 	t := &target{port: port}
 	s := settings{
 		Port: port, Upstream: upstream, Mode: r.proxy.mode, Alg: r.load.alg, Key: filepath.Join(b.data, r.load.alg+".pem"),
-		H2: r.proxy.h2, H2Upstream: r.proxy.h2Upstream, Dir: b.dir,
+		H2: r.proxy.h2, H2Upstream: r.proxy.h2Upstream, GRPC: r.proxy.grpc, Dir: b.dir,
 	}
 	line, err := b.line(r.proxy, s, t)
 	if err != nil {
@@ -108,9 +109,20 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 	return line, nil
 }
 
-// app returns the port of the app, started when it is first asked for; with h2 one that speaks HTTP/2.
-func (b *bench) app(h2 bool) (int, error) {
-	if port := b.apps[h2]; port != 0 {
+// app names the app that the proxy is in front of.
+func (k kind) app() string {
+	switch {
+	case k.grpc:
+		return "grpc"
+	case k.h2Upstream:
+		return "h2"
+	}
+	return "http1"
+}
+
+// app returns the port of an app, started when it is first asked for.
+func (b *bench) app(name string) (int, error) {
+	if port := b.apps[name]; port != 0 {
 		return port, nil
 	}
 	port, err := freeport.Get(context.Background())
@@ -118,7 +130,10 @@ func (b *bench) app(h2 bool) (int, error) {
 		return 0, err
 	}
 	line := []string{b.tool("upstream"), strconv.Itoa(port)}
-	if h2 {
+	switch name {
+	case "grpc":
+		line = []string{b.tool("calls"), "app", strconv.Itoa(port)}
+	case "h2":
 		dir := filepath.Join(b.dir, "app-h2")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return 0, err
@@ -133,7 +148,7 @@ func (b *bench) app(h2 bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	b.apps[h2] = port
+	b.apps[name] = port
 	return port, p.listening(port)
 }
 

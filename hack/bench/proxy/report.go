@@ -46,7 +46,7 @@ func (b *bench) report(chosen []row, m map[string]sample, before machine) string
 	b.remember(m)
 	var out strings.Builder
 	fmt.Fprintln(&out, b.heading(before))
-	for _, group := range []string{repeated, firstSeen, bodies, overH2, memory} {
+	for _, group := range []string{repeated, firstSeen, bodies, overH2, overGRPC, streaming, memory} {
 		rows := slices.DeleteFunc(slices.Clone(chosen), func(r row) bool { return r.group != group })
 		if len(rows) == 0 {
 			continue
@@ -77,13 +77,18 @@ func headline(group string) string {
 		firstSeen: "Every token verified anew: 50,000 tokens, nothing cached",
 		bodies:    "Bodies, one RS256 token",
 		overH2:    "HTTP/2 without TLS: 16 connections of 16 streams, one RS256 token",
+		overGRPC:  "gRPC: unary calls, HTTP/2 without TLS on both sides, 16 connections of 16 calls",
+		streaming: "gRPC streaming: 64 calls at a time of 100 messages of 1 KiB, counted by messages; one RS256 token",
 		memory:    "Resident memory, MiB",
 	}[group]
 }
 
 func (b *bench) speedTable(rows []row, m map[string]sample) [][]string {
-	out := [][]string{{"", "requests/s", "CPU us", "busy %", "to HAProxy", "to HAProxy + JWT", "p50 us", "p99 us", "allocs", "slowed"}}
-
+	counted, decimals := "requests/s", 1
+	if rows[0].group == streaming {
+		counted, decimals = "messages/s", 2
+	}
+	out := [][]string{{"", counted, "CPU us", "busy %", "to HAProxy", "to HAProxy + JWT", "p50 us", "p99 us", "allocs", "slowed"}}
 	for _, r := range rows {
 		s, ok := m[r.id()]
 		if !ok {
@@ -92,7 +97,7 @@ func (b *bench) speedTable(rows []row, m map[string]sample) [][]string {
 		}
 		plain, jwt := baselines(r)
 		out = append(out, []string{
-			r.title(), number(s.perSecond, 0), number(s.cpu, 1), number(s.busy, 0), number(s.cpu/cpuOf(m, plain), 2),
+			r.title(), number(s.perSecond, 0), number(s.cpu, decimals), number(s.busy, 0), number(s.cpu/cpuOf(m, plain), 2),
 			number(s.cpu/cpuOf(m, jwt), 2), number(s.p50, 0), number(s.p99, 0), number(s.allocs, 2),
 			number(s.spin/b.best, 2),
 		})
@@ -118,6 +123,13 @@ func baselines(r row) (plain, jwt string) {
 			return overH2 + "/haproxy-h2", overH2 + "/haproxy-RS256-h2"
 		}
 		return overH2 + "/haproxy", overH2 + "/haproxy-RS256"
+	case overGRPC:
+		if r.load.tokens > 1 {
+			return overGRPC + "/haproxy-1000", overGRPC + "/haproxy-RS256-1000"
+		}
+		return overGRPC + "/haproxy", overGRPC + "/haproxy-RS256"
+	case streaming:
+		return streaming + "/" + r.load.calls + "-haproxy", ""
 	case firstSeen:
 		return repeated + "/haproxy", firstSeen + "/haproxy-" + r.load.alg
 	}

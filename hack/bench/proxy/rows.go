@@ -17,8 +17,8 @@ type kind struct {
 	program string // one of direct, haproxy, nginx, peer, splice, bearerguard
 	// mode of haproxy: plain, tcp, jwt, cache; of nginx: plain, or cache, which needs Lua.
 	mode string
-	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app.
-	h2, h2Upstream bool
+	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app, and grpc says that it is gRPC: the app is calls app.
+	h2, h2Upstream, grpc bool
 	// other asks for the other build of Bearerguard.
 	other bool
 	// cacheBytes is Bearerguard's --token-cache-bytes; empty: the default. The row's title names it.
@@ -32,6 +32,7 @@ type load struct {
 	body   string // of the answer: small, 1k, 64k, 1m
 	upload int    // bytes of the request's body
 	h2     bool
+	calls  string // kind of call that calls load makes; empty: another program sends the load
 }
 
 func (r row) id() string { return r.group + "/" + r.name }
@@ -46,6 +47,8 @@ const (
 	firstSeen = "first-seen"
 	bodies    = "bodies"
 	overH2    = "h2c"
+	overGRPC  = "grpc"
+	streaming = "streaming"
 	memory    = "memory"
 
 	all = 50_000 // tokens of each algorithm
@@ -65,7 +68,7 @@ var (
 // rows is everything that is measured.
 func rows() []row {
 	var out []row
-	for _, part := range [][]row{repeatedRows(), firstSeenRows(), bodyRows(), h2Rows(), memoryRows()} {
+	for _, part := range [][]row{repeatedRows(), firstSeenRows(), bodyRows(), h2Rows(), grpcRows(), streamingRows(), memoryRows()} {
 		out = append(out, part...)
 	}
 	return out
@@ -154,6 +157,42 @@ func h2Rows() []row {
 	return grouped(overH2, out)
 }
 
+// inGRPC has a proxy speak gRPC on both sides, over HTTP/2 without TLS.
+func inGRPC(k kind) kind { k.h2, k.h2Upstream, k.grpc = true, true, true; return k }
+
+// grpcRows are unary calls. Clients index the token in HPACK's table, as grpc-go does; with 1,000 tokens each is new to the table.
+func grpcRows() []row {
+	one := load{alg: "RS256", tokens: 1, calls: "unary", h2: true}
+	many := one
+	many.tokens = 1000
+	return grouped(overGRPC, []row{
+		{name: "direct", proxy: inGRPC(kind{program: "direct"}), load: one, latency: true},
+		{name: "haproxy", proxy: inGRPC(haproxy), load: one, latency: true},
+		{name: "haproxy-1000", proxy: inGRPC(haproxy), load: many},
+		{name: "haproxy-RS256", proxy: inGRPC(haproxyJWT), load: one, latency: true},
+		{name: "haproxy-RS256-1000", proxy: inGRPC(haproxyJWT), load: many},
+		{name: "nginx", proxy: inGRPC(nginx), load: one, latency: true},
+		{name: "bearerguard-RS256", proxy: inGRPC(bearerguard), load: one, latency: true},
+		{name: "bearerguard-RS256-1000", proxy: inGRPC(bearerguard), load: many},
+	})
+}
+
+// streamingKinds are kinds of streaming calls, as calls load names them.
+var streamingKinds = []string{"up", "down", "both", "turns"}
+
+// streamingRows are calls of 100 messages of 1 KiB.
+func streamingRows() []row {
+	var out []row
+	for _, calls := range streamingKinds {
+		l := load{alg: "RS256", tokens: 1, calls: calls, h2: true}
+		out = append(out,
+			row{name: calls + "-haproxy", proxy: inGRPC(haproxy), load: l}, row{name: calls + "-nginx", proxy: inGRPC(nginx), load: l},
+			row{name: calls + "-bearerguard", proxy: inGRPC(bearerguard), load: l},
+		)
+	}
+	return grouped(streaming, out)
+}
+
 func memoryRows() []row {
 	l := load{alg: "RS256", tokens: 1000, body: "small"}
 	return grouped(memory, []row{
@@ -177,7 +216,8 @@ func (r row) title() string {
 		{"reverseproxy", "ReverseProxy + gate"}, {"haproxy", "HAProxy"}, {"bearerguard", "Bearerguard"}, {"splice", "TCP splice (Go)"},
 		{"-tcp", " TCP mode"}, {"-lua", " + Lua,"}, {"-cache", " cached verdict"}, {"-RS256", " RS256"}, {"-ES256", " ES256"},
 		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"}, {"-other", ", other build"},
-		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "}, {"1m-", "1 MiB: "},
+		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "},
+		{"up-", "client streams: "}, {"down-", "server streams: "}, {"both-", "both stream: "}, {"turns-", "turn by turn: "}, {"1m-", "1 MiB: "},
 	} {
 		name = strings.Replace(name, pair[0], pair[1], 1)
 	}
