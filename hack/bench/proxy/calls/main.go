@@ -1,7 +1,6 @@
 // Command calls is both ends of the benchmark's gRPC rows: `calls app` is a service that speaks gRPC over HTTP/2 without TLS,
-// `calls load` sends calls and prints one line of JSON, `calls hold` opens connections, sends one request on each and holds
-// them idle until its input ends. Each is one goroutine around one epoll instance (hold over TLS excepted), so that both
-// ends on one core cost less than the proxies between them.
+// `calls load` sends calls and prints one line of JSON. Each is one goroutine around one epoll instance, so that both ends on
+// one core cost less than the proxies between them.
 //
 // The service has one message, valid protobuf, in both directions:
 //
