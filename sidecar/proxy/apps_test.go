@@ -156,3 +156,27 @@ func TestClientsThatGoWhileTheAppIsConnectedTo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An app takes only so many calls on a connection. All those that come while the first one is being made are answered.
+func TestManyCallsWhileTheAppIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	url, roots := secureApp(t, true)
+	_, port, _ := net.SplitHostPort(app(t, func(http.ResponseWriter, *http.Request) {}).Listener.Addr().String())
+	for _, upstream := range []string{url, "http://localhost:" + port} {
+		g := protect(t, upstream, func(c *Config) { c.AppProtocol, c.AppRoots = AppH2C, roots })
+		c := client(t, true)
+		if got := verdict(t, c, request(t, "GET", "http://"+g.addr+"/none", nil)); got != "401 NoToken" { // so that the client is connected
+			t.Fatal(got)
+		}
+		var all sync.WaitGroup
+		for i := range 240 {
+			body := strings.Repeat("x", i)
+			all.Go(func() {
+				if got := verdict(t, c, request(t, "POST", "http://"+g.addr+"/docs/a", strings.NewReader(body))); got != "200" {
+					t.Errorf("%s: %s", upstream, got)
+				}
+			})
+		}
+		all.Wait()
+	}
+}

@@ -118,6 +118,7 @@ func (d *dialling) leave(p *pending) {
 // end ends a dialling that nobody waits for.
 func (d *dialling) end() {
 	d.over = true
+	d.waiting = nil // who goes on with what they said may leave while others are told
 	d.cancel()
 	if d.shaking != nil {
 		d.shaking.Cut()
@@ -132,22 +133,43 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 	s, waiting := d.set, d.waiting
 	d.end()
 	if protocol == "h2" || len(d.protocols) > 1 && !s.Secure {
-		a := s.adoptHTTP2(c)
+		s.adoptHTTP2(c)
 		for _, p := range waiting {
-			p.goOn(s.Shared.call(a, p.x))
+			p.openHTTP2()
 		}
 		return
 	}
 	s.onlyHTTP1 = s.Secure && len(d.protocols) > 1
 	for i, p := range waiting {
-		if i == 0 {
+		switch {
+		case p.x == nil:
+		case i == 0:
 			p.goOn(s.adopt(c, p.x))
-			continue
+		default:
+			p.passTo(s.dialAway(p.x, false))
 		}
-		other := s.dialAway(p.x, false)
-		other.head, other.chunked, other.early, other.whole, other.trailers = p.head, p.chunked, p.early, p.whole, p.trailers
-		p.x.Moves(other)
 	}
+}
+
+// openHTTP2 goes on over HTTP/2. The connection that was waited for takes only so many calls (RFC 9113 section 5.1.2); others wait for
+// a further one.
+func (p *pending) openHTTP2() {
+	if p.x == nil {
+		return
+	}
+	to := p.set.openHTTP2(p.x)
+	if other, ok := to.(*pending); ok {
+		p.passTo(other)
+		return
+	}
+	p.goOn(to)
+}
+
+// passTo has another one wait in its place.
+func (p *pending) passTo(other *pending) {
+	other.head, other.chunked, other.early = p.head, p.chunked, p.early
+	other.whole, other.trailers, other.again = p.whole, p.trailers, p.again
+	p.x.Moves(other)
 }
 
 // failed tells those who wait.

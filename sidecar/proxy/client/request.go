@@ -221,6 +221,8 @@ func (c *HTTP1) breaks(err error) {
 	c.x.BodyBreaks(err)
 }
 
-// skippable reports whether what is to come of the body may be short enough to be read to no end.
-// One that is held back may never come.
-func (c *HTTP1) skippable(x *exchange.Exchange) bool { return !x.Req.Expect && c.left <= maxSkip }
+// skippable reports whether what is to come of the body may be short enough to be read to no end: not if much has come already of one
+// whose length nobody knows. One that is held back may never come.
+func (c *HTTP1) skippable(x *exchange.Exchange) bool {
+	return !x.Req.Expect && c.left <= maxSkip && !(c.chunked && c.pace.came >= maxSkip)
+}
