@@ -19,6 +19,8 @@ type call struct {
 	again    bool // it was sent once before
 	answered bool // the head of the answer has come
 	left     bool // it is over
+
+	trailers [2]head.Field // room for those of the answer
 }
 
 // mostCalls is how many calls are kept to be used again.
@@ -26,10 +28,12 @@ const mostCalls = 1024
 
 // call returns one that is used again, or a new one.
 func (s *Shared) call(a *HTTP2, x *exchange.Exchange) *call {
-	k := &call{}
-	if n := len(s.calls) - 1; n >= 0 {
-		k, s.calls = s.calls[n], s.calls[:n]
+	n := len(s.calls) - 1
+	if n < 0 {
+		return &call{a: a, x: x}
 	}
+	k := s.calls[n]
+	s.calls = s.calls[:n]
 	*k = call{a: a, x: x}
 	return k
 }
@@ -93,7 +97,8 @@ func (k *call) Finish(trailers []head.Field) {
 	s.fields = s.fields[:0]
 	for i := range trailers {
 		if f := &trailers[i]; k.x.Trailer(f) {
-			s.fields = append(s.fields, frame.Field{Name: string(f.Name), Value: string(f.Value)})
+			name, value := f.Text()
+			s.fields = append(s.fields, frame.Field{Name: name, Value: value})
 		}
 	}
 	if len(s.fields) == 0 {
@@ -101,6 +106,7 @@ func (k *call) Finish(trailers []head.Field) {
 	} else {
 		_ = k.a.frames.Trailers(k.id, s.fields)
 	}
+	clear(s.fields) // they point to what will be overwritten
 	k.a.touch()
 }
 

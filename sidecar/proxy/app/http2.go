@@ -259,7 +259,7 @@ func (a *HTTP2) Trailers(id uint32, fields []frame.Field) {
 	if k == nil {
 		return
 	}
-	trailers := make([]head.Field, 0, len(fields))
+	trailers := k.trailers[:0]
 	for i := range fields {
 		if f := head.FieldOf(fields[i].Name, fields[i].Value); exchange.Trails(f.Kind) {
 			trailers = append(trailers, f)

@@ -24,6 +24,8 @@ type call struct {
 	sent   int        // bytes of it that the window has taken
 	seen   int        // sent, when the client was last looked at
 
+	trailers [2]head.Field // room for those of the request
+
 	left    bool // it is over
 	counted bool // among all requests
 	stream  bool // its body is a stream of messages: nobody knows when the next is due
@@ -119,11 +121,13 @@ func (k *call) Finish(trailers []head.Field) {
 	s := k.c.shared
 	s.fields = s.fields[:0]
 	for i := range trailers {
-		s.fields = append(s.fields, frame.Field{Name: string(trailers[i].Name), Value: string(trailers[i].Value)})
+		name, value := trailers[i].Text()
+		s.fields = append(s.fields, frame.Field{Name: name, Value: value})
 	}
 	if err := k.c.frames.Trailers(k.id, s.fields); err != nil {
 		k.reset(frame.InternalError)
 	}
+	clear(s.fields) // they point to what will be overwritten
 	k.c.touch()
 }
 

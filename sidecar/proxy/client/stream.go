@@ -197,7 +197,7 @@ func (c *HTTP2) Trailers(id uint32, fields []frame.Field) {
 	if k == nil {
 		return
 	}
-	trailers := make([]head.Field, 0, len(fields))
+	trailers := k.trailers[:0]
 	for i := range fields {
 		trailers = append(trailers, head.FieldOf(fields[i].Name, fields[i].Value))
 	}

@@ -58,6 +58,11 @@ func FieldOf(name, value string) Field {
 	return Field{Name: raw(name), Value: trim(raw(value)), Kind: kindOf(raw(name))}
 }
 
+// Text is the name and the value without a copy: valid as long as the field is.
+func (f *Field) Text() (name, value string) {
+	return unsafe.String(unsafe.SliceData(f.Name), len(f.Name)), unsafe.String(unsafe.SliceData(f.Value), len(f.Value)) //nolint:gosec // nobody writes to them meanwhile
+}
+
 // KindOf returns the kind of a field's name, in any case.
 func KindOf(name string) Kind { return kindOf(raw(name)) }
 
