@@ -114,7 +114,11 @@ func (a *HTTP2) Drained(*loop.Conn) { a.flush() }
 func (a *HTTP2) Readable(c *loop.Conn) {
 	a.reading = true
 	defer func() { a.reading = false }()
-	for !a.closed {
+	for pieces := 0; !a.closed; pieces++ {
+		if pieces == turn {
+			c.Again()
+			break
+		}
 		b, err := c.Read()
 		if len(b) > 0 {
 			a.feed(b)

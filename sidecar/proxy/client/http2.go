@@ -98,7 +98,11 @@ func (c *HTTP2) Drained(*loop.Conn) { c.flush() }
 func (c *HTTP2) Readable(conn *loop.Conn) {
 	c.reading = true
 	defer func() { c.reading = false }()
-	for !conn.Closed() && !c.stopped {
+	for pieces := 0; !conn.Closed() && !c.stopped; pieces++ {
+		if pieces == turn {
+			conn.Again()
+			break
+		}
 		b, err := conn.Read()
 		switch {
 		case len(b) > 0 && c.ending:

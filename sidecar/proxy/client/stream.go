@@ -88,23 +88,9 @@ func (c *HTTP2) read(h *frame.Head, r *head.Request) error {
 		target = h.Authority
 	}
 	bad := r.Take(h.Method, target, h.Authority)
-	cookies, trailer := 0, false
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		if err := r.Add(f.Name, f.Value, c.host.Limits.Head); err != nil {
-			bad = err
-			continue
-		}
-		switch r.Fields[len(r.Fields)-1].Kind {
-		case head.Cookie:
-			cookies++
-		case head.Trailer:
-			trailer = true
-		default:
-		}
-	}
-	if cookies > 1 {
-		joinCookies(r)
+	trailers, err := c.readFields(h.Fields, r)
+	if bad == nil {
+		bad = err
 	}
 	length := h.Length
 	switch {
@@ -112,20 +98,39 @@ func (c *HTTP2) read(h *frame.Head, r *head.Request) error {
 		if length = 0; h.Length < 0 && expectsBody(h.Method) {
 			r.Fields = append(r.Fields, head.FieldOf("content-length", "0")) // RFC 9110 section 8.6
 		}
-	case trailer && length >= 0: // HTTP/1.1 has them behind chunks alone
+	case trailers && length >= 0: // HTTP/1.1 has them behind chunks alone
 		r.Fields = dropLength(r.Fields)
 		length = -1
 	}
-	if bad != nil {
-		return bad
+	if bad == nil {
+		bad = r.Complete(length)
 	}
-	if err := r.Complete(length); err != nil {
-		return err
+	if l := c.host.Limits.Target; bad == nil && l > 0 && len(r.Target) > l {
+		bad = head.ErrTarget
 	}
-	if l := c.host.Limits.Target; l > 0 && len(r.Target) > l {
-		return head.ErrTarget
+	return bad
+}
+
+// readFields adds the fields to a head, those too that follow on one that is wrong: the refusal is told in the form that they ask for.
+func (c *HTTP2) readFields(fields []frame.Field, r *head.Request) (trailers bool, bad error) {
+	cookies := 0
+	for i := range fields {
+		if err := r.Add(fields[i].Name, fields[i].Value, c.host.Limits.Head); err != nil {
+			bad = err
+			continue
+		}
+		switch r.Fields[len(r.Fields)-1].Kind {
+		case head.Cookie:
+			cookies++
+		case head.Trailer:
+			trailers = true
+		default:
+		}
 	}
-	return nil
+	if cookies > 1 {
+		joinCookies(r)
+	}
+	return trailers, bad
 }
 
 func expectsBody(method string) bool {
