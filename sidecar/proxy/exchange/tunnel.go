@@ -49,6 +49,8 @@ func (x *Exchange) Switches(r *head.Response, app *loop.Conn, rest []byte) bool 
 	}
 	t := &tunnel{x: x, client: client, app: app, websocket: strings.EqualFold(x.upgrade, "websocket")}
 	x.step, x.told, x.whole = stepTunnel, true, true
+	x.endTrace() // a tunnel may stay open for days
+	x.trace = nil
 	x.expiry.Do = func() { x.client.Guard(t.expire) }
 	x.host.tunnels[t] = struct{}{}
 	if x.host.leaving {
