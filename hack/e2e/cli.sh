@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The command line asks what runs: by port-forward (WebSockets, a real kubelet), logs and statuses.
-bg() { kn bin/bearerguard "$@" -n shop; }
+bg() { kn bin/bearerguard "$1" -n shop "${@:2}"; }
 # claim TOKEN NAME: a text in the token's payload.
 claim() { cut -d. -f2 <<<"$1" | tr '_-' '/+' | base64 -d 2>/dev/null | sed -E "s/.*\"$2\":\"([^\"]+)\".*/\\1/"; }
 

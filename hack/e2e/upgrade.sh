@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The sidecars of running pods get another image while requests of all kinds run through the Service; not one may fail, and no app
 # restarts. Then what cannot work: it goes back.
-bg() { kn bin/bearerguard "$@" -n shop; }
+bg() { kn bin/bearerguard "$1" -n shop "${@:2}"; }
 sidecars() { k get pods -l app=orders -o 'jsonpath={range .items[*]}{.spec.initContainers[?(@.name=="bearerguard")].image} {end}'; }
 restarts() { k get pods -l app=orders -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount} {end}'; }
 uids() { k get pods -l app=orders -o 'jsonpath={.items[*].metadata.uid}'; }

@@ -25,10 +25,16 @@ type class struct {
 	pause     time.Duration // between two requests of a worker
 
 	mu       sync.Mutex
-	asked    int            // guarded by mu: requests, or messages of WebSockets
-	again    int            // guarded by mu: of these, sent again by the transport; see ask
-	told     int            // guarded by mu: WebSockets that got a close frame
-	failures map[string]int // guarded by mu: how many, by what was wrong
+	asked    int                 // guarded by mu: requests, or messages of WebSockets
+	again    int                 // guarded by mu: of these, sent again by the transport; see ask
+	told     int                 // guarded by mu: WebSockets that got a close frame
+	failures map[string]*failure // guarded by mu: by what was wrong
+}
+
+// failure is what was wrong again and again.
+type failure struct {
+	n           int
+	first, last time.Time
 }
 
 // runLoad sends requests to url until the input ends, which it copies to the output, and prints a line for each class
@@ -127,9 +133,15 @@ func (c *class) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failures == nil {
-		c.failures = map[string]int{}
+		c.failures = map[string]*failure{}
 	}
-	c.failures[err.Error()]++
+	f, now := c.failures[err.Error()], time.Now()
+	if f == nil {
+		f = &failure{first: now}
+		c.failures[err.Error()] = f
+	}
+	f.n++
+	f.last = now
 }
 
 // report prints what every class met, what failed, and the sum.
@@ -138,8 +150,10 @@ func report(classes []*class) {
 	for _, c := range classes {
 		bad := 0
 		for _, what := range slices.Sorted(maps.Keys(c.failures)) {
-			fmt.Printf("  %d times: %s: %s\n", c.failures[what], c.name, what)
-			bad += c.failures[what]
+			const clock = "15:04:05.000"
+			f := c.failures[what]
+			fmt.Printf("  %d times, from %s to %s: %s: %s\n", f.n, f.first.Format(clock), f.last.Format(clock), c.name, what)
+			bad += f.n
 		}
 		fmt.Printf("%-22s %6d sent, %3d of them again, %d told to go, %d failed\n", c.name, c.asked, c.again, c.told, bad)
 		asked, failed = asked+c.asked, failed+bad
