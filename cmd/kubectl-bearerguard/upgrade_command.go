@@ -23,7 +23,8 @@ const upgradeLong = `Give the sidecars of running pods another image, without re
 
 The kubelet restarts a sidecar alone when its image changes in the pod. This does so pod by pod: the sidecar sends its clients
 elsewhere and is not ready, so that no Service sends requests to the pod; once clients have had their --drain-wait the image is
-changed; when the new sidecar is ready, and the controller has its word that the newest rules are in force, the next pod's turn comes.
+changed; when the new sidecar is ready, the controller has its word that the newest rules are in force, and every node has had that time
+to learn of it, the next pod's turn comes.
 Pod templates stay as they are: their new pods get the new sidecar anyway.
 
 Before the first pod of a node, a pod bearerguard-trial-* tries the image there: whether it can be had, runs, and takes the sidecar's flags.

@@ -91,6 +91,7 @@ func (r *Runner) Plan(ctx context.Context) (*upgrade.World, []upgrade.Pod, error
 func (r *Runner) Run(ctx context.Context) (Report, error) {
 	report := Report{Image: r.Options.Image}
 	done := map[string]Result{}
+	var news time.Duration // how long it takes until all nodes send requests to those again that were upgraded last
 	for since := time.Now(); ; {
 		w, plan, err := r.Plan(context.WithoutCancel(ctx))
 		if err != nil {
@@ -109,7 +110,12 @@ func (r *Runner) Run(ctx context.Context) (Report, error) {
 			r.Say("waiting: " + why)
 			pause(ctx, 4*r.every())
 			continue
+		case news > 0:
+			pause(ctx, news)
+			news = 0
+			continue
 		default:
+			news = longest(w, start)
 			report.Stopped = r.wave(ctx, w, start, done)
 			report.Failed = report.Stopped != ""
 			since = time.Now()
@@ -123,6 +129,14 @@ func (r *Runner) Run(ctx context.Context) (Report, error) {
 		report.fill(plan, done)
 		return report, nil
 	}
+}
+
+// longest is the longest of what the clients of pods get to learn of a change.
+func longest(w *upgrade.World, pods []upgrade.Pod) (d time.Duration) {
+	for _, p := range pods {
+		d = max(d, upgrade.DrainWait(w.Pod(p.Name)))
+	}
+	return d
 }
 
 // wave upgrades some pods at a time. It returns why not to go on.
