@@ -27,6 +27,8 @@ type Config struct {
 	AppProtocol AppProtocol
 	// AppRoots are the authorities that vouch for apps of https upstreams; nil: those of the system.
 	AppRoots *x509.CertPool
+	// Resolver looks up apps that are known by a name; nil: net.DefaultResolver.
+	Resolver *net.Resolver
 	// Limits bound what clients may use; zero fields have defaults.
 	Limits Limits
 	// TLS, if not nil, is served on every socket. Its NextProtos is set by the proxy.

@@ -82,7 +82,7 @@ func (e *entrant) leaveHandshakes() {
 // of returns what is known of the connection, once all is.
 func (e *entrant) of() (*exchange.Conn, func()) {
 	p, i := e.ls.proxy, &e.info
-	o := appside.Options{Roots: p.roots, HTTP2: protocols[p.app], Shared: &e.h.apps}
+	o := appside.Options{Roots: p.roots, Resolver: p.resolver, HTTP2: protocols[p.app], Shared: &e.h.apps}
 	if i.Upstream != nil {
 		o.Host, o.Secure = withPort(i.Upstream), i.Upstream.Scheme == "https"
 	}

@@ -14,8 +14,9 @@ import (
 
 // An app whose name has several addresses is found at whichever it listens on; a name that cannot be looked up is answered for within
 // the time that connecting may take.
-func TestNamesWithSeveralAddresses(t *testing.T) { //nolint:paralleltest // it is the process's name server
-	serveNames(t, map[string][]string{
+func TestNamesWithSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	resolver := serveNames(t, map[string][]string{
 		"first.test.": {"127.0.0.1", "127.0.0.9"}, "second.test.": {"127.0.0.9", "127.0.0.1"}, "both.test.": {"::1", "127.0.0.1"},
 		"dead.test.": {"127.0.0.9", "127.0.0.8"}, "silent.test.": nil,
 	})
@@ -36,7 +37,7 @@ func TestNamesWithSeveralAddresses(t *testing.T) { //nolint:paralleltest // it i
 		t.Cleanup(s.Close)
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		for name, want := range names {
-			g := protect(t, "http://"+name+".test:"+port, func(c *Config) { c.AppProtocol, c.Limits.Dial = AppH2C, time.Second })
+			g := protect(t, "http://"+name+".test:"+port, func(c *Config) { c.AppProtocol, c.Resolver, c.Limits.Dial = AppH2C, resolver, time.Second })
 			if got := verdict(t, client(t, false), request(t, "GET", "http://"+g.addr+"/docs/a", nil)); got != want {
 				t.Errorf("an app at %s, by the name %s: %s, want %s", listen, name, got, want)
 			}
@@ -45,17 +46,13 @@ func TestNamesWithSeveralAddresses(t *testing.T) { //nolint:paralleltest // it i
 }
 
 // serveNames has names looked up here. A name without addresses gets no answer.
-func serveNames(t *testing.T, names map[string][]string) {
+func serveNames(t *testing.T, names map[string][]string) *net.Resolver {
 	t.Helper()
 	s, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	was := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", s.LocalAddr().String())
-	}}
-	t.Cleanup(func() { net.DefaultResolver = was; _ = s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	go func() {
 		b := make([]byte, 1500)
 		for {
@@ -68,6 +65,9 @@ func serveNames(t *testing.T, names map[string][]string) {
 			}
 		}
 	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", s.LocalAddr().String())
+	}}
 }
 
 func lookUp(query []byte, names map[string][]string) []byte {

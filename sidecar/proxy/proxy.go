@@ -25,6 +25,7 @@ type Proxy struct {
 	limits   Limits
 	tls      *tls.Config
 	roots    *x509.CertPool // of apps that speak TLS; nil: those of the system
+	resolver *net.Resolver
 	plain    bool
 	trusted  []netip.Prefix
 	app      AppProtocol
@@ -61,7 +62,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, resolver: c.Resolver, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":

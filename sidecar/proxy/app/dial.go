@@ -37,7 +37,7 @@ func (d *dialling) start() {
 	var ctx context.Context
 	ctx, d.cancel = context.WithDeadline(context.Background(), d.until)
 	go func() {
-		fd, err := connect(ctx, d.set.Host)
+		fd, err := connect(ctx, d.set.Host, d.set.Resolver)
 		if !d.set.host.Loop.Post(func() { d.take(fd, err) }) && err == nil {
 			_ = unix.Close(fd)
 		}
@@ -45,8 +45,8 @@ func (d *dialling) start() {
 }
 
 // connect returns a socket that does not block.
-func connect(ctx context.Context, host string) (fd int, err error) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+func connect(ctx context.Context, host string, resolver *net.Resolver) (fd int, err error) {
+	c, err := (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", host)
 	if err != nil {
 		return -1, err
 	}

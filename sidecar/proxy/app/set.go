@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/x509"
+	"net"
 	"net/netip"
 	"time"
 
@@ -30,6 +31,8 @@ type Options struct {
 	// Secure says that it speaks TLS; Roots are the authorities that are trusted then, nil: those of the system.
 	Secure bool
 	Roots  *x509.CertPool
+	// Resolver looks up a name; nil: net.DefaultResolver.
+	Resolver *net.Resolver
 	// HTTP2 says what requests of HTTP/2 clients come in.
 	HTTP2 Protocol
 	// Shared is what connections of the loop share.
