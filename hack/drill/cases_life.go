@@ -65,8 +65,7 @@ func lifeCases() []drillCase {
 				if err := w.install(ctx); err != nil {
 					return err
 				}
-				// ReplicaSets try again with growing pauses, unless they change.
-				if _, err := w.kubectl(ctx, "-n", shop, "annotate", "replicasets", "--all", "--overwrite", "retry=now"); err != nil {
+				if err := w.retryPods(ctx); err != nil {
 					return err
 				}
 				if err := w.noneBare(ctx); err != nil {
@@ -77,4 +76,18 @@ func lifeCases() []drillCase {
 			restore: func(ctx context.Context, w *world) error { return w.install(ctx) },
 		},
 	}
+}
+
+// retryPods has ReplicaSets make the pods again that were refused. They try with growing pauses, unless they change; and a try may come before the API
+// server knows the webhook's new certificate.
+func (w *world) retryPods(ctx context.Context) error {
+	for range 10 {
+		if _, err := w.kubectl(ctx, "-n", shop, "annotate", "replicasets", "--all", "--overwrite", fmt.Sprintf("retry=%d", time.Now().UnixNano())); err != nil {
+			return err
+		}
+		if _, err := w.kubectl(ctx, "-n", shop, "rollout", "status", "deploy/orders", "--timeout=10s"); err == nil {
+			return nil
+		}
+	}
+	return nil // what is wrong is told by who waits for them
 }
