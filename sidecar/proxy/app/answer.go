@@ -97,7 +97,6 @@ func (a *HTTP1) switches(r *head.Response, rest []byte) {
 		return
 	}
 	a.x, a.given = nil, true
-	a.sent.Drop()
 }
 
 // final passes on the head of the final answer.

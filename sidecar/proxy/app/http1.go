@@ -2,7 +2,6 @@
 package app
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"strconv"
@@ -20,7 +19,6 @@ type HTTP1 struct {
 	timer loop.Timer         // for dialling, and for the next request
 
 	in       loop.Buffer
-	sent     loop.Buffer // the request, as long as it may have to be sent again
 	res      head.Response
 	trailers []head.Field
 	chunks   head.Chunks
@@ -31,6 +29,7 @@ type HTTP1 struct {
 	scanned  int
 
 	chunked bool // the request's body is
+	again   bool // the request may have to be sent again
 	used    bool // an answer has come
 	closing bool // the app closes the connection after its answer
 	paused  bool
@@ -54,17 +53,8 @@ func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
 	out, chunked := a.set.Shared.appendHead(a.conn.Compose(), x)
 	a.chunked = chunked
-	if a.used && x.Repeatable() {
-		a.sent.Append(out)
-	}
+	a.again = a.used && x.Repeatable()
 	a.conn.Commit(out)
-}
-
-// begin sends a head that was written before.
-func (a *HTTP1) begin(written []byte, chunked bool) {
-	a.asked++
-	a.chunked = chunked
-	a.conn.Write(written)
 }
 
 // lines implements exchange.Fields.
@@ -166,7 +156,6 @@ func (a *HTTP1) Cancel() {
 func (a *HTTP1) close() {
 	a.set.host.Loop.Stop(&a.timer)
 	a.in.Drop()
-	a.sent.Drop()
 	a.conn.Close()
 }
 
@@ -197,17 +186,13 @@ func (a *HTTP1) fail(err error) {
 
 // repeat sends the request again on a new connection, if it may be that the app has closed this one before it got it.
 func (a *HTTP1) repeat(x *exchange.Exchange) bool {
-	if x == nil || a.sent.Len() == 0 {
+	if x == nil || !a.again {
 		return false
 	}
 	b := a.set.open(x)
 	x.Moves(b)
-	switch b := b.(type) {
-	case *HTTP1:
-		b.begin(a.sent.Bytes(), false)
-	case *pending:
-		b.head, b.whole = bytes.Clone(a.sent.Bytes()), true
-	}
+	b.Head(x)
+	b.Finish(nil)
 	a.close()
 	return true
 }
@@ -259,9 +244,7 @@ func (a *HTTP1) Readable(c *loop.Conn) {
 			a.close()
 			return
 		case len(b) > 0:
-			if a.sent.Len() > 0 {
-				a.sent.Drop()
-			}
+			a.again = false
 			a.take(b)
 		case err != nil:
 			a.ends(err)

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
@@ -14,8 +13,6 @@ type pending struct {
 	set      *Set
 	x        *exchange.Exchange // nil: nobody waits any more
 	dial     *dialling
-	head     []byte // of HTTP/1.1; nil: it is made later, of what lasts
-	chunked  bool
 	early    loop.Buffer // the beginning of the body
 	whole    bool
 	trailers []head.Field
@@ -39,23 +36,15 @@ func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
 	return p
 }
 
-// Head implements exchange.App. What an HTTP/2 client says lasts.
-func (p *pending) Head(x *exchange.Exchange) {
-	if !x.HTTP2 {
-		p.head, p.chunked = p.set.Shared.appendHead(nil, x)
-	}
-}
+// Head implements exchange.App: what the exchange has of it lasts.
+func (*pending) Head(*exchange.Exchange) {}
 
 // Data implements exchange.App.
 func (p *pending) Data(b []byte) { p.early.Append(b) }
 
 // Finish implements exchange.App.
 func (p *pending) Finish(trailers []head.Field) {
-	p.whole, p.trailers = true, slices.Clone(trailers)
-	for i := range p.trailers {
-		f := &p.trailers[i]
-		f.Name, f.Value = bytes.Clone(f.Name), bytes.Clone(f.Value)
-	}
+	p.whole, p.trailers = true, head.Clone(trailers)
 }
 
 // Full implements exchange.App.
@@ -78,11 +67,7 @@ func (p *pending) goOn(to exchange.App) {
 		k.again = p.again
 	}
 	x.Moves(to)
-	if a, ok := to.(*HTTP1); ok && p.head != nil {
-		a.begin(p.head, p.chunked)
-	} else {
-		to.Head(x)
-	}
+	to.Head(x)
 	if x.GoesTo(to) && p.early.Len() > 0 {
 		to.Data(p.early.Bytes())
 	}
@@ -167,8 +152,7 @@ func (p *pending) openHTTP2() {
 
 // passTo has another one wait in its place.
 func (p *pending) passTo(other *pending) {
-	other.head, other.chunked, other.early = p.head, p.chunked, p.early
-	other.whole, other.trailers, other.again = p.whole, p.trailers, p.again
+	other.early, other.whole, other.trailers, other.again = p.early, p.whole, p.trailers, p.again
 	p.x.Moves(other)
 }
 

@@ -9,9 +9,6 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// Hold implements exchange.Client.
-func (c *HTTP1) Hold(x *exchange.Exchange) { x.Keep(c.headed) }
-
 // Guard implements exchange.Client.
 func (c *HTTP1) Guard(do func()) { c.conn.Guard(do) }
 

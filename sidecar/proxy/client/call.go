@@ -32,9 +32,6 @@ type call struct {
 	broken  bool // the stream is no more
 }
 
-// Hold implements exchange.Client: strings of HPACK's last.
-func (*call) Hold(*exchange.Exchange) {}
-
 // Guard implements exchange.Client.
 func (k *call) Guard(do func()) { k.c.conn.Guard(do) }
 

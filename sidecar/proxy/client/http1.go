@@ -22,7 +22,6 @@ type HTTP1 struct {
 	acked uint64                   // the same, since it has closed its side
 
 	in      loop.Buffer
-	headed  []byte // the head of the request, in the turn in which it came
 	rest    []byte // what has come and was not used yet, in this turn
 	out     []byte // a head that is being written
 	chunks  head.Chunks

@@ -64,10 +64,9 @@ func (c *HTTP1) waits(b []byte, preface bool) {
 // open opens an exchange for the request whose head is the first n bytes of b.
 func (c *HTTP1) open(b []byte, n int) {
 	x := c.of.New(c)
-	c.x, c.headed, c.rest = x, b[:n], b[n:]
-	defer func() { c.headed = nil }()
+	c.x, c.rest = x, b[n:]
 	c.enter(phaseBusy)
-	if err := c.parse(b[:n], &x.Req); err != nil {
+	if err := c.parse(x.Own(b[:n]), &x.Req); err != nil {
 		c.minor, c.keep = 1, false
 		x.Reject(err)
 		return

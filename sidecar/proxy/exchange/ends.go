@@ -7,8 +7,6 @@ import (
 
 // Client is who asks. An Exchange calls it on its loop.
 type Client interface {
-	// Hold has the memory of the request's head outlive this turn: it calls Exchange.Keep with the head if it does not so anyway.
-	Hold(x *Exchange)
 	// Continue asks the client for a body that it holds back until somebody does (RFC 9110 section 10.1.1).
 	Continue()
 	// Switch sends the head of an answer that switches protocols, and gives its connection up. It returns nil if it cannot.

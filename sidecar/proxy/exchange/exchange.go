@@ -17,8 +17,7 @@ import (
 
 // Exchange is one request and its answer.
 type Exchange struct {
-	// Req is the head of the request. The client's end fills it in before Begin; what it points to is valid until the end of that
-	// turn, unless the Client is told to Hold it.
+	// Req is the head of the request. The client's end fills it in before Begin; what it points to lasts as long as the exchange: see Own.
 	Req head.Request
 	// HTTP2 says that the client speaks HTTP/2.
 	HTTP2 bool
@@ -115,22 +114,37 @@ func (c *Conn) New(client Client) *Exchange {
 	return x
 }
 
+// Own returns a copy of a head that lasts as long as the exchange: what comes next is read into the memory that it came in, while the
+// request waits for its verdict, or for the app.
+func (x *Exchange) Own(b []byte) []byte {
+	x.held = loop.Grab(len(b))
+	return x.held[:copy(x.held, b)]
+}
+
+// forget gives the head back, of which nothing is needed any more.
+func (x *Exchange) forget() {
+	fields := x.Req.Fields
+	clear(fields[:cap(fields)])
+	clear(x.values[:cap(x.values)])
+	x.Req, x.values = head.Request{Fields: fields[:0]}, x.values[:0]
+	x.request, x.record = gate.Request{}, telemetry.Record{}
+	if x.held != nil {
+		loop.Drop(x.held)
+		x.held = nil
+	}
+}
+
 // release gives the exchange back. Nothing of the request stays in it.
 func (x *Exchange) release() {
 	h := x.host
 	h.Loop.Stop(&x.timer)
 	h.Loop.Stop(&x.expiry)
 	x.giveRoom()
-	if x.held != nil {
-		loop.Drop(x.held)
-	}
+	x.forget()
 	if x.begun != nil {
 		loop.Drop(x.begun)
 	}
-	fields, values, do, wakes := x.Req.Fields, x.values, x.timer.Do, x.wakes
-	clear(fields[:cap(fields)])
-	clear(values[:cap(values)])
-	*x = Exchange{Req: head.Request{Fields: fields[:0]}, values: values[:0], host: h, timer: loop.Timer{Do: do}, wakes: wakes}
+	*x = Exchange{Req: x.Req, values: x.values, host: h, timer: loop.Timer{Do: x.timer.Do}, wakes: x.wakes}
 	if len(h.free) < 256 {
 		h.free = append(h.free, x)
 	}
@@ -414,8 +428,8 @@ func text(b []byte) string {
 
 var _ decision.Header = (*Exchange)(nil)
 
-// Repeatable reports whether the request may be sent again if it is not known whether the app got it.
-func (x *Exchange) Repeatable() bool { return x.safe && x.whole }
+// Repeatable reports whether the request may be sent again, to another App, if it is not known whether the app got it.
+func (x *Exchange) Repeatable() bool { return x.safe && x.Empty() }
 
 // Moves says that another App has the request from now on.
 func (x *Exchange) Moves(to App) { x.app = to }

@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"strings"
-
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -38,13 +36,6 @@ func (x *Exchange) observe(cause string) {
 	if v.Forward { // a long stream keeps no snapshot
 		x.why, x.record.Why = gate.Why{}, nil
 	}
-}
-
-// Detach copies what is needed of the request for a record of a failure: its bytes will be overwritten. The Client's end calls it
-// when it reads on, unless it holds them.
-func (x *Exchange) Detach() {
-	r := &x.record
-	r.Method, r.Host, r.Path = strings.Clone(r.Method), strings.Clone(r.Host), strings.Clone(r.Path)
 }
 
 // observeFailure tells of a request that was forwarded and not answered.

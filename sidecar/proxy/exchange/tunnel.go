@@ -51,6 +51,7 @@ func (x *Exchange) Switches(r *head.Response, app *loop.Conn, rest []byte) bool 
 	x.step, x.told, x.whole = stepTunnel, true, true
 	x.endTrace() // a tunnel may stay open for days
 	x.trace = nil
+	x.forget()
 	x.expiry.Do = func() { x.client.Guard(t.expire) }
 	x.host.tunnels[t] = struct{}{}
 	if x.host.leaving {

@@ -16,7 +16,6 @@ func (x *Exchange) judge() {
 		x.settle()
 		return
 	}
-	x.hold()
 	x.step = stepWait
 	ctx, cancel := context.WithCancel(x.host.ctx)
 	x.cancel = cancel
@@ -49,26 +48,6 @@ func (x *Exchange) leave() {
 	client.Done()
 }
 
-// hold has the head outlive this turn.
-func (x *Exchange) hold() {
-	if x.held != nil {
-		return
-	}
-	x.client.Hold(x)
-}
-
-// Keep has the exchange go by a copy of its head from now on.
-func (x *Exchange) Keep(b []byte) {
-	x.held = loop.Grab(len(b))
-	n := copy(x.held, b)
-	if err := head.ParseRequest(x.held[:n], x.host.Limits.Head, &x.Req); err != nil {
-		panic("a head that was read cannot be read again")
-	}
-	body := x.request.Body
-	x.ask()
-	x.request.Body = body
-}
-
 // gather has the beginning of the body be read, which the gate wants to see.
 func (x *Exchange) gather(most int) {
 	if !x.Req.Chunked {
@@ -87,7 +66,6 @@ func (x *Exchange) gather(most int) {
 		return
 	}
 	x.room = most
-	x.hold()
 	x.step = stepGather
 	x.begun = loop.Grab(x.verdict.WantBody)
 	if x.Req.Expect {
@@ -118,7 +96,7 @@ func (x *Exchange) takeGathered(p []byte) (more bool) {
 
 // endGather asks the gate again.
 func (x *Exchange) endGather(trailers []head.Field) {
-	x.step, x.gathered, x.tail = stepNew, true, trailers
+	x.step, x.gathered, x.tail = stepNew, true, head.Clone(trailers) // they lie in what was read last
 	x.giveRoom()
 	x.request.Body = &gate.Body{Data: x.begun[:min(x.begins, x.verdict.WantBody)], Whole: x.whole}
 	x.judge()

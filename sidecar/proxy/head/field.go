@@ -2,6 +2,7 @@ package head
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/bearerguard/bearerguard/sidecar/fold"
 )
@@ -46,6 +47,15 @@ type Field struct {
 	Kind Kind
 	// Seen is set by whoever decides by the value: a client cannot have it dropped any more.
 	Seen bool
+}
+
+// Clone returns fields in memory of their own; nil for none.
+func Clone(fields []Field) []Field {
+	out := slices.Clone(fields)
+	for i := range out {
+		out[i].Name, out[i].Value = bytes.Clone(out[i].Name), bytes.Clone(out[i].Value)
+	}
+	return out
 }
 
 // fields parses the field lines at the start of b, up to and including the empty line, and appends them to out.

@@ -114,16 +114,10 @@ func (c *Conn) flush() {
 	if c.state&(failed|connecting) != 0 {
 		return
 	}
-	if c.Queued() == 0 {
-		if c.state&draining != 0 {
-			c.state &^= draining
-			c.handler.Drained(c)
-		}
+	if c.Queued() == 0 && c.state&draining == 0 || !c.flushQueue() {
 		return
 	}
-	if !c.flushQueue() {
-		return
-	}
+	c.state &^= draining
 	switch {
 	case c.state&ending != 0:
 		c.Close()
