@@ -172,6 +172,20 @@ func TestWhoseTurnDoesNotComeIsRefused(t *testing.T) {
 	}
 }
 
+// comesTrue waits for a condition.
+func comesTrue(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick, end := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("not in 10 s: %s", what)
+		}
+	}
+}
+
 func TestWhoLeavesTheLineCostsNothing(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, gatetest.Policy("orders", slowSpec()))
@@ -180,9 +194,7 @@ func TestWhoLeavesTheLineCostsNothing(t *testing.T) {
 	_, wait := g.JudgeNow(get("/orders/1", bearer(forgedSlow("1"))...))
 	done := make(chan gate.Verdict)
 	go func() { done <- wait(ctx) }()
-	for g.Queued() == 0 {
-		time.Sleep(time.Millisecond) // until it waits
-	}
+	comesTrue(t, "it waits", func() bool { return g.Queued() > 0 })
 	cancel()
 	if v := <-done; v.Forward {
 		t.Errorf("got %+v", v)
@@ -236,15 +248,11 @@ func TestOneClientsSlowTokensDoNotTakeAllPlaces(t *testing.T) {
 		_, wait := g.JudgeNow(from(get("/orders/1", bearer(forgedSlow(fmt.Sprint(i)))...), "192.0.2.1"))
 		all.Go(func() { wait(t.Context()) })
 	}
-	for g.Queued() < gate.MostQueued {
-		time.Sleep(time.Millisecond) // until all wait
-	}
+	comesTrue(t, "all wait", func() bool { return g.Queued() == gate.MostQueued })
 	_, wait := g.JudgeNow(from(get("/orders/1", bearer(slowToken(map[string]any{"scope": "orders.read"}))...), "192.0.2.2"))
 	done := make(chan gate.Verdict, 1)
 	all.Go(func() { done <- wait(t.Context()) })
-	for g.Queued() != gate.MostQueued || len(done) > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	comesTrue(t, "one has given way", func() bool { return g.Queued() == gate.MostQueued && len(done) == 0 })
 	free()
 	if v := <-done; !v.Forward {
 		t.Errorf("got %+v", v)

@@ -4,12 +4,12 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// MaxInterim bounds the interim (1xx) answers to one request.
-const MaxInterim = 64
+// maxInterim bounds the interim (1xx) answers to one request.
+const maxInterim = 64
 
 // Interim takes an interim answer of the app's, and passes it on.
 func (x *Exchange) Interim(r *head.Response) {
-	if x.interim++; x.interim > MaxInterim {
+	if x.interim++; x.interim > maxInterim {
 		x.abandon()
 		x.AppFails(head.ErrTooLarge)
 		return
@@ -30,7 +30,7 @@ func (x *Exchange) Answers(r *head.Response, last bool) {
 	h := x.host
 	h.Loop.Stop(&x.timer)
 	x.step, x.told, x.status, x.res = stepAnswer, true, r.Status, r
-	x.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.bodiless(r.Status), x: x}
+	x.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}
 	x.client.Head(x, &x.answer)
 	x.res = nil
 	if last {
@@ -38,8 +38,8 @@ func (x *Exchange) Answers(r *head.Response, last bool) {
 	}
 }
 
-// bodiless holds for answers that have no body, whatever their fields say (RFC 9112 section 6.3).
-func (x *Exchange) bodiless(status int) bool {
+// Bodiless reports whether an answer of a status has no body, whatever its fields say (RFC 9112 section 6.3).
+func (x *Exchange) Bodiless(status int) bool {
 	return x.isHead || status < 200 || status == 204 || status == 304
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -96,60 +95,6 @@ func NewConn(h *Host, i Info, apps Apps) *Conn {
 	return c
 }
 
-// fieldRoom is how many fields there is room for before more is made.
-const fieldRoom = 24
-
-// New returns an exchange whose Req is to be filled in, for Begin or Reject.
-func (c *Conn) New(client Client) *Exchange {
-	h := c.Host
-	var x *Exchange
-	if n := len(h.free) - 1; n >= 0 {
-		x, h.free = h.free[n], h.free[:n]
-	} else {
-		x = &Exchange{Req: head.Request{Fields: make([]head.Field, 0, fieldRoom)}, values: make([]string, 0, 8), host: h}
-		x.timer.Do = func() { x.client.Guard(x.wakes) }
-		x.wakes = x.wake
-	}
-	x.conn, x.client = c, client
-	return x
-}
-
-// Own returns a copy of a head that lasts as long as the exchange: what comes next is read into the memory that it came in, while the
-// request waits for its verdict, or for the app.
-func (x *Exchange) Own(b []byte) []byte {
-	x.held = loop.Grab(len(b))
-	return x.held[:copy(x.held, b)]
-}
-
-// forget gives the head back, of which nothing is needed any more.
-func (x *Exchange) forget() {
-	fields := x.Req.Fields
-	clear(fields[:cap(fields)])
-	clear(x.values[:cap(x.values)])
-	x.Req, x.values = head.Request{Fields: fields[:0]}, x.values[:0]
-	x.request, x.record = gate.Request{}, telemetry.Record{}
-	if x.held != nil {
-		loop.Drop(x.held)
-		x.held = nil
-	}
-}
-
-// release gives the exchange back. Nothing of the request stays in it.
-func (x *Exchange) release() {
-	h := x.host
-	h.Loop.Stop(&x.timer)
-	h.Loop.Stop(&x.expiry)
-	x.giveRoom()
-	x.forget()
-	if x.begun != nil {
-		loop.Drop(x.begun)
-	}
-	*x = Exchange{Req: x.Req, values: x.values, host: h, timer: loop.Timer{Do: x.timer.Do}, wakes: x.wakes}
-	if len(h.free) < 256 {
-		h.free = append(h.free, x)
-	}
-}
-
 // Begin settles the request whose head is in Req.
 func (x *Exchange) Begin() {
 	if x.conn.Info.Upstream == nil {
@@ -178,7 +123,7 @@ func (x *Exchange) meet() {
 	x.start = h.Now()
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.whole = x.Empty()
-	ChooseID(&x.id, x.Req.Fields)
+	chooseID(&x.id, x.Req.Fields)
 	if h.Tracer != nil {
 		x.trace = trace.Begin(h.Tracer, text(x.Req.Method), x, x.start)
 	}
@@ -220,8 +165,8 @@ func (x *Exchange) settle() {
 		x.expiry.Do = func() { x.client.Guard(x.expires) }
 		x.host.Loop.Set(&x.expiry, v.Until.Sub(x.host.Now()))
 	}
-	if x.safe = Safe(text(x.Req.Method)); !x.HTTP2 {
-		x.upgrade = Upgradable(&x.Req)
+	if x.safe = isSafe(text(x.Req.Method)); !x.HTTP2 {
+		x.upgrade = upgradable(&x.Req)
 	}
 	x.forward()
 }
@@ -235,9 +180,9 @@ func (x *Exchange) bound() bool {
 	return x.most == 0 || x.Req.Length <= x.most
 }
 
-// Safe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
+// isSafe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
 // if it is not known whether the app got it.
-func Safe(method string) bool {
+func isSafe(method string) bool {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":
 		return true
@@ -336,7 +281,7 @@ func (x *Exchange) BodyEnds(trailers []head.Field) {
 func (x *Exchange) BodyBreaks(err error) {
 	switch x.step {
 	case stepForward, stepGather:
-		x.fail(ReasonOf(err), err)
+		x.fail(reasonOf(err), err)
 	default:
 		x.abandon()
 		x.over()
@@ -406,8 +351,8 @@ func (x *Exchange) Values(name string) []string {
 	return x.values[from:len(x.values):len(x.values)]
 }
 
-// ChooseID makes the client's request id the request's if it is one value and sane, and else makes one.
-func ChooseID(id *requestid.ID, fields []head.Field) {
+// chooseID makes the client's request id the request's if it is one value and sane, and else makes one.
+func chooseID(id *requestid.ID, fields []head.Field) {
 	given, n := "", 0
 	for i := range fields {
 		if f := &fields[i]; f.Kind == head.RequestID && strings.EqualFold(text(f.Name), requestid.Header) {
@@ -419,11 +364,6 @@ func ChooseID(id *requestid.ID, fields []head.Field) {
 		given = ""
 	}
 	id.Choose(given)
-}
-
-// text is the bytes as a string without a copy: valid as long as they are.
-func text(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // the buffer is not written to while the string is used
 }
 
 var _ decision.Header = (*Exchange)(nil)
@@ -442,6 +382,3 @@ func (x *Exchange) Whole() bool { return x.whole }
 
 // Empty reports whether the request has no body.
 func (x *Exchange) Empty() bool { return !x.Req.Chunked && x.Req.Length == 0 }
-
-// Bodiless reports whether an answer of a status has no body, whatever its fields say (RFC 9112 section 6.3).
-func (x *Exchange) Bodiless(status int) bool { return x.bodiless(status) }

@@ -44,9 +44,9 @@ func (x *Exchange) AppFails(err error) {
 func (x *Exchange) fail(reason decision.Reason, err error) {
 	x.abandon()
 	if reason == "" {
-		reason = FailureOf(err)
+		reason = failureOf(err)
 	}
-	x.observeFailure(reason, CauseOf(reason, err))
+	x.observeFailure(reason, causeOf(reason, err))
 	x.refuse(reason)
 }
 
@@ -57,8 +57,8 @@ var reasons = map[head.Error]decision.Reason{
 	head.ErrAuthorization: decision.DuplicateAuthorization,
 }
 
-// ReasonOf maps what is wrong with a client's head or body to a reason.
-func ReasonOf(err error) decision.Reason {
+// reasonOf maps what is wrong with a client's head or body to a reason.
+func reasonOf(err error) decision.Reason {
 	var bad head.Error
 	if errors.As(err, &bad) {
 		if r, ok := reasons[bad]; ok {
@@ -68,8 +68,8 @@ func ReasonOf(err error) decision.Reason {
 	return decision.BadRequest
 }
 
-// FailureOf maps an error of the app's to a reason.
-func FailureOf(err error) decision.Reason {
+// failureOf maps an error of the app's to a reason.
+func failureOf(err error) decision.Reason {
 	var bad head.Error
 	switch {
 	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrHTTP2):
@@ -86,9 +86,9 @@ func TimedOut(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// CauseOf is what may be said of an error that a request failed for: its own text may quote what the app or the client sent.
+// causeOf is what may be said of an error that a request failed for: its own text may quote what the app or the client sent.
 // It is empty where the reason is the client's and says it all.
-func CauseOf(reason decision.Reason, err error) string {
+func causeOf(reason decision.Reason, err error) string {
 	var op *net.OpError
 	var bad head.Error
 	switch {

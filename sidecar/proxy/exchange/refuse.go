@@ -16,12 +16,12 @@ import (
 func (x *Exchange) Reject(err error) {
 	x.Req.Method, x.Req.Host = nil, nil
 	if x.HTTP2 {
-		ChooseID(&x.id, x.Req.Fields)
+		chooseID(&x.id, x.Req.Fields)
 	} else {
 		x.id.Make() // whatever the head says: nobody knows what it means
 		x.Req.Fields = x.Req.Fields[:0]
 	}
-	cause := CauseOf(ReasonOf(err), err)
+	cause := causeOf(reasonOf(err), err)
 	if f, ok := errors.AsType[head.Foreign](err); ok {
 		cause = x.host.Foreign(f, &x.conn.Info)
 	}
@@ -29,7 +29,7 @@ func (x *Exchange) Reject(err error) {
 	if x.host.Tracer != nil {
 		x.trace = trace.BeginUnread(x.host.Tracer, x.start)
 	}
-	x.verdict = gate.Verdict{Reason: ReasonOf(err)}
+	x.verdict = gate.Verdict{Reason: reasonOf(err)}
 	x.observe(cause)
 	x.refuse(x.verdict.Reason)
 }
@@ -51,7 +51,7 @@ func (x *Exchange) refuse(reason decision.Reason) {
 		own = append(own, ownField{"Content-Length", strconv.Itoa(len(r.Body))})
 	}
 	last := x.isHead || len(r.Body) == 0
-	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.bodiless(r.Status), own: own})
+	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.Bodiless(r.Status), own: own})
 	if !last {
 		x.client.Data(r.Body)
 		x.client.Finish(nil)

@@ -70,7 +70,7 @@ func (x *Exchange) passes(f *head.Field, e *gate.Edit) bool {
 	if x.trace != nil && trace.Context(name) {
 		return false
 	}
-	if e.Remove(name) || x.Req.Options && nominated(x.Req.Fields, f.Name) && !ForAll(f) {
+	if e.Remove(name) || x.Req.Options && nominated(x.Req.Fields, f.Name) && !forAll(f) {
 		return false
 	}
 	for i := range e.Replace {
@@ -81,10 +81,10 @@ func (x *Exchange) passes(f *head.Field, e *gate.Edit) bool {
 	return true
 }
 
-// ForAll says whether a field is for all recipients, so that the client's Connection field must not name it (RFC 9110
+// forAll says whether a field is for all recipients, so that the client's Connection field must not name it (RFC 9110
 // section 7.6.1): what the gate has decided by, the app is to see, and nobody is to take an authenticated request for
 // another one.
-func ForAll(f *head.Field) bool {
+func forAll(f *head.Field) bool {
 	switch f.Kind {
 	case head.Authorization, head.Cookie, head.Via, head.Date, head.Expect, head.Trailer:
 		return true
@@ -130,13 +130,13 @@ func newPeer(i *Info) peer {
 		p.proto = "https"
 	}
 	if i.Remote.IsValid() {
-		p.addr, p.node = i.Remote.String(), Node(i.Remote)
+		p.addr, p.node = i.Remote.String(), node(i.Remote)
 	}
 	return p
 }
 
-// Node is a node of RFC 7239 section 6.
-func Node(a netip.Addr) string {
+// node is a node of RFC 7239 section 6.
+func node(a netip.Addr) string {
 	if a.Is6() {
 		return `"[` + a.WithZone("").String() + `]"`
 	}
@@ -148,7 +148,7 @@ func (p *peer) element(host string) string {
 	if p.said == "" || p.host != host {
 		b := append([]byte("for="), p.node...)
 		if host != "" {
-			b = AppendQuoted(append(b, ";host="...), host)
+			b = appendQuoted(append(b, ";host="...), host)
 		}
 		p.host, p.said = strings.Clone(host), string(append(append(b, ";proto="...), p.proto...))
 	}
@@ -205,7 +205,7 @@ func (x *Exchange) addForwarded(to Fields, host string) {
 		case strings.EqualFold(name, "Forwarded"):
 			elements.WriteString(value + ", ")
 			continue
-		case !Believed(name):
+		case !believed(name):
 			continue
 		}
 		for j := range names {
@@ -224,9 +224,9 @@ func (x *Exchange) addForwarded(to Fields, host string) {
 	}
 }
 
-// Believed reports whether a field of kind head.Forwarded is passed on for a proxy that is trusted. One in a spelling that
+// believed reports whether a field of kind head.Forwarded is passed on for a proxy that is trusted. One in a spelling that
 // an app may take for another is not: the proxy may have passed it on unseen.
-func Believed(name string) bool {
+func believed(name string) bool {
 	for i := range len(name) {
 		if c := name[i] | 0x20; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
 			return false
@@ -235,8 +235,8 @@ func Believed(name string) bool {
 	return true
 }
 
-// AppendQuoted appends s, as a quoted-string if it is not a token (RFC 9110 section 5.6.4).
-func AppendQuoted(b []byte, s string) []byte {
+// appendQuoted appends s, as a quoted-string if it is not a token (RFC 9110 section 5.6.4).
+func appendQuoted(b []byte, s string) []byte {
 	if head.IsToken(s) {
 		return append(b, s...)
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// Upgradable returns the protocol that the app may be offered to switch to; empty: none. One to another version of HTTP, or to TLS, would carry
+// upgradable returns the protocol that the app may be offered to switch to; empty: none. One to another version of HTTP, or to TLS, would carry
 // requests past the gate; a choice of protocols is not offered.
-func Upgradable(r *head.Request) string {
+func upgradable(r *head.Request) string {
 	if len(r.Upgrade) == 0 || r.HasLength && r.Length > 0 || r.Chunked {
 		return ""
 	}
@@ -43,7 +43,7 @@ func (x *Exchange) Switches(r *head.Response, app *loop.Conn, rest []byte) bool 
 	x.res = nil
 	if client == nil {
 		app.Close()
-		x.verdict.Reason = ReasonOf(head.ErrRequestLine)
+		x.verdict.Reason = reasonOf(head.ErrRequestLine)
 		x.fail(x.verdict.Reason, head.ErrRequestLine)
 		return true
 	}

@@ -226,14 +226,6 @@ func (c *Conn) forget() {
 	c.loop.leave(c)
 }
 
-// Detach gives the socket up without closing it: it is the caller's. Nothing may be queued.
-func (c *Conn) Detach() (fd int, err error) {
-	if fd, err = unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-		c.forget()
-	}
-	return fd, err
-}
-
 // Close closes the connection at once; what is queued is lost. The handler is not told.
 func (c *Conn) Close() {
 	if c.tls != nil && !c.Closed() {
@@ -248,15 +240,6 @@ func (c *Conn) Reset() {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 	c.forget()
-}
-
-// Peer is the address of the peer.
-func (c *Conn) Peer() netip.AddrPort {
-	a, err := unix.Getpeername(int(c.fd))
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return addrOf(a)
 }
 
 // opError is an error as package net makes them, so that nobody need tell ours from theirs.

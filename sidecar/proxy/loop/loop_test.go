@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -484,53 +483,18 @@ func TestHandlersMayCloseEachOther(t *testing.T) {
 	})
 }
 
-func TestAListenerPausesAndGoesOn(t *testing.T) {
-	t.Parallel()
-	l := start(t, loop.Options{})
-	lis := listen(t)
-	taken := make(chan int, 10)
-	var s *loop.Listener
-	on(t, l, func() {
-		var err error
-		if s, err = l.Listen(duplicate(t, lis), func(fd int, from netip.AddrPort) {
-			if !from.IsValid() {
-				t.Error("nobody knows where it comes from")
-			}
-			_ = unix.Close(fd)
-			s.Pause()
-			taken <- fd
-		}, func(err error) { t.Error(err) }); err != nil {
-			t.Error(err)
-		}
-	})
-	for range 3 {
-		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", lis.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-	}
-	for range 3 {
-		receive(t, taken)
-		on(t, l, func() {})
-		if len(taken) > 0 {
-			t.Fatal("a listener that pauses has accepted")
-		}
-		on(t, l, s.Resume)
-	}
-}
-
-// duplicate returns a listener's socket as somebody else's.
-func duplicate(t *testing.T, lis net.Listener) int {
+// taken returns a connection's socket, which is somebody else's from then on.
+func taken(t *testing.T, c net.Conn) int {
 	t.Helper()
-	raw, err := lis.(*net.TCPListener).SyscallConn()
+	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	fd := -1
 	if ctlErr := raw.Control(func(s uintptr) { fd, err = unix.Dup(int(s)) }); ctlErr != nil || err != nil {
-		t.Fatal(ctlErr, err)
+		t.Error(ctlErr, err)
 	}
+	_ = c.Close()
 	return fd
 }
 
@@ -538,20 +502,20 @@ func TestManyConnectionsOfManyLoops(t *testing.T) {
 	t.Parallel()
 	loops := []*loop.Loop{start(t, loop.Options{}), start(t, loop.Options{})}
 	lis := listen(t)
-	var next atomic.Uint32
-	on(t, loops[0], func() {
-		_, err := loops[0].Listen(duplicate(t, lis), func(fd int, _ netip.AddrPort) {
-			to := loops[next.Add(1)%2]
+	go func() {
+		for next := 0; ; next++ {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			to, fd := loops[next%2], taken(t, c)
 			to.Post(func() {
 				if _, err := to.Add(fd, echo()); err != nil {
 					t.Error(err)
 				}
 			})
-		}, func(err error) { t.Error(err) })
-		if err != nil {
-			t.Error(err)
 		}
-	})
+	}()
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {

@@ -10,13 +10,6 @@ func socket(family int) (int, error) {
 	return prepared(fd, err)
 }
 
-// accept accepts a connection, whose socket does not block.
-func accept(fd int) (int, unix.Sockaddr, error) {
-	conn, peer, err := unix.Accept(fd)
-	conn, err = prepared(conn, err)
-	return conn, peer, err
-}
-
 func prepared(fd int, err error) (int, error) {
 	if err != nil {
 		return -1, err
