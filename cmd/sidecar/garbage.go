@@ -17,31 +17,68 @@ const (
 	usualPercent = 100 // the collector's own
 )
 
-// paceEvery is how often the live memory is looked at.
+// What is given back to the system, once little is allocated: garbage, and memory that the collector has kept for what would come.
+const (
+	leastGivenBack = 4 << 20   // in bytes: less is not worth a collection
+	quiet          = 512 << 10 // in bytes, between two looks: a scrape of the metrics is less
+)
+
+// paceEvery is how often the heap is looked at.
 const paceEvery = 500 * time.Millisecond
 
 // paceCollector has the garbage collector run more often where much is live, as in a flood of connections, and less often
-// where little is: by itself it lets as much garbage gather as there is live memory. It returns when ctx is done. With GOGC
-// set, it does nothing.
+// where little is: by itself it lets as much garbage gather as there is live memory. What a burst has left, the start among them, goes back
+// to the system when it is over, not two minutes later. It returns when ctx is done. With GOGC set, it does nothing.
 func paceCollector(ctx context.Context) error {
 	if _, set := os.LookupEnv("GOGC"); set {
 		return nil
 	}
 	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for percent := 0; ; {
-		metrics.Read(sample)
-		if p := percentFor(sample[0].Value.Uint64()); p > percent*4/3 || p < percent*3/4 {
+	for percent, before, r := 0, (heap{}), newHeapReader(); ; {
+		h := r.read()
+		if p := percentFor(h.live); p > percent*4/3 || p < percent*3/4 {
 			percent = p
 			debug.SetGCPercent(percent)
 		}
+		if h.worthGivingBack(before) {
+			debug.FreeOSMemory()
+		}
+		before = h
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// heap is the state of the heap, in bytes.
+type heap struct {
+	live      uint64 // when it was last collected
+	objects   uint64 // those, what was allocated since, and garbage
+	free      uint64 // kept for what will be allocated
+	allocated uint64 // since the start of the process
+}
+
+// worthGivingBack reports whether much could go back to the system and little was allocated since an earlier state.
+func (h heap) worthGivingBack(before heap) bool {
+	return h.objects-min(h.live, h.objects)+h.free >= leastGivenBack && h.allocated-before.allocated < quiet
+}
+
+// heapReader reads the state of the heap, without a stop of the process.
+type heapReader []metrics.Sample
+
+func newHeapReader() heapReader {
+	return heapReader{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/allocs:bytes"},
+	}
+}
+
+func (r heapReader) read() heap {
+	metrics.Read(r)
+	return heap{live: r[0].Value.Uint64(), objects: r[1].Value.Uint64(), free: r[2].Value.Uint64(), allocated: r[3].Value.Uint64()}
 }
 
 // percentFor is how much garbage there may be beside so many bytes that are live, in percent of them.

@@ -21,7 +21,8 @@
 //     64 connections (HTTP/2: 16 connections of 16 streams; streams of gRPC: 16 of 4) keep it as busy as they can. Busy tells
 //     how much of its core that was: where it is well below 95 %, the load generator was the limit, and requests/s says less
 //     than CPU does.
-//   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due.
+//   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due: the medians of
+//     parts of half a second each, since one stop of the virtual machine makes up all of a part's p99.
 //   - RSS is the proxy's, idle and with connections that have each had one request answered. Its private part is RssAnon
 //     of /proc/PID/status: what each further process of the same program on a node adds.
 //   - allocs are the Go heap's allocations a request, without those for new connections.

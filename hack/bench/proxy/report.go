@@ -32,13 +32,18 @@ func medians(samples map[string][]sample) map[string]sample {
 				}
 			}
 			if len(values) > 0 {
-				slices.Sort(values)
-				*to = (values[len(values)/2] + values[(len(values)-1)/2]) / 2
+				*to = middle(values)
 			}
 		}
 		out[id] = mid
 	}
 	return out
+}
+
+// middle is the median of values, of which there is one at least. It sorts them.
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return (values[len(values)/2] + values[(len(values)-1)/2]) / 2
 }
 
 // report is the whole result in Markdown.

@@ -48,7 +48,7 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 			"issuers": []any{corp.Policy("corp")},
 			"rules": []any{
 				map[string]any{"name": "open", "match": []any{map[string]any{"paths": []string{"/open/**"}}}, "allow": map[string]any{"anonymous": true}},
-				map[string]any{"name": "all", "match": []any{map[string]any{"paths": []string{"/orders/**"}}}, "allow": map[string]any{}},
+				map[string]any{"name": "all", "match": []any{map[string]any{"paths": []string{"/orders/**"}}}, "allow": map[string]any{"authenticated": true}},
 			},
 		},
 	})
@@ -70,6 +70,7 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 		args = append(args, "--tls-cert", cert, "--tls-key", key, "--tls-permissive")
 	}
 	s.cmd = exec.CommandContext(ctx, binary, args...) //nolint:gosec // the binary to measure
+	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
