@@ -57,3 +57,52 @@ func TestTheRestOfABodyIsNeverTheNextRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAnswerUnderWayIsFollowedByNoRefusal has the body of a request become too large, or too slow, while the app is answering: nobody may take
+// a second head for a part of the first answer's body.
+func TestAnAnswerUnderWayIsFollowedByNoRefusal(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		limits Limits
+		rest   string
+	}{
+		"too large": {Limits{Body: 1000, Drain: time.Second}, "7d0\r\n" + strings.Repeat("b", 2000) + "\r\n"},
+		"too slow":  {Limits{BodyRate: 1000, ReadHead: short, Drain: time.Second}, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			early := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				rc := http.NewResponseController(w)
+				_ = rc.EnableFullDuplex()
+				_, _ = io.WriteString(w, "early")
+				_ = rc.Flush()
+				_, _ = io.Copy(io.Discard, r.Body)
+			}))
+			t.Cleanup(early.Close)
+			g := protect(t, early.URL, func(conf *Config) { conf.Limits = c.limits })
+			conn, err := net.Dial("tcp", g.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprint(conn, "POST /docs/a HTTP/1.1\r\nHost: orders.shop\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+			var got strings.Builder
+			for buf := make([]byte, 1024); !strings.Contains(got.String(), "early"); {
+				n, err := conn.Read(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Write(buf[:n])
+			}
+			_, _ = io.WriteString(conn, c.rest)
+			_, _ = io.Copy(&got, conn) // until the connection ends
+			if n := strings.Count(got.String(), "HTTP/1.1 "); n != 1 {
+				t.Errorf("there are %d heads in\n%s", n, got.String())
+			}
+			if strings.Contains(got.String(), "\r\n0\r\n") {
+				t.Errorf("an answer that was broken off ends as if it were whole:\n%s", got.String())
+			}
+		})
+	}
+}

@@ -40,13 +40,18 @@ func (x *Exchange) AppFails(err error) {
 	x.fail("", err)
 }
 
-// fail answers a request that the app did not answer. The reason is found from the error if it is empty.
+// fail answers a request that the app did not answer, or ends an answer that is under way. The reason is found from the error if it is empty.
 func (x *Exchange) fail(reason decision.Reason, err error) {
 	x.abandon()
 	if reason == "" {
 		reason = failureOf(err)
 	}
 	x.observeFailure(reason, causeOf(reason, err))
+	if x.told { // a refusal would be taken for a part of the answer
+		x.client.Break(err)
+		x.over()
+		return
+	}
 	x.refuse(reason)
 }
 
