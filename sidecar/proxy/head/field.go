@@ -89,10 +89,7 @@ func field(line []byte) (Field, error) {
 	for colon < len(line) && tokenBytes[line[colon]] {
 		colon++
 	}
-	switch {
-	case colon == len(line):
-		return Field{}, firstBad(line, ErrField)
-	case colon == 0 || line[colon] != ':':
+	if colon == 0 || colon == len(line) || line[colon] != ':' {
 		return Field{}, firstBad(line, ErrField)
 	}
 	value := line[colon+1:]
@@ -122,108 +119,55 @@ func trim(b []byte) []byte {
 	return b
 }
 
-// kindOf looks a name up by its length first, which settles most of them.
-func kindOf(name []byte) Kind { //nolint:gocyclo,funlen // a table
-	switch len(name) {
-	case 2:
-		return is(name, "te", TE)
-	case 3:
-		return is(name, "via", Via)
-	case 4:
-		if name[0]|0x20 == 'h' {
-			return is(name, "host", Host)
-		}
-		return is(name, "date", Date)
-	case 5:
-		return is(name, "proxy", Proxy)
-	case 6:
-		if name[0]|0x20 == 'e' {
-			return is(name, "expect", Expect)
-		}
-		return is(name, "cookie", Cookie)
-	case 7:
-		if name[0]|0x20 == 'u' {
-			return is(name, "upgrade", Upgrade)
-		}
-		return is(name, "trailer", Trailer)
-	case 9:
-		if name[0]|0x20 == 'x' && fold.Same(name, "x-real-ip") {
-			return Forwarded
-		}
-		return is(name, "forwarded", Forwarded)
-	case 10:
-		if name[0]|0x20 == 'c' {
-			return is(name, "connection", Connection)
-		}
-		return is(name, "keep-alive", KeepAlive)
-	case 12:
-		if fold.Same(name, "x-request-id") {
-			return RequestID
-		}
-	case 13:
-		if name[0]|0x20 == 'a' {
-			return is(name, "authorization", Authorization)
-		}
-	case 14:
-		switch name[0] | 0x20 {
-		case 'c':
-			return framing(name, "content-length", ContentLength)
-		case 'h':
-			return is(name, "http2-settings", HTTP2Settings)
-		}
-	case 16:
-		if name[0]|0x20 == 'p' {
-			return is(name, "proxy-connection", ProxyConnection)
-		}
-	case 17:
-		if name[0]|0x20 == 't' {
-			return framing(name, "transfer-encoding", TransferEncoding)
-		}
-	case 18:
-		if name[0]|0x20 == 'p' {
-			return is(name, "proxy-authenticate", ProxyAuthenticate)
-		}
-	case 19:
-		if name[0]|0x20 == 'p' {
-			return is(name, "proxy-authorization", ProxyAuthorization)
-		}
-	}
-	if len(name) > len(xForwarded) && name[0]|0x20 == 'x' {
-		return kindOfX(name)
-	}
-	return Other
+// known is a name that has a kind, and the kind of its other spellings, which an app may take for it.
+type known struct {
+	name         string
+	kind, folded Kind
 }
 
-// kindOfX looks up a name that starts with an X and is longer than xForwarded.
-func kindOfX(name []byte) Kind {
-	if n := len(xAuthRequest); len(name) > n && fold.Same(name[:n], xAuthRequest) {
+// kinds has names by their length, which settles most of them.
+var kinds = func() (byLength [31][]known) {
+	for _, k := range [...]known{
+		{"te", TE, Other}, {"via", Via, Other}, {"host", Host, Other}, {"date", Date, Other}, {"proxy", Proxy, Other},
+		{"cookie", Cookie, Other}, {"expect", Expect, Other}, {"upgrade", Upgrade, Other}, {"trailer", Trailer, Other},
+		{"connection", Connection, Other}, {"keep-alive", KeepAlive, Other}, {"authorization", Authorization, Other},
+		{"proxy-connection", ProxyConnection, Other}, {"proxy-authenticate", ProxyAuthenticate, Other},
+		{"proxy-authorization", ProxyAuthorization, Other}, {"http2-settings", HTTP2Settings, Other},
+		{"content-length", ContentLength, Folded}, {"transfer-encoding", TransferEncoding, Folded},
+		{"x-request-id", RequestID, RequestID}, {"forwarded", Forwarded, Forwarded}, {"x-real-ip", Forwarded, Forwarded},
+		{"x-forwarded-user", Identity, Identity}, {"x-forwarded-email", Identity, Identity},
+		{"x-forwarded-groups", Identity, Identity}, {"x-forwarded-preferred-username", Identity, Identity},
+	} {
+		byLength[len(k.name)] = append(byLength[len(k.name)], k)
+	}
+	return byLength
+}()
+
+func kindOf(name []byte) Kind {
+	if len(name) < len(kinds) {
+		for i := range kinds[len(name)] {
+			k := &kinds[len(name)][i]
+			switch {
+			case name[0]|0x20 != k.name[0]:
+			case equal(name, k.name):
+				return k.kind
+			case k.folded != Other && fold.Same(name, k.name):
+				return k.folded
+			}
+		}
+	}
+	switch {
+	case begins(name, "x-forwarded-"):
+		return Forwarded
+	case begins(name, "x-auth-request-"):
 		return Identity
 	}
-	n := len(xForwarded)
-	if !fold.Same(name[:n], xForwarded) {
-		return Other
-	}
-	for _, who := range [...]string{"user", "email", "groups", "preferred-username"} {
-		if fold.Same(name[n:], who) {
-			return Identity
-		}
-	}
-	return Forwarded
-}
-
-func is(name []byte, lower string, k Kind) Kind {
-	if equal(name, lower) {
-		return k
-	}
 	return Other
 }
 
-// framing is is for a field that frames a message.
-func framing(name []byte, lower string, k Kind) Kind {
-	if kind := is(name, lower, k); kind != Other || !fold.Same(name, lower) {
-		return kind
-	}
-	return Folded
+// begins reports whether an app may take the beginning of a name for a prefix.
+func begins(name []byte, prefix string) bool {
+	return len(name) > len(prefix) && name[0]|0x20 == prefix[0] && fold.Same(name[:len(prefix)], prefix)
 }
 
 // ParseLength reads the value of a Content-Length as the reader of heads does, and returns it without zeros in front too.
@@ -232,11 +176,6 @@ func ParseLength(s string) (n int64, digits string, err error) {
 	n, err = length(&value)
 	return n, s[len(s)-len(value):], err
 }
-
-const (
-	xForwarded   = "x-forwarded-"
-	xAuthRequest = "x-auth-request-"
-)
 
 // length reads 1*DIGIT (RFC 9110 section 8.6) and takes zeros from the front of it, which some take for a sign of an octal
 // number. A list of equal numbers is refused too.
