@@ -114,7 +114,7 @@ func (a *HTTP1) final(r *head.Response, body []byte) {
 		x.Answers(r, true)
 		return
 	case r.Chunked:
-		a.phase, a.chunks = phaseChunks, head.Chunks{DataOnly: true}
+		a.phase, a.chunks = phaseChunks, head.Chunks{}
 		r.Length = -1
 	case r.Length > 0:
 		a.phase, a.left = phaseLength, r.Length

@@ -73,7 +73,7 @@ func (c *HTTP1) open(b []byte, n int) {
 	}
 	r := &x.Req
 	c.minor, c.keep = r.Minor, r.KeepAlive && !c.host.Draining
-	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{DataOnly: true}
+	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{}
 	c.body, c.wanted = r.Chunked || r.Length > 0, false
 	c.pace = pace{}
 	c.fast.Begin(r.Length)

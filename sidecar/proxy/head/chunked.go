@@ -1,16 +1,13 @@
 package head
 
+import "strings"
+
 // maxLine bounds a chunk's size line, extensions included, in bytes.
 const maxLine = 4 << 10
 
 // Chunks follows a body in the chunked coding (RFC 9112 section 7.1) to where its trailer section begins. The zero Chunks
 // is at the start of a body.
 type Chunks struct {
-	// DataOnly has Take keep the data alone, for a recipient that does not know the coding.
-	DataOnly bool
-	// Data is how many bytes of data have been taken.
-	Data int64
-
 	state chunkState
 	left  int64 // bytes of data that are to come
 	digit int   // digits of the size so far
@@ -32,61 +29,54 @@ const (
 // Ended reports whether the last chunk has been taken. The trailer section follows: see ParseTrailers.
 func (c *Chunks) Ended() bool { return c.state == chunkTrailer }
 
-// Take follows the next bytes of the body. What is to be passed on is moved to the start of b, kept bytes of it; used is
-// how many bytes were taken, which is all of b unless the body ended. Chunk extensions are not kept: they are between two
-// neighbours (RFC 9112 section 7.1.1), and none has a meaning here.
+// Take follows the next bytes of the body. The data is moved to the start of b, kept bytes of it; used is how many bytes
+// were taken, which is all of b unless the body ended.
 func (c *Chunks) Take(b []byte) (kept, used int, err error) {
-	for used < len(b) && c.state != chunkTrailer {
-		if c.state == chunkData {
-			n := c.data(len(b) - used)
-			if kept != used {
-				copy(b[kept:], b[used:used+n])
-			}
-			kept, used = kept+n, used+n
-			continue
-		}
-		keep, err := c.step(b[used])
+	for used < len(b) && !c.Ended() {
+		n, data, err := c.next(b[used:])
 		if err != nil {
 			return kept, used, err
 		}
-		if keep && !c.DataOnly {
-			b[kept] = b[used]
-			kept++
+		if data {
+			if kept != used {
+				copy(b[kept:], b[used:used+n])
+			}
+			kept += n
 		}
-		used++
+		used += n
 	}
 	return kept, used, nil
 }
 
 // Look returns the error that Take would return for b, and changes nothing.
 func (c Chunks) Look(b []byte) error {
-	for used := 0; used < len(b) && c.state != chunkTrailer; {
-		if c.state == chunkData {
-			used += c.data(len(b) - used)
-			continue
-		}
-		if _, err := c.step(b[used]); err != nil {
+	for len(b) > 0 && !c.Ended() {
+		n, _, err := c.next(b)
+		if err != nil {
 			return err
 		}
-		used++
+		b = b[n:]
 	}
 	return nil
 }
 
-// data takes up to n bytes of data, and returns how many.
-func (c *Chunks) data(n int) int {
-	n = int(min(c.left, int64(n)))
-	c.Data += int64(n)
+// next takes data, or a byte of what is around it.
+func (c *Chunks) next(b []byte) (n int, data bool, err error) {
+	if c.state != chunkData {
+		return 1, false, c.step(b[0])
+	}
+	n = int(min(c.left, int64(len(b))))
 	if c.left -= int64(n); c.left == 0 {
 		c.state = chunkDataCR
 	}
-	return n
+	return n, true, nil
 }
 
-// step takes one byte outside the data. It reports whether the byte is kept.
-func (c *Chunks) step(b byte) (keep bool, err error) {
+// step takes one byte outside the data. Chunk extensions are between two neighbours (RFC 9112 section 7.1.1), and none has a
+// meaning here.
+func (c *Chunks) step(b byte) error {
 	if c.line++; c.line > maxLine {
-		return false, ErrTooLarge
+		return ErrTooLarge
 	}
 	switch c.state {
 	case chunkSize:
@@ -94,12 +84,10 @@ func (c *Chunks) step(b byte) (keep bool, err error) {
 	case chunkExtension:
 		if b == '\r' {
 			c.state = chunkSizeLF
-			return true, nil
+		} else if b < ' ' && b != '\t' || b == 0x7f {
+			return ErrChunk
 		}
-		if b < ' ' && b != '\t' || b == 0x7f {
-			return false, ErrChunk
-		}
-		return false, nil
+		return nil
 	case chunkSizeLF:
 		next := chunkData
 		if c.line = 0; c.left == 0 {
@@ -113,43 +101,34 @@ func (c *Chunks) step(b byte) (keep bool, err error) {
 		return c.want(b, '\n', chunkSize)
 	case chunkData, chunkTrailer:
 	}
-	return false, ErrChunk
+	return ErrChunk
 }
 
-func (c *Chunks) want(b, wanted byte, next chunkState) (bool, error) {
+func (c *Chunks) want(b, wanted byte, next chunkState) error {
 	if b != wanted {
-		return false, ErrChunk
+		return ErrChunk
 	}
 	c.state = next
-	return true, nil
+	return nil
 }
 
 // size reads chunk-size, 1*HEXDIG, of at most 15 digits so that it cannot overflow.
-func (c *Chunks) size(b byte) (bool, error) {
-	v := hexValue(b)
+func (c *Chunks) size(b byte) error {
+	v := strings.IndexByte("0123456789abcdefABCDEF", b)
+	if v > 15 {
+		v -= 6
+	}
 	switch {
 	case v >= 0 && c.digit < 15:
 		c.left, c.digit = c.left<<4|int64(v), c.digit+1
-		return true, nil
+		return nil
 	case c.digit == 0:
-		return false, ErrChunk
+		return ErrChunk
 	case b == ';':
 		c.state = chunkExtension
-		return false, nil
+		return nil
 	}
 	return c.want(b, '\r', chunkSizeLF)
-}
-
-func hexValue(b byte) int {
-	switch {
-	case b >= '0' && b <= '9':
-		return int(b - '0')
-	case b >= 'a' && b <= 'f':
-		return int(b-'a') + 10
-	case b >= 'A' && b <= 'F':
-		return int(b-'A') + 10
-	}
-	return -1
 }
 
 // TrailerEnd returns the length of the trailer section at the start of b, its final CRLF included, or 0 if it is not
