@@ -12,19 +12,27 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
 // version is set by the linker.
 var version = "dev"
 
-func main() {
-	if err := root().Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "sidecar:", err)
-		os.Exit(1)
+func main() { os.Exit(execute()) }
+
+// execute returns the exit code. Nothing that the program says waits for whoever reads it, but for its last words.
+func execute() int {
+	lines := telemetry.NewLogQueue(os.Stderr)
+	defer lines.Flush(lastWords)
+	if err := root(lines).Execute(); err != nil {
+		fmt.Fprintln(lines, "sidecar:", err)
+		return 1
 	}
+	return 0
 }
 
-func root() *cobra.Command {
+func root(lines *telemetry.LogQueue) *cobra.Command {
 	c := &cobra.Command{
 		Use:           "sidecar",
 		Short:         "Lets requests through to an app only with a genuine Bearer token that the rules allow.",
@@ -32,7 +40,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(runCommand(), serveCommand(), leaveCommand(), captureCommand(), &cobra.Command{
+	c.AddCommand(runCommand(lines), serveCommand(lines), leaveCommand(), captureCommand(), &cobra.Command{
 		Use: "version", Short: "Print the release.", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version) },
 	})

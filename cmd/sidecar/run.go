@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net"
-	"os"
 	"os/signal"
 	"runtime/debug"
 	"sync"
@@ -34,7 +33,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-func runCommand() *cobra.Command {
+func runCommand(lines *telemetry.LogQueue) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Take requests and forward what the rules allow.",
@@ -53,13 +52,13 @@ Until there are rules, every request is answered with 503. Each flag can be give
 		if err != nil {
 			return err
 		}
-		log, err := telemetry.NewLogger(os.Stderr, conf.LogFormat, conf.LogLevel)
+		log, err := newLogger(conf, lines)
 		if err != nil {
 			return err
 		}
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
-		return run(ctx, conf, log)
+		return run(ctx, conf, log, lines)
 	}
 	return c
 }
@@ -113,8 +112,8 @@ type rules interface {
 	Freshness() source.Freshness
 }
 
-func run(ctx context.Context, conf config.Config, log logr.Logger) error {
-	s, err := newSidecar(conf, log)
+func run(ctx context.Context, conf config.Config, log logr.Logger, lines *telemetry.LogQueue) error {
+	s, err := newSidecar(conf, log, lines)
 	if err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger) error {
 }
 
 // newSidecar makes what judges, counts and logs.
-func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
+func newSidecar(conf config.Config, log logr.Logger, lines *telemetry.LogQueue) (*sidecar, error) {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
@@ -151,6 +150,9 @@ func newSidecar(conf config.Config, log logr.Logger) (*sidecar, error) {
 	if s.metrics, err = telemetry.NewMetrics(s.reg, telemetry.Sources{
 		Cache: s.cache, Freshness: s.freshness, Introspection: s.introspection, Proofs: s.proofs, Pushed: conf.Push.Address != "",
 	}); err != nil {
+		return nil, err
+	}
+	if err := telemetry.RegisterLog(s.reg, lines.Dropped); err != nil {
 		return nil, err
 	}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

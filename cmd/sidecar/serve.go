@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"os/signal"
 	"syscall"
 
@@ -16,7 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-func serveCommand() *cobra.Command {
+func serveCommand(lines *telemetry.LogQueue) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer gateways that ask whether a request may pass.",
@@ -34,19 +33,19 @@ loaded: see docs/ext-authz.md. Each flag can be given as an environment variable
 		if err != nil {
 			return err
 		}
-		log, err := telemetry.NewLogger(os.Stderr, conf.LogFormat, conf.LogLevel)
+		log, err := newLogger(conf, lines)
 		if err != nil {
 			return err
 		}
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
-		return serve(ctx, conf, log)
+		return serve(ctx, conf, log, lines)
 	}
 	return c
 }
 
-func serve(ctx context.Context, conf config.Config, log logr.Logger) error {
-	s, err := newSidecar(conf, log)
+func serve(ctx context.Context, conf config.Config, log logr.Logger, lines *telemetry.LogQueue) error {
+	s, err := newSidecar(conf, log, lines)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -132,7 +133,7 @@ func readMetrics() (map[string][]metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := telemetry.RegisterLoops(&sidecar, nil); err != nil {
+	if err := errors.Join(telemetry.RegisterLoops(&sidecar, nil), telemetry.RegisterLog(&sidecar, nil)); err != nil {
 		return nil, err
 	}
 	sidecar.MustRegister(otlp.NewMetrics(nil, nil))
