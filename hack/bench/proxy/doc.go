@@ -5,6 +5,7 @@
 //	make bench-proxy                                                 # everything, three rounds, about 20 minutes
 //	QUICK=1 make bench-proxy                                         # one short round, 2 to 3 minutes
 //	ROWS='^repeated/(haproxy|bearerguard-RS256)$' make bench-proxy   # some rows; bench-proxy -list prints them all
+//	ROWS='^memory/' make bench-proxy                                 # resident memory, also with idle connections
 //	ROWS='^grpc/' make bench-proxy                                   # unary calls of gRPC; streams: '^streaming/'
 //	PERF=1 ROWS='h2c/bearerguard' make bench-proxy                   # a profile, bin/bench-proxy/perf-*.data (linux-perf)
 //	bin/bench-proxy/bench-proxy -rounds 5 -time 2s -sidecar FILE     # another build, other times
@@ -23,8 +24,10 @@
 //     than CPU does.
 //   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due: the medians of
 //     parts of half a second each, since one stop of the virtual machine makes up all of a part's p99.
-//   - RSS is the proxy's, idle and with connections that have each had one request answered. Its private part is RssAnon
-//     of /proc/PID/status: what each further process of the same program on a node adds.
+//   - RSS is the proxy's, idle and with 1,000 and 9,500 connections that have each had one request answered, some seconds ago:
+//     of HTTP/1.1, of HTTP/2 without TLS, of HTTP/1.1 over TLS 1.3. None may have been closed meanwhile. The targets are for
+//     10,000 connections, of which both ends do not fit into 20,000 open files: what 9,500 add, times 10,000/9,500. The private
+//     part is RssAnon of /proc/PID/status: what each further process of the same program on a node adds.
 //   - allocs are the Go heap's allocations a request, without those for new connections.
 //   - slowed is how much longer than at its best a fixed piece of work took on the proxy's core, right before and after:
 //     other programs and other virtual machines slow everything down. Rows with different numbers do not compare well.
@@ -37,5 +40,5 @@
 //
 // Files: rows.go says what is measured, proxies.go how each is started, measure.go and loadgen.go how, targets.go what is
 // wanted, missing.go which row needs which packages. The load generator and the app are in c/, those of gRPC
-// in calls/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
+// in calls/, what holds connections over TLS in idle/, httputil.ReverseProxy with our gate in peer/, configurations in config/.
 package main

@@ -45,6 +45,9 @@ func (b *bench) loadLine(r row, t *target, more ...string) []string {
 	out := []string{b.tool("load"), "-c", strconv.Itoa(connecting), "-p", "/orders/" + r.load.body}
 	if r.load.calls != "" {
 		out = []string{b.tool("calls"), "load", "-c", strconv.Itoa(callConnections), "-kind", r.load.calls}
+		if r.load.body != "" {
+			out = append(out, "-p", "/orders/"+r.load.body)
+		}
 		if r.group == streaming {
 			out = append(out, "-m", strconv.Itoa(streamsEach))
 		}
@@ -82,12 +85,23 @@ func parse(out []byte) (result, error) {
 	return got, nil
 }
 
+// holdLine is the command line of what holds idle connections.
+func (b *bench) holdLine(r row, t *target, connections int) []string {
+	if !r.load.tls {
+		return b.loadLine(r, t, "-i", "-c", strconv.Itoa(connections))
+	}
+	return []string{
+		b.tool("idle"), "-c", strconv.Itoa(connections), "-p", "/orders/" + r.load.body,
+		"-t", filepath.Join(b.data, r.load.alg+".tokens"), "-k", strconv.Itoa(r.load.tokens), loopback(t.port),
+	}
+}
+
 // hold opens idle connections, each after one request and its answer. They are closed by release.
 func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (release func(), err error) {
 	if connections == 0 {
 		return func() {}, nil
 	}
-	line := b.loadLine(r, t, "-i", "-c", strconv.Itoa(connections))
+	line := b.holdLine(r, t, connections)
 	cmd := b.pinned(loadCore, line[0], line[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

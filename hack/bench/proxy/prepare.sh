@@ -45,4 +45,5 @@ for program in upstream load spin; do
 done
 CGO_ENABLED=0 go build -trimpath -o "$dir/peer" ./peer
 CGO_ENABLED=0 go build -trimpath -o "$dir/calls" ./calls
+CGO_ENABLED=0 go build -trimpath -o "$dir/idle" ./idle
 CGO_ENABLED=0 go build -trimpath -o "$dir/bench-proxy" .

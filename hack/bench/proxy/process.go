@@ -154,6 +154,18 @@ func (p *process) rss() (all, private float64, err error) {
 	return all, private, err
 }
 
+// holds makes sure that so many connections are still open: one that the proxy has closed costs it nothing.
+func (p *process) holds(connections int) error {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid()))
+	if err != nil {
+		return err
+	}
+	if len(files) < connections {
+		return fmt.Errorf("the proxy has %d open files: it has closed some of %d connections; its output:\n%s", len(files), connections, p.output())
+	}
+	return nil
+}
+
 // statusMiB is a field of proc_pid_status(5) that is in kB, in MiB.
 func statusMiB(status, field string) (float64, error) {
 	_, rest, _ := strings.Cut(status, "\n"+field+":")

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
 
 func TestStatusMiB(t *testing.T) {
 	const status = "Name:\tx RssAnon: 1 kB\nVmRSS:\t   20480 kB\nRssAnon:\t    3072 kB\nRssFile:\tno number kB\n"
@@ -21,5 +25,15 @@ func TestStatusMiB(t *testing.T) {
 				t.Errorf("statusMiB(%s) = %v, %v; want %v, error %v", tt.field, got, err, tt.want, tt.fails)
 			}
 		})
+	}
+}
+
+func TestConnectionsThatTheProxyHasClosedAreMissed(t *testing.T) {
+	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
+	if err := p.holds(1); err != nil {
+		t.Error(err)
+	}
+	if p.holds(1<<20) == nil {
+		t.Error("this process has a million open files")
 	}
 }

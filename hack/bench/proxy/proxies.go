@@ -29,6 +29,7 @@ type settings struct {
 	H2, H2Upstream bool
 	GRPC           bool
 	Answer         bool
+	Certificate    string // PEM file with its key; empty: no TLS
 	Dir            string
 }
 
@@ -49,6 +50,11 @@ func (b *bench) start(r row) (*target, error) {
 	s := settings{
 		Port: port, Upstream: upstream, Mode: r.proxy.mode, Alg: r.load.alg, Key: filepath.Join(b.data, r.load.alg+".pem"),
 		H2: r.proxy.h2, H2Upstream: r.proxy.h2Upstream, GRPC: r.proxy.grpc, Dir: b.dir,
+	}
+	if r.proxy.tls {
+		if s.Certificate, err = writeCertificate(b.dir); err != nil {
+			return nil, err
+		}
 	}
 	line, err := b.line(r.proxy, s, t)
 	if err != nil {
@@ -105,6 +111,12 @@ func (b *bench) line(k kind, s settings, t *target) ([]string, error) {
 	}
 	if k.cacheBytes != "" {
 		line = append(line, "--token-cache-bytes", k.cacheBytes)
+	}
+	if k.h2Connections != "" {
+		line = append(line, "--max-http2-connections", k.h2Connections)
+	}
+	if s.Certificate != "" {
+		line = append(line, "--tls-cert", s.Certificate, "--tls-key", s.Certificate)
 	}
 	return line, nil
 }

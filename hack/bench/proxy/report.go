@@ -149,14 +149,14 @@ func cpuOf(m map[string]sample, id string) float64 {
 }
 
 func memoryTable(rows []row, m map[string]sample) [][]string {
-	out := [][]string{{"", "idle", "idle, private", "1,000 connections", "9,500 connections"}}
+	out := [][]string{{"", "idle", "idle, private", "1,000 connections", "9,500 connections", "10,000 above idle"}}
 	for _, r := range rows {
 		s, ok := m[r.id()]
 		if !ok {
 			out = append(out, []string{r.title(), "failed"})
 			continue
 		}
-		out = append(out, []string{r.title(), number(s.idle, 1), number(s.private, 1), number(s.with1k, 1), number(s.most, 1)})
+		out = append(out, []string{r.title(), number(s.idle, 1), number(s.private, 1), number(s.with1k, 1), number(s.most, 1), number(aboveIdle(s), 1)})
 	}
 	return out
 }

@@ -19,10 +19,13 @@ type kind struct {
 	mode string
 	// h2 serves HTTP/2 without TLS, h2Upstream speaks it to the app, and grpc says that it is gRPC: the app is calls app.
 	h2, h2Upstream, grpc bool
+	// tls serves HTTP/1.1 over TLS.
+	tls bool
 	// other asks for the other build of Bearerguard.
 	other bool
-	// cacheBytes is Bearerguard's --token-cache-bytes; empty: the default. The row's title names it.
-	cacheBytes string
+	// cacheBytes is Bearerguard's --token-cache-bytes, h2Connections its --max-http2-connections; empty: the default. The row's
+	// title names them.
+	cacheBytes, h2Connections string
 }
 
 // load is what is sent.
@@ -32,6 +35,7 @@ type load struct {
 	body   string // of the answer: small, 1k, 64k, 1m
 	upload int    // bytes of the request's body
 	h2     bool
+	tls    bool   // HTTP/1.1 over TLS; only idle connections
 	calls  string // kind of call that calls load makes; empty: another program sends the load
 }
 
@@ -193,12 +197,21 @@ func streamingRows() []row {
 	return grouped(streaming, out)
 }
 
+// memoryRows hold idle connections: of HTTP/1.1, of HTTP/2 (h2-) and of HTTP/1.1 over TLS (tls-). The app is spoken to over HTTP/1.1.
 func memoryRows() []row {
 	l := load{alg: "RS256", tokens: 1000, body: "small"}
+	h2, tls := l, l
+	h2.h2, h2.calls = true, "get"
+	tls.tls = true
+	inH2 := func(k kind) kind { k.h2 = true; return k }
+	inTLS := func(k kind) kind { k.tls = true; return k }
+	roomy := kind{program: "bearerguard", h2Connections: "10000"} // by default there is no room for 9,500
 	return grouped(memory, []row{
 		{name: "haproxy", proxy: haproxy, load: l}, {name: "haproxy-RS256", proxy: haproxyJWT, load: l},
 		{name: "nginx", proxy: nginx, load: l}, {name: "reverseproxy", proxy: peer, load: l},
 		{name: "bearerguard", proxy: bearerguard, load: l},
+		{name: "h2-haproxy", proxy: inH2(haproxy), load: h2}, {name: "h2-bearerguard", proxy: inH2(roomy), load: h2},
+		{name: "tls-haproxy", proxy: inTLS(haproxy), load: tls}, {name: "tls-bearerguard", proxy: inTLS(bearerguard), load: tls},
 	})
 }
 
@@ -218,11 +231,15 @@ func (r row) title() string {
 		{"-1000", ", 1,000 tokens"}, {"-50000", ", 50,000 tokens"}, {"-h2", ", HTTP/2 to the app"}, {"-other", ", other build"},
 		{"1k-", "1 KiB: "}, {"64k-", "64 KiB: "}, {"upload-1m-", "1 MiB sent: "},
 		{"up-", "client streams: "}, {"down-", "server streams: "}, {"both-", "both stream: "}, {"turns-", "turn by turn: "}, {"1m-", "1 MiB: "},
+		{"h2-", "HTTP/2: "}, {"tls-", "TLS: "},
 	} {
 		name = strings.Replace(name, pair[0], pair[1], 1)
 	}
 	if r.proxy.cacheBytes != "" {
 		name += ", --token-cache-bytes " + r.proxy.cacheBytes
+	}
+	if r.proxy.h2Connections != "" {
+		name += ", --max-http2-connections " + r.proxy.h2Connections
 	}
 	return name
 }

@@ -217,6 +217,43 @@ func TestACallThatIsRefusedIsAnError(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatAreHeldMakeOneCallEach(t *testing.T) {
+	t.Parallel()
+	g := holder(t, startGRPC(t), 3*inTurns)
+	g.tokens = []string{"Bearer x"}
+	got, err := g.run()
+	if err != nil || got.Requests != 3*inTurns || got.Errors != 0 || got.Reopened != 0 || len(g.links) != 3*inTurns {
+		t.Errorf("%+v on %d connections, %v; want %d calls, each on its own", got, len(g.links), err, 3*inTurns)
+	}
+}
+
+func TestConnectionsThatAreHeldAreOpenedInTurns(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed with the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() // nothing is answered
+	g := holder(t, listener.Addr().(*net.TCPAddr).Port, 2*inTurns)
+	if err := g.open(time.Now().Add(20 * time.Millisecond)); err != nil || len(g.links) != inTurns {
+		t.Errorf("%d connections wait for their answer, %v; want %d", len(g.links), err, inTurns)
+	}
+}
+
+// holder is a load generator that holds connections.
+func holder(t *testing.T, port, conns int) *generator {
+	t.Helper()
+	o, err := parseOptions([]string{"-i", "-c", strconv.Itoa(conns), strconv.Itoa(port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newGenerator(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // generate runs the load generator.
 func generate(t *testing.T, port int, token string, flags ...string) result {
 	t.Helper()
