@@ -10,6 +10,7 @@ import (
 	"text/template"
 
 	"github.com/bearerguard/bearerguard/hack/freeport"
+	"github.com/bearerguard/bearerguard/hack/selfsigned"
 )
 
 //go:embed config
@@ -52,7 +53,7 @@ func (b *bench) start(r row) (*target, error) {
 		H2: r.proxy.h2, H2Upstream: r.proxy.h2Upstream, GRPC: r.proxy.grpc, Dir: b.dir,
 	}
 	if r.proxy.tls {
-		if s.Certificate, err = writeCertificate(b.dir); err != nil {
+		if s.Certificate, err = selfsigned.Write(b.dir); err != nil {
 			return nil, err
 		}
 	}

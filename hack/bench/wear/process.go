@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/hack/freeport"
+	"github.com/bearerguard/bearerguard/hack/selfsigned"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
@@ -63,11 +64,11 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 		"--admin", "", "--max-connections", "20000", "--log-level", "error",
 	}
 	if secure {
-		cert, key, err := writeCertificate(dir)
+		certificate, err := selfsigned.Write(dir)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "--tls-cert", cert, "--tls-key", key, "--tls-permissive")
+		args = append(args, "--tls-cert", certificate, "--tls-key", certificate, "--tls-permissive")
 	}
 	s.cmd = exec.CommandContext(ctx, binary, args...) //nolint:gosec // the binary to measure
 	s.cmd.Stderr = os.Stderr

@@ -1,4 +1,5 @@
-package main
+// Package selfsigned makes certificates for measurements over TLS, whose clients check none.
+package selfsigned
 
 import (
 	"crypto/ecdsa"
@@ -12,8 +13,9 @@ import (
 	"time"
 )
 
-// writeCertificate writes a certificate that nobody checks and its key into one file, as HAProxy reads them.
-func writeCertificate(dir string) (file string, err error) {
+// Write writes a P-256 certificate, good for a day, and behind it its key into one PEM file of the directory, as HAProxy
+// reads them. Bearerguard takes the file both as certificate and as key.
+func Write(dir string) (file string, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", err
