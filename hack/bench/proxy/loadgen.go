@@ -96,6 +96,9 @@ func (b *bench) holdLine(r row, t *target, connections int) []string {
 	}
 }
 
+// opening is how long that may take: 9,500 handshakes of TLS on a busy machine.
+const opening = time.Minute
+
 // hold opens idle connections, each after one request and its answer. They are closed by release.
 func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (release func(), err error) {
 	if connections == 0 {
@@ -111,7 +114,7 @@ func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (re
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && ctx.Err() == nil && p.state() != "Z"; {
+	for end := time.Now().Add(opening); time.Now().Before(end) && ctx.Err() == nil && p.state() != "Z"; {
 		if text := p.output(); strings.HasSuffix(text, "\n") {
 			_, err := parse([]byte(text))
 			return func() { in.Close(); b.stop(p) }, err
@@ -119,7 +122,7 @@ func (b *bench) hold(ctx context.Context, r row, t *target, connections int) (re
 		pause(50 * time.Millisecond)
 	}
 	b.stop(p)
-	return nil, fmt.Errorf("%d connections could not be opened: %s", connections, p.output())
+	return nil, fmt.Errorf("%d connections could not be opened within %s: %s", connections, opening, p.output())
 }
 
 var (
