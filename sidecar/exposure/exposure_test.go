@@ -1,8 +1,10 @@
 package exposure
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"runtime"
@@ -35,7 +37,11 @@ func TestParse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, a := range Parse([]byte(tc.text)) {
+			all, err := Parse(strings.NewReader(tc.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range all {
 				got = append(got, a.String())
 			}
 			if diff := cmp.Diff(strings.Fields(tc.want), append([]string{}, got...)); diff != "" {
@@ -45,11 +51,28 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestConnectionsTakeNoMemory has a table of as many connections as a busy pod has.
+func TestConnectionsTakeNoMemory(t *testing.T) {
+	connections := strings.Repeat("   1: 0302010A:4650 0402010A:0050 01 00000000:00000000 00:00000000 00000000  1000 0 1 1 0 100 0 0 10 0\n", 20_000)
+	text := strings.NewReader(header + "   0: 00000000:4650 00000000:0000 0A x\n" + connections)
+	var all []netip.AddrPort
+	if n := testing.AllocsPerRun(1, func() {
+		_, _ = text.Seek(0, io.SeekStart)
+		all, _ = Parse(text)
+	}); n > 10 {
+		t.Errorf("%.0f allocations", n)
+	}
+	if len(all) != 1 {
+		t.Errorf("%d sockets listen, want 1", len(all))
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(header + "   0: 0100007F:1F90 00000000:0000 0A x\n"))
 	f.Add([]byte("0: 00000000000000000000000001000000:1F90 0:0 0A"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, a := range Parse(b) {
+		all, _ := Parse(bytes.NewReader(b)) // a line may be too long
+		for _, a := range all {
 			if !a.IsValid() || a.Port() == 0 {
 				t.Errorf("%q reads as %s", b, a)
 			}

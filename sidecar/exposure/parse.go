@@ -1,8 +1,10 @@
 package exposure
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net/netip"
 	"strconv"
 )
@@ -11,19 +13,36 @@ import (
 const listening = "0A"
 
 // Parse returns the addresses on which sockets listen, out of the text of /proc/net/tcp or /proc/net/tcp6. Lines that are not
-// understood are passed over.
-func Parse(text []byte) []netip.AddrPort {
+// understood are passed over. It keeps little in memory: there is a line for each connection, too.
+func Parse(r io.Reader) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
-	for line := range bytes.Lines(text) {
-		f := bytes.Fields(line)
-		if len(f) < 4 || string(f[3]) != listening {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		local, state := columns(lines.Bytes())
+		if string(state) != listening {
 			continue
 		}
-		if a, ok := address(string(f[1])); ok {
+		if a, ok := address(string(local)); ok {
 			out = append(out, a)
 		}
 	}
-	return out
+	return out, lines.Err()
+}
+
+// columns returns the second and the fourth column of a line: the local address, and the state.
+func columns(line []byte) (local, state []byte) {
+	for i := range 4 {
+		line = bytes.TrimLeft(line, " ")
+		var word []byte
+		word, line, _ = bytes.Cut(line, []byte{' '})
+		switch i {
+		case 1:
+			local = word
+		case 3:
+			state = word
+		}
+	}
+	return local, state
 }
 
 // address reads "0100007F:1F90": the address as 32-bit numbers of the machine's own byte order, and the port.

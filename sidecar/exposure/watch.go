@@ -141,13 +141,22 @@ func common(a, b []uint16) []uint16 {
 
 // tables reads the kernel's tables. A pod may have no IPv6.
 func tables() ([]netip.AddrPort, error) {
-	four, err := os.ReadFile("/proc/net/tcp")
+	four, err := table("/proc/net/tcp")
 	if err != nil {
 		return nil, err
 	}
-	six, err := os.ReadFile("/proc/net/tcp6")
+	six, err := table("/proc/net/tcp6")
 	if err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
-	return append(Parse(four), Parse(six)...), nil
+	return append(four, six...), nil
+}
+
+func table(name string) ([]netip.AddrPort, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return Parse(f)
 }
