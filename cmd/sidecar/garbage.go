@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -42,6 +43,7 @@ func paceCollector(ctx context.Context) error {
 			debug.SetGCPercent(percent)
 		}
 		if h.worthGivingBack(before) {
+			runtime.GC() // pools give their contents up in two collections
 			debug.FreeOSMemory()
 		}
 		before = h

@@ -24,7 +24,8 @@ import (
 
 // Targets.
 const (
-	mostMiB    = 150 // for all connections of an attack
+	plainMiB   = 80  // for all connections of an attack
+	tlsMiB     = 150 // the same over TLS
 	mostFactor = 2   // of the median latency of a well-behaved client
 )
 
@@ -106,7 +107,7 @@ func raiseFiles() (int, error) {
 // result is one row.
 type result struct {
 	name                  string
-	conns                 int
+	conns, mostMiB        int
 	before, during, after float64 // MiB
 	calm, pressed         time.Duration
 	scale                 float64 // connections asked for to those opened
@@ -119,7 +120,7 @@ func (r *result) cost() float64 {
 }
 
 func (r *result) good() bool {
-	return r.cost() <= mostMiB && r.pressed <= mostFactor*r.calm && r.lost == 0
+	return r.cost() <= float64(r.mostMiB) && r.pressed <= mostFactor*r.calm && r.lost == 0
 }
 
 func (r *result) String() string {
@@ -131,7 +132,7 @@ func (r *result) String() string {
 		mark += fmt.Sprintf(" (%d requests lost)", r.lost)
 	}
 	return fmt.Sprintf("%-34s %6d  %5.0f %5.0f %5.0f  +%-3.0f (<=%d)  %5d %5d  x%.2f (<=%d)%s", r.name, r.conns,
-		r.before, r.during, r.after, r.cost(), mostMiB,
+		r.before, r.during, r.after, r.cost(), r.mostMiB,
 		r.calm.Microseconds(), r.pressed.Microseconds(), float64(r.pressed)/float64(r.calm), mostFactor, mark)
 }
 
@@ -148,7 +149,10 @@ func measure(ctx context.Context, o *options, app string, a attack) (*result, er
 	}
 	defer polite.close()
 	polite.run(ctx, time.Second) // warm
-	r := &result{name: a.name, calm: polite.run(ctx, 3*time.Second), before: s.rss()}
+	r := &result{name: a.name, mostMiB: plainMiB, calm: polite.run(ctx, 3*time.Second), before: s.rss()}
+	if a.over != plaintext {
+		r.mostMiB = tlsMiB
+	}
 	attackCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	force := &force{ctx: attackCtx, sidecar: s, conns: min(o.connections, (o.files-200)/a.files)}

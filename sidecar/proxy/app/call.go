@@ -40,6 +40,7 @@ func (s *Shared) call(a *HTTP2, x *exchange.Exchange) *call {
 
 // drop gives the call back. What is on the way out of it may still look at it, before the next one begins.
 func (k *call) drop() {
+	k.queues(-k.queued)
 	if s := k.a.set.Shared; !k.left && len(s.calls) < mostCalls {
 		s.calls = append(s.calls, k)
 	}
@@ -87,7 +88,7 @@ func (k *call) Data(p []byte) {
 	if n < len(p) { // the stream is gone, as will be told
 		return
 	}
-	k.queued += n - sent
+	k.queues(n - sent)
 	k.a.touch()
 }
 
@@ -110,8 +111,14 @@ func (k *call) Finish(trailers []head.Field) {
 	k.a.touch()
 }
 
+// queues notes that n bytes more of the request wait, or fewer.
+func (k *call) queues(n int) {
+	k.queued += n
+	loop.Count(n)
+}
+
 // Full implements exchange.App.
-func (k *call) Full() bool { return k.queued >= loop.MediumBlock }
+func (k *call) Full() bool { return loop.Enough(k.queued) }
 
 // Want implements exchange.App.
 func (k *call) Want() {

@@ -55,6 +55,7 @@ func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.chunked = chunked
 	a.again = a.used && x.Repeatable()
 	a.conn.Commit(out)
+	x.HeadSent()
 }
 
 // lines implements exchange.Fields.
@@ -137,7 +138,7 @@ func (a *HTTP1) Finish(trailers []head.Field) {
 }
 
 // Full implements exchange.App.
-func (a *HTTP1) Full() bool { return a.conn.Queued() >= loop.MediumBlock }
+func (a *HTTP1) Full() bool { return loop.Enough(a.conn.Queued()) }
 
 // Want implements exchange.App.
 func (a *HTTP1) Want() {

@@ -293,7 +293,7 @@ func (a *HTTP2) Sent(id uint32, n int) {
 	if k == nil {
 		return
 	}
-	if k.queued -= n; k.x != nil && !k.Full() {
+	if k.queues(-n); k.x != nil && !k.Full() {
 		k.x.AppTakes()
 	}
 }

@@ -133,4 +133,4 @@ func (c *HTTP1) Break(error) {
 }
 
 // Full implements exchange.Client.
-func (c *HTTP1) Full() bool { return c.conn.Queued() >= loop.MediumBlock }
+func (c *HTTP1) Full() bool { return loop.Enough(c.conn.Queued()) }

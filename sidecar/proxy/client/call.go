@@ -100,7 +100,7 @@ func (k *call) Data(p []byte) {
 		if k.queued == 0 {
 			k.watch()
 		}
-		k.queued += waits
+		k.queues(waits)
 	}
 	k.c.touch()
 }
@@ -139,13 +139,20 @@ func (k *call) Break(why error) {
 
 // reset ends the stream.
 func (k *call) reset(code frame.Code) {
-	k.broken, k.queued = true, 0
+	k.broken = true
+	k.queues(-k.queued)
 	k.c.frames.Reset(k.id, code)
 	k.c.touch()
 }
 
+// queues notes that n bytes more of the answer wait, or fewer.
+func (k *call) queues(n int) {
+	k.queued += n
+	loop.Count(n)
+}
+
 // Full implements exchange.Client.
-func (k *call) Full() bool { return k.queued >= loop.MediumBlock }
+func (k *call) Full() bool { return loop.Enough(k.queued) }
 
 // Want implements exchange.Client.
 func (k *call) Want() {
@@ -205,7 +212,8 @@ func (k *call) leave() {
 
 // lost is for a stream that has ended before its answer has.
 func (k *call) lost() {
-	k.broken, k.queued = true, 0
+	k.broken = true
+	k.queues(-k.queued)
 	if k.x != nil {
 		k.x.ClientGone()
 		return
@@ -216,7 +224,7 @@ func (k *call) lost() {
 // goes notes what has been sent of what waited for the client's window.
 func (k *call) goes(n int) {
 	k.sent += n
-	if k.queued -= n; k.queued > 0 && k.Full() {
+	if k.queues(-n); k.queued > 0 && k.Full() {
 		return
 	}
 	switch {

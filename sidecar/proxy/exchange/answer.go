@@ -33,6 +33,9 @@ func (x *Exchange) Answers(r *head.Response, last bool) {
 	x.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}
 	x.client.Head(x, &x.answer)
 	x.res = nil
+	if x.whole { // else records of what becomes of its body say which request it is
+		x.forget()
+	}
 	if last {
 		x.answerEnds()
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
-	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
@@ -29,10 +28,9 @@ type Exchange struct {
 	start   time.Time
 	id      requestid.ID
 	verdict gate.Verdict
+	failed  decision.Reason // why it has failed after it was forwarded; empty: it has not
 	request gate.Request
-	record  telemetry.Record
 	trace   *trace.Request
-	why     gate.Why
 	values  []string // storage for Values
 
 	timer  loop.Timer
@@ -57,6 +55,7 @@ type Exchange struct {
 	gathered bool               // begun has the body, or its beginning
 	asked    bool               // the client has been asked for its body
 	told     bool               // the client has been told of an answer
+	old      bool               // it came in HTTP/1.0
 	isHead   bool
 	safe     bool
 	interim  int
@@ -122,6 +121,7 @@ func (x *Exchange) meet() {
 	h := x.host
 	x.start = h.Now()
 	x.isHead = string(x.Req.Method) == "HEAD"
+	x.old = x.Req.Minor == 0 && !x.HTTP2
 	x.whole = x.Empty()
 	chooseID(&x.id, x.Req.Fields)
 	if h.Tracer != nil {

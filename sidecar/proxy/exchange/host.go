@@ -71,7 +71,10 @@ type Host struct {
 	date    []byte
 	at      int64 // the second of date
 	free    []*Exchange
-	leaving bool // WebSockets are asked to go, those too that come now
+	fields  [][]head.Field   // storage for those of requests
+	record  telemetry.Record // of the request that the observer is being told of
+	why     gate.Why         // and why it was refused
+	leaving bool             // WebSockets are asked to go, those too that come now
 	members map[Member]struct{}
 	tunnels map[*tunnel]struct{}
 }

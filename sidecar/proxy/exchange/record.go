@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"cmp"
+
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -10,47 +12,53 @@ import (
 // observe tells the observer of a request's fate, and its cause if it is malformed.
 func (x *Exchange) observe(cause string) {
 	h, v := x.host, &x.verdict
+	own := h.Now().Sub(x.start)
+	if x.trace != nil {
+		x.trace.Judged(x.start.Add(own))
+	}
 	if h.Observe == nil {
 		return
 	}
-	i := &x.conn.Info
-	x.record = telemetry.Record{
+	r := &h.record
+	*r = telemetry.Record{
 		Trace: x.trace.ID(),
-		Time:  x.start, Own: h.Now().Sub(x.start), RequestID: x.id.Text(),
+		Time:  x.start, Own: own, RequestID: x.id.Text(),
 		Forwarded: v.Forward, Reason: v.Reason, Cause: v.Cause, Policy: v.Policy, Rule: v.Rule, Audit: v.Audit,
-		Method: text(x.Req.Method), Host: text(x.Req.Host), Path: v.Path, Protocol: x.protocol(),
-		Port: i.Port, Remote: i.Remote,
 		Issuer: v.Issuer, KeyID: v.KeyID, Subject: v.Subject,
 	}
-	if x.trace != nil {
-		x.trace.Judged(x.start.Add(x.record.Own))
-	}
 	if cause != "" {
-		x.record.Cause = decision.Because(cause)
+		r.Cause = decision.Because(cause)
 	}
 	if v.Explainable() {
-		x.why = v.Why(&x.request)
-		x.record.Why = &x.why
+		h.why = v.Why(&x.request)
+		r.Why = &h.why
 	}
-	h.Observe(&x.record)
-	if v.Forward { // a long stream keeps no snapshot
-		x.why, x.record.Why = gate.Why{}, nil
-	}
+	x.tell(r)
+	h.why = gate.Why{}
 }
 
 // observeFailure tells of a request that was forwarded and not answered.
 func (x *Exchange) observeFailure(reason decision.Reason, cause string) {
-	h := x.host
+	x.failed = reason
+	h, v := x.host, &x.verdict
 	if h.Observe == nil {
 		return
 	}
-	was := x.record
-	x.record = telemetry.Record{
-		Trace: was.Trace,
-		Time:  h.Now(), RequestID: x.id.Text(), Reason: reason, Cause: decision.Because(cause), Policy: was.Policy, Rule: was.Rule,
-		Method: was.Method, Host: was.Host, Path: was.Path, Protocol: was.Protocol, Port: was.Port, Remote: was.Remote,
+	r := &h.record
+	*r = telemetry.Record{
+		Trace: x.trace.ID(),
+		Time:  h.Now(), RequestID: x.id.Text(), Reason: reason, Cause: decision.Because(cause), Policy: v.Policy, Rule: v.Rule,
 	}
-	h.Observe(&x.record)
+	x.tell(r)
+}
+
+// tell adds to a record which request it is of, and hands it over.
+func (x *Exchange) tell(r *telemetry.Record) {
+	i := &x.conn.Info
+	r.Method, r.Host, r.Path, r.Protocol = text(x.Req.Method), text(x.Req.Host), x.verdict.Path, x.protocol()
+	r.Port, r.Remote = i.Port, i.Remote
+	x.host.Observe(r)
+	*r = telemetry.Record{}
 }
 
 // endTrace hands over what is known of the request.
@@ -58,10 +66,10 @@ func (x *Exchange) endTrace() {
 	if x.trace == nil {
 		return
 	}
-	rec, i := &x.record, &x.conn.Info
+	v, i := &x.verdict, &x.conn.Info
 	x.trace.End(x.host.Now(), &trace.End{
-		Protocol: x.protocol(), Port: i.Port, Secure: i.Secure, Status: x.status, Allowed: rec.Forwarded,
-		Reason: rec.Reason, Policy: rec.Policy, Rule: rec.Rule, RequestID: x.id.Text(),
+		Protocol: x.protocol(), Port: i.Port, Secure: i.Secure, Status: x.status, Allowed: v.Forward && x.failed == "",
+		Reason: cmp.Or(x.failed, v.Reason), Policy: v.Policy, Rule: v.Rule, RequestID: x.id.Text(),
 	})
 }
 
@@ -69,7 +77,7 @@ func (x *Exchange) protocol() string {
 	switch {
 	case x.HTTP2:
 		return "HTTP/2.0"
-	case x.Req.Minor == 0 && len(x.Req.Method) > 0:
+	case x.old:
 		return "HTTP/1.0"
 	}
 	return "HTTP/1.1"

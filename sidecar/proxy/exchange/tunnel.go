@@ -107,7 +107,7 @@ func (d *direction) Drained(*loop.Conn) { d.to.Again() }
 
 // Readable implements loop.Handler.
 func (d *direction) Readable(c *loop.Conn) {
-	for !d.eof && !d.over && d.to.Queued() < loop.MediumBlock {
+	for !d.eof && !d.over && !loop.Enough(d.to.Queued()) {
 		b, err := c.Read()
 		if len(b) > 0 {
 			if d.down {

@@ -1,44 +1,80 @@
 package loop
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
 
-// The sizes of pooled blocks, in bytes. Heads are small, bodies come in larger pieces.
+// The sizes of blocks that bodies lie in, in bytes.
 const (
-	SmallBlock  = 4 << 10
 	MediumBlock = 16 << 10
 	LargeBlock  = 64 << 10
 )
 
-var (
-	smallBlocks  = sync.Pool{New: func() any { return new([SmallBlock]byte) }}
-	mediumBlocks = sync.Pool{New: func() any { return new([MediumBlock]byte) }}
-	largeBlocks  = sync.Pool{New: func() any { return new([LargeBlock]byte) }}
-)
+// sizes are those of all pooled blocks, in bytes. Heads are small, bodies come in larger pieces.
+var sizes = [...]int{512, 1 << 10, 2 << 10, 4 << 10, MediumBlock, 32 << 10, LargeBlock}
+
+// blocks are pools of blocks of those sizes: of pointers to their first bytes.
+var blocks [len(sizes)]sync.Pool
+
+// held is how many bytes of the process's lie in blocks that are not small.
+var held atomic.Int64
 
 // Grab returns a block of at least n bytes, from a pool if it is not out of the ordinary.
 func Grab(n int) []byte {
-	switch {
-	case n <= SmallBlock:
-		return smallBlocks.Get().(*[SmallBlock]byte)[:]
-	case n <= MediumBlock:
-		return mediumBlocks.Get().(*[MediumBlock]byte)[:]
-	case n <= LargeBlock:
-		return largeBlocks.Get().(*[LargeBlock]byte)[:]
+	for i, size := range sizes {
+		if n > size {
+			continue
+		}
+		if size >= MediumBlock {
+			held.Add(int64(size))
+		}
+		if p, ok := blocks[i].Get().(*byte); ok {
+			return unsafe.Slice(p, size) //nolint:gosec // Drop has put in blocks of that size
+		}
+		return make([]byte, size)
 	}
+	held.Add(int64(n))
 	return make([]byte, n)
 }
 
-// Drop gives a block back. Nothing may use it after that.
+// Drop gives a block back that Grab has returned. Nothing may use it after that.
 func Drop(b []byte) {
-	switch cap(b) {
-	case SmallBlock:
-		smallBlocks.Put((*[SmallBlock]byte)(b[:SmallBlock]))
-	case MediumBlock:
-		mediumBlocks.Put((*[MediumBlock]byte)(b[:MediumBlock]))
-	case LargeBlock:
-		largeBlocks.Put((*[LargeBlock]byte)(b[:LargeBlock]))
+	n := len(b)
+	if n >= MediumBlock {
+		held.Add(-int64(n))
+	}
+	for i, size := range sizes {
+		if n == size {
+			blocks[i].Put(unsafe.SliceData(b))
+			return
+		}
 	}
 }
+
+// How much of bodies the process holds before connections get less room, in bytes.
+const (
+	plenty = 8 << 20
+	scarce = 12 << 20
+)
+
+// Room is how many bytes of a body are read at a time: less where much is held for peers that are slow.
+func Room() int {
+	switch n := held.Load(); {
+	case n < plenty:
+		return LargeBlock
+	case n < scarce:
+		return MediumBlock
+	}
+	return 2 << 10
+}
+
+// Enough reports whether so many bytes wait for a peer that nothing more is read for it.
+func Enough(queued int) bool { return queued >= Room()/4 }
+
+// Count adds n bytes, negative to take them away, to what is held of bodies for slow peers where no block of this package holds it.
+func Count(n int) { held.Add(int64(n)) }
 
 // Buffer holds bytes that are not used yet. The zero Buffer is empty and has no block.
 type Buffer struct {
@@ -96,8 +132,6 @@ func (b *Buffer) reserve(n int) {
 
 // Drop drops what is held, and gives the block back.
 func (b *Buffer) Drop() {
-	if b.block != nil {
-		Drop(b.block)
-	}
+	Drop(b.block)
 	*b = Buffer{}
 }

@@ -170,7 +170,7 @@ func (c *Conn) turn(why state) {
 // Read returns bytes that have come, which are valid until the next Read on the loop: none if none have, io.EOF once the peer has
 // closed its side. The caller reads on until there are none, or calls Again later.
 func (c *Conn) Read() ([]byte, error) {
-	n, err := c.read(c.loop.in)
+	n, err := c.read(c.loop.in[:Room()])
 	return c.loop.in[:n], err
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -502,6 +503,7 @@ func TestManyConnectionsOfManyLoops(t *testing.T) {
 	t.Parallel()
 	loops := []*loop.Loop{start(t, loop.Options{}), start(t, loop.Options{})}
 	lis := listen(t)
+	var most atomic.Int64
 	go func() {
 		for next := 0; ; next++ {
 			c, err := lis.Accept()
@@ -513,6 +515,7 @@ func TestManyConnectionsOfManyLoops(t *testing.T) {
 				if _, err := to.Add(fd, echo()); err != nil {
 					t.Error(err)
 				}
+				most.Store(max(most.Load(), int64(to.Size())))
 			})
 		}
 	}()
@@ -538,7 +541,7 @@ func TestManyConnectionsOfManyLoops(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if a, b := loops[0].Size(), loops[1].Size(); a == 0 && b == 0 {
+	if most.Load() == 0 {
 		t.Error("no loop has had a connection")
 	}
 }

@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestReadersOfNothingHoldLittle has many clients ask for long answers and read none of them: what the proxy holds of the answers has a bound over
+// all connections.
+func TestReadersOfNothingHoldLittle(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector holds more than the proxy")
+	}
+	const clients, mostMiB = 600, 30 // with 64 KiB each they would be 38
+	app, written := talker(t)
+	g := protect(t, app, nil)
+	before := inUse()
+	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+	}}
+	for range clients {
+		c, err := small.DialContext(t.Context(), "tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /docs/a HTTP/1.1\r\nHost: orders.shop\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for last := int64(-1); written.Load() != last || last < clients*64<<10; time.Sleep(300 * time.Millisecond) {
+		last = written.Load() // until nobody takes any more
+	}
+	if got := inUse() - before; got > mostMiB<<20 {
+		t.Errorf("%d readers of nothing hold %d KiB; want at most %d MiB", clients, got>>10, mostMiB)
+	}
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC() // pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// talker is an app whose answers have no end, and which counts what was taken of them.
+func talker(t *testing.T) (url string, written *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written = new(atomic.Int64)
+	var all sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); all.Wait() })
+	piece := append([]byte("4000\r\n"), make([]byte, 0x4000+2)...)
+	copy(piece[len(piece)-2:], "\r\n")
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				if _, err := http.ReadRequest(bufio.NewReaderSize(c, 512)); err != nil {
+					return
+				}
+				_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+				for err == nil {
+					var n int
+					n, err = c.Write(piece)
+					written.Add(int64(n))
+				}
+			})
+		}
+	})
+	return "http://" + l.Addr().String(), written
+}
