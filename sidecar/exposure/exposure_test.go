@@ -65,6 +65,9 @@ func TestConnectionsTakeNoMemory(t *testing.T) {
 	if len(all) != 1 {
 		t.Errorf("%d sockets listen, want 1", len(all))
 	}
+	if unread := text.Len(); unread < len(connections)/2 {
+		t.Errorf("%d bytes of %d were left unread", unread, len(connections))
+	}
 }
 
 func FuzzParse(f *testing.F) {

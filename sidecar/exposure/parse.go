@@ -12,16 +12,21 @@ import (
 // listening is the state of a socket that listens, as the kernel writes it (TCP_LISTEN, include/net/tcp_states.h).
 const listening = "0A"
 
+// mostOthers is how many lines of other states there may be in a row before no more is read. Kernels that mix them, as gVisor does, have short tables.
+const mostOthers = 1000
+
 // Parse returns the addresses on which sockets listen, out of the text of /proc/net/tcp or /proc/net/tcp6. Lines that are not
-// understood are passed over. It keeps little in memory: there is a line for each connection, too.
+// understood are passed over. Sockets that listen come first (Documentation/networking/proc_net_tcp.rst), and then there is a line for each
+// connection, of which few are looked at.
 func Parse(r io.Reader) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	lines := bufio.NewScanner(r)
-	for lines.Scan() {
+	for others := 0; others < mostOthers && lines.Scan(); others++ {
 		local, state := columns(lines.Bytes())
 		if string(state) != listening {
 			continue
 		}
+		others = 0
 		if a, ok := address(string(local)); ok {
 			out = append(out, a)
 		}
