@@ -191,15 +191,15 @@ func (c *HTTP1) take(b []byte) {
 	if c.conn.Closed() || c.given {
 		return
 	}
-	if !held {
+	switch {
+	case !held:
 		c.in.Append(c.rest)
-	} else {
+	case c.in.Len() > 0: // else the connection ends, and what was held has been dropped
 		c.in.Take(len(b) - len(c.rest))
-		if c.in.Len() == 0 {
-			c.in.Drop()
-		}
 	}
-	c.rest = nil
+	if c.rest = nil; c.in.Len() == 0 {
+		c.in.Drop()
+	}
 }
 
 // serve goes on as far as it can with what has come.

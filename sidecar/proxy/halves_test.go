@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+)
+
+// panics is a log that has the panics of a proxy.
+type panics struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (p *panics) log() logr.Logger {
+	return funcr.New(func(_, args string) {
+		if strings.Contains(args, "panic") {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.text = append(p.text, args)
+		}
+	}, funcr.Options{})
+}
+
+func (p *panics) list() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text
+}
+
+// A head that comes in pieces lies in a block of the connection's, which is given back when a refusal ends the connection while it is
+// looked at: what the client sends still must not be held against it.
+func TestARefusedBodyBehindAHeadInPieces(t *testing.T) {
+	t.Parallel()
+	for what, rest := range map[string]string{
+		"a body that is too long to be read":  "\r\nContent-Length: 10000000\r\n\r\nxxxx",
+		"a body that is held back":            "\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		"chunks that are none":                "\r\nTransfer-Encoding: chunked\r\n\r\nnone",
+		"what is no head":                     "\r\n\x00",
+		"a head that is refused, and another": "\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nGET / HTTP/1.1\r\n",
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var p panics
+			g := protect(t, echo(t).URL, func(c *Config) { c.Log = p.log() })
+			c := dial(t, g.addr)
+			fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\nPOST /orders/1 HTTP/1.1\r\nHost: a") // in one packet
+			r := bufio.NewReader(c)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			if _, err := fmt.Fprint(c, rest); err != nil {
+				t.Fatal(err)
+			}
+			res, err = http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			if res.StatusCode/100 != 4 {
+				t.Errorf("answer %s", res.Status)
+			}
+			if _, err := fmt.Fprint(c, strings.Repeat("x", 1000)); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := r.ReadByte(); err == nil || !strings.Contains(err.Error(), "EOF") {
+				t.Errorf("behind the answer: %d, %v", b, err)
+			}
+			until(t, "the connection ends", 15*time.Second, func() bool { g.observer.mu.Lock(); defer g.observer.mu.Unlock(); return g.observer.conns == 0 })
+			for _, text := range p.list() {
+				t.Error(text)
+			}
+		})
+	}
+}
