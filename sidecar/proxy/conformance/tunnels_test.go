@@ -1,0 +1,81 @@
+package conformance
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
+)
+
+// What bounds how long a client may take none of an answer is about that answer: a tunnel on the same connection afterwards is not ended by
+// it, and whatever ends the tunnel is the end of no other client's request.
+func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
+	t.Parallel()
+	const limit = 400 * time.Millisecond
+	const big = 32 << 20
+	full, stuck, end, answer := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	url := rawApp(t, func(c *wire, _ int) {
+		for {
+			switch h := c.head(); {
+			case strings.Contains(h.line, "/big"):
+				c.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", big))
+				rest := big - fills(c, limit/8)
+				close(full)
+				_ = c.SetWriteDeadline(time.Now().Add(patience))
+				c.send(strings.Repeat("x", rest))
+			case strings.Contains(h.line, "/slow"):
+				c.wait(answer)
+				c.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
+			default:
+				c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+				fills(c, limit/8)
+				close(stuck)
+				c.wait(end)
+				return
+			}
+		}
+	})
+	addr := guard(t, url, func(c *proxy.Config) { c.Limits.Write = limit })
+	first := dial(t, addr)
+	first.send("GET /open/big HTTP/1.1\r\nHost: a\r\n\r\n")
+	first.wait(full)
+	first.answer()
+	first.send("GET /open/tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+	if h := first.head(); h.status() != "101" {
+		t.Fatal(h.line)
+	}
+	first.wait(stuck)
+	<-time.After(3 * limit)
+	var others sync.WaitGroup
+	for range 8 { // on all loops
+		others.Go(func() {
+			c := dial(t, addr)
+			c.send("GET /open/slow HTTP/1.1\r\nHost: a\r\n\r\n")
+			if h, text := c.answer(); h.status() != "200" || text != "mine" {
+				t.Errorf("another client got %s %q", h.line, text)
+			}
+		})
+	}
+	close(end)
+	if got := first.rest(); len(got) < 64<<10 || got[:64<<10] != pattern(64<<10) {
+		t.Errorf("%d bytes came by the tunnel", len(got))
+	}
+	close(answer)
+	others.Wait()
+}
+
+// fills writes until nothing has been taken for a while, and returns how many bytes have been.
+func fills(c *wire, while time.Duration) (n int) {
+	piece := pattern(64 << 10)
+	for {
+		_ = c.SetWriteDeadline(time.Now().Add(while))
+		k, err := io.WriteString(c, piece)
+		if n += k; err != nil {
+			return n
+		}
+	}
+}
