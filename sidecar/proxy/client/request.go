@@ -149,6 +149,9 @@ func (c *HTTP1) more() {
 	}
 	c.rest = b[used:]
 	c.piece(b[:kept], false)
+	if c.phase == phaseBusy && !c.wanted { // as it may be while its beginning is judged
+		return
+	}
 	if c.x == nil && c.phase != phaseSkip {
 		return
 	}

@@ -74,7 +74,7 @@ func fills(c *wire, while time.Duration) (n int) {
 	for {
 		_ = c.SetWriteDeadline(time.Now().Add(while))
 		k, err := io.WriteString(c, piece)
-		if n += k; err != nil {
+		if n += k; err != nil && n >= len(piece) { // else it was not tried in time
 			return n
 		}
 	}

@@ -282,6 +282,8 @@ func (x *Exchange) BodyBreaks(err error) {
 	switch x.step {
 	case stepForward, stepGather:
 		x.fail(reasonOf(err), err)
+	case stepWait: // another goroutine has it
+		x.leave()
 	default:
 		x.abandon()
 		x.over()
