@@ -3,6 +3,7 @@ package conformance
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
@@ -86,4 +87,25 @@ func TestHTTP10WithoutHost(t *testing.T) {
 			}
 		}
 	})
+}
+
+// RFC 9110 section 10.1.1: a client of HTTP/1.0 knows nothing of interim answers, whatever it says of them.
+func TestHTTP10ThatExpectsAnInterimAnswer(t *testing.T) {
+	t.Parallel()
+	url := rawApp(t, func(c *wire, _ int) {
+		c.bytes(len(c.head().get("Content-Length")))
+		c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+	c := dial(t, guard(t, url))
+	c.send("POST /open/a HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+	_ = c.SetReadDeadline(time.Now().Add(1500 * time.Millisecond)) // an app has a second to ask for the body
+	if b, err := c.in.Peek(12); err == nil {
+		t.Fatalf("without the body it gets %q", b)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	c.in.Reset(c)
+	c.send("x")
+	if h, text := c.answer(); h.status() != "200" || text != "ok" {
+		t.Errorf("got %s %q", h.line, text)
+	}
 }

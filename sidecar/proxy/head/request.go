@@ -174,6 +174,7 @@ func (r *Request) finish(n *counts) error {
 	if !n.upgrade || n.upgrades != 1 || r.Minor == 0 {
 		r.Upgrade = nil
 	}
+	r.Expect = r.Expect && r.Minor == 1 // RFC 9110 section 10.1.1
 	r.KeepAlive = !n.close && (r.KeepAlive || n.keep)
 	return r.authority(n)
 }
