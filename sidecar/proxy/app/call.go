@@ -15,7 +15,7 @@ type call struct {
 	in exchange.Intake
 
 	queued   int  // bytes of the request that wait for the app's window
-	begun    bool // some of the body has been given to the app
+	begun    bool // some of the body, or its trailers, has been given to the app
 	again    bool // it was sent once before
 	answered bool // the head of the answer has come
 	left     bool // it is over
@@ -105,6 +105,7 @@ func (k *call) Finish(trailers []head.Field) {
 	if len(s.fields) == 0 {
 		k.a.frames.Data(k.id, nil, frame.Last)
 	} else {
+		k.begun = true
 		_ = k.a.frames.Trailers(k.id, s.fields)
 	}
 	clear(s.fields) // they point to what will be overwritten
@@ -159,7 +160,9 @@ func (k *call) fail(err error, unseen bool) {
 			other.again = true
 		}
 		x.Moves(other)
-		other.Head(x)
+		if other.Head(x); x.GoesTo(other) && x.Whole() && !x.Empty() {
+			other.Finish(nil)
+		}
 		return
 	}
 	x.AppFails(err)

@@ -79,7 +79,7 @@ func (k *call) write(fields []frame.Field, end frame.End) {
 		return
 	}
 	if err := k.c.frames.Headers(k.id, fields, end); err != nil {
-		k.reset(frame.InternalError)
+		k.fails()
 	}
 	clear(fields) // they point to what will be overwritten
 	k.c.touch()
@@ -92,7 +92,7 @@ func (k *call) Data(p []byte) {
 	}
 	n, sent := k.c.frames.Data(k.id, p, frame.More)
 	if n < len(p) {
-		k.reset(frame.InternalError)
+		k.fails()
 		return
 	}
 	k.sent += sent
@@ -135,6 +135,13 @@ func (k *call) Break(why error) {
 		code = frame.Code(a.Code)
 	}
 	k.reset(code)
+}
+
+// fails ends the stream of an answer that cannot be sent. The exchange is told when it is not in the middle of something any more.
+func (k *call) fails() {
+	k.reset(frame.InternalError)
+	c, id := k.c, k.id
+	c.host.Loop.Post(func() { c.conn.Guard(func() { c.Reset(id, frame.InternalError, nil) }) })
 }
 
 // reset ends the stream.

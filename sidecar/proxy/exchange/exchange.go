@@ -195,7 +195,9 @@ func (x *Exchange) forward() {
 	x.step = stepForward
 	x.app = x.conn.Apps.Open(x)
 	x.app.Head(x)
-	x.forwardGathered()
+	if x.gathered && !x.forwardGathered() {
+		return // it may be another request's by now
+	}
 	switch {
 	case x.step != stepForward: // it has failed already
 	case x.whole && x.gathered:

@@ -110,14 +110,14 @@ func (x *Exchange) giveRoom() {
 	}
 }
 
-// forwardGathered sends on what was gathered.
-func (x *Exchange) forwardGathered() {
-	if !x.gathered || x.app == nil {
-		return
+// forwardGathered sends on what was gathered. It returns false if that is refused, or the app has failed: then the exchange is over.
+func (x *Exchange) forwardGathered() bool {
+	if x.app == nil {
+		return false
 	}
 	if x.sent = int64(x.begins); x.most > 0 && x.sent > x.most {
 		x.fail(decision.BodyTooLarge, nil)
-		return
+		return false
 	}
 	if x.begins > 0 {
 		x.app.Data(x.begun[:x.begins])
@@ -129,6 +129,7 @@ func (x *Exchange) forwardGathered() {
 	x.tail = nil
 	loop.Drop(x.begun)
 	x.begun = nil
+	return true
 }
 
 // Gathers reports whether the beginning of the body is waited for, for the verdict.
