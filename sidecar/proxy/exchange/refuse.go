@@ -14,6 +14,7 @@ import (
 
 // Reject refuses a request whose head cannot be understood. The client's connection, or its stream, takes no more.
 func (x *Exchange) Reject(err error) {
+	x.isHead = x.HTTP2 && string(x.Req.Method) == "HEAD"
 	x.Req.Method, x.Req.Host = nil, nil
 	if x.HTTP2 {
 		chooseID(&x.id, x.Req.Fields)
