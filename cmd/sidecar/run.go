@@ -67,6 +67,7 @@ Until there are rules, every request is answered with 503. Each flag can be give
 type sidecar struct {
 	conf    config.Config
 	log     logr.Logger
+	lines   *telemetry.LogQueue // what log writes to
 	gate    *gate.Gate
 	metrics *telemetry.Metrics
 	decided *telemetry.DecisionLog
@@ -132,7 +133,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger, lines *teleme
 func newSidecar(conf config.Config, log logr.Logger, lines *telemetry.LogQueue) (*sidecar, error) {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
-	s := &sidecar{conf: conf, log: log, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
+	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),
 		AwaitRevocations: true,
@@ -197,7 +198,7 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
 		AppProtocol: c.AppProtocol,
 		Tracer:      s.tracer,
-		Observer:    s.observer(), Log: s.log.WithName("proxy"),
+		Observer:    s.observer(), Log: s.log.WithName("proxy"), Flush: func() { s.lines.Flush(lastWords) },
 	})
 	s.server = s.proxy
 	if err != nil {

@@ -43,6 +43,9 @@ type Config struct {
 	Tracer *tracing.Tracer
 	// Log gets state changes and what goes wrong with connections.
 	Log logr.Logger
+	// Flush is called when a loop ends, also by a panic that ends the program: it returns when what was logged is written, or soon.
+	// Nil: nothing is waited for.
+	Flush func()
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

@@ -78,7 +78,10 @@ func newLoops(p *Proxy) (*loops, error) {
 			Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
 			HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
 		}}})
-		go l.Run()
+		go func() {
+			defer p.flush() // without recovering: a panic that gets here ends the program, with its own stack
+			l.Run()
+		}()
 	}
 	return ls, nil
 }

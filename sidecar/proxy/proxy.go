@@ -32,6 +32,7 @@ type Proxy struct {
 	observer Observer
 	tracer   *tracing.Tracer
 	log      logr.Logger
+	flush    func()
 	now      func() time.Time
 
 	sockets  *sockets
@@ -62,7 +63,7 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, resolver: c.Resolver, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
+		observer: c.Observer, tracer: c.Tracer, log: c.Log, flush: c.Flush, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, resolver: c.Resolver, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
 	}
 	switch p.app {
 	case "":
@@ -73,6 +74,9 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	}
 	if p.now == nil {
 		p.now = time.Now
+	}
+	if p.flush == nil {
+		p.flush = func() {}
 	}
 	if c.TLS != nil {
 		p.tls = c.TLS.Clone()
