@@ -255,7 +255,7 @@ func TestLinesThatCannotBeWrittenAreCounted(t *testing.T) {
 		log.Info("the fifth")
 		synctest.Wait()
 		lines := strings.Split(strings.TrimSuffix(r.text(), "\n"), "\n")
-		if len(lines) < 2 || !strings.HasSuffix(lines[len(lines)-1], `msg="the fifth"`) ||
+		if len(lines) < 2 || !strings.HasPrefix(lines[len(lines)-2], "time=2000") || !strings.HasSuffix(lines[len(lines)-1], `msg="the fifth"`) ||
 			!strings.HasSuffix(lines[len(lines)-2], `msg="log lines were lost: they could not be written" err="no space left" lines=4`) {
 			t.Errorf("the log is %q", lines)
 		}
