@@ -25,7 +25,8 @@
 //   - p50 and p99 are of 5,000 requests a second sent at fixed times, counted from the time a request was due: the medians of
 //     parts of half a second each, since one stop of the virtual machine makes up all of a part's p99.
 //   - RSS is the proxy's, idle and with 1,000 and 9,500 connections that have each had one request answered, some seconds ago:
-//     of HTTP/1.1, of HTTP/2 without TLS, of HTTP/1.1 over TLS 1.3. None may have been closed meanwhile. The targets are for
+//     of HTTP/1.1, of HTTP/2 without TLS, of HTTP/1.1 over TLS 1.3. None may have been closed meanwhile. It is the mean of
+//     twenty readings within ten seconds, since a collector of garbage makes it rise and fall. The targets are for
 //     10,000 connections, of which both ends do not fit into 20,000 open files: what 9,500 add, times 10,000/9,500. The private
 //     part is RssAnon of /proc/PID/status: what each further process of the same program on a node adds.
 //   - allocs are the Go heap's allocations a request, without those for new connections.

@@ -207,8 +207,7 @@ func (b *bench) memory(ctx context.Context, r row, t *target, s *sample) error {
 		if err != nil {
 			return err
 		}
-		pause(b.settle)
-		all, private, err := t.process.rss()
+		all, private, err := b.resident(t.process)
 		err = errors.Join(err, t.process.holds(step.connections))
 		*step.to = all
 		if step.connections == 0 {
@@ -220,6 +219,22 @@ func (b *bench) memory(ctx context.Context, r row, t *target, s *sample) error {
 		}
 	}
 	return nil
+}
+
+// resident is the process's RSS, and the private part of it, once things have settled: the mean of readings over some seconds,
+// since programs that collect garbage have more of it at one moment than at another.
+func (b *bench) resident(p *process) (all, private float64, err error) {
+	const readings = 20
+	pause(b.settle / 2)
+	for range readings {
+		pause(b.settle / readings)
+		a, own, err := p.rss()
+		if err != nil {
+			return 0, 0, err
+		}
+		all, private = all+a/readings, private+own/readings
+	}
+	return all, private, nil
 }
 
 // mallocs is the count of heap allocations since the start, for programs that tell.
