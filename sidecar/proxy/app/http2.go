@@ -232,7 +232,7 @@ func (a *HTTP2) Headers(id uint32, h *frame.Head) {
 // response is a head as HTTP/1.1 would have it.
 func (s *Shared) response(h *frame.Head) *head.Response {
 	r := &s.res
-	*r = head.Response{Status: h.Status, Length: h.Length, KeepAlive: true, Fields: r.Fields[:0]}
+	*r = head.Response{Status: h.Status, Message: head.Message{Length: h.Length, KeepAlive: true, Fields: r.Fields[:0]}}
 	for i := range h.Fields {
 		r.Fields = append(r.Fields, head.FieldOf(h.Fields[i].Name, h.Fields[i].Value))
 	}

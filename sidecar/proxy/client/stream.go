@@ -87,11 +87,8 @@ func (c *HTTP2) read(h *frame.Head, r *head.Request) error {
 	if h.Method == "CONNECT" {
 		target = h.Authority
 	}
-	bad := r.Take(h.Method, target, h.Authority)
-	trailers, err := c.readFields(h.Fields, r)
-	if bad == nil {
-		bad = err
-	}
+	r.Take(h.Method, target, h.Authority)
+	trailers := readFields(h.Fields, r)
 	length := h.Length
 	switch {
 	case bool(h.End):
@@ -102,35 +99,35 @@ func (c *HTTP2) read(h *frame.Head, r *head.Request) error {
 		r.Fields = dropLength(r.Fields)
 		length = -1
 	}
-	if bad == nil {
-		bad = r.Complete(length)
+	if err := r.Complete(length); err != nil {
+		return err
 	}
-	if l := c.host.Limits.Target; bad == nil && l > 0 && len(r.Target) > l {
-		bad = head.ErrTarget
+	if l := c.host.Limits.Target; l > 0 && len(r.Target) > l {
+		return head.ErrTarget
 	}
-	return bad
+	return nil
 }
 
-// readFields adds the fields to a head, those too that follow on one that is wrong: the refusal is told in the form that they ask for.
-func (c *HTTP2) readFields(fields []frame.Field, r *head.Request) (trailers bool, bad error) {
+// readFields adds the fields to a head, which has the host already, and reports whether trailers are announced.
+func readFields(fields []frame.Field, r *head.Request) (trailers bool) {
 	cookies := 0
 	for i := range fields {
-		if err := r.Add(fields[i].Name, fields[i].Value, c.host.Limits.Head); err != nil {
-			bad = err
+		f := head.FieldOf(fields[i].Name, fields[i].Value)
+		switch f.Kind {
+		case head.Host:
 			continue
-		}
-		switch r.Fields[len(r.Fields)-1].Kind {
 		case head.Cookie:
 			cookies++
 		case head.Trailer:
 			trailers = true
 		default:
 		}
+		r.Fields = append(r.Fields, f)
 	}
 	if cookies > 1 {
 		joinCookies(r)
 	}
-	return trailers, bad
+	return trailers
 }
 
 func expectsBody(method string) bool {

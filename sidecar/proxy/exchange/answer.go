@@ -108,7 +108,7 @@ func (x *Exchange) returns(r *head.Response, f *head.Field) bool {
 // nominated reports whether a Connection field names the field.
 func nominated(fields []head.Field, name []byte) bool {
 	for i := range fields {
-		if f := &fields[i]; f.Kind == head.Connection && head.ListsName(f.Value, name) {
+		if f := &fields[i]; f.Kind == head.Connection && head.Lists(f.Value, text(name)) {
 			return true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // upgradable returns the protocol that the app may be offered to switch to; empty: none. One to another version of HTTP, or to TLS, would carry
 // requests past the gate; a choice of protocols is not offered.
 func upgradable(r *head.Request) string {
-	if len(r.Upgrade) == 0 || r.HasLength && r.Length > 0 || r.Chunked {
+	if len(r.Upgrade) == 0 || r.Length > 0 || r.Chunked {
 		return ""
 	}
 	protocol := strings.ToLower(string(r.Upgrade))

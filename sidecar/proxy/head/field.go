@@ -61,22 +61,20 @@ func Clone(fields []Field) []Field {
 // fields parses the field lines at the start of b, up to and including the empty line, and appends them to out.
 func fields(b []byte, out []Field, l Limits) ([]Field, error) {
 	for {
-		end := bytes.IndexByte(b, '\r')
-		if end < 0 || end+1 >= len(b) || b[end+1] != '\n' {
+		end := lineEnd(b)
+		switch {
+		case end < 0:
 			return out, ErrLine
-		}
-		if end == 0 {
+		case end == 0:
 			return out, nil
-		}
-		if len(out) == l.Fields {
+		case len(out) == l.Fields:
 			return out, ErrTooLarge
 		}
 		f, err := field(b[:end])
 		if err != nil {
 			return out, err
 		}
-		out = append(out, f)
-		b = b[end+2:]
+		out, b = append(out, f), b[end+2:]
 	}
 }
 

@@ -41,10 +41,8 @@ func IsToken(s string) bool { return isToken(raw(s)) }
 // IsValue holds for field-value of RFC 9110 section 5.5, in which nothing but visible characters, spaces and tabs may be.
 // It may be empty; it has no white space around it.
 func IsValue(s string) bool {
-	return control(raw(s)) == "" && (s == "" || !ows(s[0]) && !ows(s[len(s)-1]))
+	return control(raw(s)) == "" && len(trim(raw(s))) == len(s)
 }
-
-func ows(c byte) bool { return c == ' ' || c == '\t' }
 
 // control looks for a byte that a field value must not have (RFC 9110 section 5.5): every control byte but the tab. It
 // looks at eight bytes at a time; values are mostly tokens of a thousand bytes.
@@ -80,40 +78,23 @@ func controlByte(b []byte) Error {
 	return ""
 }
 
-// equal compares with a text in lower case, whatever the case of b.
-func equal(b []byte, lower string) bool {
-	if len(b) != len(lower) {
+// equal compares without the case of letters in ASCII.
+func equal(b []byte, s string) bool {
+	if len(b) != len(s) {
 		return false
 	}
 	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
+		if c != s[i] && (c^s[i] != 0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
 			return false
 		}
 	}
 	return true
 }
 
-// lists reports whether a comma-separated list has the element, which is given in lower case.
-func lists(list []byte, lower string) bool {
-	for len(list) > 0 {
-		var element []byte
-		element, list, _ = bytes.Cut(list, comma)
-		if equal(trim(element), lower) {
-			return true
-		}
-	}
-	return false
-}
-
-// ListsName reports whether a comma-separated list has the name, without case.
-func ListsName(list, name []byte) bool {
-	for len(list) > 0 {
-		var element []byte
-		element, list, _ = bytes.Cut(list, comma)
-		if e := trim(element); len(e) == len(name) && bytes.EqualFold(e, name) {
+// Lists reports whether a comma-separated list has the name, without case.
+func Lists(list []byte, name string) bool {
+	for element := range bytes.SplitSeq(list, comma) {
+		if equal(trim(element), name) {
 			return true
 		}
 	}

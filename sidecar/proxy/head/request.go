@@ -9,41 +9,25 @@ type Request struct {
 	Minor int
 	// Host is the value of the Host field; empty if there is none, which only HTTP/1.0 can do without.
 	Host []byte
-	// Length is the body's length in bytes unless Chunked.
-	Length int64
-	// HasLength says that there is a Content-Length.
-	HasLength bool
-	// Chunked says that the body comes in chunks (RFC 9112 section 7.1).
-	Chunked bool
-	// Upgrade is the protocol that the client asks to switch to (RFC 9110 section 7.8), empty if it does not.
-	Upgrade []byte
-	// KeepAlive says that the client wants the connection to persist (RFC 9112 section 9.3).
-	KeepAlive bool
 	// Expect says that the client waits for 100 Continue before it sends the body (RFC 9110 section 10.1.1).
 	Expect bool
 	// Trailers says that the client takes trailers (TE: trailers, RFC 9110 section 10.1.4).
 	Trailers bool
-	// Options says that Connection names more than close, keep-alive and upgrade: fields to be dropped.
-	Options bool
-	// Fields in the order in which they came.
-	Fields []Field
+	// Message has the protocol that the client asks to switch to, and whether it wants the connection to persist.
+	Message
 }
 
 // ParseRequest reads a complete head, as End delimits it, into r. The storage of r.Fields is used again.
 func ParseRequest(b []byte, l Limits, r *Request) error {
-	*r = Request{Fields: r.Fields[:0]}
-	if len(b) > l.Bytes {
-		return ErrTooLarge
-	}
-	end := bytes.IndexByte(b, '\r')
-	if end < 0 || end+1 >= len(b) || b[end+1] != '\n' {
-		return ErrLine
-	}
-	if err := r.requestLine(b[:end]); err != nil {
+	*r = Request{Message: Message{Fields: r.Fields[:0]}}
+	line, rest, err := startLine(b, l)
+	if err != nil {
 		return err
 	}
-	var err error
-	if r.Fields, err = fields(b[end+2:], r.Fields, l); err != nil {
+	if err := r.requestLine(line); err != nil {
+		return err
+	}
+	if r.Fields, err = fields(rest, r.Fields, l); err != nil {
 		return err
 	}
 	return r.understand()
@@ -63,7 +47,7 @@ func (r *Request) requestLine(line []byte) error {
 	}
 	switch string(version) {
 	case "HTTP/1.1":
-		r.Minor, r.KeepAlive = 1, true
+		r.Minor = 1
 	case "HTTP/1.0":
 	default:
 		return firstBad(line, ErrVersion)
@@ -72,97 +56,16 @@ func (r *Request) requestLine(line []byte) error {
 	return nil
 }
 
-// counts is how often fields come of which there may be one.
-type counts struct {
-	hosts, lengths, codings, auths, upgrades int
-	close, keep, upgrade                     bool // options of Connection
-	framing                                  bool // is to come in trailers
-}
-
 // understand reads from the fields what framing and forwarding need.
-func (r *Request) understand() error { //nolint:gocyclo // a table
+func (r *Request) understand() error {
 	var n counts
-	for i := range r.Fields {
-		f := &r.Fields[i]
-		switch f.Kind {
-		case Host:
-			n.hosts++
-			r.Host = f.Value
-		case ContentLength:
-			n.lengths++
-			var err error
-			if r.Length, err = length(&f.Value); err != nil {
-				return err
-			}
-		case TransferEncoding:
-			n.codings++
-			if !equal(f.Value, "chunked") {
-				return ErrCoding
-			}
-		case Folded:
-			return ErrSpelling
-		case Authorization:
-			n.auths++
-		case Connection:
-			r.Options = n.connection(f.Value) || r.Options
-		case Upgrade:
-			n.upgrades++
-			r.Upgrade = f.Value
-		case Expect:
-			r.Expect = equal(f.Value, "100-continue")
-		case TE:
-			r.Trailers = r.Trailers || lists(f.Value, "trailers")
-		case Trailer:
-			n.trailer(f.Value)
-		default:
-		}
-	}
-	return r.finish(&n)
-}
-
-// connection notes the options that have a meaning here; it reports whether there are others (RFC 9110 section 7.6.1).
-func (n *counts) connection(list []byte) (others bool) {
-	for len(list) > 0 {
-		var element []byte
-		element, list, _ = bytes.Cut(list, comma)
-		switch element = trim(element); {
-		case equal(element, "close"):
-			n.close = true
-		case equal(element, "keep-alive"):
-			n.keep = true
-		case equal(element, "upgrade"):
-			n.upgrade = true
-		case len(element) > 0:
-			others = true
-		}
-	}
-	return others
-}
-
-// trailer notes trailers that a sender must not announce (RFC 9110 section 6.5.1).
-func (n *counts) trailer(list []byte) {
-	n.framing = n.framing || lists(list, "content-length") || lists(list, "transfer-encoding") || lists(list, "trailer")
-}
-
-// check refuses what frames a message in two ways.
-func (n *counts) check(minor int) error {
+	err := r.Message.understand(&n, r.Minor)
+	r.Host, r.Expect, r.Trailers, r.Length = n.host, n.expect, n.trailers, max(r.Length, 0)
 	switch {
-	case n.lengths > 1:
-		return ErrLength
-	case n.codings > 1:
-		return ErrCoding
-	case n.codings > 0 && (n.lengths > 0 || minor == 0): // RFC 9112 section 6.1
-		return ErrFraming
-	case n.codings > 0 && n.framing:
-		return ErrTrailer
-	}
-	return nil
-}
-
-// finish checks what only all fields together show.
-func (r *Request) finish(n *counts) error {
-	r.HasLength, r.Chunked = n.lengths > 0, n.codings > 0
-	switch {
+	case err != nil:
+		return err
+	case n.folded:
+		return ErrSpelling
 	case n.hosts > 1, n.hosts == 0 && r.Minor == 1: // RFC 9112 section 3.2
 		return ErrHost
 	case n.auths > 1:
@@ -171,12 +74,10 @@ func (r *Request) finish(n *counts) error {
 	if err := n.check(r.Minor); err != nil {
 		return err
 	}
-	if !n.upgrade || n.upgrades != 1 || r.Minor == 0 {
-		r.Upgrade = nil
+	if r.Minor == 0 { // what is expected is ignored (RFC 9110 section 10.1.1)
+		r.Upgrade, r.Expect = nil, false
 	}
-	r.Expect = r.Expect && r.Minor == 1 // RFC 9110 section 10.1.1
-	r.KeepAlive = !n.close && (r.KeepAlive || n.keep)
-	return r.authority(n)
+	return r.authority(&n)
 }
 
 // authority compares the authority of an absolute-form target with the host: RFC 9112 section 3.2.2 has the recipient

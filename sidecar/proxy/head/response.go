@@ -1,42 +1,28 @@
 package head
 
-import "bytes"
-
 // Response is the head of an answer. Slices point into the head that was parsed.
 type Response struct {
 	// Status is the status code, 100 to 999.
 	Status int
 	// StatusText is what follows the version and a space: the code and the reason phrase, as they came.
 	StatusText []byte
-	// Length is the body's length in bytes, -1 if there is no Content-Length.
-	Length int64
-	// Chunked says that the body comes in chunks.
-	Chunked bool
-	// KeepAlive says that the connection persists after the body. It does not where a body is announced that cannot be.
-	KeepAlive bool
-	// Upgrade is the protocol switched to by a 101 answer; empty without one.
-	Upgrade []byte
-	// Options says that Connection names fields to be dropped.
-	Options bool
-	// Fields in the order in which they came.
-	Fields []Field
+	// Message has the protocol switched to by a 101 answer, and whether the connection persists after the body. It does not
+	// where a body is announced that cannot be.
+	Message
 }
 
 // ParseResponse reads a complete head, as End delimits it, into r. The storage of r.Fields is used again.
 func ParseResponse(b []byte, l Limits, r *Response) error {
-	*r = Response{Length: -1, Fields: r.Fields[:0]}
-	if len(b) > l.Bytes {
-		return ErrTooLarge
-	}
-	end := bytes.IndexByte(b, '\r')
-	if end < 0 || end+1 >= len(b) || b[end+1] != '\n' {
-		return ErrLine
-	}
-	minor, err := r.statusLine(b[:end])
+	*r = Response{Message: Message{Fields: r.Fields[:0]}}
+	line, rest, err := startLine(b, l)
 	if err != nil {
 		return err
 	}
-	if r.Fields, err = fields(b[end+2:], r.Fields, l); err != nil {
+	minor, err := r.statusLine(line)
+	if err != nil {
+		return err
+	}
+	if r.Fields, err = fields(rest, r.Fields, l); err != nil {
 		return err
 	}
 	return r.understand(minor)
@@ -68,47 +54,14 @@ func (r *Response) statusLine(line []byte) (minor int, err error) {
 // understand reads from the fields what framing and forwarding need.
 func (r *Response) understand(minor int) error {
 	var n counts
-	for i := range r.Fields {
-		f := &r.Fields[i]
-		switch f.Kind {
-		case ContentLength:
-			n.lengths++
-			var err error
-			if r.Length, err = length(&f.Value); err != nil {
-				return err
-			}
-		case TransferEncoding:
-			n.codings++
-			if !equal(f.Value, "chunked") && !r.bodiless() {
-				return ErrCoding
-			}
-		case Connection:
-			r.Options = n.connection(f.Value) || r.Options
-		case Upgrade:
-			n.upgrades++
-			r.Upgrade = f.Value
-		case Trailer:
-			n.trailer(f.Value)
-		default:
-		}
-	}
-	r.Chunked = n.codings > 0
-	if !n.upgrade || n.upgrades != 1 {
-		r.Upgrade = nil
-	}
-	r.KeepAlive = !n.close && (minor == 1 || n.keep)
-	return r.finish(&n, minor)
-}
-
-// finish checks what only all fields together show.
-func (r *Response) finish(n *counts, minor int) error {
-	if r.Status == 101 && n.codings > 0 {
-		return ErrFraming
-	}
-	if !r.bodiless() {
-		return n.check(minor)
-	}
+	err := r.Message.understand(&n, minor)
 	switch {
+	case err != nil:
+		return err
+	case r.Status == 101 && n.codings > 0:
+		return ErrFraming
+	case !r.bodiless():
+		return n.check(minor)
 	case n.lengths > 1:
 		return ErrLength
 	case n.codings > 0, r.Length > 0 && r.Status != 304:
