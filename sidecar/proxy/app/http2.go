@@ -240,7 +240,7 @@ func (s *Shared) response(h *frame.Head) *head.Response {
 }
 
 // TooLarge implements frame.Handler: it is a server's.
-func (*HTTP2) TooLarge(uint32, []frame.Field, frame.End) {}
+func (*HTTP2) TooLarge(uint32) {}
 
 // Data implements frame.Handler.
 func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {
@@ -298,8 +298,5 @@ func (a *HTTP2) Sent(id uint32, n int) {
 	}
 }
 
-// Settings implements frame.Handler.
-func (*HTTP2) Settings() {}
-
 // GoAway implements frame.Handler: what runs may run on.
-func (a *HTTP2) GoAway(uint32, frame.Code, []byte) { a.rest() }
+func (a *HTTP2) GoAway() { a.rest() }

@@ -188,7 +188,7 @@ func (c *HTTP2) wake() {
 	case c.ending:
 		c.end()
 	case len(c.calls) == 0:
-		c.frames.GoAway(frame.NoError, "")
+		c.frames.GoAway()
 		c.touch()
 	}
 }

@@ -171,7 +171,7 @@ func dropLength(fields []head.Field) []head.Field {
 }
 
 // TooLarge implements frame.Handler.
-func (c *HTTP2) TooLarge(id uint32, _ []frame.Field, _ frame.End) {
+func (c *HTTP2) TooLarge(id uint32) {
 	_, x := c.begin(id)
 	x.Reject(head.ErrTooLarge)
 }
@@ -222,8 +222,5 @@ func (c *HTTP2) Sent(id uint32, n int) {
 	}
 }
 
-// Settings implements frame.Handler.
-func (*HTTP2) Settings() {}
-
 // GoAway implements frame.Handler: what a client says that it will not open, it does not open.
-func (*HTTP2) GoAway(uint32, frame.Code, []byte) {}
+func (*HTTP2) GoAway() {}

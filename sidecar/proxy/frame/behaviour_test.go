@@ -88,7 +88,7 @@ func TestServer(t *testing.T) {
 					c.Headers(1, list(":status: 431"), Last)
 				}
 			},
-			log: []string{"1 too large, has 6 fields end", "3 too large, has 4 fields end", "5 GET http x /a end"},
+			log: []string{"1 too large", "3 too large", "5 GET http x /a end"},
 			out: []string{"SETTINGS", "SETTINGS ack", "HEADERS 5 :status=200 end", "HEADERS 1 :status=431 end"}},
 		"8.1: an answer before the request's end stops the client": {sends: client().post(1).data(1, More, "a").data(1, More, "b").headers(1, Last, "c: d"),
 			do: func(c *Conn, r *recorder) {
@@ -105,7 +105,7 @@ func TestServer(t *testing.T) {
 		"6.5.3: the last of two windows holds": {sends: client().frame(typeSettings, 0, 0, 0, setWindow, uint32(100), 0, setWindow, uint32(1)).post(1).data(1, Last, "a"), do: answers,
 			log: []string{"1 POST http x /a", "1 data a end"}, out: []string{"SETTINGS", "SETTINGS ack", "SETTINGS ack", "HEADERS 1 :status=200", "DATA 1 a"}},
 		"6.8: a client that goes away is served": {sends: client().post(1).frame(typeGoAway, 0, 0, uint32(0), uint32(0), "bye").data(1, Last, ""), do: answers,
-			log: []string{"1 POST http x /a", "goaway 0 NO_ERRORbye", "1 data  end"},
+			log: []string{"1 POST http x /a", "goaway", "1 data  end"},
 			out: []string{"SETTINGS", "SETTINGS ack", "HEADERS 1 :status=200", "DATA 1 answer", "HEADERS 1 grpc-status=0 end"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,19 +151,19 @@ func TestClient(t *testing.T) {
 			log: []string{"1 200", "1 data ok end", "1 reset by the peer: NO_ERROR"},
 			out: []string{"SETTINGS", "HEADERS 1 :method=POST :scheme=http :path=/ :authority=x", "HEADERS 3 :method=POST :scheme=http :path=/ :authority=x end", "SETTINGS ack"}},
 		"8.7: what a server refuses or has not looked at can be sent again": {sends: server().frame(typeReset, 0, 1, uint32(RefusedStream)).frame(typeGoAway, 0, 0, uint32(1), uint32(EnhanceYourCalm), "x"),
-			log: []string{"1 reset by the peer: REFUSED_STREAM", "goaway 1 ENHANCE_YOUR_CALMx", "3 reset by the peer: REFUSED_STREAM"},
+			log: []string{"1 reset by the peer: REFUSED_STREAM", "goaway", "3 reset by the peer: REFUSED_STREAM"},
 			out: []string{"SETTINGS", "HEADERS 1 :method=POST :scheme=http :path=/ :authority=x", "HEADERS 3 :method=POST :scheme=http :path=/ :authority=x end", "SETTINGS ack"}},
 		"6.8: what a server has looked at goes on": {sends: server().frame(typeGoAway, 0, 0, uint32(3), uint32(0)).headers(3, Last, ":status: 200").headers(1, Last, ":status: 200"),
-			log: []string{"goaway 3 NO_ERROR", "3 200 end", "1 200 end"},
+			log: []string{"goaway", "3 200 end", "1 200 end"},
 			do: func(t *testing.T, c *Conn) {
-				if _, err := c.Open(nil, Last); !errors.Is(err, ErrAway) {
+				if _, err := c.Open(nil, Last); !errors.Is(err, errAway) {
 					t.Errorf("error %v", err)
 				}
 			},
 			out: []string{"SETTINGS", "HEADERS 1 :method=POST :scheme=http :path=/ :authority=x", "HEADERS 3 :method=POST :scheme=http :path=/ :authority=x end", "SETTINGS ack"}},
 		"5.1.2: a server's bound on streams is kept to": {sends: server().frame(typeSettings, 0, 0, 0, setStreams, uint32(2)),
 			do: func(t *testing.T, c *Conn) {
-				if _, err := c.Open(nil, Last); !errors.Is(err, ErrBusy) {
+				if _, err := c.Open(nil, Last); !errors.Is(err, errBusy) {
 					t.Errorf("error %v", err)
 				}
 				c.Reset(1, Cancel)
@@ -173,10 +173,10 @@ func TestClient(t *testing.T) {
 				"RST_STREAM 1 CANCEL", "HEADERS 5 :method=POST :scheme=http :path=/ :authority=x end"}},
 		"10.5.1: a server's bound on heads is kept to": {sends: server().frame(typeSettings, 0, 0, 0, setList, uint32(200)),
 			do: func(t *testing.T, c *Conn) {
-				if _, err := c.Open(list("a: "+strings.Repeat("b", 200)), Last); !errors.Is(err, ErrTooLong) {
+				if _, err := c.Open(list("a: "+strings.Repeat("b", 200)), Last); !errors.Is(err, errTooLong) {
 					t.Errorf("error %v", err)
 				}
-				if err := c.Trailers(1, list("a: "+strings.Repeat("b", 200))); !errors.Is(err, ErrTooLong) {
+				if err := c.Trailers(1, list("a: "+strings.Repeat("b", 200))); !errors.Is(err, errTooLong) {
 					t.Errorf("error %v", err)
 				}
 			},
@@ -379,8 +379,8 @@ func TestQueue(t *testing.T) {
 	}
 	c.Headers(1, list(":status: 200"), More)
 	p := bytes.Repeat([]byte("a"), 200)
-	if n, sent := c.Data(1, p, Last); n != 110 || sent != 10 || c.Room(1) != 0 {
-		t.Errorf("took %d, sent %d, room for %d", n, sent, c.Room(1))
+	if n, sent := c.Data(1, p, Last); n != 110 || sent != 10 || c.room(1) != 0 {
+		t.Errorf("took %d, sent %d, room for %d", n, sent, c.room(1))
 	}
 	if n, sent := c.Data(1, p[110:], Last); n != 0 || sent != 0 {
 		t.Errorf("full, it took %d and sent %d", n, sent)
@@ -388,8 +388,8 @@ func TestQueue(t *testing.T) {
 	if err := feed(t, c, bare().frame(typeUpdate, 0, 1, uint32(95)).Bytes(), 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	if n, sent := c.Data(1, p[110:], Last); n != 90 || sent != 0 || c.Room(1) != 0 {
-		t.Errorf("took %d, sent %d, room for %d", n, sent, c.Room(1))
+	if n, sent := c.Data(1, p[110:], Last); n != 90 || sent != 0 || c.room(1) != 0 {
+		t.Errorf("took %d, sent %d, room for %d", n, sent, c.room(1))
 	}
 	if err := feed(t, c, bare().frame(typeUpdate, 0, 1, uint32(1000)).Bytes(), 1<<20); err != nil {
 		t.Fatal(err)

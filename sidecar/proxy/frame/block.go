@@ -67,15 +67,11 @@ func (c *Conn) gather(f header, p []byte) {
 	c.pool.put(whole.bytes)
 }
 
-const (
-	fieldExtra  = 32 // bytes that each field counts more (section 6.5.2)
-	pseudoMost  = 4
-	fieldNumber = "content-length"
-)
+const pseudoMost = 4
 
 // decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.
 func (c *Conn) decoded(f Field) {
-	c.size += len(f.Name) + len(f.Value) + fieldExtra
+	c.size += int(f.Size())
 	if c.over || c.size > c.cfg.HeadBytes || len(c.pool.fields) >= c.cfg.Fields+pseudoMost {
 		c.over = true
 		return
@@ -143,7 +139,7 @@ func (c *Conn) request(b gathering) {
 	st := c.open(b.id)
 	st.received = b.end
 	if c.over || h.over {
-		c.h.TooLarge(b.id, c.pool.fields, b.end)
+		c.h.TooLarge(b.id)
 		return
 	}
 	st.left, h.End = h.Length, b.end

@@ -25,8 +25,6 @@ type Config struct {
 	HeadBytes int
 	// Fields bounds the number of fields without pseudo-fields; 100.
 	Fields int
-	// Table is the bytes of HPACK's table for what the peer sends; 4096, which is also the least.
-	Table uint32
 	// Window is how many bytes of a stream may have come that Took was not told of; 65535.
 	Window int
 	// ConnWindow is the same of all streams together; 65535, which is also the least (section 6.9.2).
@@ -44,9 +42,8 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	return Config{
 		Streams: cmp.Or(c.Streams, 250), HeadBytes: cmp.Or(c.HeadBytes, 64<<10), Fields: cmp.Or(c.Fields, 100),
-		Table: max(c.Table, 4096), Window: min(cmp.Or(c.Window, initial), maxWindow),
-		ConnWindow: min(max(c.ConnWindow, initial), maxWindow),
-		Queue:      cmp.Or(c.Queue, 64<<10), Resets: cmp.Or(c.Resets, 100), Frames: cmp.Or(c.Frames, 1000),
+		Window: min(cmp.Or(c.Window, initial), maxWindow), ConnWindow: min(max(c.ConnWindow, initial), maxWindow),
+		Queue: cmp.Or(c.Queue, 64<<10), Resets: cmp.Or(c.Resets, 100), Frames: cmp.Or(c.Frames, 1000),
 	}
 }
 
@@ -64,9 +61,8 @@ const (
 type Handler interface {
 	// Headers has a request's head, or an answer's: interim ones, of status 1xx, and then the final one.
 	Headers(id uint32, h *Head)
-	// TooLarge has those fields of a request that came before a limit was met, pseudo-fields among them and none validated. A
-	// server may answer 431; the request must not be served.
-	TooLarge(id uint32, some []Field, end End)
+	// TooLarge is for a request whose head exceeds a limit. A server may answer 431; the request must not be served.
+	TooLarge(id uint32)
 	// Data has a piece of a body, with padding removed. Took has to be told of each byte that needs no memory any more.
 	Data(id uint32, p []byte, end End)
 	// Trailers end the stream.
@@ -77,8 +73,6 @@ type Handler interface {
 	Reset(id uint32, code Code, why error)
 	// Sent says that n bytes have left a stream's queue, beyond those that Data said of.
 	Sent(id uint32, n int)
-	// Settings says that the peer has set something: CanOpen may differ.
-	Settings()
 	// GoAway says that the peer takes no more streams. Reset follows for each stream that it has not looked at.
-	GoAway(last uint32, code Code, debug []byte)
+	GoAway()
 }

@@ -21,7 +21,7 @@ type Conn struct {
 	recent  *stream // was looked up last
 	closed  memory
 	opened  uint32 // the highest number that was opened, by whoever opens them here
-	limit   uint32 // a server's: streams beyond it are not served, since GOAWAY said so
+	limit   uint32 // streams beyond it are not served, since GOAWAY said so
 	drain   drainStep
 	away    bool // the peer has sent GOAWAY
 	peer    settings
@@ -61,8 +61,7 @@ type settings struct {
 // NewServer returns the state of a connection that a client has opened.
 func NewServer(cfg Config, pool *Pool, h Handler) *Conn {
 	c := newConn(cfg, pool, h)
-	c.limit = maxID
-	c.greet(append(make([][2]uint32, 0, 4), [2]uint32{setStreams, c.cfg.Streams}))
+	c.greet(setStreams, c.cfg.Streams)
 	return c
 }
 
@@ -72,7 +71,7 @@ func NewClient(cfg Config, pool *Pool, h Handler) *Conn {
 	c.client, c.preface = true, len(preface)
 	c.reserve(len(preface))
 	c.out = append(c.out, preface...)
-	c.greet(append(make([][2]uint32, 0, 4), [2]uint32{setPush, 0}))
+	c.greet(setPush, 0)
 	return c
 }
 
@@ -83,13 +82,13 @@ const (
 
 func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 	c := &Conn{
-		cfg: cfg.withDefaults(), pool: pool, h: h, streams: map[uint32]*stream{}, window: initial,
+		cfg: cfg.withDefaults(), pool: pool, h: h, streams: map[uint32]*stream{}, window: initial, limit: maxID,
 		// 100 is what section 6.5.2 recommends as the least; nothing is known before SETTINGS have come.
 		peer: settings{streams: 100, window: initial, list: 1<<32 - 1},
 	}
 	c.budget.frames, c.budget.resets = c.cfg.Frames, c.cfg.Resets
 	c.recv = int64(c.cfg.ConnWindow)
-	c.table.most, c.table.allowed = 4096, c.cfg.Table
+	c.table.most = tableMost
 	return c
 }
 
@@ -117,14 +116,6 @@ func (c *Conn) Feed(p []byte, now time.Time) (n int, err error) {
 // of two that wait for each other to read, neither would.
 func (c *Conn) Full() bool { return !c.client && len(c.out)-c.at >= outFull }
 
-// Err returns the error that has ended the connection, or nil.
-func (c *Conn) Err() error {
-	if c.err == nil {
-		return nil
-	}
-	return c.err
-}
-
 // Output returns what has to be written. It is valid until another method is called.
 func (c *Conn) Output() []byte { return c.out[c.at:] }
 
@@ -142,9 +133,6 @@ func (c *Conn) Wrote(n int) {
 	}
 	c.fill()
 }
-
-// Streams returns how many are open.
-func (c *Conn) Streams() int { return len(c.streams) }
 
 // Close gives storage back to the pool. The Conn must not be used any more.
 func (c *Conn) Close() {
@@ -188,10 +176,15 @@ func (c *Conn) forget(st *stream, h how) {
 
 // fail ends the connection.
 func (c *Conn) fail(e *Error) {
-	if c.err == nil {
-		c.err = e
-		c.writeGoAway(c.processed(), e.Code, e.Error())
+	if c.err != nil {
+		return
 	}
+	c.err = e
+	last := c.opened
+	if c.client { // nothing is pushed
+		last = 0
+	}
+	c.writeGoAway(last, e.Code, e.Error())
 }
 
 // refuse resets a stream for a mistake of the peer's. Nothing of it may be used afterwards.

@@ -64,41 +64,22 @@ func static(name, value string) (index byte, whole bool) {
 		return 0, false
 	}
 	if name[0] == ':' {
-		return staticPseudo(name, value)
+		for i := range statics[:14] { // pseudo-fields come first, those of a name together
+			switch s := &statics[i]; {
+			case s.Name != name:
+			case s.Value == value:
+				return byte(i + 1), true
+			case index == 0:
+				index = byte(i + 1)
+			}
+		}
+		return index, false
 	}
 	var low [longest]byte
 	for i := range len(name) {
 		low[i] = lower(name[i])
 	}
 	return staticNames[string(low[:len(name)])], false
-}
-
-func staticPseudo(name, value string) (index byte, whole bool) {
-	switch name {
-	case ":authority":
-		return 1, false
-	case ":method":
-		switch value {
-		case "GET":
-			return 2, true
-		case "POST":
-			return 3, true
-		}
-		return 2, false
-	case ":path":
-		return 4, value == "/"
-	case ":scheme":
-		if value == "https" {
-			return 7, true
-		}
-		return 6, value == "http"
-	}
-	for i, status := range [...]string{"200", "204", "206", "304", "400", "404", "500"} {
-		if value == status {
-			return 8 + byte(i), true
-		}
-	}
-	return 8, false
 }
 
 // staticNames has the indices of the static table's names.

@@ -13,21 +13,19 @@ const (
 
 const drainPing = "goodbye!" // 8 bytes
 
-// Drain tells the peer that the connection ends and lets what runs run. A server does it in two steps, so that it serves what
-// the client sent before it knew (section 6.8): the second follows when the client has answered, or when Drain is called
-// again. Drained then says when the connection can be closed.
+// Drain tells a client that the connection ends and lets what runs run, in two steps, so that what the client sent before it
+// knew is served (section 6.8): the second follows when the client has answered, or when Drain is called again. Drained then
+// says when the connection can be closed.
 func (c *Conn) Drain() {
 	switch {
 	case c.err != nil || c.drain == drained:
-	case c.client:
-		c.lastCall()
 	case c.drain == serving:
 		c.drain = draining
 		c.writeGoAway(maxID, NoError, "")
 		c.writeHead(8, typePing, 0, 0)
 		c.out = append(c.out, drainPing...)
 	default:
-		c.lastCall()
+		c.GoAway()
 	}
 }
 
@@ -42,26 +40,12 @@ func Farewell(code Code, debug string) []byte {
 	return c.out
 }
 
-func (c *Conn) lastCall() { c.goAway(NoError, "") }
-
-// GoAway refuses new streams with a code, at once. Those that run go on.
-func (c *Conn) GoAway(code Code, debug string) {
+// GoAway refuses new streams of a client's at once. Those that run go on.
+func (c *Conn) GoAway() {
 	if c.err == nil {
-		c.goAway(code, debug)
+		c.drain, c.limit = drained, c.opened
+		c.writeGoAway(c.limit, NoError, "")
 	}
-}
-
-func (c *Conn) goAway(code Code, debug string) {
-	c.drain, c.limit = drained, c.processed()
-	c.writeGoAway(c.limit, code, debug)
-}
-
-// processed is the highest number of the peer's streams that were or will be looked at.
-func (c *Conn) processed() uint32 {
-	if c.client { // nothing is pushed
-		return 0
-	}
-	return c.opened
 }
 
 func (c *Conn) writeGoAway(last uint32, code Code, debug string) {
@@ -80,7 +64,7 @@ func (c *Conn) readGoAway(p []byte) {
 	}
 	last := binary.BigEndian.Uint32(p) & maxID
 	c.away = true
-	c.h.GoAway(last, Code(binary.BigEndian.Uint32(p[4:])), p[8:])
+	c.h.GoAway()
 	if !c.client {
 		return
 	}

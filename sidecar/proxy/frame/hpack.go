@@ -11,13 +11,15 @@ import (
 // golang.org/x/net/http2/hpack moves them all, and its decoder of Huffman codes is a tree walk: both together took a third of the time
 // of a call.
 type table struct {
-	ring    []Field // as many as a power of two
-	newest  int
-	n       int
-	size    uint32
-	most    uint32 // bytes
-	allowed uint32 // the most that most may be set to
+	ring   []Field // as many as a power of two
+	newest int
+	n      int
+	size   uint32
+	most   uint32 // bytes
 }
+
+// tableMost is the most bytes that a table may be set to, as long as nobody says otherwise (RFC 9113 section 6.5.2).
+const tableMost = 4096
 
 // at returns an entry of both tables.
 func (t *table) at(i int) (f Field, ok bool) {
@@ -31,7 +33,7 @@ func (t *table) at(i int) (f Field, ok bool) {
 }
 
 func (t *table) add(f Field) {
-	size := uint32(len(f.Name) + len(f.Value) + fieldExtra)
+	size := f.Size()
 	if size > t.most {
 		t.resize(0, t.most)
 		return
@@ -59,7 +61,7 @@ func (t *table) resize(to, most uint32) {
 	t.most = most
 	for t.size > to {
 		oldest := &t.ring[(t.newest-t.n+1)&(len(t.ring)-1)]
-		t.size -= uint32(len(oldest.Name) + len(oldest.Value) + fieldExtra)
+		t.size -= oldest.Size()
 		*oldest = Field{}
 		t.n--
 	}
@@ -97,7 +99,7 @@ func (c *Conn) decodeNext(p []byte) (rest []byte, ok bool) {
 		return c.decodeLiteral(p, 6, true)
 	case b&0x20 != 0: // section 6.3
 		n, rest, ok := decodeInt(p, 5)
-		if !ok || uint32(n) > c.table.allowed {
+		if !ok || n > tableMost {
 			return rest, false
 		}
 		c.table.resize(uint32(n), uint32(n))

@@ -96,8 +96,8 @@ func (s *side) pump(id uint32, n int, total int) {
 		return
 	}
 	k, sent := s.conn.Data(id, p[:min(n, len(p))], More)
-	if sent > k || k < min(n, len(p), s.conn.Room(id)) {
-		s.t.Errorf("stream %d took %d and sent %d of %d bytes, room %d", id, k, sent, min(n, len(p)), s.conn.Room(id))
+	if sent > k || k < min(n, len(p), s.conn.room(id)) {
+		s.t.Errorf("stream %d took %d and sent %d of %d bytes, room %d", id, k, sent, min(n, len(p)), s.conn.room(id))
 	}
 	if s.send[id] = p[k:]; k == len(p) {
 		if err := s.conn.Trailers(id, list("total: "+itoa(total))); err != nil {
@@ -137,9 +137,9 @@ func schedule(t testing.TB, rnd *rand.Rand) {
 	}
 	size := 1 + rnd.IntN(min(100_000, 500*piece))
 	quit := rnd.IntN(3) == 0 // some streams are reset
-	for step := 0; len(bodies) < 12 || len(client.send)+len(server.send)+len(client.in)+len(server.in) > 0 || client.conn.Streams() > 0 || server.conn.Streams() > 0; step++ {
+	for step := 0; len(bodies) < 12 || len(client.send)+len(server.send)+len(client.in)+len(server.in) > 0 || len(client.conn.streams) > 0 || len(server.conn.streams) > 0; step++ {
 		if step > 1_000_000 {
-			t.Fatalf("no end: %d streams\n%q %q", client.conn.Streams(), client.log, server.log)
+			t.Fatalf("no end: %d streams\n%q %q", len(client.conn.streams), client.log, server.log)
 		}
 		a, b := client, server
 		if rnd.IntN(2) == 0 {
@@ -167,7 +167,7 @@ func schedule(t testing.TB, rnd *rand.Rand) {
 			}
 			for id := range server.closed { // the answer is the request's body, once that has come
 				if server.closed[id] && !server.gone[id] && server.conn.find(id) != nil {
-					if _, begun := server.send[id]; !begun && !server.gone[id] && server.conn.Room(id) > 0 && server.conn.Headers(id, list(":status: 200"), More) == nil {
+					if _, begun := server.send[id]; !begun && !server.gone[id] && server.conn.room(id) > 0 && server.conn.Headers(id, list(":status: 200"), More) == nil {
 						server.send[id] = server.got[id]
 						server.closed[id] = false // once
 					}

@@ -95,27 +95,23 @@ func (c *Conn) admit(f header) *Error {
 
 // admitType checks what the type of a frame says of its header.
 func admitType(f header) *Error {
-	wrong := f.id != 0
 	switch f.typ {
 	case typeData, typeHeaders, typePriority, typeReset:
-		wrong = !wrong
+		if f.id == 0 {
+			return errStreamZero
+		}
+	case typeSettings, typePing, typeGoAway:
+		if f.id != 0 {
+			return errStreamZero
+		}
 	case typePromise:
 		return errPromise
-	case typeSettings, typePing, typeGoAway:
-	default:
-		wrong = false
 	}
-	if wrong {
-		return errStreamZero
-	}
-	if n, ok := lengths[f.typ]; ok && n != f.length {
+	if f.typ == typePing && f.length != 8 || (f.typ == typeReset || f.typ == typeUpdate) && f.length != 4 {
 		return errFrameLength
 	}
 	return nil
 }
-
-// lengths are of the types that have one.
-var lengths = map[byte]int{typeReset: 4, typePing: 8, typeUpdate: 4}
 
 // whole takes a frame that has come as a whole.
 func (c *Conn) whole(f header, p []byte) {
@@ -139,16 +135,8 @@ func (c *Conn) whole(f header, p []byte) {
 	}
 }
 
-// idle says that nobody has opened a stream, or any after it (section 5.1).
-func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.opened && id <= c.limitOfIdle() }
-
-// limitOfIdle is the highest number that can be one of an idle stream: what comes after a server's GOAWAY is ignored.
-func (c *Conn) limitOfIdle() uint32 {
-	if c.client || c.drain != drained {
-		return maxID
-	}
-	return c.limit
-}
+// idle says that nobody has opened a stream, or any after it (section 5.1). What comes after a server's GOAWAY is ignored.
+func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.opened && id <= c.limit }
 
 // stray answers DATA or HEADERS on a stream that is not open and not idle either.
 func (c *Conn) stray(id uint32) {
@@ -204,7 +192,7 @@ func (c *Conn) readPing(f header, p []byte) {
 	c.spend()
 	if f.has(flagAck) {
 		if c.drain == draining && string(p) == drainPing {
-			c.lastCall()
+			c.GoAway()
 		}
 		return
 	}

@@ -184,7 +184,7 @@ func (b broken) run(t *testing.T, piece int) {
 	out := written(t, c)
 	last := out[len(out)-1]
 	if b.stream == 0 {
-		if !errors.Is(err, b.rule) || !errors.Is(c.Err(), b.rule) {
+		if !errors.Is(err, b.rule) || !errors.Is(c.err, b.rule) {
 			t.Errorf("pieces of %d: error %v, want %v\n%s", piece, err, b.rule, strings.Join(r.log, "\n"))
 		}
 		if !strings.HasPrefix(last, "GOAWAY ") || !strings.HasSuffix(last, " "+b.rule.Code.String()) {
@@ -201,7 +201,7 @@ func (b broken) run(t *testing.T, piece int) {
 	if want := "RST_STREAM " + itoa(int(b.stream)) + " " + b.rule.Code.String(); !slices.Contains(out, want) {
 		t.Errorf("pieces of %d: the peer sees %q", piece, out)
 	}
-	if c.Room(b.stream) != 0 || c.Headers(b.stream, list(":status: 200"), Last) == nil {
+	if c.room(b.stream) != 0 || c.Headers(b.stream, list(":status: 200"), Last) == nil {
 		t.Errorf("the stream can still be sent on")
 	}
 }

@@ -7,19 +7,19 @@ import (
 
 // Why something is not sent.
 var (
-	ErrBusy    = errors.New("the server takes no more streams now")
-	ErrAway    = errors.New("the server takes no more streams on this connection")
-	ErrGone    = errors.New("the stream has ended")
-	ErrTooLong = errors.New("fields exceed the peer's SETTINGS_MAX_HEADER_LIST_SIZE")
+	errBusy    = errors.New("the server takes no more streams now")
+	errAway    = errors.New("the server takes no more streams on this connection")
+	errGone    = errors.New("the stream has ended")
+	errTooLong = errors.New("fields exceed the peer's SETTINGS_MAX_HEADER_LIST_SIZE")
 )
 
-// CanOpen says why a client cannot open a stream, or nil: ErrBusy, until a stream ends or settings change, or ErrAway.
+// CanOpen says why a client cannot open a stream, or nil: errBusy, until a stream ends or settings change, or errAway.
 func (c *Conn) CanOpen() error {
 	switch {
-	case c.err != nil, !c.client, c.away, c.drain != serving, c.opened >= maxID:
-		return ErrAway
+	case c.err != nil, !c.client, c.away, c.opened >= maxID:
+		return errAway
 	case len(c.streams) >= int(min(c.peer.streams, maxID)):
-		return ErrBusy
+		return errBusy
 	}
 	return nil
 }
@@ -29,7 +29,8 @@ func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
 	if err := c.CanOpen(); err != nil {
 		return 0, err
 	}
-	if err := c.fits(fields); err != nil {
+	block, err := c.encode(fields)
+	if err != nil {
 		return 0, err
 	}
 	id = 1
@@ -40,7 +41,7 @@ func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
 	for _, f := range fields {
 		st.head = st.head || f.Name == ":method" && f.Value == "HEAD"
 	}
-	c.writeBlock(st, c.encode(fields), end)
+	c.writeBlock(st, block, end)
 	return id, nil
 }
 
@@ -48,12 +49,13 @@ func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
 func (c *Conn) Headers(id uint32, fields []Field, end End) error {
 	st := c.find(id)
 	if st == nil || c.client || bool(st.sent) || st.ending || c.err != nil {
-		return ErrGone
+		return errGone
 	}
-	if err := c.fits(fields); err != nil {
+	block, err := c.encode(fields)
+	if err != nil {
 		return err
 	}
-	c.writeBlock(st, c.encode(fields), end)
+	c.writeBlock(st, block, end)
 	return nil
 }
 
@@ -61,43 +63,22 @@ func (c *Conn) Headers(id uint32, fields []Field, end End) error {
 func (c *Conn) Trailers(id uint32, fields []Field) error {
 	st := c.find(id)
 	if st == nil || bool(st.sent) || st.ending || c.err != nil {
-		return ErrGone
+		return errGone
 	}
-	if err := c.fits(fields); err != nil {
+	block, err := c.encode(fields)
+	if err != nil {
 		return err
 	}
 	if st.queued() > 0 {
-		block := c.encode(fields)
 		st.ending, st.trailers = true, append(c.pool.buffer(len(block)), block...)
 		return nil
 	}
-	c.writeBlock(st, c.encode(fields), Last)
+	c.writeBlock(st, block, Last)
 	return nil
-}
-
-// fits keeps to what the peer says that it takes, which section 6.5.2 calls advisory.
-func (c *Conn) fits(fields []Field) error {
-	n := 0
-	for i := range fields {
-		n += len(fields[i].Name) + len(fields[i].Value) + fieldExtra
-	}
-	if uint64(n) > uint64(c.peer.list) {
-		return ErrTooLong
-	}
-	return nil
-}
-
-// Room returns how many bytes Data takes of a stream at least.
-func (c *Conn) Room(id uint32) int {
-	st := c.find(id)
-	if st == nil || bool(st.sent) || st.ending || c.err != nil {
-		return 0
-	}
-	return max(0, c.cfg.Queue-st.queued())
 }
 
 // Data sends a piece of a body. It takes n bytes of p, which are copied; of those, sent bytes are in the output, and Sent will
-// tell of the others. Room bytes are always taken. The end counts once all of p is taken, and p may be empty. Of a stream
+// tell of the others. The end counts once all of p is taken, and p may be empty. Of a stream
 // that is gone nothing is taken.
 func (c *Conn) Data(id uint32, p []byte, end End) (n, sent int) {
 	st := c.find(id)
@@ -276,13 +257,21 @@ func (c *Conn) writeBlock(st *stream, p []byte, end End) {
 	}
 }
 
-// encode returns a field block, which is valid until the next one.
-func (c *Conn) encode(fields []Field) []byte {
+// encode returns a field block, which is valid until the next one. It keeps to what the peer says that it takes, which section
+// 6.5.2 calls advisory.
+func (c *Conn) encode(fields []Field) ([]byte, error) {
+	n := uint64(0)
+	for i := range fields {
+		n += uint64(fields[i].Size())
+	}
+	if n > uint64(c.peer.list) {
+		return nil, errTooLong
+	}
 	b := c.pool.block[:0]
 	if !c.told {
 		c.told = true
 		b = append(b, noTable)
 	}
 	c.pool.block = encode(b, fields)
-	return c.pool.block
+	return c.pool.block, nil
 }

@@ -12,12 +12,9 @@ const (
 	setList    = 0x6
 )
 
-// greet writes the settings of this side, with what the role adds.
-func (c *Conn) greet(s [][2]uint32) {
-	s = append(s, [2]uint32{setWindow, uint32(c.cfg.Window)}, [2]uint32{setList, uint32(c.cfg.HeadBytes)})
-	if c.cfg.Table != 4096 {
-		s = append(s, [2]uint32{setTable, c.cfg.Table})
-	}
+// greet writes the settings of this side, with one of its role.
+func (c *Conn) greet(id, v uint32) {
+	s := [...][2]uint32{{id, v}, {setWindow, uint32(c.cfg.Window)}, {setList, uint32(c.cfg.HeadBytes)}}
 	c.writeHead(6*len(s), typeSettings, 0, 0)
 	for _, v := range s {
 		c.out = be32(append(c.out, 0, byte(v[0])), v[1])
@@ -58,18 +55,28 @@ func (c *Conn) haveOurs() {
 func (c *Conn) apply(p []byte) {
 	window := c.peer.window
 	for ; len(p) > 0; p = p[6:] {
-		v := binary.BigEndian.Uint32(p[2:])
-		if e := c.vet(binary.BigEndian.Uint16(p), v); e != nil {
-			c.fail(e)
-			return
-		}
-		switch binary.BigEndian.Uint16(p) {
+		var e *Error
+		switch v := binary.BigEndian.Uint32(p[2:]); binary.BigEndian.Uint16(p) { // ones that nobody knows are ignored
+		case setPush:
+			if v > 1 || v == 1 && c.client {
+				e = errPush
+			}
 		case setStreams:
 			c.peer.streams = v
 		case setWindow:
-			window = int64(v)
+			if window = int64(v); window > maxWindow {
+				e = errWindowSetting
+			}
+		case setFrame:
+			if v < maxFrame || v > 1<<24-1 {
+				e = errFrameSetting
+			}
 		case setList:
 			c.peer.list = v
+		}
+		if e != nil {
+			c.fail(e)
+			return
 		}
 	}
 	c.answer(typeSettings, nil)
@@ -77,22 +84,6 @@ func (c *Conn) apply(p []byte) {
 		c.peer.window = window
 		c.resize(delta)
 	}
-	if c.err == nil {
-		c.h.Settings()
-	}
-}
-
-// vet checks a setting that comes. Ones that nobody knows are ignored.
-func (c *Conn) vet(id uint16, v uint32) *Error {
-	switch {
-	case id == setPush && (v > 1 || v == 1 && c.client):
-		return errPush
-	case id == setWindow && v > maxWindow:
-		return errWindowSetting
-	case id == setFrame && (v < maxFrame || v > 1<<24-1):
-		return errFrameSetting
-	}
-	return nil
 }
 
 // resize changes what may be sent on all streams, which may get negative (section 6.9.2).

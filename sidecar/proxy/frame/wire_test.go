@@ -152,9 +152,7 @@ func (r *recorder) Headers(id uint32, h *Head) {
 	}
 }
 
-func (r *recorder) TooLarge(id uint32, some []Field, end End) {
-	r.note("%d too large, has %d fields%s", id, len(some), ending(end))
-}
+func (r *recorder) TooLarge(id uint32) { r.note("%d too large", id) }
 
 func (r *recorder) Data(id uint32, all []byte, end End) {
 	p := all
@@ -186,9 +184,15 @@ func (r *recorder) Reset(id uint32, code Code, why error) {
 }
 
 func (r *recorder) Sent(id uint32, n int) { r.note("%d sent %d", id, n) }
-func (r *recorder) Settings()             {}
-func (r *recorder) GoAway(last uint32, code Code, debug []byte) {
-	r.note("goaway %d %s%s", last, code, debug)
+func (r *recorder) GoAway()               { r.note("goaway") }
+
+// room is how many bytes Data takes of a stream at least.
+func (c *Conn) room(id uint32) int {
+	st := c.find(id)
+	if st == nil || bool(st.sent) || st.ending || c.err != nil {
+		return 0
+	}
+	return max(0, c.cfg.Queue-st.queued())
 }
 
 var start = time.Unix(1e9, 0)

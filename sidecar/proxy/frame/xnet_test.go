@@ -51,8 +51,8 @@ func (l *loop) run() error {
 			}
 			l.conn.Wrote(n)
 		}
-		if l.conn.Err() != nil {
-			return l.conn.Err()
+		if l.conn.err != nil {
+			return l.conn.err
 		}
 		select {
 		case b, ok := <-l.read:
@@ -151,7 +151,7 @@ func TestTransportOfGo(t *testing.T) {
 	}()
 	asked := func(want int) { // by the owner
 		for done := make(chan bool, 1); ; {
-			l.do <- func() { done <- l.conn.Streams() == want }
+			l.do <- func() { done <- len(l.conn.streams) == want }
 			if <-done {
 				return
 			}
@@ -246,8 +246,8 @@ func TestServerOfGo(t *testing.T) {
 				t.Errorf("stream %d: %d bytes came back of %d", id, len(u.got[id]), len(body))
 			}
 		}
-		if u.conn.Streams() != 0 {
-			t.Errorf("%d streams are left", u.conn.Streams())
+		if len(u.conn.streams) != 0 {
+			t.Errorf("%d streams are left", len(u.conn.streams))
 		}
 		close(done)
 	}
