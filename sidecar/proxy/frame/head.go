@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -26,8 +27,10 @@ type Head struct {
 
 // request validates a request's fields (section 8.3.1).
 func (h *Head) request(fields []Field, most int) *Error {
-	var seen [pseudoMost]bool
-	rest, e := h.pseudo(fields, &seen, h.ofRequest)
+	*h = Head{Length: -1}
+	p := [pseudoMost]pseudo{{name: ":method", value: &h.Method}, {name: ":path", value: &h.Path}, {name: ":scheme", value: &h.Scheme},
+		{name: ":authority", value: &h.Authority}} // :protocol is not among them: extended CONNECT was not offered (RFC 8441)
+	rest, e := takePseudo(fields, p[:])
 	if e != nil {
 		return e
 	}
@@ -38,9 +41,9 @@ func (h *Head) request(fields []Field, most int) *Error {
 	switch {
 	case !head.IsToken(h.Method):
 		return errPseudoMissing
-	case connect && (seen[1] || seen[3] || h.Authority == ""):
+	case connect && (p[1].seen || p[2].seen || h.Authority == ""):
 		return errConnect
-	case !connect && (h.Scheme == "" || h.Path == "" || seen[2] && h.Authority == ""):
+	case !connect && (h.Scheme == "" || h.Path == "" || p[3].seen && h.Authority == ""):
 		return errPseudoMissing
 	}
 	return h.target(connect)
@@ -69,8 +72,12 @@ func blank(c rune) bool { return c <= ' ' || c == 0x7f }
 
 // response validates an answer's fields (section 8.3.2).
 func (h *Head) response(fields []Field, most int) *Error {
-	var seen [pseudoMost]bool
-	rest, e := h.pseudo(fields, &seen, h.ofResponse)
+	*h = Head{Length: -1}
+	var status string
+	rest, e := takePseudo(fields, []pseudo{{name: ":status", value: &status}})
+	if n, _, err := head.ParseLength(status); len(status) == 3 && err == nil {
+		h.Status = int(n)
+	}
 	switch {
 	case e != nil:
 		return e
@@ -88,54 +95,30 @@ func (h *Head) response(fields []Field, most int) *Error {
 	return nil
 }
 
-// pseudo takes the pseudo-fields from the front. There is a place for each, which is found by its name.
-func (h *Head) pseudo(fields []Field, seen *[pseudoMost]bool, place func(f *Field) int) ([]Field, *Error) {
-	*h = Head{Length: -1}
+// pseudo is a pseudo-field that may come.
+type pseudo struct {
+	name  string
+	value *string
+	seen  bool
+}
+
+// takePseudo takes the pseudo-fields from the front.
+func takePseudo(fields []Field, known []pseudo) (rest []Field, e *Error) {
 	for i := range fields {
 		f := &fields[i]
 		if !strings.HasPrefix(f.Name, ":") {
 			return fields[i:], nil
 		}
-		k := place(f)
-		if k < 0 || seen[k] {
+		k := slices.IndexFunc(known, func(p pseudo) bool { return p.name == f.Name })
+		if k < 0 || known[k].seen {
 			return nil, errPseudo
 		}
-		seen[k] = true
+		known[k].seen, *known[k].value = true, f.Value
 		if !head.IsValue(f.Value) {
 			return nil, errValue
 		}
 	}
 	return nil, nil
-}
-
-func (h *Head) ofRequest(f *Field) int {
-	switch f.Name {
-	case ":method":
-		h.Method = f.Value
-		return 0
-	case ":scheme":
-		h.Scheme = f.Value
-		return 1
-	case ":authority":
-		h.Authority = f.Value
-		return 2
-	case ":path":
-		h.Path = f.Value
-		return 3
-	}
-	return -1 // :protocol too: extended CONNECT was not offered (RFC 8441)
-}
-
-func (h *Head) ofResponse(f *Field) int {
-	if f.Name != ":status" {
-		return -1
-	}
-	if len(f.Value) == 3 {
-		if n, _, err := head.ParseLength(f.Value); err == nil {
-			h.Status = int(n)
-		}
-	}
-	return 0
 }
 
 // regular validates the fields of a head after its pseudo-fields.
