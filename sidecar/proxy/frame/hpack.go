@@ -77,62 +77,55 @@ func (c *Conn) decode(p []byte) {
 			return
 		}
 		first = update
-		rest, ok := c.decodeNext(p)
-		if !ok && c.err == nil {
-			c.fail(errCompression)
-		}
-		p = rest
+		p = c.decodeNext(p)
 	}
 }
 
-// decodeNext decodes a field, or an update of the table's size.
-func (c *Conn) decodeNext(p []byte) (rest []byte, ok bool) {
+// decodeNext decodes a field, or an update of the table's size, and returns what follows on it.
+func (c *Conn) decodeNext(p []byte) (rest []byte) {
 	switch b := p[0]; {
 	case b&0x80 != 0: // section 6.1
-		i, rest, ok := decodeInt(p, 7)
+		i, rest := c.decodeInt(p, 7)
 		f, found := c.table.at(i)
-		if ok && found {
-			c.decoded(f)
+		if !found {
+			c.fail(errCompression)
 		}
-		return rest, ok && found
+		c.decoded(f)
+		return rest
 	case b&0x40 != 0: // section 6.2.1
 		return c.decodeLiteral(p, 6, true)
 	case b&0x20 != 0: // section 6.3
-		n, rest, ok := decodeInt(p, 5)
-		if !ok || n > tableMost {
-			return rest, false
+		n, rest := c.decodeInt(p, 5)
+		if n > tableMost {
+			c.fail(errCompression)
 		}
 		c.table.resize(uint32(n), uint32(n))
-		return rest, true
+		return rest
 	}
 	return c.decodeLiteral(p, 4, false)
 }
 
 // decodeLiteral decodes a field of which at least the value stands in the block (section 6.2).
-func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte, ok bool) {
+func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
 	sensitive := !indexed && p[0]&0x10 != 0
-	i, p, ok := decodeInt(p, prefix)
-	if !ok {
-		return p, false
-	}
+	i, p := c.decodeInt(p, prefix)
 	f, found := c.table.at(i)
-	if !found && i != 0 {
-		return p, false
+	switch {
+	case i == 0:
+		f.Name, p = c.decodeString(p)
+	case !found:
+		c.fail(errCompression)
 	}
-	if i == 0 {
-		if f.Name, p, ok = c.decodeString(p); !ok {
-			return p, false
-		}
-	}
-	if f.Value, p, ok = c.decodeString(p); !ok {
-		return p, false
+	f.Value, p = c.decodeString(p)
+	if c.err != nil {
+		return nil
 	}
 	f.Sensitive = sensitive
 	if indexed {
 		c.table.add(f)
 	}
 	c.decoded(f)
-	return p, true
+	return p
 }
 
 // long is a long string that came last, as it was coded and as it is. Many clients leave tokens out of the table and send them again
@@ -146,56 +139,58 @@ type long struct {
 const longString = 64
 
 // decodeString decodes a string (section 5.2). A long one that comes again is the same string.
-func (c *Conn) decodeString(p []byte) (s string, rest []byte, ok bool) {
-	if len(p) == 0 {
-		return "", p, false
-	}
-	huffman := p[0]&0x80 != 0
-	n, p, ok := decodeInt(p, 7)
-	if !ok || n > len(p) {
-		return "", p, false
+func (c *Conn) decodeString(p []byte) (s string, rest []byte) {
+	huffman := len(p) > 0 && p[0]&0x80 != 0
+	n, p := c.decodeInt(p, 7)
+	if n > len(p) {
+		c.fail(errCompression)
+		return "", nil
 	}
 	coded, rest := p[:n], p[n:]
 	if n >= longString && c.long.huffman == huffman && c.long.coded == string(coded) {
-		return c.long.str, rest, true
+		return c.long.str, rest
 	}
 	if !huffman {
 		s = string(coded)
 	} else {
-		c.pool.scratch, ok = huffmanDecode(c.pool.scratch[:0], coded)
+		var ok bool
+		if c.pool.scratch, ok = huffmanDecode(c.pool.scratch[:0], coded); !ok {
+			c.fail(errCompression)
+			return "", nil
+		}
 		s = string(c.pool.scratch)
 	}
 	switch {
-	case !ok:
-		return "", rest, false
 	case len(s) > 2*c.cfg.HeadBytes:
 		c.fail(errHeadFar)
-		return "", rest, false
 	case n >= longString:
 		c.long = long{huffman, s, s}
 		if huffman {
 			c.long.coded = string(coded)
 		}
 	}
-	return s, rest, true
+	return s, rest
 }
 
 // decodeInt decodes an integer with a prefix of some bits (section 5.1). One that is larger than any that means something is none.
-func decodeInt(p []byte, prefix int) (n int, rest []byte, ok bool) {
+func (c *Conn) decodeInt(p []byte, prefix int) (n int, rest []byte) {
 	most := 1<<prefix - 1
-	if n = int(p[0]) & most; n < most {
-		return n, p[1:], true
+	if len(p) > 0 {
+		if n = int(p[0]) & most; n < most {
+			return n, p[1:]
+		}
+		p = p[1:]
 	}
-	p = p[1:]
 	for shift := 0; shift < 28 && len(p) > 0; shift += 7 {
 		b := p[0]
 		p = p[1:]
 		n += int(b&0x7f) << shift
 		if b&0x80 == 0 {
-			return n, p, true
+			return n, p
 		}
 	}
-	return 0, p, false
+	c.fail(errCompression)
+	return 0, nil
 }
 
 // shortest codes have 5 bits and the longest 30; those of most bytes that come have 8 at most.
