@@ -171,7 +171,7 @@ func (a *HTTP2) flush() {
 			return
 		}
 		a.conn.Write(out)
-		a.frames.Wrote(len(out))
+		a.frames.Wrote()
 	}
 }
 

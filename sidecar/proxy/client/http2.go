@@ -158,7 +158,7 @@ func (c *HTTP2) flush() {
 			break
 		}
 		c.conn.Write(out)
-		c.frames.Wrote(len(out))
+		c.frames.Wrote()
 	}
 	switch {
 	case c.conn.Closed():

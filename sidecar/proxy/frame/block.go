@@ -83,8 +83,6 @@ func (c *Conn) decoded(f Field) {
 func (c *Conn) arrived(b gathering) {
 	st := c.find(b.id)
 	switch {
-	case st == nil && c.client && c.idle(b.id):
-		c.fail(errIdle)
 	case st == nil && c.client:
 		c.stray(b.id)
 	case st == nil:

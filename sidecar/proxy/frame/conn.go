@@ -45,9 +45,8 @@ type Conn struct {
 
 	// What goes.
 	told    bool   // the peer has been told that its table stays empty
-	out     []byte // not written yet, from byte at on
-	at      int
-	answers int // to PING and SETTINGS in the output
+	out     []byte // not written yet
+	answers int    // to PING and SETTINGS in the output
 	ready   line
 }
 
@@ -69,8 +68,7 @@ func NewServer(cfg Config, pool *Pool, h Handler) *Conn {
 func NewClient(cfg Config, pool *Pool, h Handler) *Conn {
 	c := newConn(cfg, pool, h)
 	c.client, c.preface = true, len(preface)
-	c.reserve(len(preface))
-	c.out = append(c.out, preface...)
+	c.out = append(c.pool.buffer(len(preface)), preface...)
 	c.greet(setPush, 0)
 	return c
 }
@@ -86,7 +84,6 @@ func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 		// 100 is what section 6.5.2 recommends as the least; nothing is known before SETTINGS have come.
 		peer: settings{streams: 100, window: initial, list: 1<<32 - 1},
 	}
-	c.budget.frames, c.budget.resets = c.cfg.Frames, c.cfg.Resets
 	c.recv = int64(c.cfg.ConnWindow)
 	c.table.most = tableMost
 	return c
@@ -114,23 +111,15 @@ func (c *Conn) Feed(p []byte, now time.Time) (n int, err error) {
 
 // Full says that a client does not read what it gets, so that Feed takes nothing from it. A client's own Conn is never full:
 // of two that wait for each other to read, neither would.
-func (c *Conn) Full() bool { return !c.client && len(c.out)-c.at >= outFull }
+func (c *Conn) Full() bool { return !c.client && len(c.out) >= outFull }
 
 // Output returns what has to be written. It is valid until another method is called.
-func (c *Conn) Output() []byte { return c.out[c.at:] }
+func (c *Conn) Output() []byte { return c.out }
 
-// Wrote says that the first n bytes of Output have been written. The Handler may be told what was sent.
-func (c *Conn) Wrote(n int) {
-	c.at += n
-	switch {
-	case c.at == len(c.out):
-		c.answers, c.at = 0, 0
-		c.pool.put(c.out)
-		c.out = nil
-	case c.at > len(c.out)/2:
-		c.out = c.out[:copy(c.out, c.out[c.at:])]
-		c.at = 0
-	}
+// Wrote says that all of Output has been written. The Handler may be told what was sent.
+func (c *Conn) Wrote() {
+	c.pool.put(c.out)
+	c.out, c.answers = nil, 0
 	c.fill()
 }
 

@@ -40,9 +40,6 @@ func (c *Conn) begin(f header) {
 func (c *Conn) takes(f header) bool {
 	st := c.find(f.id)
 	switch {
-	case st == nil && c.idle(f.id):
-		c.fail(errIdle)
-		return false
 	case st == nil:
 		c.stray(f.id)
 		return false

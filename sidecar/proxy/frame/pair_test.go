@@ -12,6 +12,7 @@ type side struct {
 	t       testing.TB
 	conn    *Conn
 	in      []byte // on the wire to this side
+	out     []byte // written, and not on the wire yet
 	unfed   []byte // read and not taken
 	got     map[uint32][]byte
 	closed  map[uint32]bool // the peer has ended it
@@ -73,10 +74,14 @@ func (s *side) read(n int) {
 }
 
 func (s *side) write(to *side, n int) {
-	n = min(n, len(s.conn.Output()))
-	to.in = append(to.in, s.conn.Output()[:n]...)
-	s.conn.Wrote(n)
-	s.check()
+	if len(s.out) == 0 {
+		s.out = append(s.out, s.conn.Output()...)
+		s.conn.Wrote()
+		s.check()
+	}
+	n = min(n, len(s.out))
+	to.in = append(to.in, s.out[:n]...)
+	s.out = s.out[n:]
 }
 
 // took takes about a part of what has come on each stream.

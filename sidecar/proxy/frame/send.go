@@ -127,7 +127,7 @@ func (c *Conn) finish(st *stream, end End) {
 
 // may returns how many of n bytes the next frame of a stream may have.
 func (c *Conn) may(st *stream, n int) int {
-	if len(c.out)-c.at >= outRoom {
+	if len(c.out) >= outRoom {
 		return 0
 	}
 	return int(max(0, min(int64(n), maxFrame, st.window, c.window)))
@@ -192,20 +192,11 @@ func (c *Conn) Reset(id uint32, code Code) {
 	}
 }
 
-// reserve makes room for n bytes of output.
-func (c *Conn) reserve(n int) {
-	if cap(c.out)-len(c.out) < n && c.at > 0 {
-		c.out = c.out[:copy(c.out, c.out[c.at:])]
-		c.at = 0
-	}
-	c.out = c.pool.grow(c.out, n)
-}
-
 func be32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
 
 // writeHead starts a frame; its payload has room.
 func (c *Conn) writeHead(length int, typ, flags byte, id uint32) {
-	c.reserve(frameHead + length)
+	c.out = c.pool.grow(c.out, frameHead+length)
 	c.out = be32(append(c.out, byte(length>>16), byte(length>>8), byte(length), typ, flags), id)
 }
 
@@ -222,7 +213,7 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 		flags = flagEnd
 	}
 	if len(p) > maxFrame/2 && cap(c.out) < outBlock { // more is to come
-		c.reserve(outBlock - (len(c.out) - c.at))
+		c.out = c.pool.grow(c.out, outBlock-len(c.out))
 	}
 	c.writeHead(len(p), typeData, flags, st.id)
 	c.out = append(c.out, p...)

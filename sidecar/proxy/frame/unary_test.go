@@ -76,7 +76,7 @@ func unaryServer(t testing.TB) func() {
 	if err := feed(t, u.conn, append(client().Bytes(), first...), 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	u.conn.Wrote(len(u.conn.Output()))
+	u.conn.Wrote()
 	update := bare().frame(typeUpdate, 0, 0, uint32(1<<20)).Bytes()
 	return func() {
 		id += 2
@@ -89,7 +89,7 @@ func unaryServer(t testing.TB) func() {
 		if len(u.conn.Output()) < 30 || len(u.conn.streams) != 0 {
 			t.Fatal(u.conn.Output())
 		}
-		u.conn.Wrote(len(u.conn.Output()))
+		u.conn.Wrote()
 	}
 }
 
@@ -116,7 +116,7 @@ func unaryClient(t testing.TB) func() {
 			t.Fatal(err)
 		}
 		a.conn.Data(id, message, Last)
-		a.conn.Wrote(len(a.conn.Output()))
+		a.conn.Wrote()
 		if answer == nil {
 			answer = c.on(id)
 		}
@@ -126,7 +126,7 @@ func unaryClient(t testing.TB) func() {
 		if id%1000 == 1 {
 			a.conn.Feed(update, start)
 		}
-		a.conn.Wrote(len(a.conn.Output()))
+		a.conn.Wrote()
 	}
 	round(append(server().Bytes(), first...))
 	if a.ended != 1 {

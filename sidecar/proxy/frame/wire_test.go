@@ -228,7 +228,7 @@ func take(c *Conn) []byte {
 	var all []byte
 	for len(c.Output()) > 0 {
 		all = append(all, c.Output()...)
-		c.Wrote(len(c.Output()))
+		c.Wrote()
 	}
 	return all
 }

@@ -45,11 +45,10 @@ func (l *loop) run() error {
 	var unfed []byte
 	for {
 		for len(l.conn.Output()) > 0 {
-			n, err := l.net.Write(l.conn.Output())
-			if err != nil {
+			if _, err := l.net.Write(l.conn.Output()); err != nil {
 				return err
 			}
-			l.conn.Wrote(n)
+			l.conn.Wrote()
 		}
 		if l.conn.err != nil {
 			return l.conn.err
