@@ -4,8 +4,7 @@ import "math/bits"
 
 // Pool is what connections of one owner share: storage that they use one after the other. A Pool belongs to one goroutine.
 type Pool struct {
-	streams *stream // linked by next
-	spare   int     // number of streams
+	streams []*stream
 	buffers [8][][]byte
 	block   []byte  // a field block that is encoded
 	fields  []Field // of the block that is decoded
@@ -51,13 +50,12 @@ func (p *Pool) grow(b []byte, n int) []byte {
 }
 
 func (p *Pool) stream(id uint32) *stream {
-	st := p.streams
-	if st == nil {
+	n := len(p.streams) - 1
+	if n < 0 {
 		return &stream{id: id}
 	}
-	p.streams = st.next
-	p.spare--
-	st.next, st.id = nil, id
+	st := p.streams[n]
+	p.streams, st.id = p.streams[:n], id
 	return st
 }
 
@@ -66,9 +64,7 @@ func (p *Pool) drop(st *stream) {
 	p.put(st.queue)
 	p.put(st.trailers)
 	*st = stream{}
-	if p.spare < keepStreams {
-		st.next = p.streams
-		p.streams = st
-		p.spare++
+	if len(p.streams) < keepStreams {
+		p.streams = append(p.streams, st)
 	}
 }
