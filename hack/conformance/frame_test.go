@@ -48,16 +48,16 @@ type frameServer struct {
 func (s *frameServer) run() {
 	defer s.net.Close()
 	s.conn = frame.NewServer(frame.Config{}, &frame.Pool{}, s)
+	var broken error
 	for buf := make([]byte, 0, 32<<10); ; {
 		if out := s.conn.Output(); len(out) > 0 {
-			n, err := s.net.Write(out)
-			if err != nil {
+			if _, err := s.net.Write(out); err != nil {
 				return
 			}
-			s.conn.Wrote(n)
+			s.conn.Wrote()
 			continue
 		}
-		if s.conn.Err() != nil {
+		if broken != nil {
 			s.linger()
 			return
 		}
@@ -66,7 +66,7 @@ func (s *frameServer) run() {
 			return
 		}
 		buf = buf[:len(buf)+n]
-		n, _ = s.conn.Feed(buf, time.Now())
+		n, broken = s.conn.Feed(buf, time.Now())
 		buf = buf[:copy(buf, buf[n:])]
 	}
 }
@@ -97,12 +97,11 @@ func (s *frameServer) Data(id uint32, p []byte, end frame.End) {
 	}
 }
 
-func (s *frameServer) TooLarge(id uint32, _ []frame.Field, _ frame.End) {
+func (s *frameServer) TooLarge(id uint32) {
 	_ = s.conn.Headers(id, []frame.Field{{Name: ":status", Value: "431"}}, frame.Last)
 }
 
 func (s *frameServer) Trailers(id uint32, _ []frame.Field) { s.answer(id) }
 func (s *frameServer) Reset(uint32, frame.Code, error)     {}
 func (s *frameServer) Sent(uint32, int)                    {}
-func (s *frameServer) Settings()                           {}
-func (s *frameServer) GoAway(uint32, frame.Code, []byte)   {}
+func (s *frameServer) GoAway()                             {}
