@@ -3,6 +3,7 @@ package head
 import (
 	"bytes"
 	"slices"
+	"strconv"
 
 	"github.com/bearerguard/bearerguard/sidecar/fold"
 )
@@ -181,15 +182,12 @@ func length(value *[]byte) (int64, error) {
 	for len(*value) > 1 && (*value)[0] == '0' {
 		*value = (*value)[1:]
 	}
-	if len(*value) == 0 || len(*value) > 18 {
+	if len(*value) > 18 {
 		return 0, ErrLength
 	}
-	var n int64
-	for _, c := range *value {
-		if c < '0' || c > '9' {
-			return 0, ErrLength
-		}
-		n = n*10 + int64(c-'0')
+	n, err := strconv.ParseUint(string(*value), 10, 63)
+	if err != nil {
+		return 0, ErrLength
 	}
-	return n, nil
+	return int64(n), nil //nolint:gosec // it has 63 bits
 }

@@ -3,6 +3,8 @@ package head
 import (
 	"bytes"
 	"encoding/binary"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // The delimiters of a head, read only.
@@ -13,14 +15,8 @@ var (
 
 // tokenBytes holds for tchar of RFC 9110 section 5.6.2.
 var tokenBytes = func() (t [256]bool) {
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for c := '0'; c <= '9'; c++ {
-		t[c] = true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] = true
+	for c := range t {
+		t[c] = httpguts.IsTokenRune(rune(c))
 	}
 	return t
 }()
