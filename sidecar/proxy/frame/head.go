@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -109,8 +108,11 @@ func takePseudo(fields []Field, known []pseudo) (rest []Field, e *Error) {
 		if !strings.HasPrefix(f.Name, ":") {
 			return fields[i:], nil
 		}
-		k := slices.IndexFunc(known, func(p pseudo) bool { return p.name == f.Name })
-		if k < 0 || known[k].seen {
+		k := 0
+		for k < len(known) && known[k].name != f.Name {
+			k++
+		}
+		if k == len(known) || known[k].seen {
 			return nil, errPseudo
 		}
 		known[k].seen, *known[k].value = true, f.Value
