@@ -115,6 +115,7 @@ func (c *HTTP1) linger() {
 	c.in.Drop()
 	c.conn.CloseWrite()
 	c.enter(phaseLinger)
+	c.watch()
 	c.lingered, c.since = 0, c.host.Loop.Now()
 	if !c.reading {
 		c.conn.Again()

@@ -30,6 +30,8 @@ func (c *HTTP1) wake() {
 	switch {
 	case c.phase == phaseIdle && c.conn.Queued() > 0: // it is busy with the last answer
 		c.enter(phaseIdle)
+	case c.phase == phaseLinger && c.conn.Queued() > 0: // it has yet to read its answer, in the time that stalls gives it
+		c.enter(phaseLinger)
 	case c.phase != phaseBusy:
 		c.close()
 	case c.wanted:

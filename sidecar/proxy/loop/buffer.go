@@ -88,11 +88,13 @@ func (b *Buffer) Bytes() []byte { return b.block[b.r:b.w] }
 // Len is how many bytes are held.
 func (b *Buffer) Len() int { return int(b.w - b.r) }
 
-// Take drops n bytes from the front. They stay readable until something is appended.
+// Take drops n bytes from the front, or all if there are fewer. They stay readable until something is appended.
 func (b *Buffer) Take(n int) {
-	if b.r += uint32(n); b.r == b.w { //nolint:gosec // it is at most Len
+	if n >= b.Len() {
 		b.r, b.w = 0, 0
+		return
 	}
+	b.r += uint32(n) //nolint:gosec // it is less than Len
 }
 
 // Append adds p, which may be held already.

@@ -50,3 +50,22 @@ func TestBlocksHaveTheRoomThatWasAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestNoMoreIsTakenThanIsHeld(t *testing.T) {
+	t.Parallel()
+	var b loop.Buffer
+	b.Take(10)
+	b.Append([]byte("hello"))
+	b.Take(2)
+	if got := string(b.Bytes()); got != "llo" {
+		t.Errorf("%q is left", got)
+	}
+	b.Take(4)
+	if b.Append([]byte("next")); string(b.Bytes()) != "next" {
+		t.Errorf("%q is held", b.Bytes())
+	}
+	b.Drop()
+	if b.Take(1); b.Len() != 0 {
+		t.Errorf("%d bytes are held", b.Len())
+	}
+}

@@ -49,8 +49,11 @@ func (s *secured) write(b []byte) {
 
 func (s *secured) closeWrite() { _ = s.CloseWrite() } // the peer may be gone
 
-// close tells the peer, as far as the kernel takes it.
-func (s *secured) close() { _ = s.Conn.Close() }
+// close tells the peer, as far as the kernel takes it at once.
+func (s *secured) close() {
+	s.below.conn.state &^= corked
+	_ = s.Conn.Close()
+}
 
 // below is what TLS reads from and writes to. During the handshake that is the goroutine's that does it, and then the loop's.
 type below struct {
