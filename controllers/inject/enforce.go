@@ -73,6 +73,9 @@ func checkLabels(ns Namespace) error {
 	return errors.Join(errs...)
 }
 
+// WantAdmitted is in the error of Verify where something of the guard is missing or another.
+const WantAdmitted = "what admission puts there"
+
 // Verify returns nil if pod carries the very guard that Inject would give it, whatever the pod asks for itself. A container
 // of the sidecar's name is no guard if its image, its command, its environment or anything else that it runs by is another.
 func Verify(pod *corev1.Pod, cfg Config) error {
@@ -94,7 +97,6 @@ func Verify(pod *corev1.Pod, cfg Config) error {
 
 // compareContainers returns what differs in the containers of the sidecar's.
 func compareContainers(got, want *corev1.Pod) error {
-	const put = "what admission puts there"
 	for _, w := range want.Spec.InitContainers {
 		if !ours(w.Name) {
 			continue
@@ -102,11 +104,11 @@ func compareContainers(got, want *corev1.Pod) error {
 		at := "spec.initContainers[" + w.Name + "]"
 		i := slices.IndexFunc(got.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == w.Name })
 		if i < 0 {
-			return refuse(at, put, "is missing")
+			return refuse(at, WantAdmitted, "is missing")
 		}
 		for _, f := range runsBy(got.Spec.InitContainers[i], w) {
 			if !equality.Semantic.DeepEqual(f.got, f.want) {
-				return refuse(at+"."+f.name, put, "is another")
+				return refuse(at+"."+f.name, WantAdmitted, "is another")
 			}
 		}
 	}
@@ -148,7 +150,7 @@ func compareVolumes(got, want *corev1.Pod) error {
 		if !ourVolume(w.Name) || slices.ContainsFunc(got.Spec.Volumes, func(v corev1.Volume) bool { return equality.Semantic.DeepEqual(v, w) }) {
 			continue
 		}
-		return refuse("spec.volumes["+w.Name+"]", "what admission puts there", "is missing or another")
+		return refuse("spec.volumes["+w.Name+"]", WantAdmitted, "is missing or another")
 	}
 	return nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/upgrade"
@@ -13,10 +16,18 @@ import (
 )
 
 // WantedImage is the image that a pod like this one would get its sidecar with if it were made now: admission is asked, by a pod that is
-// not made.
+// not made. While replicas of the controller differ, as in its own upgrade, one refuses what another has put there; that passes, and is
+// waited for.
 func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string, error) {
-	p := upgrade.Trial(like, "bearerguard.dev/none")
-	if err := c.Create(ctx, p, client.DryRunAll); err != nil {
+	p, err := admitted(ctx, c, like)
+	for end := time.Now().Add(replicasDiffer); err != nil && disagree(err) && time.Now().Before(end); p, err = admitted(ctx, c, like) {
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("learn which image sidecars get now, by a dry run of making a pod (or say --image): %w", err)
 	}
 	for i := range p.Spec.InitContainers {
@@ -25,6 +36,20 @@ func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string
 		}
 	}
 	return "", fmt.Errorf("new pods of namespace %s get no sidecar: see that the controller runs, or say --image", like.Namespace)
+}
+
+// replicasDiffer is how long replicas of the controller may take to be of one version.
+const replicasDiffer = 30 * time.Second
+
+// admitted is what admission makes of a pod like this one.
+func admitted(ctx context.Context, c client.Client, like *corev1.Pod) (*corev1.Pod, error) {
+	p := upgrade.Trial(like, "bearerguard.dev/none")
+	return p, c.Create(ctx, p, client.DryRunAll)
+}
+
+// disagree reports whether an error says that a sidecar is not the one that admission puts into pods, which it has just put there.
+func disagree(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), inject.WantAdmitted)
 }
 
 // try tries the image on the node of a pod, in a pod of its own, before any other there is touched: what is learned there costs nobody a
