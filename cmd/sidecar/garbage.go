@@ -20,8 +20,8 @@ const (
 
 // What is given back to the system, once little is allocated: garbage, and memory that the collector has kept for what would come.
 const (
-	leastGivenBack = 4 << 20   // in bytes: less is not worth a collection
-	quiet          = 512 << 10 // in bytes, between two looks: a scrape of the metrics is less
+	leastGivenBack = 4 << 20  // in bytes: less is not worth a collection
+	quiet          = 64 << 10 // in bytes, between two looks: so little that it takes half a minute for the next collection to be worth it
 )
 
 // paceEvery is how often the heap is looked at.

@@ -16,17 +16,9 @@ import (
 )
 
 // WantedImage is the image that a pod like this one would get its sidecar with if it were made now: admission is asked, by a pod that is
-// not made. While replicas of the controller differ, as in its own upgrade, one refuses what another has put there; that passes, and is
-// waited for.
+// not made.
 func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string, error) {
-	p, err := admitted(ctx, c, like)
-	for end := time.Now().Add(replicasDiffer); err != nil && disagree(err) && time.Now().Before(end); p, err = admitted(ctx, c, like) {
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(time.Second):
-		}
-	}
+	p, err := makeTrial(ctx, c, like, "bearerguard.dev/none", client.DryRunAll)
 	if err != nil {
 		return "", fmt.Errorf("learn which image sidecars get now, by a dry run of making a pod (or say --image): %w", err)
 	}
@@ -41,10 +33,21 @@ func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string
 // replicasDiffer is how long replicas of the controller may take to be of one version.
 const replicasDiffer = 30 * time.Second
 
-// admitted is what admission makes of a pod like this one.
-func admitted(ctx context.Context, c client.Client, like *corev1.Pod) (*corev1.Pod, error) {
-	p := upgrade.Trial(like, "bearerguard.dev/none")
-	return p, c.Create(ctx, p, client.DryRunAll)
+// makeTrial makes a trial of an image. While replicas of the controller differ, as in its own upgrade, one refuses what another has put into
+// the pod; that passes, and is waited for.
+func makeTrial(ctx context.Context, c client.Client, like *corev1.Pod, image string, opts ...client.CreateOption) (*corev1.Pod, error) {
+	for end := time.Now().Add(replicasDiffer); ; {
+		p := upgrade.Trial(like, image)
+		err := c.Create(ctx, p, opts...)
+		if err == nil || !disagree(err) || time.Now().After(end) {
+			return p, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // disagree reports whether an error says that a sidecar is not the one that admission puts into pods, which it has just put there.
@@ -77,8 +80,8 @@ func (r *Runner) try(ctx context.Context, p *corev1.Pod) error {
 }
 
 func (r *Runner) trial(ctx context.Context, like *corev1.Pod) error {
-	p := upgrade.Trial(like, r.Options.Image)
-	if err := r.Client.Create(ctx, p); err != nil {
+	p, err := makeTrial(ctx, r.Client, like, r.Options.Image)
+	if err != nil {
 		return fmt.Errorf("make a pod to try it: %w", err)
 	}
 	defer func() {
@@ -89,7 +92,7 @@ func (r *Runner) trial(ctx context.Context, like *corev1.Pod) error {
 		}
 	}()
 	waits := ""
-	err := r.until(ctx, r.Timeout, func(ctx context.Context) (bool, error) {
+	err = r.until(ctx, r.Timeout, func(ctx context.Context) (bool, error) {
 		if err := r.read(ctx, p); err != nil {
 			return false, err
 		}

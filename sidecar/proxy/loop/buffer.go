@@ -76,6 +76,9 @@ func Enough(queued int) bool { return queued >= Room()/4 }
 // Count adds n bytes, negative to take them away, to what is held of bodies for slow peers where no block of this package holds it.
 func Count(n int) { held.Add(int64(n)) }
 
+// Held is how many bytes Room goes by: those in blocks that are not small, and what Count has added.
+func Held() int64 { return held.Load() }
+
 // Buffer holds bytes that are not used yet. The zero Buffer is empty and has no block.
 type Buffer struct {
 	block []byte
