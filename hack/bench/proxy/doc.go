@@ -2,7 +2,7 @@
 // `make bench-proxy` builds and runs it. It needs root: to install the others (Debian), and to run in front of whatever else
 // the machine does, so that the machine is not good for much else meanwhile.
 //
-//	make bench-proxy                                                 # everything, three rounds, about 20 minutes
+//	make bench-proxy                                                 # everything, three rounds, about half an hour
 //	QUICK=1 make bench-proxy                                         # one short round, 2 to 3 minutes
 //	ROWS='^repeated/(haproxy|bearerguard-RS256)$' make bench-proxy   # some rows; bench-proxy -list prints them all
 //	ROWS='^memory/' make bench-proxy                                 # resident memory, also with idle connections
