@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -58,8 +57,7 @@ func talker(t *testing.T) (url string, stuck chan struct{}) {
 	}
 	stuck = make(chan struct{}, 1000)
 	var all sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(func() { _ = l.Close(); cancel(); all.Wait() })
+	t.Cleanup(func() { _ = l.Close(); all.Wait() })
 	piece := append([]byte("4000\r\n"), make([]byte, 0x4000+2)...)
 	copy(piece[len(piece)-2:], "\r\n")
 	all.Go(func() {
@@ -79,7 +77,7 @@ func talker(t *testing.T) (url string, stuck chan struct{}) {
 					_, err = c.Write(piece)
 				}
 				stuck <- struct{}{}
-				<-ctx.Done()
+				<-t.Context().Done()
 			})
 		}
 	})
