@@ -58,6 +58,10 @@ conformance: ## Run h2spec, gRPC's interoperability tests and other people's cli
 interop: ## Run the tests with other people's identity providers and clients (those of npm need node).
 	go test -C hack/interop ./...
 
+.PHONY: soak
+soak: ## Run gRPC's soak tests through the proxy for SOAK (10m).
+	SOAK=$(or $(SOAK),10m) go test -C hack/conformance -count=1 -timeout 1h -run 'TestGRPCSoak' -v . 2>&1 | grep -vE '^Worker.*succeeded|successes|^\[|^-+$$|^$$|^==='
+
 .PHONY: interop-hydra
 interop-hydra: ## Run the tests with Ory Hydra, which it builds the first time (two minutes and more, a C compiler); then interop runs them too.
 	hack/cluster/build.sh hydra

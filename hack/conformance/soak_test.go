@@ -1,0 +1,115 @@
+package conformance
+
+import (
+	"context"
+	"crypto/tls"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/grpclog"
+	"google.golang.org/grpc/interop"
+	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+)
+
+// TestGRPCSoak runs gRPC's rpc_soak (one channel) and channel_soak (a new one for each call) with eight workers each, and its
+// tests of streaming in both directions beside them, for as long as SOAK says (two seconds): every call succeeds.
+func TestGRPCSoak(t *testing.T) {
+	t.Parallel()
+	grpclog.SetLoggerV2(panicking{})
+	length := 2 * time.Second
+	if asked := os.Getenv("SOAK"); asked != "" {
+		var err error
+		if length, err = time.ParseDuration(asked); err != nil {
+			t.Fatalf("SOAK: %v", err)
+		}
+	}
+	s := grpc.NewServer()
+	testgrpc.RegisterTestServiceServer(s, interop.NewTestServer())
+	l := listen(t)
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(s.Stop)
+	app := "http://" + l.Addr().String()
+	plain, safe := guard(t, app), guard(t, app, secure)
+	until := time.Now().Add(length)
+
+	var all sync.WaitGroup
+	defer all.Wait()
+	for name, to := range map[string]channel{
+		"plain": {plain, insecure.NewCredentials()},
+		"TLS":   {safe, credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})}, //nolint:gosec // a test
+	} {
+		for kind, run := range map[string]func(*testing.T, time.Time, channel){"rpc_soak": rpcSoak, "channel_soak": channelSoak, "streams": streams} {
+			all.Go(func() { t.Run(name+"/"+kind, func(t *testing.T) { run(t, until, to) }) }) // however few tests run at a time
+		}
+	}
+}
+
+func rpcSoak(t *testing.T, until time.Time, to channel) {
+	cc, closed := to.open(t)
+	defer closed()
+	repeat(t, until, 80, func(ctx context.Context) {
+		interop.DoSoakTest(ctx, soak(to.addr, func() (*grpc.ClientConn, func()) { return cc, func() {} }))
+	})
+}
+
+func channelSoak(t *testing.T, until time.Time, to channel) {
+	repeat(t, until, 80, func(ctx context.Context) {
+		interop.DoSoakTest(ctx, soak(to.addr, func() (*grpc.ClientConn, func()) { return to.open(t) }))
+	})
+}
+
+func streams(t *testing.T, until time.Time, to channel) {
+	cc, closed := to.open(t)
+	defer closed()
+	c := testgrpc.NewTestServiceClient(cc)
+	repeat(t, until, 5, func(ctx context.Context) {
+		interop.DoClientStreaming(ctx, c)
+		interop.DoServerStreaming(ctx, c)
+		interop.DoPingPong(ctx, c)
+		interop.DoCancelAfterBegin(ctx, c)
+		interop.DoCancelAfterFirstResponse(ctx, c)
+	})
+}
+
+// channel is where a client's connections lead, and how.
+type channel struct {
+	addr  string
+	creds credentials.TransportCredentials
+}
+
+func (c channel) open(t *testing.T) (*grpc.ClientConn, func()) {
+	cc, err := grpc.NewClient(c.addr, grpc.WithTransportCredentials(c.creds), withToken(token()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cc, func() { _ = cc.Close() }
+}
+
+// soak is a soak test of 80 calls, of the sizes that gRPC's program has.
+func soak(addr string, open func() (*grpc.ClientConn, func())) interop.SoakTestConfig {
+	return interop.SoakTestConfig{
+		RequestSize: 271828, ResponseSize: 314159, PerIterationMaxAcceptableLatency: patience, OverallTimeout: time.Hour,
+		ServerAddr: addr, NumWorkers: 8, Iterations: 80, ChannelForTest: open,
+	}
+}
+
+// repeat calls f, which makes so many calls, at least once, and until that time has come. What panicking makes of a failure
+// fails the test.
+func repeat(t *testing.T, until time.Time, calls int, f func(context.Context)) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			t.Error(failed)
+		}
+	}()
+	n := 0
+	for n == 0 || time.Now().Before(until) {
+		f(t.Context())
+		n += calls
+	}
+	t.Logf("%d calls", n)
+}
