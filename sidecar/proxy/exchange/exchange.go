@@ -219,7 +219,9 @@ const hesitation = time.Second
 func (x *Exchange) await() {
 	if d := x.host.Limits.Response; d > 0 && x.step == stepForward {
 		x.host.Loop.Set(&x.timer, d)
+		return
 	}
+	x.host.Loop.Stop(&x.timer) // nobody waits for the app to ask for the body any more
 }
 
 // wake is called when the app's time is up.
