@@ -112,11 +112,11 @@ func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
 	f, found := c.table.at(i)
 	switch {
 	case i == 0:
-		f.Name, p = c.decodeString(p)
+		f.Name, p = c.decodeString(p, false)
 	case !found:
 		c.fail(errCompression)
 	}
-	f.Value, p = c.decodeString(p)
+	f.Value, p = c.decodeString(p, !indexed) // what is in the table comes as an index the next time
 	if c.err != nil {
 		return nil
 	}
@@ -138,8 +138,8 @@ type long struct {
 // longString is how long a string is, in bytes as it is coded, that is remembered.
 const longString = 64
 
-// decodeString decodes a string (section 5.2). A long one that comes again is the same string.
-func (c *Conn) decodeString(p []byte) (s string, rest []byte) {
+// decodeString decodes a string (section 5.2). A long one that comes again is the same string, if it is to be remembered.
+func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 	huffman := len(p) > 0 && p[0]&0x80 != 0
 	n, p := c.decodeInt(p, 7)
 	if n > len(p) {
@@ -163,7 +163,7 @@ func (c *Conn) decodeString(p []byte) (s string, rest []byte) {
 	switch {
 	case len(s) > 2*c.cfg.HeadBytes:
 		c.fail(errHeadFar)
-	case n >= longString:
+	case remember && n >= longString:
 		c.long = long{huffman, s, s}
 		if huffman {
 			c.long.coded = string(coded)

@@ -55,7 +55,7 @@ func TestLongStringsThatComeAgain(t *testing.T) {
 	last := ""
 	for i, p := range [][]byte{coded(one), coded(one), plain(one), plain(one), plain(string(coded(one)[2:])), coded(other), coded(one)} {
 		want := []string{one, one, one, one, string(coded(one)[2:]), other, one}[i]
-		got, rest := c.decodeString(p)
+		got, rest := c.decodeString(p, true)
 		if c.err != nil || len(rest) > 0 || got != want {
 			t.Errorf("%d: %q", i, got)
 		}
@@ -63,6 +63,11 @@ func TestLongStringsThatComeAgain(t *testing.T) {
 			t.Errorf("%d: the same string: %v", i, same)
 		}
 		last = got
+	}
+	c.long = long{}
+	c.decodeNext(append([]byte{0x40, 1, 'n'}, plain(one)...))
+	if c.err != nil || c.long.str != "" {
+		t.Errorf("of what is in the table, %q is held once more", c.long.str)
 	}
 }
 
