@@ -104,7 +104,7 @@ func TestFlagsAreOnThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, _ := strings.Cut(string(page), "\n## controller\n")
-	root().Flags().VisitAll(func(f *pflag.Flag) {
+	root(nil).Flags().VisitAll(func(f *pflag.Flag) {
 		row := regexp.MustCompile(`(?m)^\| ` + "`--" + f.Name + "`" + ` \| [a-z]+ \| (.*?) \|`).FindStringSubmatch(section)
 		if def := strings.Trim(f.DefValue, "[]"); row == nil || strings.Trim(row[1], "`") != def {
 			t.Errorf("--%s with the default %q: the page has %q; run go run ./hack/reference", f.Name, def, row)

@@ -8,19 +8,28 @@ import (
 
 	"github.com/spf13/cobra"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/bearerguard/bearerguard/api/logqueue"
 )
 
 // version is set by the linker.
 var version = "dev"
 
-func main() {
-	if err := root().ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
-		fmt.Fprintln(os.Stderr, "controller:", err)
-		os.Exit(1)
+func main() { os.Exit(execute()) }
+
+// execute returns the exit code. Nothing that the program says waits for whoever reads it, but for its last words: a replica that waited
+// would push nothing, and go on beside the next leader.
+func execute() int {
+	lines := logqueue.New(os.Stderr)
+	defer lines.Flush(logqueue.LastWords)
+	if err := root(lines).ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
+		fmt.Fprintln(lines, "controller:", err)
+		return 1
 	}
+	return 0
 }
 
-func root() *cobra.Command {
+func root(lines *logqueue.Queue) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "controller",
 		Short: "Compiles AuthPolicies, pushes them to sidecars, and injects sidecars into pods.",
@@ -41,7 +50,7 @@ $KUBECONFIG, or by its service account inside a pod.`,
 		if err != nil {
 			return err
 		}
-		return run(c.Context(), conf)
+		return run(c.Context(), conf, lines)
 	}
 	return c
 }

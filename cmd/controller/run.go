@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -29,7 +27,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/certs"
@@ -42,8 +40,14 @@ import (
 )
 
 // run puts the control plane together and runs it until ctx is done.
-func run(ctx context.Context, c config) error {
-	log := newLogger(c)
+func run(ctx context.Context, c config, lines *logqueue.Queue) error {
+	log, err := lines.OfProgram(c.logFormat, c.logLevel)
+	if err != nil {
+		return err
+	}
+	if err := lines.Register(metrics.Registry); err != nil {
+		return err
+	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log.WithName("client-go")) // in the same format, with the same time
 	setMemory(log)
@@ -113,15 +117,6 @@ func look(ctx context.Context, kube *rest.Config, log logr.Logger) error {
 		return err
 	}
 	return preflight.Check(ctx, preflight.Config{Discovery: asked, Log: log.WithName("preflight")})
-}
-
-func newLogger(c config) logr.Logger {
-	level := map[string]slog.Level{"error": slog.LevelError, "info": slog.LevelInfo, "debug": slog.LevelDebug}[c.logLevel]
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: printable.LogTime}
-	if c.logFormat == "text" {
-		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, o))
-	}
-	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, o))
 }
 
 // lateTLS is the serving configuration of servers that are made before the certificates are.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
@@ -183,7 +184,7 @@ func TestTheEndWaitsForNoReader(t *testing.T) {
 	if err := p.ended(t); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
-	if d := time.Since(began); d < lastWords {
+	if d := time.Since(began); d < logqueue.LastWords {
 		t.Errorf("it ended after %s, and gave nobody the time to read its log", d)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 )
 
 // version is set by the linker.
@@ -23,8 +23,8 @@ func main() { os.Exit(execute()) }
 
 // execute returns the exit code. Nothing that the program says waits for whoever reads it, but for its last words.
 func execute() int {
-	lines := telemetry.NewLogQueue(os.Stderr)
-	defer lines.Flush(lastWords)
+	lines := logqueue.New(os.Stderr)
+	defer lines.Flush(logqueue.LastWords)
 	if err := root(lines).Execute(); err != nil {
 		fmt.Fprintln(lines, "sidecar:", err)
 		return 1
@@ -32,7 +32,7 @@ func execute() int {
 	return 0
 }
 
-func root(lines *telemetry.LogQueue) *cobra.Command {
+func root(lines *logqueue.Queue) *cobra.Command {
 	c := &cobra.Command{
 		Use:           "sidecar",
 		Short:         "Lets requests through to an app only with a genuine Bearer token that the rules allow.",

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/api/tracing"
@@ -33,7 +34,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-func runCommand(lines *telemetry.LogQueue) *cobra.Command {
+func runCommand(lines *logqueue.Queue) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Take requests and forward what the rules allow.",
@@ -52,7 +53,7 @@ Until there are rules, every request is answered with 503. Each flag can be give
 		if err != nil {
 			return err
 		}
-		log, err := newLogger(conf, lines)
+		log, err := lines.OfProgram(conf.LogFormat, conf.LogLevel)
 		if err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ Until there are rules, every request is answered with 503. Each flag can be give
 type sidecar struct {
 	conf    config.Config
 	log     logr.Logger
-	lines   *telemetry.LogQueue // what log writes to
+	lines   *logqueue.Queue // what log writes to
 	gate    *gate.Gate
 	metrics *telemetry.Metrics
 	decided *telemetry.DecisionLog
@@ -113,7 +114,7 @@ type rules interface {
 	Freshness() source.Freshness
 }
 
-func run(ctx context.Context, conf config.Config, log logr.Logger, lines *telemetry.LogQueue) error {
+func run(ctx context.Context, conf config.Config, log logr.Logger, lines *logqueue.Queue) error {
 	s, err := newSidecar(conf, log, lines)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func run(ctx context.Context, conf config.Config, log logr.Logger, lines *teleme
 }
 
 // newSidecar makes what judges, counts and logs.
-func newSidecar(conf config.Config, log logr.Logger, lines *telemetry.LogQueue) (*sidecar, error) {
+func newSidecar(conf config.Config, log logr.Logger, lines *logqueue.Queue) (*sidecar, error) {
 	limitMemory(log)
 	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
 	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
@@ -153,7 +154,7 @@ func newSidecar(conf config.Config, log logr.Logger, lines *telemetry.LogQueue) 
 	}); err != nil {
 		return nil, err
 	}
-	if err := telemetry.RegisterLog(s.reg, lines.Dropped); err != nil {
+	if err := lines.Register(s.reg); err != nil {
 		return nil, err
 	}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -198,7 +199,7 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
 		AppProtocol: c.AppProtocol,
 		Tracer:      s.tracer,
-		Observer:    s.observer(), Log: s.log.WithName("proxy"), Flush: func() { s.lines.Flush(lastWords) },
+		Observer:    s.observer(), Log: s.log.WithName("proxy"), Flush: func() { s.lines.Flush(logqueue.LastWords) },
 	})
 	s.server = s.proxy
 	if err != nil {

@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/sidecar/authz"
 	"github.com/bearerguard/bearerguard/sidecar/config"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-func serveCommand(lines *telemetry.LogQueue) *cobra.Command {
+func serveCommand(lines *logqueue.Queue) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer gateways that ask whether a request may pass.",
@@ -33,7 +34,7 @@ loaded: see docs/ext-authz.md. Each flag can be given as an environment variable
 		if err != nil {
 			return err
 		}
-		log, err := newLogger(conf, lines)
+		log, err := lines.OfProgram(conf.LogFormat, conf.LogLevel)
 		if err != nil {
 			return err
 		}
@@ -44,7 +45,7 @@ loaded: see docs/ext-authz.md. Each flag can be given as an environment variable
 	return c
 }
 
-func serve(ctx context.Context, conf config.Config, log logr.Logger, lines *telemetry.LogQueue) error {
+func serve(ctx context.Context, conf config.Config, log logr.Logger, lines *logqueue.Queue) error {
 	s, err := newSidecar(conf, log, lines)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/api/otlp"
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -133,7 +135,8 @@ func readMetrics() (map[string][]metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(telemetry.RegisterLoops(&sidecar, nil), telemetry.RegisterLog(&sidecar, nil)); err != nil {
+	lines := logqueue.New(io.Discard)
+	if err := errors.Join(telemetry.RegisterLoops(&sidecar, nil), lines.Register(&sidecar), lines.Register(&controller)); err != nil {
 		return nil, err
 	}
 	sidecar.MustRegister(otlp.NewMetrics(nil, nil))

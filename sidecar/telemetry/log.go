@@ -1,9 +1,6 @@
 package telemetry
 
 import (
-	"fmt"
-	"io"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -14,24 +11,6 @@ import (
 	"github.com/bearerguard/bearerguard/api/printable"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
 )
-
-// NewLogger returns a logger that writes one line an event. Format is "json" or "text", level "error", "info" or
-// "debug". Both formats quote control characters, so that no value can start a line of its own.
-func NewLogger(w io.Writer, format, level string) (logr.Logger, error) {
-	levels := map[string]slog.Level{"error": slog.LevelError, "info": slog.LevelInfo, "debug": slog.LevelDebug}
-	l, ok := levels[level]
-	if !ok {
-		return logr.Logger{}, fmt.Errorf("log level %q: want error, info or debug", level)
-	}
-	o := &slog.HandlerOptions{Level: l, ReplaceAttr: printable.LogTime}
-	switch format {
-	case "json":
-		return logr.FromSlogHandler(slog.NewJSONHandler(w, o)), nil
-	case "text":
-		return logr.FromSlogHandler(slog.NewTextHandler(w, o)), nil
-	}
-	return logr.Logger{}, fmt.Errorf("log format %q: want json or text", format)
-}
 
 // LogOptions bound the decision log. The zero value logs refusals only.
 type LogOptions struct {

@@ -1,4 +1,6 @@
-package telemetry
+// Package logqueue is the log of a program that goes on whatever becomes of its log: a queue of lines in front of stderr, and loggers
+// that write to it.
+package logqueue
 
 import (
 	"bytes"
@@ -17,10 +19,10 @@ const (
 	keptQueue = 64 << 10
 )
 
-// LogQueue is a Writer of lines that never waits for the writer behind it: whoever logs may serve connections, and nobody may read the
+// Queue is a Writer of lines that never waits for the writer behind it: whoever logs may serve connections, and nobody may read the
 // log. Lines keep their order. They are written at once, all that have come meanwhile by one call. Beyond 1 MiB that waits, lines
-// are lost, whole ones; the log says how many as soon as it goes on. It is safe for concurrent use. Make it with NewLogQueue.
-type LogQueue struct {
+// are lost, whole ones; the log says how many as soon as it goes on. It is safe for concurrent use. Make it with New.
+type Queue struct {
 	w    io.Writer
 	work func() // run; as a value, so that to start it allocates nothing
 
@@ -38,15 +40,15 @@ type LogQueue struct {
 	torn bool // of the goroutine that writes: the last write ended within a line
 }
 
-// NewLogQueue returns a queue for w. It has a goroutine while there is something to write.
-func NewLogQueue(w io.Writer) *LogQueue {
-	q := &LogQueue{w: w}
+// New returns a queue for w. It has a goroutine while there is something to write.
+func New(w io.Writer) *Queue {
+	q := &Queue{w: w}
 	q.work = q.run
 	return q
 }
 
 // Logger returns a logger as NewLogger does, whose lines are queued. How many were lost is said in its format.
-func (q *LogQueue) Logger(format, level string) (logr.Logger, error) {
+func (q *Queue) Logger(format, level string) (logr.Logger, error) {
 	own, err := NewLogger(&q.said, format, level)
 	if err != nil {
 		return logr.Logger{}, err
@@ -58,7 +60,7 @@ func (q *LogQueue) Logger(format, level string) (logr.Logger, error) {
 }
 
 // Write queues a line, which ends with a newline, or loses it. It returns no error.
-func (q *LogQueue) Write(line []byte) (int, error) {
+func (q *Queue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	if q.lost > 0 || len(q.lines)+len(line) > mostQueued { // what was lost is told of before the log goes on
 		q.lost++
@@ -76,14 +78,14 @@ func (q *LogQueue) Write(line []byte) (int, error) {
 }
 
 // Dropped returns how many lines were lost since the process started.
-func (q *LogQueue) Dropped() uint64 {
+func (q *Queue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
 // Flush returns when everything is written, or after the given time. It is for the end of a process.
-func (q *LogQueue) Flush(atMost time.Duration) {
+func (q *Queue) Flush(atMost time.Duration) {
 	q.mu.Lock()
 	if !q.running {
 		q.mu.Unlock()
@@ -103,7 +105,7 @@ func (q *LogQueue) Flush(atMost time.Duration) {
 }
 
 // run writes until nothing waits.
-func (q *LogQueue) run() {
+func (q *Queue) run() {
 	var batch []byte
 	var err error
 	for {
@@ -126,7 +128,7 @@ func (q *LogQueue) run() {
 
 // take takes back the buffer of the last batch and returns the next one, with how many lost lines it tells of. There is none when all
 // is written, or when the last one failed and no line has come since: then the next line has it tried again.
-func (q *LogQueue) take(last []byte, failed bool) (batch []byte, told uint64, more bool) {
+func (q *Queue) take(last []byte, failed bool) (batch []byte, told uint64, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if last != nil && cap(last) <= keptQueue {
@@ -150,7 +152,7 @@ func (q *LogQueue) take(last []byte, failed bool) (batch []byte, told uint64, mo
 }
 
 // loss is the line that tells of the lines that were lost. The lock is held.
-func (q *LogQueue) loss() []byte {
+func (q *Queue) loss() []byte {
 	q.said.Reset()
 	if q.failure == nil {
 		q.own.Error(nil, "log lines were lost: nobody read them in time", "lines", q.lost)
@@ -161,7 +163,7 @@ func (q *LogQueue) loss() []byte {
 }
 
 // fail counts the lines that could not be written: those of rest, and those of whose loss its last line was to tell.
-func (q *LogQueue) fail(rest []byte, told uint64, err error) {
+func (q *Queue) fail(rest []byte, told uint64, err error) {
 	lines := uint64(bytes.Count(rest, []byte{'\n'})) //nolint:gosec // not negative
 	switch {
 	case lines == 0:

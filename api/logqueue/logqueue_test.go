@@ -1,4 +1,4 @@
-package telemetry
+package logqueue
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/grpc/grpclog"
 )
 
 // reader reads a log when it is told to: until then, who writes waits.
@@ -60,7 +63,7 @@ func queued(n, size int) string {
 	return line + strings.Repeat("x", size-len(line)-1) + "\n"
 }
 
-func writeLines(t *testing.T, q *LogQueue, from, to, size int) {
+func writeLines(t *testing.T, q *Queue, from, to, size int) {
 	t.Helper()
 	for n := from; n < to; n++ {
 		line := []byte(queued(n, size))
@@ -80,7 +83,7 @@ func TestALogThatNobodyReadsHoldsNobody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const size, lost = 1 << 10, 100
 				r := newReader()
-				q := NewLogQueue(r)
+				q := New(r)
 				log, err := q.Logger(format, "error")
 				if err != nil {
 					t.Fatal(err)
@@ -150,7 +153,7 @@ func TestLossesAreToldInTheirPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		q := NewLogQueue(r)
+		q := New(r)
 		if _, err := q.Logger("text", "info"); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +177,7 @@ func TestManyWhoLogKeepTheirLinesWhole(t *testing.T) {
 	t.Parallel()
 	r := newReader()
 	close(r.free)
-	q := NewLogQueue(r)
+	q := New(r)
 	const writers, each = 8, 500
 	var all sync.WaitGroup
 	for w := range writers {
@@ -208,7 +211,7 @@ func TestFlushWaitsForWhoReadsButNotForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		q := NewLogQueue(r)
+		q := New(r)
 		began := time.Now()
 		q.Flush(time.Second) // there is nothing
 		if d := time.Since(began); d != 0 {
@@ -236,7 +239,7 @@ func TestLinesThatCannotBeWrittenAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
 		close(r.free)
-		q := NewLogQueue(r)
+		q := New(r)
 		log, err := q.Logger("text", "info")
 		if err != nil {
 			t.Fatal(err)
@@ -264,7 +267,7 @@ func TestLinesThatCannotBeWrittenAreCounted(t *testing.T) {
 
 // It is not parallel, since it counts allocations.
 func TestAQueuedLineDoesNotAllocate(t *testing.T) {
-	q := NewLogQueue(io.Discard)
+	q := New(io.Discard)
 	line := []byte(queued(0, 400))
 	do := func() {
 		_, _ = q.Write(line)
@@ -279,7 +282,7 @@ func TestAQueuedLineDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkQueuedLine(b *testing.B) {
-	q := NewLogQueue(io.Discard)
+	q := New(io.Discard)
 	line := []byte(queued(0, 400))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -289,20 +292,67 @@ func BenchmarkQueuedLine(b *testing.B) {
 
 func TestLostLinesAreAskedForWhenCollected(t *testing.T) {
 	t.Parallel()
-	reg := prometheus.NewRegistry()
-	dropped := uint64(2)
-	if err := RegisterLog(reg, func() uint64 { return dropped }); err != nil {
-		t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		r := newReader()
+		q := New(r)
+		reg := prometheus.NewRegistry()
+		if err := q.Register(reg); err != nil {
+			t.Fatal(err)
+		}
+		writeLines(t, q, 0, 1, 20)
+		synctest.Wait()
+		writeLines(t, q, 1, 2, mostQueued)
+		writeLines(t, q, 2, 5, 20)
+		all, err := reg.Gather()
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if name, n := all[0].GetName(), all[0].GetMetric()[0].GetCounter().GetValue(); name != "bearerguard_log_lines_dropped_total" || n != 3 {
+			t.Errorf("got %s %v", name, n)
+		}
+		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+			t.Error(problems, err)
+		}
+		close(r.free)
+	})
+}
+
+// What other libraries log by themselves is in the program's own format, and waits for nobody. It is not parallel, since it changes
+// what the whole process logs to.
+func TestTheLogOfAProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReader()
+		q := New(r)
+		if _, err := q.OfProgram("json", "error"); err != nil {
+			t.Fatal(err)
+		}
+		log.Print("http: panic")
+		grpclog.Error("a stream broke")
+		grpclog.Info("nobody wants to know")
+		slog.Info("nor this")
+		close(r.free)
+		synctest.Wait()
+		lines := strings.SplitAfter(r.text(), "\n")
+		if len(lines) != 3 {
+			t.Fatalf("the log is %q", lines)
+		}
+		for i, want := range []string{"http: panic", "a stream broke"} {
+			var line struct{ Level, Msg string }
+			if err := json.Unmarshal([]byte(lines[i]), &line); err != nil || line.Level != "ERROR" || !strings.Contains(line.Msg, want) {
+				t.Errorf("%q, want an error about %q: %v", lines[i], want, err)
+			}
+		}
+	})
+}
+
+func TestNewLoggerRefusesUnknownSettings(t *testing.T) {
+	t.Parallel()
+	for _, tt := range [][2]string{{"xml", "info"}, {"json", "loud"}} {
+		if _, err := NewLogger(&bytes.Buffer{}, tt[0], tt[1]); err == nil {
+			t.Errorf("format %s, level %s: no error", tt[0], tt[1])
+		}
 	}
-	dropped = 3
-	all, err := reg.Gather()
-	if err != nil || len(all) != 1 {
-		t.Fatal(all, err)
-	}
-	if name, n := all[0].GetName(), all[0].GetMetric()[0].GetCounter().GetValue(); name != "bearerguard_log_lines_dropped_total" || n != 3 {
-		t.Errorf("got %s %v", name, n)
-	}
-	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
-		t.Error(problems, err)
+	if _, err := NewLogger(&bytes.Buffer{}, "text", "debug"); err != nil {
+		t.Error(err)
 	}
 }
