@@ -106,20 +106,55 @@ func (m *memory) keep(r *Record, details *decision.Details) {
 	own.push(from.pop()).set(r, details, cause)
 }
 
-// list returns what f holds of, the newest first, at most so many.
+// sighted is a request in a slot, unless the slot has another one by now.
+type sighted struct {
+	*slot
+	at     int64
+	filled uint64
+	reason decision.Reason
+}
+
+// list returns what f holds of, the newest first, at most so many. Who serves requests takes the same lock, so all that grows with
+// what is remembered and can be done without it is: requests are sorted with none, and shown one at a time.
 func (m *memory) list(most int, f func(*slot) bool) []Remembered {
+	return m.show(newest(m.look(f), most))
+}
+
+// listEach is list with at most so many of each reason.
+func (m *memory) listEach(most, each int, f func(*slot) bool) []Remembered {
+	seen := map[decision.Reason]int{}
+	return m.show(slices.DeleteFunc(newest(m.look(f), most), func(s sighted) bool {
+		seen[s.reason]++
+		return seen[s.reason] > each
+	}))
+}
+
+// look finds what f holds of, in no order.
+func (m *memory) look(f func(*slot) bool) []sighted {
+	found := make([]sighted, 0, mostRefused+mostPassed)
 	m.mu.Lock()
-	var found []*slot
+	defer m.mu.Unlock()
 	for _, q := range m.refused {
 		found = q.filter(found, f)
 	}
-	found = m.others.filter(found, f)
-	slices.SortStableFunc(found, func(a, b *slot) int { return cmp.Compare(b.at, a.at) })
-	out := make([]Remembered, 0, min(most, len(found)))
-	for _, s := range found[:min(most, len(found))] {
-		out = append(out, s.show())
+	return m.others.filter(found, f)
+}
+
+func newest(found []sighted, most int) []sighted {
+	slices.SortStableFunc(found, func(a, b sighted) int { return cmp.Compare(b.at, a.at) })
+	return found[:min(most, len(found))]
+}
+
+// show returns the requests as they are shown, but for those that are forgotten meanwhile.
+func (m *memory) show(found []sighted) []Remembered {
+	out := make([]Remembered, 0, len(found))
+	for _, s := range found {
+		m.mu.Lock()
+		if s.slot.filled == s.filled {
+			out = append(out, s.slot.show())
+		}
+		m.mu.Unlock()
 	}
-	m.mu.Unlock()
 	return out
 }
 
@@ -162,10 +197,10 @@ func (q *queue) push(s *slot) *slot {
 	return s
 }
 
-func (q *queue) filter(out []*slot, f func(*slot) bool) []*slot {
+func (q *queue) filter(out []sighted, f func(*slot) bool) []sighted {
 	for s := q.first; s != nil; s = s.next {
 		if f(s) {
-			out = append(out, s)
+			out = append(out, sighted{slot: s, at: s.at, filled: s.filled, reason: s.reason})
 		}
 	}
 	return out

@@ -136,3 +136,49 @@ func TestRequestsAreRememberedConcurrently(t *testing.T) {
 		t.Errorf("%d refusals are kept, want %d", n, mostRefused)
 	}
 }
+
+// What was found is shown while requests go on: a slot that has another one by then shows neither.
+func TestWhatIsForgottenMeanwhileIsNotShown(t *testing.T) {
+	t.Parallel()
+	d := NewDecisionLog(logr.Discard(), LogOptions{})
+	refuse := func(i int) {
+		d.Request(&Record{Time: at(i), RequestID: strconv.Itoa(i), Reason: decision.NoToken})
+	}
+	for i := range mostRefused {
+		refuse(i)
+	}
+	found := newest(d.memory.look(func(*slot) bool { return true }), mostRefused)
+	const more = 10
+	for i := range more {
+		refuse(mostRefused + i) // in the place of the oldest
+	}
+	shown := d.memory.show(found)
+	if len(shown) != mostRefused-more {
+		t.Fatalf("%d requests are shown, want %d", len(shown), mostRefused-more)
+	}
+	for i, r := range shown {
+		if want := strconv.Itoa(mostRefused - 1 - i); r.RequestID != want {
+			t.Fatalf("request %d is %s, want %s", i, r.RequestID, want)
+		}
+	}
+}
+
+// BenchmarkShowingAll tells how long it takes to show all that is remembered, and how much of that holds the lock at a stretch.
+func BenchmarkShowingAll(b *testing.B) {
+	d := NewDecisionLog(logr.Discard(), LogOptions{})
+	for i := range mostRefused {
+		d.Request(&Record{Time: at(0), RequestID: strconv.Itoa(i), Path: "/orders", Reason: decision.NoToken})
+		d.Request(&Record{Time: at(i), RequestID: strconv.Itoa(i), Path: "/orders", Forwarded: true})
+	}
+	all := func(*slot) bool { return true }
+	b.Run("all", func(b *testing.B) {
+		for b.Loop() {
+			d.memory.list(mostRefused+mostPassed, all)
+		}
+	})
+	b.Run("held", func(b *testing.B) {
+		for b.Loop() {
+			d.memory.look(all)
+		}
+	})
+}

@@ -49,11 +49,9 @@ type Remembered struct {
 // Recent returns the last refusals, at most 8 for each reason, the newest first. Those that were not logged, since there were too
 // many, say less of why.
 func (d *DecisionLog) Recent() []Refused {
-	out, seen := []Refused{}, map[decision.Reason]int{}
-	for _, r := range d.memory.list(mostRefused, func(s *slot) bool { return s.refused }) {
-		if seen[r.Reason]++; seen[r.Reason] <= perReason {
-			out = append(out, r.Refused)
-		}
+	out := []Refused{}
+	for _, r := range d.memory.listEach(mostRefused, perReason, func(s *slot) bool { return s.refused }) {
+		out = append(out, r.Refused)
 	}
 	return out
 }
@@ -62,6 +60,6 @@ func (d *DecisionLog) Recent() []Refused {
 // were let through. With an id, they are those that have it; with a decision, those that ended so.
 func (d *DecisionLog) Requests(id, decision string, most int) []Remembered {
 	return d.memory.list(most, func(s *slot) bool {
-		return (id == "" || s.text(textID) == id) && (decision == "" || verdict(!s.refused) == decision)
+		return (id == "" || string(s.raw(textID)) == id) && (decision == "" || verdict(!s.refused) == decision)
 	})
 }

@@ -12,7 +12,8 @@ import (
 // slot is one request that is remembered. What lies in the request's memory is copied into memory that the next request in the slot
 // uses again.
 type slot struct {
-	next *slot // in its queue
+	next   *slot  // in its queue
+	filled uint64 // how often it was
 
 	at, own      int64 // nanoseconds, since 1970 and of work
 	refused      bool
@@ -43,7 +44,8 @@ const (
 // set fills the slot. It allocates nothing if no text is longer than those before, and no Audit policy has a say.
 func (s *slot) set(r *Record, details *decision.Details, cause string) {
 	*s = slot{
-		at: r.Time.UnixNano(), own: int64(r.Own), refused: r.refused(), reason: r.Reason, policy: r.Policy, rule: r.Rule,
+		filled: s.filled + 1,
+		at:     r.Time.UnixNano(), own: int64(r.Own), refused: r.refused(), reason: r.Reason, policy: r.Policy, rule: r.Rule,
 		cause: cause, audits: s.audits[:0], port: r.Port, remote: r.Remote, texts: s.texts[:0],
 	}
 	if details != nil {
@@ -58,14 +60,17 @@ func (s *slot) set(r *Record, details *decision.Details, cause string) {
 	}
 }
 
-// text returns what is kept of a text, printable.
-func (s *slot) text(i int) string {
+// raw returns what is kept of a text, in the slot's own memory.
+func (s *slot) raw(i int) []byte {
 	from := uint16(0)
 	if i > 0 {
 		from = s.ends[i-1]
 	}
-	return printable.Text(string(s.texts[from:s.ends[i]]), kept[i])
+	return s.texts[from:s.ends[i]]
 }
+
+// text returns what is kept of a text, printable.
+func (s *slot) text(i int) string { return printable.Text(string(s.raw(i)), kept[i]) }
 
 // show returns the request as it is shown.
 func (s *slot) show() Remembered {
