@@ -132,7 +132,7 @@ func (f *upgradeFlags) runner(cmd *cobra.Command, args []string) (*inplace.Runne
 	}
 	var mu sync.Mutex
 	r := &inplace.Runner{
-		Client: c, Config: config, Namespace: namespace, Timeout: f.timeout,
+		Client: c, Config: config, Namespace: namespace, Timeout: f.timeout, Named: f.image != "",
 		Options: upgrade.Options{Image: f.image, MaxUnavailable: f.most, Interrupt: f.interrupt, NoTrial: f.noTrial},
 		Say: func(line string) {
 			mu.Lock()

@@ -18,7 +18,7 @@ import (
 // WantedImage is the image that a pod like this one would get its sidecar with if it were made now: admission is asked, by a pod that is
 // not made.
 func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string, error) {
-	p, err := makeTrial(ctx, c, like, "bearerguard.dev/none", client.DryRunAll)
+	p, err := makeTrial(ctx, c, like, "bearerguard.dev/none", replicasDiffer, client.DryRunAll)
 	if err != nil {
 		return "", fmt.Errorf("learn which image sidecars get now, by a dry run of making a pod (or say --image): %w", err)
 	}
@@ -34,12 +34,14 @@ func WantedImage(ctx context.Context, c client.Client, like *corev1.Pod) (string
 const replicasDiffer = 30 * time.Second
 
 // makeTrial makes a trial of an image. While replicas of the controller differ, as in its own upgrade, one refuses what another has put into
-// the pod; that passes, and is waited for.
-func makeTrial(ctx context.Context, c client.Client, like *corev1.Pod, image string, opts ...client.CreateOption) (*corev1.Pod, error) {
-	for end := time.Now().Add(replicasDiffer); ; {
+// the pod; that passes, and is waited for so long.
+func makeTrial(
+	ctx context.Context, c client.Client, like *corev1.Pod, image string, patience time.Duration, opts ...client.CreateOption,
+) (*corev1.Pod, error) {
+	for end := time.Now().Add(patience); ; {
 		p := upgrade.Trial(like, image)
 		err := c.Create(ctx, p, opts...)
-		if err == nil || !disagree(err) || time.Now().After(end) {
+		if err == nil || !disagree(err) || !time.Now().Before(end) {
 			return p, err
 		}
 		select {
@@ -80,7 +82,14 @@ func (r *Runner) try(ctx context.Context, p *corev1.Pod) error {
 }
 
 func (r *Runner) trial(ctx context.Context, like *corev1.Pod) error {
-	p, err := makeTrial(ctx, r.Client, like, r.Options.Image)
+	patience := replicasDiffer
+	if r.Named {
+		patience = 0
+	}
+	p, err := makeTrial(ctx, r.Client, like, r.Options.Image, patience)
+	if r.Named && err != nil && disagree(err) {
+		return fmt.Errorf("pods of namespace %s may not have it: leave out --image to have the one that new pods get, or run this again once the controller itself is upgraded: %w", like.Namespace, err)
+	}
 	if err != nil {
 		return fmt.Errorf("make a pod to try it: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/upgrade"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 )
 
@@ -61,6 +62,30 @@ func TestWantedImageWaitsForReplicasThatDiffer(t *testing.T) {
 					t.Errorf("error %v; want %q", err, c.want)
 				}
 			})
+		})
+	}
+}
+
+// An image that a person has named is none that replicas come to agree about.
+func TestANamedImageThatPodsMayNotHaveIsToldOfAtOnce(t *testing.T) {
+	t.Parallel()
+	for named, within := range map[bool]time.Duration{true: 0, false: 31 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			admission := interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+				return refusal("spec.initContainers[bearerguard].image: is another; want " + inject.WantAdmitted)
+			}}
+			r := Runner{
+				Client: fake.NewClientBuilder().WithInterceptorFuncs(admission).Build(), Named: named, Say: func(string) {},
+				Options: upgrade.Options{Image: "example/wrong:1"},
+			}
+			err := r.try(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders"}})
+			if err == nil || !strings.Contains(err.Error(), inject.WantAdmitted) || strings.Contains(err.Error(), "leave out --image") != named {
+				t.Errorf("named %t: %v", named, err)
+			}
+			if took := time.Since(start); took > within || !named && took < replicasDiffer {
+				t.Errorf("named %t: it took %s", named, took)
+			}
 		})
 	}
 }

@@ -26,6 +26,9 @@ type Runner struct {
 	// Target names pods, as cluster.Pods takes it; empty: all of the namespace.
 	Target  string
 	Options upgrade.Options
+	// Named says that a person has named the image. One that pods may not have is told of at once; else replicas of the controller may
+	// differ for a while about which they may.
+	Named bool
 	// Timeout is how long a pod may take to become ready, and how long is waited for a budget.
 	Timeout time.Duration
 	// Every is how often the cluster is looked at. Default: half a second.
