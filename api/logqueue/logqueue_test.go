@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // what the standard library logs by itself
 	"log/slog"
 	"runtime"
 	"strings"

@@ -41,15 +41,10 @@ import (
 
 // run puts the control plane together and runs it until ctx is done.
 func run(ctx context.Context, c config, lines *logqueue.Queue) error {
-	log, err := lines.OfProgram(c.logFormat, c.logLevel)
+	log, err := newLogger(c, lines)
 	if err != nil {
 		return err
 	}
-	if err := lines.Register(metrics.Registry); err != nil {
-		return err
-	}
-	ctrl.SetLogger(log)
-	klog.SetLogger(log.WithName("client-go")) // in the same format, with the same time
 	setMemory(log)
 	kube, err := ctrl.GetConfig()
 	if err != nil {
@@ -108,6 +103,17 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
 	return mgr.Start(ctx)
+}
+
+// newLogger makes the log of all libraries, too.
+func newLogger(c config, lines *logqueue.Queue) (logr.Logger, error) {
+	log, err := lines.OfProgram(c.logFormat, c.logLevel)
+	if err != nil {
+		return logr.Logger{}, err
+	}
+	ctrl.SetLogger(log)
+	klog.SetLogger(log.WithName("client-go")) // in the same format, with the same time
+	return log, lines.Register(metrics.Registry)
 }
 
 // look returns an error that says what the cluster lacks.
