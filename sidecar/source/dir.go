@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +50,7 @@ type Dir struct {
 	wrong   atomic.Pointer[time.Time] // since when what the folder says cannot be used; nil: it is in force
 
 	// Touched by Load and Run only.
+	parsed  *parsed              // what the folder says; nil: it was not read yet
 	rules   rules                // in force, or tried for the first time
 	last    string               // the version that was applied
 	told    string               // the remarks that were logged
@@ -225,12 +223,8 @@ func settle(ctx context.Context, events <-chan fsnotify.Event) {
 	}
 }
 
-// read parses the folder and checks all that can be checked without fetching.
-func (d *Dir) read() (rules, error) {
-	files, err := readFiles(d.c.Path)
-	if err != nil {
-		return rules{}, err
-	}
+// parse reads files and checks all that can be checked without fetching.
+func (d *Dir) parse(files []manifest.File) (rules, error) {
 	set, err := manifest.Parse(files, d.c.Namespace)
 	if err != nil {
 		return rules{}, err
@@ -318,31 +312,4 @@ func unjoined(err error) []error {
 		return joined.Unwrap()
 	}
 	return []error{err}
-}
-
-func readFiles(dir string) ([]manifest.File, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read the folder of policies: %w", err)
-	}
-	var files []manifest.File
-	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
-			continue
-		}
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a link is followed
-			if err != nil {
-				return nil, fmt.Errorf("read the folder of policies: %w", err)
-			}
-			continue
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read the folder of policies: %w", err)
-		}
-		files = append(files, manifest.File{Name: name, Data: data})
-	}
-	return files, nil
 }
