@@ -24,21 +24,37 @@ func (s *sidecar) admin() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /debug", s.debug)
-	mux.HandleFunc("GET /debug/snapshot", s.debugSnapshot)
-	mux.HandleFunc("GET /debug/keys", loopback.Only(s.debugKeys))
-	mux.HandleFunc("GET /debug/state", loopback.Only(s.debugState))
-	mux.HandleFunc("GET /debug/refusals", loopback.Only(s.debugRefusals))
-	mux.HandleFunc("GET /debug/requests", loopback.Only(s.debugRequests))
-	mux.HandleFunc("POST "+explain.Path, loopback.Only(s.debugExplain))
+	mux.HandleFunc("GET /debug/snapshot", taken(s.debugSnapshot))
+	mux.HandleFunc("GET /debug/keys", loopback.Only(taken(s.debugKeys)))
+	mux.HandleFunc("GET /debug/state", loopback.Only(taken(s.debugState)))
+	mux.HandleFunc("GET /debug/refusals", loopback.Only(taken(s.debugRefusals)))
+	mux.HandleFunc("GET /debug/requests", loopback.Only(taken(s.debugRequests)))
+	mux.HandleFunc("POST "+explain.Path, loopback.Only(taken(s.debugExplain)))
 	if s.proxy != nil {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			mux.HandleFunc(method+" "+aside.Path, loopback.Only(s.stepAside))
 		}
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /metrics", taken(promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes, EnableOpenMetrics: true}).ServeHTTP))
 	mux.HandleFunc("GET "+probe.HoldPath, s.hold)
 	mux.HandleFunc("GET /probe/{container}/{kind}", s.probe)
 	return mux
+}
+
+const (
+	// scrapes is how many may read metrics at once.
+	scrapes = 4
+	// takes is how long who asked may take to read an answer.
+	takes = 30 * time.Second
+)
+
+// taken gives who asked a bounded time for the answer: some who read none of theirs would have nobody else read metrics. Answers that are
+// waited for, such as those of an app's own probes, are short, and need no bound.
+func taken(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takes)) // a server's own can always be set
+		h(w, r)
+	}
 }
 
 // ready tells whether requests may come: there are rules that are not too old, and no order to stop. A sidecar that has never been
@@ -144,13 +160,15 @@ func (s *sidecar) serveAdmin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--admin: %w", err)
 	}
-	server := &http.Server{
-		Handler: s.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+	server := s.adminServer()
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
+}
+
+func (s *sidecar) adminServer() *http.Server {
+	return &http.Server{Handler: s.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 }
