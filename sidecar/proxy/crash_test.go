@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 )
 
 // TestACrashKeepsTheLog has a process of its own end by a panic on a loop that belongs to no connection: what it has logged just before is
@@ -33,7 +33,7 @@ func TestACrashKeepsTheLog(t *testing.T) {
 }
 
 func crash(t *testing.T) {
-	lines := telemetry.NewLogQueue(os.Stderr)
+	lines := logqueue.New(os.Stderr)
 	log, err := lines.Logger("json", "info")
 	if err != nil {
 		t.Fatal(err)

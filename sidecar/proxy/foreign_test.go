@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerguard/bearerguard/sidecar/telemetry"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 )
 
 // Who speaks another protocol is refused, and whoever looks why finds the port and the remedy, in the log once for each port.
@@ -30,7 +30,7 @@ func TestAnotherProtocolIsNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out := &lockedBuffer{}
-			log, err := telemetry.NewLogger(out, "json", "info")
+			log, err := logqueue.NewLogger(out, "json", "info")
 			if err != nil {
 				t.Fatal(err)
 			}

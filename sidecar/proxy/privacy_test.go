@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -41,7 +42,7 @@ func TestNothingOfATokenIsShown(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-4711"
 	out := &lockedBuffer{}
-	log, err := telemetry.NewLogger(out, "json", "debug")
+	log, err := logqueue.NewLogger(out, "json", "debug")
 	if err != nil {
 		t.Fatal(err)
 	}

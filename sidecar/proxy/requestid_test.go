@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/api/bundle"
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/refuse"
 	"github.com/bearerguard/bearerguard/sidecar/requestid"
@@ -24,7 +25,7 @@ type decided struct {
 func logDecisions(t *testing.T, upstream string, change func(*Config), policies ...bundle.Object) *decided {
 	t.Helper()
 	d := &decided{log: &lockedBuffer{}}
-	l, err := telemetry.NewLogger(d.log, "json", "info")
+	l, err := logqueue.NewLogger(d.log, "json", "info")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
@@ -39,7 +40,7 @@ func (observer) Connection(int) {}
 func logged(t testing.TB) (*lines, func(*proxy.Config)) {
 	t.Helper()
 	l := &lines{}
-	log, err := telemetry.NewLogger(l, "json", "info")
+	log, err := logqueue.NewLogger(l, "json", "info")
 	if err != nil {
 		t.Fatal(err)
 	}
