@@ -21,8 +21,12 @@ type secured struct {
 
 // read reads what has come.
 func (s *secured) read(b []byte) (int, error) {
+	s.below.reading = true
 	n, err := s.Read(b)
+	s.below.reading = false
 	switch {
+	case s.below.unread > mostUnread:
+		return 0, errUnread
 	case n > 0:
 		return n, nil // an error comes again
 	case err == errAgain: //nolint:errorlint // TLS returns it as it is
@@ -57,12 +61,20 @@ func (s *secured) close() {
 
 // below is what TLS reads from and writes to. During the handshake that is the goroutine's that does it, and then the loop's.
 type below struct {
-	conn   *Conn
-	fd     int
-	more   chan struct{} // holds one when something may have come
-	shaken bool          // the handshake is over
-	cut    atomic.Bool   // it is to end
+	conn    *Conn
+	fd      int
+	more    chan struct{} // holds one when something may have come
+	shaken  bool          // the handshake is over
+	reading bool          // TLS reads: what it writes are answers of its own
+	unread  int           // bytes of those that have been queued since the queue was empty
+	cut     atomic.Bool   // it is to end
 }
+
+// mostUnread bounds what TLS has said by itself and the peer has not taken, in bytes: it may ask for an answer, that is a new key,
+// by each 27 (RFC 8446 section 4.6.3).
+const mostUnread = 4 << 10
+
+const errUnread connError = "the peer has TLS answer, and does not read it"
 
 // errAgain says that nothing has come yet. TLS takes it for a deadline that is over, after which it can read again.
 var errAgain net.Error = again{}
@@ -112,6 +124,7 @@ func (b *below) wait(p []byte) (int, error) {
 // Write implements net.Conn.
 func (b *below) Write(p []byte) (int, error) {
 	if b.shaken {
+		b.count(len(p))
 		b.conn.put(p)
 		return len(p), nil
 	}
@@ -129,6 +142,17 @@ func (b *below) Write(p []byte) (int, error) {
 		if done += n; done == len(p) {
 			return done, nil
 		}
+	}
+}
+
+// count notes that n bytes are about to be written.
+func (b *below) count(n int) {
+	switch {
+	case !b.reading:
+	case b.conn.Queued() == 0:
+		b.unread = 0
+	default:
+		b.unread += n
 	}
 }
 
