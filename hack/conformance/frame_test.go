@@ -97,7 +97,7 @@ func (s *frameServer) Data(id uint32, p []byte, end frame.End) {
 	}
 }
 
-func (s *frameServer) TooLarge(id uint32) {
+func (s *frameServer) TooLarge(id uint32, _ string) {
 	_ = s.conn.Headers(id, []frame.Field{{Name: ":status", Value: "431"}}, frame.Last)
 }
 

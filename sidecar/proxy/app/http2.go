@@ -240,7 +240,7 @@ func (s *Shared) response(h *frame.Head) *head.Response {
 }
 
 // TooLarge implements frame.Handler: it is a server's.
-func (*HTTP2) TooLarge(uint32) {}
+func (*HTTP2) TooLarge(uint32, string) {}
 
 // Data implements frame.Handler.
 func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // Count counts requests. It is safe for concurrent use.
@@ -171,8 +172,9 @@ func dropLength(fields []head.Field) []head.Field {
 }
 
 // TooLarge implements frame.Handler.
-func (c *HTTP2) TooLarge(id uint32) {
+func (c *HTTP2) TooLarge(id uint32, method string) {
 	_, x := c.begin(id)
+	x.Req.Method = []byte(method)
 	x.Reject(head.ErrTooLarge)
 }
 
@@ -191,6 +193,9 @@ func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
 		k.in.End(k, nil)
 	}
 	k.paces()
+	if loop.Room() == loop.LargeBlock { // what nobody takes yet, as while a verdict is waited for, must not stop the other streams
+		c.frames.Lend(id)
+	}
 }
 
 // Trailers implements frame.Handler.

@@ -137,11 +137,21 @@ func (c *Conn) request(b gathering) {
 	st := c.open(b.id)
 	st.received = b.end
 	if c.over || h.over {
-		c.h.TooLarge(b.id)
+		c.h.TooLarge(b.id, method(c.pool.fields))
 		return
 	}
 	st.left, h.End = h.Length, b.end
 	c.h.Headers(b.id, h)
+}
+
+// method is that of a head which exceeds a limit.
+func method(fields []Field) string {
+	for i := range fields {
+		if fields[i].Name == ":method" {
+			return fields[i].Value
+		}
+	}
+	return ""
 }
 
 // reopened is about HEADERS on a number that is below the highest (section 5.1.1).

@@ -61,8 +61,9 @@ const (
 type Handler interface {
 	// Headers has a request's head, or an answer's: interim ones, of status 1xx, and then the final one.
 	Headers(id uint32, h *Head)
-	// TooLarge is for a request whose head exceeds a limit. A server may answer 431; the request must not be served.
-	TooLarge(id uint32)
+	// TooLarge is for a request whose head exceeds a limit. A server may answer 431; the request must not be served. The method is
+	// empty if it is beyond the limit.
+	TooLarge(id uint32, method string)
 	// Data has a piece of a body, with padding removed. Took has to be told of each byte that needs no memory any more.
 	Data(id uint32, p []byte, end End)
 	// Trailers end the stream.

@@ -157,7 +157,7 @@ func (c *Conn) open(id uint32) *stream {
 func (c *Conn) forget(st *stream, h how) {
 	c.closed.add(st.id, h)
 	c.ready.remove(st)
-	c.credit(st.held)
+	c.credit(st.held - st.lent)
 	delete(c.streams, st.id)
 	c.recent = nil
 	c.pool.drop(st)

@@ -89,9 +89,8 @@ func (c *Conn) proceed(p []byte) int {
 func (c *Conn) takePadding(n int, alone bool) {
 	if st := c.find(c.now.id); st != nil && !c.now.drop {
 		c.give(st, int64(n))
-	} else {
-		c.credit(int64(n))
 	}
+	c.credit(int64(n))
 	if alone {
 		if !c.now.end {
 			c.spend()
@@ -135,12 +134,24 @@ func (c *Conn) deliver(p []byte, end End) {
 func (c *Conn) Took(id uint32, n int) {
 	if st := c.find(id); st != nil && c.err == nil {
 		k := min(int64(n), st.held)
-		st.held -= k
+		lent := min(k, st.lent)
+		st.held, st.lent = st.held-k, st.lent-lent
 		c.give(st, k)
+		c.credit(k - lent)
 	}
 }
 
-// give opens the windows of a stream and of the connection.
+// Lend opens the connection's window for all of a stream's DATA that has come, although Took was not told of it, so that other streams
+// go on: only the stream's own window bounds it then.
+func (c *Conn) Lend(id uint32) {
+	if st := c.find(id); st != nil && c.err == nil {
+		n := st.held - st.lent
+		st.lent = st.held
+		c.credit(n)
+	}
+}
+
+// give opens the window of a stream.
 func (c *Conn) give(st *stream, n int64) {
 	st.pending += n
 	if w := int64(c.cfg.Window); !bool(st.received) && st.pending > 0 && st.pending >= (w+1)/2 {
@@ -148,7 +159,6 @@ func (c *Conn) give(st *stream, n int64) {
 		st.recv += st.pending
 		st.pending = 0
 	}
-	c.credit(n)
 }
 
 // credit opens the connection's window.

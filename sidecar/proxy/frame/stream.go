@@ -15,6 +15,7 @@ type stream struct {
 	window  int64 // what may be sent
 	recv    int64 // what may come
 	held    int64 // what has come and Took was not told of
+	lent    int64 // of that, what the connection's window was opened for all the same
 	pending int64 // what Took was told of and the peer was not
 
 	queue    []byte // not sent yet, from byte at on

@@ -152,7 +152,7 @@ func (r *recorder) Headers(id uint32, h *Head) {
 	}
 }
 
-func (r *recorder) TooLarge(id uint32) { r.note("%d too large", id) }
+func (r *recorder) TooLarge(id uint32, _ string) { r.note("%d too large", id) }
 
 func (r *recorder) Data(id uint32, all []byte, end End) {
 	p := all
