@@ -64,6 +64,7 @@ func (k *call) Head(x *exchange.Exchange) {
 	clear(s.fields) // they point to what will be overwritten
 	if err != nil {
 		k.x = nil
+		a.rest()
 		x.AppFails(err)
 		return
 	}

@@ -96,6 +96,7 @@ func (a *HTTP2) Connected(_ *loop.Conn, err error) {
 		return
 	}
 	a.connected = true
+	a.rest()
 	a.touch()
 }
 
@@ -204,7 +205,7 @@ func (a *HTTP2) fail(err error) {
 
 // rest is for a connection on which something has ended.
 func (a *HTTP2) rest() {
-	if len(a.calls) == 0 && !a.closed {
+	if len(a.calls) == 0 && a.connected && !a.closed {
 		a.set.host.Loop.Set(&a.timer, kept)
 	}
 }
@@ -220,10 +221,13 @@ func (a *HTTP2) Headers(id uint32, h *frame.Head) {
 		k.x.Interim(r)
 		return
 	}
-	if bool(h.End) {
+	switch {
+	case bool(h.End), k.x.Bodiless(h.Status): // nobody waits for an end of what has no body: it may never come
 		r.Length = max(r.Length, 0)
 		k.leave().Answers(r, true)
 		return
+	case r.Length == 0: // trailers follow
+		r.Length = -1
 	}
 	k.answered = true
 	k.x.Answers(r, false)

@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	h2 "golang.org/x/net/http2"
+)
+
+// An answer that has no body is whole with its head: the app's stream is not waited for, which may never end.
+func TestAnswersOfHTTP2WithoutABodyEnd(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ method, status string }{"HEAD": {"HEAD", "200"}, "204": {"GET", "204"}, "304": {"GET", "304"}} {
+		overH2C(t, name, func(t testing.TB) {
+			ended := make(chan h2.ErrCode, 1)
+			addr := guard(t, h2cApp(t, func(_ *wire, f *h2.Framer, s uint32) {
+				answers(f, s, false, ":status", tt.status)
+				for {
+					frame, err := f.ReadFrame()
+					if err != nil {
+						return
+					}
+					if r, ok := frame.(*h2.RSTStreamFrame); ok && r.StreamID == s {
+						ended <- r.ErrCode
+						return
+					}
+				}
+			}))
+			if res, _ := ask(t, client(t, http2), request(t, tt.method, "http://"+addr+"/open/a", nil)); res.Status[:3] != tt.status {
+				t.Errorf("got %s", res.Status)
+			}
+			if code := receive(t, ended); code != h2.ErrCodeCancel {
+				t.Errorf("the app's stream ends by %s", code)
+			}
+		})
+	}
+}
+
+// Trailers may follow on content of no bytes.
+func TestTrailersOfHTTP2BehindNoContent(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "content-length: 0", func(t testing.TB) {
+		addr := guard(t, h2cApp(t, func(_ *wire, f *h2.Framer, s uint32) {
+			answers(f, s, false, ":status", "200", "content-length", "0")
+			answers(f, s, true, "x-sum", "1")
+		}))
+		res, err := client(t, http2).Do(request(t, "GET", "http://"+addr+"/open/a", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if _, err := io.ReadAll(res.Body); err != nil || res.Trailer.Get("X-Sum") != "1" {
+			t.Errorf("got trailers %v, %v", res.Trailer, err)
+		}
+	})
+}
+
+// A connection to an app that takes no head as large as the next request's ends like any other on which nothing is asked.
+func TestConnectionsOfHTTP2EndWhereNothingCanBeAsked(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "SETTINGS_MAX_HEADER_LIST_SIZE", func(t testing.TB) {
+		over := make(chan struct{})
+		addr := guard(t, rawApp(t, func(c *wire, n int) {
+			if n == 1 {
+				defer close(over)
+			}
+			c.bytes(len(h2.ClientPreface))
+			f := h2.NewFramer(c, c.in)
+			_ = f.WriteSettings(h2.Setting{ID: h2.SettingMaxHeaderListSize, Val: 50})
+			for {
+				frame, err := f.ReadFrame()
+				if err != nil {
+					return
+				}
+				if head, ok := frame.(*h2.HeadersFrame); ok {
+					answers(f, head.StreamID, true, ":status", "204")
+				}
+			}
+		}))
+		c := client(t, http2)
+		for _, want := range []int{204, 502} {
+			if res, _ := ask(t, c, request(t, "GET", "http://"+addr+"/open/a", nil)); res.StatusCode != want {
+				t.Errorf("got %s, want %d", res.Status, want)
+			}
+		}
+		select {
+		case <-over:
+		case <-time.After(10 * time.Second):
+			t.Error("the app's connection is kept, though nothing is asked on it")
+		}
+	})
+}
