@@ -193,7 +193,6 @@ func (a *HTTP1) let(more bool) *exchange.Exchange {
 		a.close()
 		return x
 	}
-	a.set.idle = append(a.set.idle, a)
-	a.set.host.Loop.Set(&a.timer, kept)
+	a.set.keep(a)
 	return x
 }

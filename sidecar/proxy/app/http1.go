@@ -15,6 +15,7 @@ import (
 type HTTP1 struct {
 	set   *Set
 	conn  *loop.Conn
+	next  *HTTP1             // in Set.idle
 	x     *exchange.Exchange // nil: nothing is asked
 	timer loop.Timer         // for dialling, and for the next request
 

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
@@ -17,7 +18,7 @@ type Set struct {
 	host *exchange.Host
 	to   netip.AddrPort // where it listens
 	near bool           // to is all that is needed
-	idle []*HTTP1
+	idle *HTTP1         // the first of those on which nothing is asked
 
 	http2     []*HTTP2
 	dialling  *dialling // a connection that is to speak HTTP/2, if one is being made
@@ -58,10 +59,9 @@ func NewSet(h *exchange.Host, o Options) *Set {
 
 // Close closes the connections, on which nothing is asked any more.
 func (s *Set) Close() {
-	for _, a := range s.idle {
-		a.close()
+	for ; s.idle != nil; s.idle = s.idle.next {
+		s.idle.close()
 	}
-	s.idle = nil
 	for _, a := range s.http2 {
 		s.host.Loop.Post(func() { a.conn.Guard(func() { a.fail(nil) }) }) // it may be in the middle of something
 	}
@@ -72,9 +72,8 @@ func (s *Set) Open(x *exchange.Exchange) exchange.App {
 	if s.overHTTP2(x) {
 		return s.openHTTP2(x)
 	}
-	if n := len(s.idle) - 1; n >= 0 {
-		a := s.idle[n]
-		s.idle = s.idle[:n]
+	if a := s.idle; a != nil {
+		s.idle, a.next = a.next, nil
 		s.host.Loop.Stop(&a.timer)
 		a.x = x
 		return a
@@ -124,20 +123,23 @@ func (s *Set) dial(x *exchange.Exchange) *HTTP1 {
 // kept is how long a connection is kept between requests.
 const kept = time.Second
 
+// keep has a connection wait for the next request.
+func (s *Set) keep(a *HTTP1) {
+	a.next, s.idle = s.idle, a
+	s.host.Loop.Set(&a.timer, kept)
+}
+
 func (s *Set) forget(a *HTTP1) {
-	for i := range s.idle {
-		if s.idle[i] == a {
-			s.idle = append(s.idle[:i], s.idle[i+1:]...)
+	for at := &s.idle; *at != nil; at = &(*at).next {
+		if *at == a {
+			*at, a.next = a.next, nil
 			return
 		}
 	}
 }
 
 func (s *Set) forgetHTTP2(a *HTTP2) {
-	for i := range s.http2 {
-		if s.http2[i] == a {
-			s.http2 = append(s.http2[:i], s.http2[i+1:]...)
-			return
-		}
+	if i := slices.Index(s.http2, a); i >= 0 {
+		s.http2 = slices.Delete(s.http2, i, i+1)
 	}
 }

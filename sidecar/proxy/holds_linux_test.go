@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"net/netip"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// bareSockets are connections of which this process has no more than the descriptors.
+type bareSockets []int
+
+func (s *bareSockets) close() {
+	for _, fd := range *s {
+		_ = unix.Close(fd)
+	}
+}
+
+// open opens a socket, which close closes.
+func (s *bareSockets) open(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	*s = append(*s, fd)
+	return fd
+}
+
+// ask opens a connection, sends a request and reads the answer, of which last is the end.
+func (s *bareSockets) ask(t *testing.T, addr, text, last string) {
+	t.Helper()
+	to, fd := netip.MustParseAddrPort(addr), s.open(t)
+	err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+	if err == nil {
+		_, err = unix.Write(fd, []byte(text))
+	}
+	var b [4096]byte
+	n := 0
+	for k := 1; err == nil && k > 0 && !strings.HasSuffix(string(b[:n]), last); n += k {
+		k, err = unix.Read(fd, b[n:])
+	}
+	if err != nil || !strings.HasSuffix(string(b[:n]), last) {
+		t.Fatalf("after %q: %v", b[:n], err)
+	}
+}
+
+// bareApp is an app that gives the same answer to each connection, once.
+func bareApp(t *testing.T, answer string) *url.URL {
+	t.Helper()
+	s := &bareSockets{}
+	t.Cleanup(s.close)
+	l := s.open(t)
+	if err := unix.Bind(l, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(l, 128); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		var b [4096]byte
+		for {
+			fd, _, err := unix.Accept(l)
+			if err != nil {
+				return
+			}
+			*s = append(*s, fd)
+			_, _ = unix.Read(fd, b[:])
+			_, _ = unix.Write(fd, []byte(answer))
+		}
+	}()
+	t.Cleanup(func() { _ = unix.Shutdown(l, unix.SHUT_RDWR); <-ended })
+	at, err := unix.Getsockname(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := at.(*unix.SockaddrInet4)
+	return &url.URL{Scheme: "http", Host: netip.AddrPortFrom(netip.AddrFrom4(to.Addr), uint16(to.Port)).String()} //nolint:gosec // it is one
+}
+
+// heapBytes is what of the heap is live.
+func heapBytes() int {
+	runtime.GC()
+	runtime.GC() // what lies in pools is live for the first one
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc) //nolint:gosec // it is less
+}
+
+// A connection that waits for its next request holds little, and nothing of connections to the app that have ended.
+func TestWhatIdleConnectionsHold(t *testing.T) { //nolint:paralleltest // looks at the heap of the process
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	const conns, most = 500, 1750
+	to := bareApp(t, "HTTP/1.1 200 OK\r\nServer: test\r\nContent-Length: 5\r\n\r\nhello")
+	g := protect(t, to.String(), func(c *Config) { c.Observer = nil }) // it would remember requests
+	s := make(bareSockets, 0, conns+1)
+	t.Cleanup(s.close)
+	request := "GET /orders/1 HTTP/1.1\r\nHost: orders.example.com\r\nAuthorization: Bearer " + token() + "\r\n\r\n"
+	s.ask(t, g.addr, request, "hello")
+	before := heapBytes()
+	for range conns {
+		s.ask(t, g.addr, request, "hello")
+	}
+	held := 0
+	defer func() { t.Log("a connection holds", held, "bytes") }()
+	eventually(t, "a connection holds little", func() bool {
+		held = (heapBytes() - before) / conns
+		return held <= most
+	})
+}
