@@ -71,11 +71,11 @@ func (a *HTTP1) section(b []byte) int {
 		return 0
 	}
 	a.scanned = 0
-	if err := head.ParseResponse(b[:n], answerLimits, &a.res); err != nil {
+	r := &a.set.Shared.res
+	if err := head.ParseResponse(b[:n], answerLimits, r); err != nil {
 		a.fail(err)
 		return n
 	}
-	r := &a.res
 	a.closing = a.closing || !r.KeepAlive
 	switch {
 	case r.Status == 101:
@@ -164,13 +164,14 @@ func (a *HTTP1) trailer(b []byte) int {
 		}
 		return 0
 	}
+	s := a.set.Shared
 	var err error
-	if a.trailers, err = head.ParseTrailers(b[:n], answerLimits, a.trailers); err != nil {
+	if s.trailers, err = head.ParseTrailers(b[:n], answerLimits, s.trailers); err != nil {
 		a.fail(err)
 		return n
 	}
-	kept := a.trailers[:0]
-	for _, f := range a.trailers {
+	kept := s.trailers[:0]
+	for _, f := range s.trailers {
 		if exchange.Trails(f.Kind) {
 			kept = append(kept, f)
 		}

@@ -19,15 +19,13 @@ type HTTP1 struct {
 	x     *exchange.Exchange // nil: nothing is asked
 	timer loop.Timer         // for dialling, and for the next request
 
-	in       loop.Buffer
-	res      head.Response
-	trailers []head.Field
-	chunks   head.Chunks
-	left     int64
-	fast     exchange.Fast
-	asked    int // requests so far
-	phase    phase
-	scanned  int
+	in      loop.Buffer
+	chunks  head.Chunks
+	left    int64
+	fast    exchange.Fast
+	asked   int // requests so far
+	phase   phase
+	scanned int
 
 	chunked bool // the request's body is
 	again   bool // the request may have to be sent again
@@ -52,7 +50,7 @@ const (
 func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.asked++
 	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
-	out, chunked := a.set.Shared.appendHead(a.conn.Compose(), x)
+	out, chunked := a.set.Shared.appendHead(a.conn.Compose(loop.HeadRoom), x)
 	a.chunked = chunked
 	a.again = a.used && x.Repeatable()
 	a.conn.Commit(out)
@@ -108,7 +106,7 @@ func (a *HTTP1) Data(p []byte) {
 		a.conn.Write(p)
 		return
 	}
-	b := strconv.AppendInt(a.conn.Compose(), int64(len(p)), 16)
+	b := strconv.AppendInt(a.conn.Compose(loop.FrameRoom), int64(len(p)), 16)
 	a.conn.Commit(append(b, "\r\n"...))
 	a.conn.Write(p)
 	a.conn.Write(crlf)
@@ -129,7 +127,7 @@ func (a *HTTP1) Finish(trailers []head.Field) {
 	if !a.chunked {
 		return
 	}
-	b := append(a.conn.Compose(), lastChunk...)
+	b := append(a.conn.Compose(loop.HeadRoom), lastChunk...)
 	for i := range trailers {
 		if f := &trailers[i]; a.x.Trailer(f) {
 			b = appendField(b, string(f.Name), string(f.Value))

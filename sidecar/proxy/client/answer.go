@@ -41,7 +41,7 @@ func (c *HTTP1) Interim(a *exchange.Answer) {
 }
 
 func (c *HTTP1) status(a *exchange.Answer) {
-	b := append(c.conn.Compose(), "HTTP/1.1 "...)
+	b := append(c.conn.Compose(loop.HeadRoom), "HTTP/1.1 "...)
 	if len(a.Text) > 0 {
 		b = append(b, a.Text...)
 	} else {
@@ -100,7 +100,7 @@ func (c *HTTP1) Data(p []byte) {
 		c.conn.Write(p)
 		return
 	}
-	b := strconv.AppendInt(c.conn.Compose(), int64(len(p)), 16)
+	b := strconv.AppendInt(c.conn.Compose(loop.FrameRoom), int64(len(p)), 16)
 	c.conn.Commit(append(b, crlf...))
 	c.conn.Write(p)
 	c.conn.Write(crlf)
@@ -118,7 +118,7 @@ func (c *HTTP1) Finish(trailers []head.Field) {
 	if !c.chunk {
 		return
 	}
-	c.out = append(c.conn.Compose(), lastChunk...)
+	c.out = append(c.conn.Compose(loop.HeadRoom), lastChunk...)
 	for i := range trailers {
 		c.Field(string(trailers[i].Name), string(trailers[i].Value))
 	}

@@ -37,7 +37,7 @@ func (c *HTTP1) Splice(from *loop.Conn, most int64) (n int, more bool, err error
 	if !c.chunk {
 		n, more, err = c.conn.Splice(from, most, nil)
 	} else if n, more, err = c.conn.Splice(from, most, chunkHead); n > 0 {
-		c.conn.Commit(append(c.conn.Compose(), crlf...))
+		c.conn.Commit(append(c.conn.Compose(loop.FrameRoom), crlf...))
 	}
 	if n > 0 {
 		c.wrote++

@@ -30,9 +30,9 @@ func (x *Exchange) Answers(r *head.Response, last bool) {
 	h := x.host
 	h.Loop.Stop(&x.timer)
 	x.step, x.told, x.status, x.res = stepAnswer, true, r.Status, r
-	x.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}
-	x.client.Head(x, &x.answer)
-	x.res = nil
+	h.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}
+	x.client.Head(x, &h.answer)
+	h.answer, x.res = Answer{}, nil
 	if x.whole { // else records of what becomes of its body say which request it is
 		x.forget()
 	}

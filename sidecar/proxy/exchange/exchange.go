@@ -39,7 +39,6 @@ type Exchange struct {
 	most   int64 // bytes of the body, at most; 0: no bound
 	sent   int64 // bytes of the body that went on so far
 	res    *head.Response
-	answer Answer
 	status int // that the client is answered with
 
 	upgrade  string // the protocol that the app may switch to; empty: none

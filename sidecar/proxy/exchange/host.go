@@ -71,6 +71,7 @@ type Host struct {
 	date    []byte
 	at      int64 // the second of date
 	free    []*Exchange
+	answer  Answer           // whose head is being sent
 	fields  [][]head.Field   // storage for those of requests
 	record  telemetry.Record // of the request that the observer is being told of
 	why     gate.Why         // and why it was refused

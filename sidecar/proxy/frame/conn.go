@@ -1,6 +1,8 @@
 package frame
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -17,8 +19,8 @@ type Conn struct {
 	client bool
 	err    *Error
 
-	streams map[uint32]*stream
-	recent  *stream // was looked up last
+	streams []*stream // in the order of their numbers
+	recent  *stream   // was looked up last
 	closed  memory
 	opened  uint32 // the highest number that was opened, by whoever opens them here
 	limit   uint32 // streams beyond it are not served, since GOAWAY said so
@@ -33,9 +35,9 @@ type Conn struct {
 	now     reading
 	block   gathering
 	table   table
-	long    long
-	size    int  // of the fields that were decoded
-	over    bool // they exceed a limit
+	long    *long // nil: none has come
+	size    int   // of the fields that were decoded
+	over    bool  // they exceed a limit
 	budget  budget
 
 	// Windows of the connection.
@@ -80,7 +82,7 @@ const (
 
 func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 	c := &Conn{
-		cfg: cfg.withDefaults(), pool: pool, h: h, streams: map[uint32]*stream{}, window: initial, limit: maxID,
+		cfg: cfg.withDefaults(), pool: pool, h: h, window: initial, limit: maxID,
 		// 100 is what section 6.5.2 recommends as the least; nothing is known before SETTINGS have come.
 		peer: settings{streams: 100, window: initial, list: 1<<32 - 1},
 	}
@@ -137,19 +139,28 @@ func (c *Conn) Close() {
 // find returns an open stream, or nil.
 func (c *Conn) find(id uint32) *stream {
 	if c.recent == nil || c.recent.id != id {
-		c.recent = c.streams[id]
+		c.recent = nil
+		if i, found := c.place(id); found {
+			c.recent = c.streams[i]
+		}
 	}
 	return c.recent
 }
 
-// open makes a stream.
+// place is where a stream is among those that are open, or would be.
+func (c *Conn) place(id uint32) (i int, found bool) {
+	return slices.BinarySearchFunc(c.streams, id, func(st *stream, id uint32) int { return cmp.Compare(st.id, id) })
+}
+
+// open makes a stream. Its number is higher than those before.
 func (c *Conn) open(id uint32) *stream {
 	st := c.pool.stream(id)
 	st.window, st.left, st.recv = c.peer.window, -1, int64(c.cfg.Window)
 	if !c.acked { // it may not know of ours yet
 		st.recv = initial
 	}
-	c.streams[id], c.recent, c.opened = st, st, id
+	c.streams = append(c.streams, st)
+	c.recent, c.opened = st, id
 	return st
 }
 
@@ -158,7 +169,9 @@ func (c *Conn) forget(st *stream, h how) {
 	c.closed.add(st.id, h)
 	c.ready.remove(st)
 	c.credit(st.held - st.lent)
-	delete(c.streams, st.id)
+	if i, found := c.place(st.id); found {
+		c.streams = slices.Delete(c.streams, i, i+1)
+	}
 	c.recent = nil
 	c.pool.drop(st)
 }

@@ -68,10 +68,10 @@ func (c *Conn) readGoAway(p []byte) {
 	if !c.client {
 		return
 	}
-	for id, st := range c.streams {
-		if id > last {
-			c.forget(st, byUs) // what comes on it is on its way
-			c.h.Reset(id, RefusedStream, nil)
-		}
+	for n := len(c.streams); n > 0 && c.streams[n-1].id > last; n = len(c.streams) {
+		st := c.streams[n-1]
+		id := st.id
+		c.forget(st, byUs) // what comes on it is on its way
+		c.h.Reset(id, RefusedStream, nil)
 	}
 }

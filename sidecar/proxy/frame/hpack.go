@@ -49,7 +49,7 @@ func (t *table) add(f Field) {
 }
 
 func (t *table) grow() {
-	ring := make([]Field, max(8, 2*len(t.ring)))
+	ring := make([]Field, max(4, 2*len(t.ring)))
 	for i := range t.n {
 		ring[t.n-1-i] = t.ring[(t.newest-i)&(len(t.ring)-1)]
 	}
@@ -147,7 +147,7 @@ func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 		return "", nil
 	}
 	coded, rest := p[:n], p[n:]
-	if n >= longString && c.long.huffman == huffman && c.long.coded == string(coded) {
+	if n >= longString && c.long != nil && c.long.huffman == huffman && c.long.coded == string(coded) {
 		return c.long.str, rest
 	}
 	if !huffman {
@@ -164,7 +164,10 @@ func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 	case len(s) > 2*c.cfg.HeadBytes:
 		c.fail(errHeadFar)
 	case remember && n >= longString:
-		c.long = long{huffman, s, s}
+		if c.long == nil {
+			c.long = &long{}
+		}
+		*c.long = long{huffman, s, s}
 		if huffman {
 			c.long.coded = string(coded)
 		}

@@ -71,22 +71,33 @@ const (
 
 // memory is of streams that were closed lately: section 5.1 has different answers to what still comes on them.
 type memory struct {
-	ids  [64]uint32
-	hows [64]how
-	at   int
+	last []closing // a ring, once there are as many as there may be
+	at   int       // of the oldest, then
 }
 
+type closing struct {
+	id  uint32
+	how how
+}
+
+// mostClosed is how many streams are remembered.
+const mostClosed = 64
+
 func (m *memory) add(id uint32, h how) {
-	m.ids[m.at], m.hows[m.at] = id, h
-	m.at = (m.at + 1) % len(m.ids)
+	if len(m.last) < mostClosed {
+		m.last = append(m.last, closing{id, h})
+		return
+	}
+	m.last[m.at] = closing{id, h}
+	m.at = (m.at + 1) % mostClosed
 }
 
 // of returns how a stream was closed at last.
 func (m *memory) of(id uint32) how {
-	for i := range m.ids {
-		at := (m.at - 1 - i + 2*len(m.ids)) % len(m.ids)
-		if m.ids[at] == id {
-			return m.hows[at]
+	n := len(m.last)
+	for i := range n {
+		if c := &m.last[(m.at-1-i+2*n)%n]; c.id == id {
+			return c.how
 		}
 	}
 	return forgotten

@@ -59,6 +59,9 @@ const (
 	scarce = 12 << 20
 )
 
+// leastRoom is so many that what frames a piece, and what TLS makes of it, lie in a block of 2 KiB with it.
+const leastRoom = 2<<10 - 128
+
 // Room is how many bytes of a body are read at a time: less where much is held for peers that are slow.
 func Room() int {
 	switch n := held.Load(); {
@@ -67,7 +70,7 @@ func Room() int {
 	case n < scarce:
 		return MediumBlock
 	}
-	return 2 << 10
+	return leastRoom
 }
 
 // Enough reports whether so many bytes wait for a peer that nothing more is read for it.

@@ -52,7 +52,7 @@ func New(o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{poll: p, in: make([]byte, blockOfReads), scratch: make([]byte, 0, composed), start: time.Now(), panicked: o.Panicked}
+	l := &Loop{poll: p, in: make([]byte, blockOfReads), scratch: make([]byte, 0, HeadRoom), start: time.Now(), panicked: o.Panicked}
 	l.wheel.init()
 	l.turn()
 	return l, nil

@@ -27,7 +27,7 @@ func (c *Conn) Splice(from *Conn, most int64, before func(b []byte, n int) []byt
 		return 0, true, err
 	}
 	if before != nil {
-		c.Commit(before(c.Compose(), n))
+		c.Commit(before(c.Compose(FrameRoom), n))
 	}
 	c.pipe, c.ahead = p, uint32(c.out.Len()) //nolint:gosec // blocks are small
 	return n, c.flushQueue(), nil

@@ -34,7 +34,7 @@ func (s *splicer) move(c *loop.Conn) {
 	for c == s.from && s.to != nil && !s.stuck {
 		n, more, err := s.to.Splice(s.from, 1<<30, s.before)
 		if n > 0 && s.after != "" {
-			s.to.Commit(append(s.to.Compose(), s.after...))
+			s.to.Commit(append(s.to.Compose(loop.FrameRoom), s.after...))
 		}
 		if err != nil {
 			s.ended(err)

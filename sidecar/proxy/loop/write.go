@@ -25,17 +25,20 @@ func (c *Conn) Write(b []byte) {
 func (c *Conn) Cork() { c.turn(corked) }
 
 // Compose returns room at the end of what is queued, to be appended to: Commit queues it. It goes out when the turn ends, with whatever
-// else has been written by then. Nothing else may be written between the two.
-func (c *Conn) Compose() []byte {
+// else has been written by then. Nothing else may be written between the two. There is room for n bytes at least; more is allocated.
+func (c *Conn) Compose(n int) []byte {
 	if c.tls != nil {
 		return c.loop.scratch[:0]
 	}
 	c.Cork()
-	return c.out.Free(composed)[:0]
+	return c.out.Free(n)[:0]
 }
 
-// composed is how much room Compose gives at least, in bytes; more is allocated.
-const composed = 2 << 10
+// What is composed, as a rule, in bytes.
+const (
+	HeadRoom  = 2 << 10 // a head
+	FrameRoom = 32      // what goes before a piece of a body, or behind it
+)
 
 // Commit queues what was appended to what Compose has returned.
 func (c *Conn) Commit(b []byte) {
