@@ -29,8 +29,9 @@ func (c *compiler) link() {
 	}
 	p.reads = newReads(p.rules)
 	p.binding = newBinding(p.rules)
-	p.nobody = &Subject{settled: &settled{program: p}}
-	p.nobody.settle()
+	nobody := p.settle(nil, 0, nil)
+	nobody.bound = false
+	p.nobody = &Subject{settled: &nobody}
 }
 
 // place numbers the rules of a group. Numbers start at a multiple of 64, so that no mask has rules of two groups.

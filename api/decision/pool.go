@@ -3,6 +3,7 @@ package decision
 import (
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -11,6 +12,9 @@ import (
 // maxShared bounds the verdicts that a Pool shares. Tokens differ in far fewer ways than there are tokens; where they do
 // not, a Subject has verdicts of its own.
 const maxShared = 1024
+
+// usualWords is how many words of 64 rules most Programs have at most.
+const usualWords = 8
 
 // Pool makes Subjects that are to be kept in great number: they share their verdicts where these are alike, and of the
 // claims they hold what conditions on requests read. It is safe for concurrent use.
@@ -27,18 +31,21 @@ func (p *Program) NewPool() *Pool { return &Pool{program: p, shared: map[string]
 // Bind is Program.Bind for a Subject that Decide judges alike, but that is of no use to Explain. bytes is the memory that
 // the Subject takes and shares with no other.
 func (p *Pool) Bind(claims Claims, verified IssuerSet) (s *Subject, bytes int) {
-	full := p.program.Bind(claims, verified)
 	if p.program == nil {
-		return full, 0
+		return p.program.Bind(claims, verified), 0
 	}
-	common, bytes := p.share(full.settled)
+	if verified = p.program.known(verified); verified == 0 {
+		claims = nil
+	}
+	var space [3 * usualWords]uint64
+	common, bytes := p.share(p.program.settle(claims, verified, space[:]))
 	switch reads := &p.program.reads; {
-	case full.claims == nil || !reads.all && len(reads.names) == 0:
+	case claims == nil || !reads.all && len(reads.names) == 0:
 		return common, bytes
 	case reads.all:
-		return &Subject{settled: common.settled, claims: full.claims, extent: extent(map[string]any(full.claims))}, bytes + subjectBytes + sizeOf(map[string]any(full.claims))
+		return &Subject{settled: common.settled, claims: claims, extent: extent(map[string]any(claims))}, bytes + subjectBytes + sizeOf(map[string]any(claims))
 	default:
-		kept := reads.of(full.claims)
+		kept := reads.of(claims)
 		for _, v := range kept {
 			bytes += sizeOf(v)
 		}
@@ -47,30 +54,39 @@ func (p *Pool) Bind(claims Claims, verified IssuerSet) (s *Subject, bytes int) {
 }
 
 // share returns a Subject without claims that has these verdicts, and the bytes that it takes if it is not shared.
-func (p *Pool) share(v *settled) (*Subject, int) {
-	key := v.key()
+func (p *Pool) share(v settled) (*Subject, int) {
+	var room [128]byte
+	key := v.appendKey(room[:0])
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s, ok := p.shared[key]; ok {
+	if s, ok := p.shared[string(key)]; ok {
 		return s, 0
 	}
-	s := &Subject{settled: v}
+	own := v.clone()
+	s := &Subject{settled: &own}
 	if len(p.shared) < maxShared {
-		p.shared[key] = s
+		p.shared[string(key)] = s
 		return s, 0
 	}
 	return s, subjectBytes + v.size()
 }
 
-// key is the same for verdicts of one Program that are alike.
-func (v *settled) key() string {
-	key := binary.AppendUvarint(nil, uint64(v.verified))
+// clone is a copy that has its words for itself.
+func (v *settled) clone() settled {
+	own := *v
+	own.fits, own.butScope, own.butLogin = slices.Clone(v.fits), slices.Clone(v.butScope), slices.Clone(v.butLogin)
+	return own
+}
+
+// appendKey appends what is the same for verdicts of one Program that are alike.
+func (v *settled) appendKey(key []byte) []byte {
+	key = binary.AppendUvarint(key, uint64(v.verified))
 	for _, words := range [][]uint64{v.fits, v.butScope, v.butLogin} {
 		for _, w := range words {
 			key = binary.AppendUvarint(key, w)
 		}
 	}
-	return string(key)
+	return key
 }
 
 // size is the memory of verdicts, in bytes.

@@ -28,52 +28,66 @@ func (p *Program) Bind(claims Claims, verified IssuerSet) *Subject {
 	if p == nil {
 		return &Subject{settled: &settled{bound: true}}
 	}
-	if n := len(p.issuers); n < MaxIssuers {
-		verified &= 1<<n - 1
-	}
-	s := &Subject{settled: &settled{program: p, verified: verified, bound: true}, claims: claims}
+	verified = p.known(verified)
 	if verified == 0 {
-		s.claims = nil
+		claims = nil
 	}
-	s.settle()
-	return s
+	v := p.settle(claims, verified, nil)
+	return &Subject{settled: &v, claims: claims}
 }
 
 // of reports whether the Subject was bound to the Program. The zero Subject is of none.
 func (s *Subject) of(p *Program) bool { return s.settled != nil && s.program == p }
 
-// settle fills in the verdicts.
-func (s *Subject) settle() {
-	words := len(s.program.deny)
-	space := make([]uint64, 3*words)
-	s.fits, s.butScope = space[:words:words], space[words:2*words:2*words]
-	if s.program.logins {
-		s.butLogin = space[2*words:]
+// known are those of the issuers that the Program has.
+func (p *Program) known(verified IssuerSet) IssuerSet {
+	if n := len(p.issuers); n < MaxIssuers {
+		verified &= 1<<n - 1
 	}
-	for _, r := range s.program.rules {
+	return verified
+}
+
+// settle works out the verdicts. Their words are in space, which is all zero, if that has room for them.
+func (p *Program) settle(claims Claims, verified IssuerSet, space []uint64) settled {
+	words := len(p.deny)
+	if len(space) < 3*words {
+		space = make([]uint64, 3*words)
+	}
+	v := settled{program: p, verified: verified, bound: true, fits: space[:words:words], butScope: space[words : 2*words : 2*words]}
+	if p.logins {
+		v.butLogin = space[2*words : 3*words : 3*words]
+	}
+	all := token{claims: claims, verified: verified}
+	for _, r := range p.rules {
 		if r == nil {
 			continue
 		}
-		v := r.settle(s.token(r.group), nil)
-		if v.fits {
-			s.fits[r.number/64] |= 1 << (r.number % 64)
+		turned := r.settle(p.sees(r.group, all), nil)
+		if turned.fits {
+			v.fits[r.number/64] |= 1 << (r.number % 64)
 		}
-		if v.butScope {
-			s.butScope[r.number/64] |= 1 << (r.number % 64)
+		if turned.butScope {
+			v.butScope[r.number/64] |= 1 << (r.number % 64)
 		}
-		if v.butLogin {
-			s.butLogin[r.number/64] |= 1 << (r.number % 64)
+		if turned.butLogin {
+			v.butLogin[r.number/64] |= 1 << (r.number % 64)
 		}
 	}
+	return v
 }
 
-// token returns what the rules of a group see of the token. Nothing, if no issuer of the group vouches for it: a token
-// that only an Audit policy knows changes no verdict of the others.
+// token returns what the rules of a group see of the token.
 func (s *Subject) token(group int) token {
-	if s.verified&s.program.groups[group].issuers == 0 {
+	return s.program.sees(group, token{claims: s.claims, kept: s.kept, verified: s.verified})
+}
+
+// sees returns what the rules of a group see of a token. Nothing, if no issuer of the group vouches for it: a token that
+// only an Audit policy knows changes no verdict of the others.
+func (p *Program) sees(group int, t token) token {
+	if t.verified&p.groups[group].issuers == 0 {
 		return token{}
 	}
-	return token{claims: s.claims, kept: s.kept, verified: s.verified}
+	return t
 }
 
 // outcome returns how the rules of a mask turned out, conditions on the request and its time aside.

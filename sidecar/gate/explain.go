@@ -74,7 +74,7 @@ func (s *Snapshot) apart(leftOut func(LeftOut)) *Snapshot {
 		version: s.version, built: s.built, policies: s.policies, issuers: s.issuers, unresolved: s.unresolved, keyless: s.keyless,
 		program: s.program, identity: s.identity, onLeftOut: leftOut, resources: s.resources, offers: s.offers, names: s.names, strip: s.strip,
 		enforce: s.enforce, audit: s.audit, auditing: s.auditing,
-		cache: token.NewCache[bearer](0), subjects: s.program.NewPool(), commons: commons{met: map[commonKey]*common{}}, answers: silent,
+		cache: token.NewCache[bearer](0), subjects: s.program.NewPool(), commons: commons{met: map[string]*common{}}, answers: silent,
 	}
 }
 

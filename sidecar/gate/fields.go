@@ -1,5 +1,7 @@
 package gate
 
+import "strings"
+
 // Fields are header fields with one value each. They are immutable; the zero Fields are none.
 type Fields struct {
 	names  []string
@@ -23,15 +25,16 @@ func pack(list []string) texts {
 	for _, s := range list {
 		size += len(s)
 	}
-	out := make([]byte, 0, size)
+	var out strings.Builder
+	out.Grow(size)
 	for _, s := range list {
-		out = append(out, byte(at), byte(at>>8), byte(at>>16), byte(at>>24))
+		out.Write([]byte{byte(at), byte(at >> 8), byte(at >> 16), byte(at >> 24)})
 		at += len(s)
 	}
 	for _, s := range list {
-		out = append(out, s...)
+		out.WriteString(s)
 	}
-	return texts(out)
+	return texts(out.String())
 }
 
 // at returns one of the texts, counted from 0. It has to be there.

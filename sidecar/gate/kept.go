@@ -1,7 +1,10 @@
 package gate
 
 import (
+	"encoding/binary"
 	"math/bits"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,28 +46,42 @@ type common struct {
 // newBearer makes of a token that was verified what is kept of it. bytes is the memory that it refers to alone.
 func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
 	claims := decision.Claims(f.verified.Claims)
-	headers := s.writeIdentity(claims, f.by)
-	own := make([]string, 1, 1+len(headers))
-	own[0] = f.verified.Subject
-	names := make([]string, 0, len(headers))
-	for _, h := range headers {
+	var roomOfNames, roomOfTexts [8]string
+	names, own := roomOfNames[:0], append(roomOfTexts[:0], f.verified.Subject)
+	for _, h := range s.writeIdentity(claims, f.by) {
 		names, own = append(names, h.Name), append(own, h.Value)
 	}
 	b = bearer{texts: pack(own), marks: token.MarksOf(&f.verified), until: nanoseconds(f.until)}
 	var verdicts, shared int
 	b.subject, verdicts = s.subjects.Bind(claims, f.by)
-	b.common, shared = s.commons.of(common{f.verified.Issuer, f.verified.KeyID, names, !f.fresh.IsZero()})
+	b.common, shared = s.commons.of(f.verified.Issuer, f.verified.KeyID, names, !f.fresh.IsZero())
 	bytes = len(b.texts) + allocation + verdicts + shared
-	to := bound{pod: f.verified.Pod, account: f.verified.Account}
-	if c := f.verified.Confirmation; c.Bound() {
-		to.key = &c
-		bytes += int(unsafe.Sizeof(c))
+	b.bound = boundTo(&f.verified)
+	return b, bytes + b.bound.bytes()
+}
+
+// boundTo returns what a token is bound to; nil for nothing.
+func boundTo(v *token.Verified) *bound {
+	if v.Pod == (departed.UID{}) && v.Account == (departed.UID{}) && !v.Confirmation.Bound() {
+		return nil
 	}
-	if to != (bound{}) {
-		b.bound = &to
-		bytes += int(unsafe.Sizeof(to)) + allocation
+	to := &bound{pod: v.Pod, account: v.Account}
+	if v.Confirmation.Bound() {
+		key := v.Confirmation
+		to.key = &key
 	}
-	return b, bytes
+	return to
+}
+
+// bytes is the memory that it takes.
+func (b *bound) bytes() int {
+	switch {
+	case b == nil:
+		return 0
+	case b.key == nil:
+		return int(unsafe.Sizeof(*b)) + allocation
+	}
+	return int(unsafe.Sizeof(*b)) + allocation + int(unsafe.Sizeof(*b.key))
 }
 
 // allocation is what the allocator adds to a text, in bytes: sizes come in steps of 16.
@@ -119,31 +136,38 @@ func (b *bearer) identity() Fields {
 // commons are the values of common that were met. It is safe for concurrent use.
 type commons struct {
 	mu  sync.Mutex
-	met map[commonKey]*common // guarded by mu
-}
-
-type commonKey struct {
-	issuer, keyID, headers string
-	asked                  bool
+	met map[string]*common // guarded by mu; by appendCommon
 }
 
 // maxCommons bounds what is shared. Where anyIssuer is set, every token could bring an issuer of its own.
 const maxCommons = 1024
 
-// of returns a common like c that many may refer to, and the bytes that it takes if nobody else does. It keeps nothing of
-// c but the names.
-func (cs *commons) of(c common) (*common, int) {
-	key := commonKey{c.issuer, c.keyID, strings.Join(c.headers, "\n"), c.asked}
+// of returns a common of these that many may refer to, and the bytes that it takes if nobody else does. It keeps nothing of
+// them but the text of the names.
+func (cs *commons) of(issuer, keyID string, headers []string, asked bool) (*common, int) {
+	var room [256]byte
+	key := appendCommon(room[:0], issuer, keyID, headers, asked)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if have, ok := cs.met[key]; ok {
+	if have, ok := cs.met[string(key)]; ok {
 		return have, 0
 	}
-	c.issuer, c.keyID = strings.Clone(c.issuer), strings.Clone(c.keyID)
+	c := &common{strings.Clone(issuer), strings.Clone(keyID), slices.Clone(headers), asked}
 	if len(cs.met) < maxCommons {
-		key.issuer, key.keyID = c.issuer, c.keyID
-		cs.met[key] = &c
-		return &c, 0
+		cs.met[string(key)] = c
+		return c, 0
 	}
-	return &c, int(unsafe.Sizeof(c)) + len(c.issuer) + len(c.keyID) + int(unsafe.Sizeof(""))*len(c.headers) + 3*allocation
+	return c, int(unsafe.Sizeof(*c)) + len(issuer) + len(keyID) + int(unsafe.Sizeof(""))*len(headers) + 3*allocation
+}
+
+// appendCommon appends what is the same for commons that are alike, and for no others: each text behind its length.
+func appendCommon(key []byte, issuer, keyID string, headers []string, asked bool) []byte {
+	key = strconv.AppendBool(key, asked)
+	for _, s := range [...]string{issuer, keyID} {
+		key = append(binary.AppendUvarint(key, uint64(len(s))), s...)
+	}
+	for _, s := range headers {
+		key = append(binary.AppendUvarint(key, uint64(len(s))), s...)
+	}
+	return key
 }

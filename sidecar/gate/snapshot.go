@@ -102,7 +102,7 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	s := &Snapshot{
 		version: version, built: now, issuers: len(program.Issuers()), program: program,
 		cache:    token.NewCache[bearer](max(o.CacheBytes, 0)),
-		subjects: program.NewPool(), commons: commons{met: map[commonKey]*common{}},
+		subjects: program.NewPool(), commons: commons{met: map[string]*common{}},
 		onLeftOut: o.OnLeftOut,
 	}
 	for _, p := range compiled {
