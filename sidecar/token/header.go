@@ -12,7 +12,7 @@ type header struct {
 	encrypted               bool
 	alg, enc, kid, typ, cty string
 	hasTyp, hasCty          bool
-	members                 map[string]any
+	members                 map[string]any // of an encrypted token
 }
 
 // refusedMember returns a member that a header must not have; empty if it has none. A key in the token would be the
@@ -57,7 +57,9 @@ func unwanted(name string, value any) decision.Refusal {
 
 // read takes the members that count, and refuses what the header must not have.
 func (h *header) read(members map[string]any) decision.Refusal {
-	h.members = members
+	if h.encrypted {
+		h.members = members
+	}
 	if name := refusedMember(members); name != "" {
 		return unwanted(name, members[name])
 	}

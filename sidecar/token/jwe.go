@@ -50,9 +50,13 @@ func isCBC(enc string) bool {
 	return enc == "A128CBC-HS256" || enc == "A192CBC-HS384" || enc == "A256CBC-HS512"
 }
 
-// readEncrypted checks the length of each part of a JWE, since jwx joins ciphertext and tag wherever they are cut, and
+// readEncrypted reads a JWE. It checks the length of each part of a JWE, since jwx joins ciphertext and tag wherever they are cut, and
 // panics on an encrypted key that is too short, and the header members that its algorithm needs.
 func (t *Token) readEncrypted() decision.Refusal {
+	t.header.encrypted = true
+	if no := t.readHeader(); no.Refused() {
+		return no
+	}
 	names := [5]string{inHeader, inKey, inIV, inCiphertext, inTag}
 	var size [5]int
 	for i := 1; i < 5; i++ {

@@ -20,8 +20,10 @@ type Token struct {
 	raw    string
 	parts  [5]string // encoded, as they came
 	header header
-	jws    signed    // of a JWS
-	jwe    encrypted // of a JWE
+	// familiar: the header was that of a genuine token before.
+	familiar bool
+	jws      signed    // of a JWS
+	jwe      encrypted // of a JWE
 }
 
 // signed is what a JWS holds besides its header.
@@ -58,29 +60,35 @@ func front(raw string) (*Token, decision.Refusal) {
 	if !ok {
 		return nil, misshapen(raw, n)
 	}
-	text, ok := decode(t.parts[0])
-	if !ok {
-		return nil, misspelt(raw, inHeader, t.parts[0])
+	var no decision.Refusal
+	if n == jweParts {
+		no = t.readEncrypted()
+	} else {
+		no = t.readSigned()
 	}
-	members, err := strictjson.ObjectOf(asText(text))
-	if err != nil {
-		return nil, notJSON(inHeader, err)
-	}
-	t.header.encrypted = n == 5
-	if no := t.header.read(members); no.Refused() {
-		if problem := oddity(raw); problem != "" {
-			return nil, malformed("the token", problem)
-		}
-		return nil, no
-	}
-	read := t.readSigned
-	if t.header.encrypted {
-		read = t.readEncrypted
-	}
-	if no := read(); no.Refused() {
+	if no.Refused() {
 		return nil, no
 	}
 	return t, decision.Refusal{}
+}
+
+// readHeader decodes the header and checks it.
+func (t *Token) readHeader() decision.Refusal {
+	text, ok := decode(t.parts[0])
+	if !ok {
+		return misspelt(t.raw, inHeader, t.parts[0])
+	}
+	members, err := strictjson.ObjectOf(asText(text))
+	if err != nil {
+		return notJSON(inHeader, err)
+	}
+	if no := t.header.read(members); no.Refused() {
+		if problem := oddity(t.raw); problem != "" {
+			return malformed("the token", problem)
+		}
+		return no
+	}
+	return decision.Refusal{}
 }
 
 // Encrypted reports whether the token is a JWE, whose issuer is not known before it is decrypted.
@@ -119,11 +127,16 @@ func split(raw string, parts *[5]string) (n int, ok bool) {
 // decode decodes base64url without padding (RFC 7515 section 2). Unused bits must be zero, so that every token has one
 // spelling, and there are no line breaks, which encoding/base64 would skip.
 func decode(part string) ([]byte, bool) {
+	return decodeInto(make([]byte, base64url.DecodedLen(len(part))), part)
+}
+
+// decodeInto is decode into memory that has room.
+func decodeInto(room []byte, part string) ([]byte, bool) {
 	if strings.IndexByte(part, '\n') >= 0 || strings.IndexByte(part, '\r') >= 0 {
 		return nil, false
 	}
-	b, err := base64url.DecodeString(part)
-	return b, err == nil
+	n, err := base64url.Decode(room, asBytes(part))
+	return room[:n], err == nil
 }
 
 var base64url = base64.RawURLEncoding.Strict()
@@ -138,9 +151,15 @@ func asBytes(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // only read; a copy would be one more for each token
 }
 
-// readSigned decodes the payload and the signature of a JWS.
+// readSigned reads a JWS, whose payload and signature share one piece of memory.
 func (t *Token) readSigned() decision.Refusal {
-	payload, ok := decode(t.parts[1])
+	if t.header, t.familiar = familiarHeaders.find(t.parts[0]); !t.familiar {
+		if no := t.readHeader(); no.Refused() {
+			return no
+		}
+	}
+	room := make([]byte, base64url.DecodedLen(len(t.parts[1]))+base64url.DecodedLen(len(t.parts[2])))
+	payload, ok := decodeInto(room, t.parts[1])
 	switch {
 	case !ok:
 		return misspelt(t.raw, inPayload, t.parts[1])
@@ -148,7 +167,7 @@ func (t *Token) readSigned() decision.Refusal {
 		return malformed(inPayload, "is empty")
 	}
 	t.jws.payload = asText(payload)
-	t.jws.signature, ok = decode(t.parts[2])
+	t.jws.signature, ok = decodeInto(room[len(payload):], t.parts[2])
 	switch {
 	case !ok:
 		return misspelt(t.raw, inSignature, t.parts[2])

@@ -245,6 +245,9 @@ func (v *Verifier) signedBy(t *Token) (string, decision.Refusal) {
 	}
 	for _, k := range keys {
 		if t.jws.verified.do(k, func() bool { return scheme.verify(t.jws.input, t.jws.signature, v.keys.material(k, scheme)) }) {
+			if !t.familiar {
+				familiarHeaders.keep(t.parts[0], &t.header)
+			}
 			return k.ID, decision.Refusal{}
 		}
 	}
