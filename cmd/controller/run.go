@@ -95,10 +95,7 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	if err != nil {
 		return err
 	}
-	if err := addRegistration(mgr, c, serving); err != nil {
-		return err
-	}
-	if err := errors.Join(addGuard(mgr, c), addHealth(mgr, serving)); err != nil {
+	if err := errors.Join(addRegistration(mgr, c, serving), addGuard(mgr, c), addHealth(mgr, serving)); err != nil {
 		return err
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
