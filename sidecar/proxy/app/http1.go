@@ -154,8 +154,13 @@ func (a *HTTP1) Cancel() {
 }
 
 func (a *HTTP1) close() {
-	a.set.host.Loop.Stop(&a.timer)
 	a.in.Drop()
+	a.shut()
+}
+
+// shut is close while what has been read is still looked at.
+func (a *HTTP1) shut() {
+	a.set.host.Loop.Stop(&a.timer)
 	a.conn.Close()
 }
 
@@ -217,7 +222,9 @@ func (a *HTTP1) Failed(c *loop.Conn, err error) {
 	a.closing = true
 	if a.Readable(c); a.x != nil {
 		a.fail(err)
+		return
 	}
+	a.set.forget(a)
 }
 
 // turn is how many pieces of an answer are passed on before others have their turn.

@@ -71,6 +71,7 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 	a.timer = loop.Timer{Do: a.wake, Of: c}
 	c.Handle(a)
 	c.Again()
+	a.rest() // a connection that was there before may take the call
 	return a
 }
 

@@ -148,6 +148,9 @@ func (c *Conn) flushQueue() bool {
 		return false
 	}
 	c.out.Drop()
+	if c.tls != nil {
+		c.tls.below.unread = 0
+	}
 	return true
 }
 
