@@ -442,3 +442,39 @@ func TestNoStreamStarves(t *testing.T) {
 		}
 	}
 }
+
+// TestLend opens the window of the connection for what nobody has taken, up to a bound, and counts nothing twice whatever becomes of it.
+func TestLend(t *testing.T) {
+	t.Parallel()
+	c := NewServer(Config{Streams: 100, Window: 60_000}, &Pool{}, &recorder{})
+	if _, err := c.Feed(client().frame(typeSettings, flagAck, 0).Bytes(), start); err != nil {
+		t.Fatal(err)
+	}
+	body, window := strings.Repeat("a", 10_000), c.recv+c.pending
+	var ids []uint32
+	for i := uint32(1); c.recv >= 60_000; i += 2 {
+		w := bare().post(i)
+		for range 6 {
+			w.data(i, More, body)
+		}
+		if _, err := c.Feed(w.Bytes(), start); err != nil {
+			t.Fatalf("stream %d: %v", i, err)
+		}
+		c.Lend(i)
+		ids = append(ids, i)
+		take(c)
+	}
+	if held := int64(len(ids)) * 60_000; held < mostLent || held > mostLent+window || c.lent != mostLent {
+		t.Errorf("%d streams hold %d bytes, of which %d are lent", len(ids), held, c.lent)
+	}
+	for i, id := range ids {
+		if i%2 == 0 {
+			c.Took(id, 25_000)
+			c.Took(id, 35_000)
+		}
+		c.Reset(id, Cancel)
+	}
+	if c.recv+c.pending != window || c.lent != 0 {
+		t.Errorf("the window is %d of %d, %d are lent", c.recv+c.pending, window, c.lent)
+	}
+}

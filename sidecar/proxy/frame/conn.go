@@ -44,6 +44,7 @@ type Conn struct {
 	window  int64 // what may be sent
 	recv    int64 // what may come
 	pending int64 // what was taken and the peer was not told of
+	lent    int64 // what the window was opened for although it was not taken
 
 	// What goes.
 	told    bool   // the peer has been told that its table stays empty
@@ -169,6 +170,7 @@ func (c *Conn) forget(st *stream, h how) {
 	c.closed.add(st.id, h)
 	c.ready.remove(st)
 	c.credit(st.held - st.lent)
+	c.lent -= st.lent
 	if i, found := c.place(st.id); found {
 		c.streams = slices.Delete(c.streams, i, i+1)
 	}

@@ -135,18 +135,21 @@ func (c *Conn) Took(id uint32, n int) {
 	if st := c.find(id); st != nil && c.err == nil {
 		k := min(int64(n), st.held)
 		lent := min(k, st.lent)
-		st.held, st.lent = st.held-k, st.lent-lent
+		st.held, st.lent, c.lent = st.held-k, st.lent-lent, c.lent-lent
 		c.give(st, k)
 		c.credit(k - lent)
 	}
 }
 
-// Lend opens the connection's window for all of a stream's DATA that has come, although Took was not told of it, so that other streams
-// go on: only the stream's own window bounds it then.
+// mostLent bounds what Lend opens the window of a connection for, of all streams together, in bytes.
+const mostLent = 1 << 20
+
+// Lend opens the connection's window for a stream's DATA that has come, although Took was not told of it, so that other streams
+// go on: the stream's own window bounds it then.
 func (c *Conn) Lend(id uint32) {
 	if st := c.find(id); st != nil && c.err == nil {
-		n := st.held - st.lent
-		st.lent = st.held
+		n := min(st.held-st.lent, mostLent-c.lent)
+		st.lent, c.lent = st.lent+n, c.lent+n
 		c.credit(n)
 	}
 }
