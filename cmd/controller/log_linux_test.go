@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
@@ -43,17 +44,7 @@ func TestMain(m *testing.M) {
 // apiServer starts one and returns a client and a kubeconfig. Without its binaries the test is skipped, but fails where CI=true.
 func apiServer(t *testing.T) (clients kubernetes.Interface, kubeconfig string) {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	env := &envtest.Environment{BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true}
 	conf, err := env.Start()
 	if err != nil {
@@ -131,11 +122,14 @@ func fill(t *testing.T, pipe *os.File) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); {
-		if time.Now().After(end) {
+	tick, end := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
 			t.Fatalf("not after %s: %s", patience, what)
 		}
-		time.Sleep(20 * time.Millisecond) // between two looks
 	}
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/admin"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 	"github.com/bearerguard/bearerguard/hack/freeport"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
@@ -65,17 +66,7 @@ func stopLive() {
 // atCluster skips the test where there is no API server, and fails it where CI=true.
 func atCluster(t *testing.T) {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	live.once.Do(func() {
 		live.env = &envtest.Environment{BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true}
 		live.ports, live.logs, live.more = map[string]string{}, map[string]string{}, map[string]chan string{}

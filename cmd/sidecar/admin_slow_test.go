@@ -68,7 +68,7 @@ func TestWhoReadsNoMetricsKeepsThemFromNobodyForLong(t *testing.T) {
 		if got := status(); got != http.StatusServiceUnavailable {
 			t.Errorf("while all read slowly: %d, want 503", got)
 		}
-		time.Sleep(takes)
+		<-time.After(takes)
 		synctest.Wait()
 		if got := status(); got != http.StatusOK {
 			t.Errorf("after %s: %d, want 200", takes, got)

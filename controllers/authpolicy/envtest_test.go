@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"math/big"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +45,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/authpolicy"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 	"github.com/bearerguard/bearerguard/controllers/push"
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 )
 
 // api is a real API server.
@@ -75,17 +75,7 @@ func TestMain(m *testing.M) {
 // apiServer returns the API server. Without its binaries the test is skipped, but fails where CI=true.
 func apiServer(t *testing.T) *api {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	shared.once.Do(func() {
 		shared.env = &envtest.Environment{
 			BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true,

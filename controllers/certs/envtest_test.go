@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +34,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/inject"
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 )
 
 const namespace = "bearerguard-system"
@@ -61,17 +61,7 @@ func startCluster(t *testing.T) *cluster {
 // startAPI starts one where the controller's service account may do nothing yet.
 func startAPI(t *testing.T) *cluster {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	env := &envtest.Environment{
 		BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true,
 	}

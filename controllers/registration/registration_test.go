@@ -31,6 +31,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/controllers/cell"
 	"github.com/bearerguard/bearerguard/controllers/registration"
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 )
 
 const (
@@ -205,17 +206,7 @@ func TestARevisionKeepsItsOwnConfigurations(t *testing.T) {
 
 // On a real API server, with no more rights than the chart gives.
 func TestDeletedConfigurationsComeBack(t *testing.T) {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	env := &envtest.Environment{BinaryAssetsDirectory: assets}
 	config, err := env.Start()
 	if err != nil {

@@ -3,8 +3,6 @@ package webhook_test
 import (
 	"context"
 	"crypto/tls"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +24,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/controllers/certs"
 	"github.com/bearerguard/bearerguard/controllers/webhook"
+	"github.com/bearerguard/bearerguard/hack/apiserver"
 	"github.com/bearerguard/bearerguard/hack/freeport"
 )
 
@@ -43,17 +42,7 @@ type cluster struct {
 // startCluster starts an API server. Without its binaries the test is skipped, but fails where CI=true.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		cache, _ := os.UserCacheDir()
-		assets = filepath.Join(cache, "bearerguard", "bin")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no kube-apiserver in %s; want KUBEBUILDER_ASSETS to name a folder with it", assets)
-		}
-		t.Skipf("no kube-apiserver in %s: make test builds one", assets)
-	}
+	assets := apiserver.Assets(t)
 	env := &envtest.Environment{
 		BinaryAssetsDirectory: assets, CRDDirectoryPaths: []string{"../../config/crd"}, ErrorIfCRDPathMissing: true,
 	}
