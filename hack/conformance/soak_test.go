@@ -52,7 +52,7 @@ func TestGRPCSoak(t *testing.T) {
 }
 
 func rpcSoak(t *testing.T, until time.Time, to channel) {
-	cc, closed := to.open(t)
+	cc, closed := to.open()
 	defer closed()
 	repeat(t, until, 80, func(ctx context.Context) {
 		interop.DoSoakTest(ctx, soak(to.addr, func() (*grpc.ClientConn, func()) { return cc, func() {} }))
@@ -61,12 +61,12 @@ func rpcSoak(t *testing.T, until time.Time, to channel) {
 
 func channelSoak(t *testing.T, until time.Time, to channel) {
 	repeat(t, until, 80, func(ctx context.Context) {
-		interop.DoSoakTest(ctx, soak(to.addr, func() (*grpc.ClientConn, func()) { return to.open(t) }))
+		interop.DoSoakTest(ctx, soak(to.addr, to.open))
 	})
 }
 
 func streams(t *testing.T, until time.Time, to channel) {
-	cc, closed := to.open(t)
+	cc, closed := to.open()
 	defer closed()
 	c := testgrpc.NewTestServiceClient(cc)
 	repeat(t, until, 5, func(ctx context.Context) {
@@ -100,10 +100,11 @@ type channel struct {
 	creds credentials.TransportCredentials
 }
 
-func (c channel) open(t *testing.T) (*grpc.ClientConn, func()) {
+// open may be called by any goroutine. It does not connect yet.
+func (c channel) open() (*grpc.ClientConn, func()) {
 	cc, err := grpc.NewClient(c.addr, grpc.WithTransportCredentials(c.creds), withToken(token()))
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // it is an address
 	}
 	return cc, func() { _ = cc.Close() }
 }

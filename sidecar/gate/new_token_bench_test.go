@@ -22,8 +22,8 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
-// BenchmarkNewToken is a request with a token that was never seen, by the policy and the claims of hack/bench/proxy. What is
-// beside the cryptography is what the allocations are of.
+// BenchmarkNewToken is a request with a token that was never seen, with the claims and two of the rules of hack/bench/proxy. The
+// allocations are of what is beside the cryptography.
 func BenchmarkNewToken(b *testing.B) {
 	for _, alg := range []string{"RS256", "ES256"} {
 		b.Run(alg, func(b *testing.B) {

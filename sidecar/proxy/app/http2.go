@@ -229,7 +229,7 @@ func (a *HTTP2) Headers(id uint32, h *frame.Head) {
 		r.Length = max(r.Length, 0)
 		k.leave().Answers(r, true)
 		return
-	case r.Length == 0: // trailers follow
+	case r.Length == 0: // trailers follow; who gets them speaks HTTP/2, too, where a length may stand before them
 		r.Length = -1
 	}
 	k.answered = true

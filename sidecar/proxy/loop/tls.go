@@ -147,11 +147,7 @@ func (b *below) Write(p []byte) (int, error) {
 
 // count notes that n bytes are about to be written.
 func (b *below) count(n int) {
-	switch {
-	case !b.reading:
-	case b.conn.Queued() == 0:
-		b.unread = 0
-	default:
+	if b.reading && b.conn.Queued() > 0 {
 		b.unread += n
 	}
 }
