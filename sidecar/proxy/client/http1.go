@@ -114,8 +114,9 @@ func (*HTTP1) Connected(*loop.Conn, error) {}
 // Drained implements loop.Handler.
 func (c *HTTP1) Drained(*loop.Conn) {
 	switch {
-	case c.x != nil:
+	case c.x != nil && c.conn.HasRoom():
 		c.x.ClientTakes()
+	case c.x != nil: // it is asked again
 	case c.flushes:
 		c.end()
 	case c.crammed:

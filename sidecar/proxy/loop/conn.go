@@ -62,7 +62,7 @@ const (
 	shutting         // once all has been written the writing side is shut down
 	ending           // once all has been written the connection is closed
 	failed           // a write has failed: nothing more is written
-	draining         // all has been written, which Handler.Drained is to be told
+	draining         // all has been written, or can be, which Handler.Drained is to be told
 	unwanted         // it has been closed, and its handler is told nothing more
 )
 

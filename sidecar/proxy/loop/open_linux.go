@@ -16,3 +16,14 @@ func (c *Conn) Taken() (bytes uint64, more bool) {
 	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
 	return info.Bytes_acked, err == nil && n > 0
 }
+
+// accepts reports whether the kernel has room for more that the peer has yet to take: a third of what it holds at most (tcp(7)). If not, the poller
+// tells of it as of a write that did not go out.
+func (c *Conn) accepts() bool {
+	p := [1]unix.PollFd{{Fd: c.fd, Events: unix.POLLOUT}}
+	if _, err := unix.Poll(p[:], 0); err != nil || p[0].Revents != 0 {
+		return true // what is wrong, the next write finds
+	}
+	c.loop.poll.wants(c, Writable)
+	return false
+}

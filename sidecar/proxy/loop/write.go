@@ -105,6 +105,16 @@ func (c *Conn) some(b []byte) (int, error) {
 	return n, nil
 }
 
+// HasRoom reports whether to read what comes next for the peer, which Handler.Drained asks when all has been written. Where much is held for slow peers
+// already, the kernel must be ready to take it; if it is not, Drained is called again once it is. So who reads nothing has nothing queued either.
+func (c *Conn) HasRoom() bool {
+	if Room() == LargeBlock || c.Closed() || c.accepts() {
+		return true
+	}
+	c.state |= draining
+	return false
+}
+
 // Flush writes what is queued, as far as the kernel takes it, and does not wait for the end of the turn.
 func (c *Conn) Flush() {
 	if !c.Closed() && c.state&(failed|connecting) == 0 {
