@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,6 +69,68 @@ func TestDrainDoesNotWaitForSilence(t *testing.T) {
 		t.Error(err)
 	}
 	g.stopped <- nil
+}
+
+// A connection that was to be kept when its answer began ends with the answer, if the drain has begun meanwhile, and what has been sent on it
+// by then is answered.
+func TestDrainEndsWithTheAnswersUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]int{"alone": 0, "with a next request": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun, release := make(chan struct{}), make(chan struct{})
+			url := app(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/docs/slow" {
+					_, _ = io.WriteString(w, "half")
+					_ = http.NewResponseController(w).Flush()
+					close(begun)
+					<-release
+				}
+				_, _ = io.WriteString(w, "half")
+			}).URL
+			g := protect(t, url, func(c *Config) { c.Limits = Limits{Drain: time.Minute, Idle: time.Minute} })
+			var idle []net.Conn
+			for range 8 { // on both loops
+				idle = append(idle, dial(t, g.addr))
+			}
+			busy := dial(t, g.addr)
+			const get = "GET /docs/%s HTTP/1.1\r\nHost: a\r\n\r\n"
+			fmt.Fprintf(busy, get, "slow")
+			<-begun
+			in := bufio.NewReader(busy)
+			res, err := http.ReadResponse(in, nil)
+			if err != nil || res.Close {
+				t.Fatalf("the answer is not to be followed by another: %v", err)
+			}
+			fmt.Fprint(busy, strings.Repeat(fmt.Sprintf(get, "next"), more))
+			g.stop()
+			for _, c := range idle {
+				if _, err := io.ReadAll(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			close(release)
+			if b, err := io.ReadAll(res.Body); err != nil || string(b) != "halfhalf" {
+				t.Errorf("got %q, %v", b, err)
+			}
+			for range more {
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b, err := io.ReadAll(res.Body); err != nil || string(b) != "half" || !res.Close {
+					t.Errorf("the next answer: %q, %v, Connection: close %v", b, err, res.Close)
+				}
+			}
+			if b, err := io.ReadAll(in); err != nil || len(b) > 0 {
+				t.Errorf("behind the answers: %q, %v", b, err)
+			}
+			if err := <-g.stopped; err != nil {
+				t.Error(err)
+			}
+			g.stopped <- nil
+		})
+	}
 }
 
 // What does not end is ended after --drain.

@@ -80,9 +80,12 @@ func (c *HTTP1) Done() {
 	}
 }
 
-// next waits for the next request.
+// next waits for the next request. A connection whose answer was under way when clients were asked to go ends here, unless one has come.
 func (c *HTTP1) next() {
 	c.enter(phaseIdle)
+	if c.host.Leaving() {
+		c.crammed, c.clears = c.conn.Queued() > 0, true
+	}
 	c.resume()
 }
 
@@ -100,12 +103,22 @@ func (c *HTTP1) resume() {
 // finishes ends the connection once all has been written.
 func (c *HTTP1) finishes() {
 	if c.conn.Flush(); c.conn.Queued() == 0 {
-		c.end()
+		c.parts()
 		return
 	}
 	c.flushes = true
 	c.enter(phaseBusy)
 	c.watch()
+}
+
+// parts ends a connection on which all has been written. What is not read of it, or comes still, would have the kernel drop what the
+// client has yet to take.
+func (c *HTTP1) parts() {
+	if c.flushes = false; c.conn.Side() != 0 || c.phase == phaseLinger {
+		c.end()
+		return
+	}
+	c.linger()
 }
 
 // linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112 section 9.6). It
@@ -115,7 +128,9 @@ func (c *HTTP1) linger() {
 	c.in.Drop()
 	c.conn.CloseWrite()
 	c.enter(phaseLinger)
-	c.watch()
+	if d := c.host.Limits.Write; d > 0 {
+		c.host.Loop.Set(&c.stall, d)
+	}
 	c.lingered, c.since = 0, c.host.Loop.Now()
 	if !c.reading {
 		c.conn.Again()

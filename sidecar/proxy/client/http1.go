@@ -118,7 +118,7 @@ func (c *HTTP1) Drained(*loop.Conn) {
 		c.x.ClientTakes()
 	case c.x != nil: // it is asked again
 	case c.flushes:
-		c.end()
+		c.parts()
 	case c.crammed:
 		c.crammed = false
 		c.next()

@@ -30,7 +30,7 @@ func (c *HTTP1) wake() {
 	switch {
 	case c.phase == phaseIdle && c.conn.Queued() > 0: // it is busy with the last answer
 		c.enter(phaseIdle)
-	case c.phase == phaseLinger && c.conn.Queued() > 0: // it has yet to read its answer, in the time that stalls gives it
+	case c.phase == phaseLinger && c.takes(): // it has yet to read its answer, in the time that stalls gives it
 		c.enter(phaseLinger)
 	case c.phase != phaseBusy:
 		c.close()
@@ -39,6 +39,12 @@ func (c *HTTP1) wake() {
 	default:
 		c.leaves()
 	}
+}
+
+// takes reports whether the client has yet to take some of its answer, be it from the kernel.
+func (c *HTTP1) takes() bool {
+	_, more := c.conn.Taken()
+	return more || c.conn.Queued() > 0
 }
 
 // halfClosed is how long a client that has closed its side is taken to wait for more.

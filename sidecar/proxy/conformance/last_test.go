@@ -48,3 +48,27 @@ func TestLastAnswersThatComeInPieces(t *testing.T) {
 		})
 	}
 }
+
+// What a client sends behind its last request costs it nothing of the answer, which the kernel would drop if the connection were closed with
+// that unread (RFC 9112 section 9.6).
+func TestLastAnswersArriveWhateverFollowsOnTheRequest(t *testing.T) {
+	t.Parallel()
+	body := pattern(3 << 20)
+	url := says(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	for name, more := range map[string]string{"an empty line": "\r\n", "a request": "GET /open/b HTTP/1.1\r\nHost: a\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dial(t, guard(t, url))
+			_ = c.SetReadBuffer(64 << 10)
+			c.send("GET /open/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			h := c.head()
+			c.send(more)
+			if got := c.body(h); got != body {
+				t.Errorf("%d bytes arrive, of %d", len(got), len(body))
+			}
+			if rest := c.rest(); rest != "" {
+				t.Errorf("%q behind the answer", rest)
+			}
+		})
+	}
+}
