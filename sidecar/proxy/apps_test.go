@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
@@ -64,6 +65,40 @@ func TestAppsOverTLS(t *testing.T) {
 			}
 			all.Wait()
 		})
+	}
+}
+
+// An answer up to the end of the connection is whole over TLS if TLS says so (RFC 9112 section 9.8): else the app may have crashed.
+func TestAppsOverTLSThatEndWithoutAWord(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*tls.Conn) error{
+		"in order":       (*tls.Conn).Close,
+		"without a word": func(c *tls.Conn) error { return c.NetConn().Close() },
+	} {
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhalf")
+			_ = end(c.(*tls.Conn))
+		}))
+		t.Cleanup(s.Close)
+		roots := x509.NewCertPool()
+		roots.AddCert(s.Certificate())
+		g := protect(t, s.URL, func(c *Config) { c.AppRoots = roots })
+		for _, h2 := range []bool{false, true} {
+			res, err := client(t, h2).Do(request(t, "GET", "http://"+g.addr+"/docs/a", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if whole := err == nil; string(b) != "half" || whole != (name == "in order") {
+				t.Errorf("%s, HTTP/2 %v: %q, %v", name, h2, b, err)
+			}
+		}
 	}
 }
 

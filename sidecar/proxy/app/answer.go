@@ -16,7 +16,7 @@ const maxTrailers = 16 << 10
 // ends is for the end of the connection.
 func (a *HTTP1) ends(err error) {
 	switch {
-	case a.phase == phaseClose && err == io.EOF: //nolint:errorlint // as Read documents
+	case a.phase == phaseClose && err == io.EOF && !a.conn.Torn(): //nolint:errorlint // as Read documents; RFC 9112 section 9.8
 		a.done(nil, false)
 	case a.phase == phaseHead && a.in.Len() == 0:
 		a.fail(err)

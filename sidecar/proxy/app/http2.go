@@ -20,7 +20,10 @@ type HTTP2 struct {
 	timer  loop.Timer // for dialling, and for the next request
 	in     loop.Buffer
 
+	waiting []*pending // for the app to say how many calls it takes
+
 	connected bool
+	busy      bool // it has been given a call
 	used      bool // an answer has come
 	reading   bool // what is to be written is written in any case
 	closed    bool
@@ -75,10 +78,15 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 	return a
 }
 
-// openHTTP2 returns a stream of a connection that takes one more.
+// openHTTP2 returns a stream of a connection that takes one more. The first one of a connection goes out at once. Others wait until the app has
+// said how many it takes: what is beyond that it would refuse, and a request whose body has begun cannot be sent again.
 func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
 	for _, a := range s.http2 {
 		if a.frames.CanOpen() == nil {
+			if a.busy && !a.frames.Greeted() {
+				return a.wait(x)
+			}
+			a.busy = true
 			if a.connected {
 				s.host.Loop.Stop(&a.timer)
 			}
@@ -88,7 +96,9 @@ func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
 	if !s.near {
 		return s.dialAway(x, true)
 	}
-	return s.Shared.call(s.dialHTTP2(), x)
+	a := s.dialHTTP2()
+	a.busy = true
+	return s.Shared.call(a, x)
 }
 
 // Connected implements loop.Handler.
@@ -158,6 +168,13 @@ func (a *HTTP2) feed(b []byte) {
 	if a.in.Len() == 0 {
 		a.in.Drop()
 	}
+	if len(a.waiting) > 0 && a.frames.Greeted() {
+		waiting := a.waiting
+		a.waiting = nil
+		for _, p := range waiting {
+			p.openHTTP2()
+		}
+	}
 }
 
 // touch has what is to be written go out when the turn ends.
@@ -184,7 +201,7 @@ func (a *HTTP2) wake() {
 	switch {
 	case !a.connected:
 		a.fail(errDial)
-	case len(a.calls) == 0:
+	case len(a.calls) == 0 && len(a.waiting) == 0:
 		a.fail(nil)
 	}
 }
@@ -200,6 +217,11 @@ func (a *HTTP2) fail(err error) {
 	for id, k := range a.calls {
 		delete(a.calls, id)
 		k.fail(err, false)
+	}
+	waiting := a.waiting
+	a.waiting = nil
+	for _, p := range waiting {
+		p.fail(err)
 	}
 	a.in.Drop()
 	a.frames.Close()

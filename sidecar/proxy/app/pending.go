@@ -8,12 +8,14 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// pending stands for the app while a connection to it is made that takes more than an address.
+// pending stands for the app while a connection to it is made that takes more than an address, or while a connection waits to be told how
+// many calls it may have.
 type pending struct {
 	set      *Set
 	x        *exchange.Exchange // nil: nobody waits any more
-	dial     *dialling
-	early    loop.Buffer // the beginning of the body
+	dial     *dialling          // what it waits for,
+	conn     *HTTP2             // or this
+	early    loop.Buffer        // the beginning of the body
 	whole    bool
 	trailers []head.Field
 	again    bool // it was sent once before
@@ -34,6 +36,21 @@ func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
 	}
 	p.dial.start()
 	return p
+}
+
+// wait returns what stands for a call until the app has said how many it takes.
+func (a *HTTP2) wait(x *exchange.Exchange) *pending {
+	p := &pending{set: a.set, x: x, conn: a}
+	a.waiting = append(a.waiting, p)
+	return p
+}
+
+// leave is for a call that nobody waits for any more.
+func (a *HTTP2) leave(p *pending) {
+	if i := slices.Index(a.waiting, p); i >= 0 {
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+		a.rest()
+	}
 }
 
 // Head implements exchange.App: what the exchange has of it lasts.
@@ -57,6 +74,10 @@ func (*pending) Want() {}
 func (p *pending) Cancel() {
 	p.x = nil
 	p.early.Drop()
+	if p.conn != nil {
+		p.conn.leave(p)
+		return
+	}
 	p.dial.leave(p)
 }
 

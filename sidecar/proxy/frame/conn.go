@@ -112,6 +112,9 @@ func (c *Conn) Feed(p []byte, now time.Time) (n int, err error) {
 	return n, nil
 }
 
+// Greeted says that the peer's SETTINGS have come.
+func (c *Conn) Greeted() bool { return c.begun }
+
 // Full says that a client does not read what it gets, so that Feed takes nothing from it. A client's own Conn is never full:
 // of two that wait for each other to read, neither would.
 func (c *Conn) Full() bool { return !c.client && len(c.out) >= outFull }

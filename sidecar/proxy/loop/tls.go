@@ -51,6 +51,10 @@ func (s *secured) write(b []byte) {
 	}
 }
 
+// Torn reports whether io.EOF, as Read has returned it, is the end of the socket alone: a peer that has said all over TLS says so
+// (RFC 8446 section 6.1), and without that nobody knows whether this was all.
+func (c *Conn) Torn() bool { return c.tls != nil && c.tls.below.torn }
+
 func (s *secured) closeWrite() { _ = s.CloseWrite() } // the peer may be gone
 
 // close tells the peer, as far as the kernel takes it at once.
@@ -68,6 +72,7 @@ type below struct {
 	reading bool          // TLS reads: what it writes are answers of its own
 	unread  int           // bytes of those that have been queued since the queue was empty
 	cut     atomic.Bool   // it is to end
+	torn    bool          // the socket's end has come in place of what TLS waited for
 }
 
 // mostUnread bounds what TLS has said by itself and the peer has not taken, in bytes: it may ask for an answer, that is a new key,
@@ -99,6 +104,7 @@ func (b *below) Read(p []byte) (int, error) {
 	if n == 0 && err == nil {
 		err = errAgain
 	}
+	b.torn = err == io.EOF
 	return n, err
 }
 
