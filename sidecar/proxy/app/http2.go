@@ -158,7 +158,7 @@ func (a *HTTP2) feed(b []byte) {
 	case err != nil:
 		a.set.host.Log.V(1).Info("connection to the app ended", "cause", err.Error())
 		a.flush()
-		a.fail(exchange.ErrHTTP2)
+		a.fail(&exchange.Breach{Rule: err.Error()})
 		return
 	case held:
 		a.in.Take(n)
@@ -309,7 +309,7 @@ func (a *HTTP2) Reset(id uint32, code frame.Code, why error) {
 	}
 	delete(a.calls, id)
 	if why != nil {
-		k.fail(exchange.ErrHTTP2, false)
+		k.fail(&exchange.Breach{Rule: why.Error()}, false)
 	} else {
 		k.fail(&exchange.Aborted{Code: uint32(code), Name: code.String()}, code == frame.RefusedStream)
 	}

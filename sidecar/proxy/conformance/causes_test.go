@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	h2 "golang.org/x/net/http2"
+
 	"github.com/bearerguard/bearerguard/api/logqueue"
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -87,6 +89,23 @@ func TestCausesAreLogged(t *testing.T) {
 		if v == http2 {
 			overH2C(t, "nobody listens", check)
 		}
+	}
+	for name, tt := range map[string]struct {
+		fields []string
+		cause  string
+	}{
+		"a head that is too large": {[]string{":status", "200", "x-a", secret + strings.Repeat("x", 300<<10)}, "fields exceed the limits"},
+		"a name in capitals":       {[]string{":status", "200", "X-A", secret}, "name is not a token in lower case"},
+		"no status":                {[]string{"x-a", secret}, ":status is missing"},
+	} {
+		overH2C(t, name, func(t testing.TB) {
+			log, logs := logged(t)
+			addr := guard(t, h2cApp(t, func(_ *wire, f *h2.Framer, s uint32) { answers(f, s, true, tt.fields...) }), logs)
+			res, body := ask(t, client(t, http2), request(t, "GET", "http://"+addr+"/open/a", nil))
+			if text := log.String(); res.StatusCode != 502 || !strings.Contains(text, tt.cause) || strings.Contains(text+body, secret) {
+				t.Errorf("%s; the log says %q, want %q", res.Status, text, tt.cause)
+			}
+		})
 	}
 	run(t, "a malformed request", func(t testing.TB) {
 		log, logs := logged(t)

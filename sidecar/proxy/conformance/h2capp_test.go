@@ -44,7 +44,17 @@ func answers(f *h2.Framer, stream uint32, end bool, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		_ = enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
-	_ = f.WriteHeaders(h2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte(block.String()), EndStream: end, EndHeaders: true})
+	rest := []byte(block.String())
+	piece := func() (p []byte, last bool) {
+		p, rest = rest[:min(len(rest), 16<<10)], rest[min(len(rest), 16<<10):]
+		return p, len(rest) == 0
+	}
+	p, last := piece()
+	_ = f.WriteHeaders(h2.HeadersFrameParam{StreamID: stream, BlockFragment: p, EndStream: end, EndHeaders: last})
+	for !last {
+		p, last = piece()
+		_ = f.WriteContinuation(stream, last, p)
+	}
 }
 
 func TestAppsOfHTTP2ThatDoNotAnswer(t *testing.T) {

@@ -218,6 +218,20 @@ func TestInterimAnswersPass(t *testing.T) {
 			t.Errorf("at the end: %q", last)
 		}
 	})
+	run(t, "nor do few that are large", func(t testing.TB) {
+		c := dial(t, guard(t, rawApp(t, func(c *wire, _ int) {
+			c.head()
+			early := "HTTP/1.1 103 Early Hints\r\nLink: " + strings.Repeat("x", 200<<10) + "\r\n\r\n"
+			for range 20 {
+				c.send(early)
+			}
+			c.send("HTTP/1.1 204 No Content\r\n\r\n")
+		})))
+		c.send(get("/open/a", "Connection: close\r\n"))
+		if got := c.rest(); len(got) > 600<<10 || !strings.Contains(got, "HTTP/1.1 502") {
+			t.Errorf("%d bytes came, and no refusal", len(got))
+		}
+	})
 	run(t, "nor does one go on for ever in HTTP/2", func(t testing.TB) {
 		addr := guard(t, app(t, func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {

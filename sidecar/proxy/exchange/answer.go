@@ -4,12 +4,19 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
-// maxInterim bounds the interim (1xx) answers to one request.
-const maxInterim = 64
+// Bounds of the interim (1xx) answers to one request: nobody waits for the client to take them. One counts once more for each interimBytes.
+const (
+	maxInterim   = 64
+	interimBytes = 4 << 10
+)
 
 // Interim takes an interim answer of the app's, and passes it on.
 func (x *Exchange) Interim(r *head.Response) {
-	if x.interim++; x.interim > maxInterim {
+	size := 0
+	for i := range r.Fields {
+		size += len(r.Fields[i].Name) + len(r.Fields[i].Value)
+	}
+	if x.interim += 1 + size/interimBytes; x.interim > maxInterim {
 		x.abandon()
 		x.AppFails(head.ErrTooLarge)
 		return

@@ -19,6 +19,18 @@ var errTimeout error = os.ErrDeadlineExceeded
 // ErrHTTP2 says that the app says in HTTP/2 what may not be said, or too much of it.
 var ErrHTTP2 = errors.New("the application breaks HTTP/2")
 
+// Breach says which rule of HTTP/2 the app breaks. It is an ErrHTTP2.
+type Breach struct {
+	// Rule is a constant, which holds nothing of what the app has sent.
+	Rule string
+}
+
+// Error returns the text.
+func (e *Breach) Error() string { return ErrHTTP2.Error() + ": " + e.Rule }
+
+// Is implements what errors.Is asks for.
+func (*Breach) Is(target error) bool { return target == ErrHTTP2 }
+
 // Aborted says that the app has reset the stream of a request (RFC 9113 section 6.4).
 type Aborted struct {
 	// Code is the code that it gave; Name is what the RFC calls it.
@@ -119,14 +131,15 @@ func causeOf(reason decision.Reason, err error) string {
 // connectionCause is what may be said of a connection to the app that failed; empty if that is not known.
 func connectionCause(err error) string {
 	var no syscall.Errno
+	var breach *Breach
 	var aborted *Aborted
 	var untrusted *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &no):
 		return no.Error()
-	case errors.Is(err, ErrHTTP2):
-		return ErrHTTP2.Error()
+	case errors.As(err, &breach):
+		return breach.Error()
 	case errors.As(err, &aborted):
 		return aborted.Error()
 	case errors.Is(err, io.EOF):
