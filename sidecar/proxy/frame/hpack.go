@@ -2,6 +2,8 @@ package frame
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -131,8 +133,25 @@ func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
 // long is a long string that came last, as it was coded and as it is. Many clients leave tokens out of the table and send them again
 // and again.
 type long struct {
-	huffman    bool
-	coded, str string
+	str     string
+	huffman bool
+	coded   []byte // if it is not str
+}
+
+func (l *long) is(coded []byte, huffman bool) bool {
+	switch {
+	case l.huffman != huffman:
+		return false
+	case huffman:
+		return bytes.Equal(l.coded, coded)
+	}
+	return l.str == string(coded)
+}
+
+func (l *long) set(s string, coded []byte, huffman bool) {
+	if l.str, l.huffman, l.coded = s, huffman, l.coded[:0]; huffman {
+		l.coded = append(l.coded, coded...)
+	}
 }
 
 // longString is how long a string is, in bytes as it is coded, that is remembered.
@@ -147,7 +166,7 @@ func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 		return "", nil
 	}
 	coded, rest := p[:n], p[n:]
-	if n >= longString && c.long != nil && c.long.huffman == huffman && c.long.coded == string(coded) {
+	if n >= longString && c.long != nil && c.long.is(coded, huffman) {
 		return c.long.str, rest
 	}
 	if !huffman {
@@ -167,10 +186,7 @@ func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 		if c.long == nil {
 			c.long = &long{}
 		}
-		*c.long = long{huffman, s, s}
-		if huffman {
-			c.long.coded = string(coded)
-		}
+		c.long.set(s, coded, huffman)
 	}
 	return s, rest
 }
@@ -196,10 +212,11 @@ func (c *Conn) decodeInt(p []byte, prefix int) (n int, rest []byte) {
 	return 0, nil
 }
 
-// shortest codes have 5 bits and the longest 30; those of most bytes that come have 8 at most.
+// Codes have 5 to 30 bits; those of most bytes that come have 8 at most.
 const (
-	shortCode = 8
-	longCode  = 30
+	shortestCode = 5
+	shortCode    = 8
+	longCode     = 30
 )
 
 // code is a Huffman code (RFC 7541 appendix B).
@@ -241,23 +258,56 @@ func init() {
 
 // huffmanDecode appends what p says to b (section 5.2).
 func huffmanDecode(b, p []byte) (out []byte, ok bool) {
-	var acc uint64 // the next bits, the first one is the highest
-	have := 0
+	b = slices.Grow(b, len(p)*8/shortestCode)
+	var next bitBuffer
+	for ok = true; ok && len(p) >= 8; {
+		p = next.fill(p)
+		b, ok = next.decode(b)
+	}
+	for ok && len(p) > 0 {
+		p = next.add(p)
+		b, ok = next.decode(b)
+	}
+	// What is left is padding: less than 8 bits, all of which are 1.
+	return b, ok && next.have < 8 && next.acc == ^uint64(0)<<(64-next.have)
+}
+
+// bitBuffer has bits that have not been decoded: the highest of acc.
+type bitBuffer struct {
+	acc  uint64
+	have int
+}
+
+// fill takes as many of eight bytes at least as there is room for.
+func (n *bitBuffer) fill(p []byte) (rest []byte) {
+	n.acc |= binary.BigEndian.Uint64(p) >> n.have
+	whole := (64 - n.have) / 8
+	n.have += 8 * whole
+	n.acc &= ^uint64(0) << (64 - n.have)
+	return p[whole:]
+}
+
+// add takes a byte.
+func (n *bitBuffer) add(p []byte) (rest []byte) {
+	n.acc |= uint64(p[0]) << (56 - n.have)
+	n.have += 8
+	return p[1:]
+}
+
+// decode appends the symbols whose codes have come to b, which has room for them. It fails where no code begins like this.
+func (n *bitBuffer) decode(b []byte) (out []byte, ok bool) {
+	acc, have := n.acc, n.have
 	for {
-		for ; have <= 56 && len(p) > 0; have += 8 {
-			acc |= uint64(p[0]) << (56 - have)
-			p = p[1:]
-		}
 		s := shortCodes[acc>>(64-shortCode)]
 		if s.bits == 0 {
 			s = longerCode(uint32(acc >> 32))
 		}
-		if s.bits == 0 || int(s.bits) > have {
-			// What is left is padding: less than 8 bits, all of which are 1.
-			return b, have < 8 && acc == ^uint64(0)<<(64-have)
+		if int(s.bits) > have || s.bits == 0 {
+			n.acc, n.have = acc, have
+			return b, have < longCode
 		}
 		b = append(b, s.symbol)
-		acc <<= s.bits
+		acc <<= s.bits & 63
 		have -= int(s.bits)
 	}
 }

@@ -142,3 +142,12 @@ func TestTableForgetsTheOldest(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkHuffman(b *testing.B) {
+	token := strings.Repeat("eyJhbGciOiJSUzI1NiIsImtpZCI6ImExIn0", 20)
+	coded := hpack.AppendHuffmanString(nil, token)
+	b.SetBytes(int64(len(token)))
+	for scratch := []byte(nil); b.Loop(); {
+		scratch, _ = huffmanDecode(scratch[:0], coded)
+	}
+}
