@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// p256After is how many tokens a key has to verify before it gets a table: one costs as much as twenty-five signatures.
+	// p256After is how many tokens a key has to verify before it gets a table: one costs as much as twenty signatures.
 	p256After = 32
-	// p256MaxTables is how many keys have a table at one time, which bounds what they take to 1.4 MiB.
+	// p256MaxTables is how many keys have a table at one time, which bounds what they take to 2.2 MiB.
 	p256MaxTables = 16
 )
 
