@@ -100,6 +100,15 @@ func (c *HTTP1) resume() {
 	c.conn.Again()
 }
 
+// clear ends a connection on which nothing is asked.
+func (c *HTTP1) clear() {
+	if c.takes() {
+		c.linger()
+		return
+	}
+	c.end()
+}
+
 // finishes ends the connection once all has been written.
 func (c *HTTP1) finishes() {
 	if c.conn.Flush(); c.conn.Queued() == 0 {
@@ -141,7 +150,7 @@ func (c *HTTP1) linger() {
 func (c *HTTP1) lingers() {
 	c.lingered += len(c.rest)
 	c.rest = nil
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong {
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.takes() {
 		c.end()
 		return
 	}

@@ -101,7 +101,7 @@ func (c *HTTP1) Clear(fresh bool) {
 	case c.phase == phaseIdle && c.conn.Queued() > 0:
 		c.crammed, c.clears = true, true
 	case c.phase == phaseIdle, fresh && c.phase == phaseFresh:
-		c.end()
+		c.clear()
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 		case err != nil:
 			c.ends(err)
 		case c.clears && c.phase == phaseIdle:
-			c.end()
+			c.clear()
 		}
 		return
 	}

@@ -185,6 +185,8 @@ func (c *HTTP2) rest() {
 // wake is called when the connection's time is up.
 func (c *HTTP2) wake() {
 	switch {
+	case c.ending && c.takes(): // in the time that stalls gives it
+		c.host.Loop.Set(&c.idle, lingerSilent)
 	case c.ending:
 		c.end()
 	case len(c.calls) == 0:
@@ -253,13 +255,22 @@ func (c *HTTP2) linger() {
 	c.conn.CloseWrite()
 	c.since = c.host.Loop.Now()
 	c.host.Loop.Set(&c.idle, lingerSilent)
+	if d := c.host.Limits.Write; d > 0 {
+		c.host.Loop.Set(&c.stall, d)
+	}
 	c.conn.Again()
+}
+
+// takes reports whether the client has yet to take some of what it was sent, be it from the kernel.
+func (c *HTTP2) takes() bool {
+	_, more := c.conn.Taken()
+	return more || c.conn.Queued() > 0
 }
 
 // lingers drops what the client still sends.
 func (c *HTTP2) lingers(n int) {
 	c.lingered += n
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong {
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.takes() {
 		c.end()
 		return
 	}
