@@ -95,23 +95,27 @@ func heapBytes() int {
 	return int(m.HeapAlloc) //nolint:gosec // it is less
 }
 
-// A connection that waits for its next request holds little, and nothing of connections to the app that have ended.
-func TestWhatIdleConnectionsHold(t *testing.T) { //nolint:paralleltest // looks at the heap of the process
+// A connection that waits for its next request holds little, and nothing of connections to the app that have ended. One whose answer is under way
+// holds little of its request.
+func TestWhatConnectionsHold(t *testing.T) { //nolint:paralleltest // looks at the heap of the process
 	if raceEnabled {
 		t.Skip("the race detector has memory of its own")
 	}
 	bearer := "Bearer " + token()
+	get := "GET /orders/1 HTTP/1.1\r\nHost: orders.example.com\r\nAuthorization: " + bearer + "\r\n\r\n"
 	for name, c := range map[string]struct {
+		length  string // of the answer, of which 5 bytes come
 		request string
 		most    int // bytes
 	}{
-		"HTTP/1.1": {"GET /orders/1 HTTP/1.1\r\nHost: orders.example.com\r\nAuthorization: " + bearer + "\r\n\r\n", 1800},
-		"HTTP/2": {callOnce(":method", "GET", ":scheme", "http", ":path", "/orders/1", ":authority", "orders.example.com",
+		"HTTP/1.1":            {"5", get, 1800},
+		"HTTP/1.1, an answer": {"6", get, 2600},
+		"HTTP/2": {"5", callOnce(":method", "GET", ":scheme", "http", ":path", "/orders/1", ":authority", "orders.example.com",
 			"user-agent", "test", "authorization", bearer), 3000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const conns = 500
-			to := bareApp(t, "HTTP/1.1 200 OK\r\nServer: test\r\nContent-Length: 5\r\n\r\nhello")
+			to := bareApp(t, "HTTP/1.1 200 OK\r\nServer: test\r\nContent-Length: "+c.length+"\r\n\r\nhello")
 			g := protect(t, to.String(), func(c *Config) { c.Observer = nil }) // it would remember requests
 			s := make(bareSockets, 0, conns+1)
 			t.Cleanup(func() { s.close() })

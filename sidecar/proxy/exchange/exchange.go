@@ -13,10 +13,10 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/trace"
 )
 
-// Exchange is one request and its answer.
+// Exchange is one request and its answer. An answer may take for ever, and so what it holds then is small.
 type Exchange struct {
-	// Req is the head of the request. The client's end fills it in before Begin; what it points to lasts as long as the exchange: see Own.
-	Req head.Request
+	*inquiry // nil: nothing of it is needed any more; see forget
+
 	// HTTP2 says that the client speaks HTTP/2.
 	HTTP2 bool
 
@@ -24,40 +24,48 @@ type Exchange struct {
 	conn   *Conn
 	client Client
 	app    App // nil: there is none, or none any more
+	trace  *trace.Request
+	res    *head.Response // whose fields are being passed on
+
+	timer  loop.Timer
+	wakes  func() // x.wake, made once
+	expiry loop.Timer
+
+	step     step
+	whole    bool // all of the request has come
+	left     bool // the client has gone while the verdict was waited for
+	gathered bool // begun has the body, or its beginning
+	asked    bool // the client has been asked for its body
+	told     bool // the client has been told of an answer
+}
+
+// inquiry is what an exchange has of its request until all of that has come and the answer has begun. Up to then it may be sent, or sent again, and
+// there are records to be made that say which one it is.
+type inquiry struct {
+	// Req is the head of the request. The client's end fills it in before Begin; what it points to lasts as long as the inquiry: see Own.
+	Req head.Request
 
 	start   time.Time
 	id      requestid.ID
 	verdict gate.Verdict
 	failed  decision.Reason // why it has failed after it was forwarded; empty: it has not
 	request gate.Request
-	trace   *trace.Request
 	values  []string // storage for Values
+	status  int      // that the client is answered with
 
-	timer  loop.Timer
-	wakes  func() // x.wake, made once
-	expiry loop.Timer
-	most   int64 // bytes of the body, at most; 0: no bound
-	sent   int64 // bytes of the body that went on so far
-	res    *head.Response
-	status int // that the client is answered with
-
-	upgrade  string // the protocol that the app may switch to; empty: none
-	step     step
-	cancel   context.CancelFunc // ends the wait for the verdict
-	held     []byte             // the request's head; a block
-	begun    []byte             // the beginning of the body; a block
-	begins   int                // bytes of begun
-	room     int                // what Gathered counts for it
-	tail     []head.Field       // the trailer section that came after begun
-	whole    bool               // all of the request has come
-	left     bool               // the client has gone while the verdict was waited for
-	gathered bool               // begun has the body, or its beginning
-	asked    bool               // the client has been asked for its body
-	told     bool               // the client has been told of an answer
-	old      bool               // it came in HTTP/1.0
-	isHead   bool
-	safe     bool
-	interim  int
+	most    int64              // bytes of the body, at most; 0: no bound
+	sent    int64              // bytes of the body that went on so far
+	upgrade string             // the protocol that the app may switch to; empty: none
+	cancel  context.CancelFunc // ends the wait for the verdict
+	held    []byte             // the request's head; a block
+	begun   []byte             // the beginning of the body; a block
+	begins  int                // bytes of begun
+	room    int                // what Gathered counts for it
+	tail    []head.Field       // the trailer section that came after begun
+	interim int                // interim answers so far
+	old     bool               // it came in HTTP/1.0
+	isHead  bool
+	safe    bool
 }
 
 // step is how far an exchange is.
@@ -160,9 +168,9 @@ func (x *Exchange) settle() {
 		x.refuse(v.Reason)
 		return
 	}
-	if !v.Until.IsZero() {
-		x.expiry.Do = func() { x.client.Guard(x.expires) }
-		x.host.Loop.Set(&x.expiry, v.Until.Sub(x.host.Now()))
+	if until := v.Until; !until.IsZero() {
+		x.expiry.Do = func() { x.client.Guard(func() { x.expires(until) }) }
+		x.host.Loop.Set(&x.expiry, until.Sub(x.host.Now()))
 	}
 	if x.safe = isSafe(text(x.Req.Method)); !x.HTTP2 {
 		x.upgrade = upgradable(&x.Req)
@@ -240,8 +248,8 @@ func (x *Exchange) wake() {
 }
 
 // expires ends what goes on although its token has expired.
-func (x *Exchange) expires() {
-	if left := x.verdict.Until.Sub(x.host.Now()); left > 0 { // a loop that has much to do has its timers early, too
+func (x *Exchange) expires(until time.Time) {
+	if left := until.Sub(x.host.Now()); left > 0 { // a loop that has much to do has its timers early, too
 		x.host.Loop.Set(&x.expiry, left)
 		return
 	}
@@ -278,6 +286,9 @@ func (x *Exchange) BodyEnds(trailers []head.Field) {
 	}
 	x.app.Finish(trailers)
 	x.await()
+	if x.told {
+		x.forget()
+	}
 }
 
 // BodyBreaks says that the body cannot be read. The client's connection, or its stream, takes no more.

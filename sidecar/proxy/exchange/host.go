@@ -67,17 +67,18 @@ type Host struct {
 	// Closing says that connections without a request end at once.
 	Closing bool
 
-	ctx     context.Context //nolint:containedctx // ends with the loop
-	date    []byte
-	at      int64 // the second of date
-	free    []*Exchange
-	answer  Answer           // whose head is being sent
-	fields  [][]head.Field   // storage for those of requests
-	record  telemetry.Record // of the request that the observer is being told of
-	why     gate.Why         // and why it was refused
-	leaving bool             // WebSockets are asked to go, those too that come now
-	members map[Member]struct{}
-	tunnels map[*tunnel]struct{}
+	ctx       context.Context //nolint:containedctx // ends with the loop
+	date      []byte
+	at        int64 // the second of date
+	free      []*Exchange
+	answer    Answer           // whose head is being sent
+	fields    [][]head.Field   // storage for those of requests
+	inquiries []*inquiry       // to be used again, as free is
+	record    telemetry.Record // of the request that the observer is being told of
+	why       gate.Why         // and why it was refused
+	leaving   bool             // WebSockets are asked to go, those too that come now
+	members   map[Member]struct{}
+	tunnels   map[*tunnel]struct{}
 }
 
 // Member is a client connection.

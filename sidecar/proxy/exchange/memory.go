@@ -18,9 +18,14 @@ func (c *Conn) New(client Client) *Exchange {
 	if n := len(h.free) - 1; n >= 0 {
 		x, h.free = h.free[n], h.free[:n]
 	} else {
-		x = &Exchange{values: make([]string, 0, 8), host: h}
+		x = &Exchange{host: h}
 		x.timer.Do = func() { x.client.Guard(x.wakes) }
 		x.wakes = x.wake
+	}
+	if n := len(h.inquiries) - 1; n >= 0 {
+		x.inquiry, h.inquiries = h.inquiries[n], h.inquiries[:n]
+	} else {
+		x.inquiry = &inquiry{values: make([]string, 0, 8)}
 	}
 	if n := len(h.fields) - 1; n >= 0 {
 		x.Req.Fields, h.fields = h.fields[n], h.fields[:n]
@@ -31,7 +36,7 @@ func (c *Conn) New(client Client) *Exchange {
 	return x
 }
 
-// Own returns a copy of a head that lasts as long as the exchange: what comes next is read into the memory that it came in, while the
+// Own returns a copy of a head that lasts as long as the inquiry: what comes next is read into the memory that it came in, while the
 // request waits for its verdict, or for the app.
 func (x *Exchange) Own(b []byte) []byte {
 	x.held = loop.Grab(len(b))
@@ -46,13 +51,29 @@ func (x *Exchange) HeadSent() {
 	}
 }
 
-// forget gives the head back, of which nothing is needed any more.
+// forget gives the inquiry back, of which nothing is needed any more. One that is traced keeps what its span says at the end.
 func (x *Exchange) forget() {
+	x.dropHead()
+	if x.trace != nil {
+		return
+	}
+	h, q := x.host, x.inquiry
+	x.giveRoom()
+	if q.begun != nil {
+		loop.Drop(q.begun)
+	}
+	*q = inquiry{values: q.values}
+	if x.inquiry = nil; len(h.inquiries) < mostFree {
+		h.inquiries = append(h.inquiries, q)
+	}
+}
+
+// dropHead gives the request's head back, and forgets what may lie in it.
+func (x *Exchange) dropHead() {
 	x.dropFields()
 	clear(x.values[:cap(x.values)])
-	x.Req, x.values = head.Request{}, x.values[:0]
-	x.request = gate.Request{}
-	x.verdict.Path, x.verdict.Target, x.verdict.Host = "", "", "" // they may lie in the head
+	x.Req, x.request, x.values = head.Request{}, gate.Request{}, x.values[:0]
+	x.verdict.Path, x.verdict.Target, x.verdict.Host = "", "", ""
 	if x.held != nil {
 		loop.Drop(x.held)
 		x.held = nil
@@ -76,12 +97,10 @@ func (x *Exchange) release() {
 	h := x.host
 	h.Loop.Stop(&x.timer)
 	h.Loop.Stop(&x.expiry)
-	x.giveRoom()
-	x.forget()
-	if x.begun != nil {
-		loop.Drop(x.begun)
+	if x.trace = nil; x.inquiry != nil {
+		x.forget()
 	}
-	*x = Exchange{values: x.values, host: h, timer: loop.Timer{Do: x.timer.Do}, wakes: x.wakes}
+	*x = Exchange{host: h, timer: loop.Timer{Do: x.timer.Do}, wakes: x.wakes}
 	if len(h.free) < mostFree {
 		h.free = append(h.free, x)
 	}

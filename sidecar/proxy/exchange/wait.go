@@ -115,20 +115,20 @@ func (x *Exchange) forwardGathered() bool {
 	if x.app == nil {
 		return false
 	}
-	if x.sent = int64(x.begins); x.most > 0 && x.sent > x.most {
+	block, body, tail := x.begun, x.begun[:x.begins], x.tail
+	x.begun, x.tail = nil, nil
+	defer loop.Drop(block)
+	if x.sent = int64(len(body)); x.most > 0 && x.sent > x.most {
 		x.fail(decision.BodyTooLarge, nil)
 		return false
 	}
-	if x.begins > 0 {
-		x.app.Data(x.begun[:x.begins])
+	if len(body) > 0 {
+		x.app.Data(body)
 	}
 	if x.whole && x.app != nil {
-		x.app.Finish(x.tail)
+		x.app.Finish(tail)
 		x.await()
 	}
-	x.tail = nil
-	loop.Drop(x.begun)
-	x.begun = nil
 	return true
 }
 
