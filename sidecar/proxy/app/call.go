@@ -69,7 +69,7 @@ func (k *call) Head(x *exchange.Exchange) {
 		return
 	}
 	k.id = id
-	a.calls[id] = k
+	a.calls.Add(id, k)
 	k.in.Want(k)
 	a.touch()
 }
@@ -133,8 +133,8 @@ func (k *call) Cancel() {
 	a := k.a
 	k.x = nil
 	k.in.Stop(k)
-	if a.calls[k.id] == k {
-		delete(a.calls, k.id)
+	if a.calls.Get(k.id) == k {
+		a.calls.Remove(k.id)
 		a.frames.Reset(k.id, frame.Cancel)
 		a.rest()
 		a.touch()
@@ -177,7 +177,7 @@ func (k *call) leave() *exchange.Exchange {
 	}
 	k.x = nil
 	k.in.Stop(k)
-	delete(a.calls, k.id)
+	a.calls.Remove(k.id)
 	a.frames.Reset(k.id, frame.Cancel) // if the app does not take the rest of the request
 	a.rest()
 	k.drop()

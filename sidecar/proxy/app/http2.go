@@ -16,7 +16,7 @@ type HTTP2 struct {
 	set    *Set
 	conn   *loop.Conn
 	frames *frame.Conn
-	calls  map[uint32]*call
+	calls  frame.Streams[call]
 	timer  loop.Timer // for dialling, and for the next request
 	in     loop.Buffer
 
@@ -49,7 +49,7 @@ const (
 
 // newHTTP2 returns what a connection is served with.
 func (s *Set) newHTTP2() *HTTP2 {
-	a := &HTTP2{set: s, calls: map[uint32]*call{}}
+	a := &HTTP2{set: s}
 	a.frames = frame.NewClient(frame.Config{
 		HeadBytes: answerLimits.Bytes, Fields: answerLimits.Fields, Window: streamWindow, ConnWindow: connWindow, Queue: sendQueue,
 	}, &s.Shared.pool, a)
@@ -201,7 +201,7 @@ func (a *HTTP2) wake() {
 	switch {
 	case !a.connected:
 		a.fail(errDial)
-	case len(a.calls) == 0 && len(a.waiting) == 0:
+	case a.calls.Len() == 0 && len(a.waiting) == 0:
 		a.fail(nil)
 	}
 }
@@ -214,8 +214,7 @@ func (a *HTTP2) fail(err error) {
 	a.closed = true
 	a.set.forgetHTTP2(a)
 	a.set.host.Loop.Stop(&a.timer)
-	for id, k := range a.calls {
-		delete(a.calls, id)
+	for k := a.calls.Pop(); k != nil; k = a.calls.Pop() {
 		k.fail(err, false)
 	}
 	waiting := a.waiting
@@ -230,14 +229,14 @@ func (a *HTTP2) fail(err error) {
 
 // rest is for a connection on which something has ended.
 func (a *HTTP2) rest() {
-	if len(a.calls) == 0 && a.connected && !a.closed {
+	if a.calls.Len() == 0 && a.connected && !a.closed {
 		a.set.host.Loop.Set(&a.timer, kept)
 	}
 }
 
 // Headers implements frame.Handler.
 func (a *HTTP2) Headers(id uint32, h *frame.Head) {
-	k := a.calls[id]
+	k := a.calls.Get(id)
 	if k == nil || k.x == nil {
 		return
 	}
@@ -273,7 +272,7 @@ func (*HTTP2) TooLarge(uint32, string) {}
 
 // Data implements frame.Handler.
 func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {
-	k := a.calls[id]
+	k := a.calls.Get(id)
 	if k == nil {
 		a.frames.Took(id, len(p))
 		return
@@ -288,7 +287,7 @@ func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {
 
 // Trailers implements frame.Handler.
 func (a *HTTP2) Trailers(id uint32, fields []frame.Field) {
-	k := a.calls[id]
+	k := a.calls.Get(id)
 	if k == nil {
 		return
 	}
@@ -303,11 +302,11 @@ func (a *HTTP2) Trailers(id uint32, fields []frame.Field) {
 
 // Reset implements frame.Handler.
 func (a *HTTP2) Reset(id uint32, code frame.Code, why error) {
-	k := a.calls[id]
+	k := a.calls.Get(id)
 	if k == nil {
 		return
 	}
-	delete(a.calls, id)
+	a.calls.Remove(id)
 	if why != nil {
 		k.fail(&exchange.Breach{Rule: why.Error()}, false)
 	} else {
@@ -318,7 +317,7 @@ func (a *HTTP2) Reset(id uint32, code frame.Code, why error) {
 
 // Sent implements frame.Handler.
 func (a *HTTP2) Sent(id uint32, n int) {
-	k := a.calls[id]
+	k := a.calls.Get(id)
 	if k == nil {
 		return
 	}

@@ -208,10 +208,10 @@ func (k *call) leave() {
 		k.counted = false
 		c.shared.Requests.Leave()
 	}
-	if c.calls[k.id] == k {
-		delete(c.calls, k.id)
+	if c.calls.Get(k.id) == k {
+		c.calls.Remove(k.id)
 	}
-	if len(c.calls) == 0 {
+	if c.calls.Len() == 0 {
 		c.rest()
 		c.touch()
 	}

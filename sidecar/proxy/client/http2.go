@@ -17,17 +17,16 @@ type HTTP2 struct {
 	shared *Shared
 	gone   func() // is told of the end
 	frames *frame.Conn
-	calls  map[uint32]*call
+	calls  frame.Streams[call]
 
 	in    loop.Buffer // the beginning of a frame
 	idle  loop.Timer  // for a connection without requests, and for its end
-	leave loop.Timer  // for a client that does not say that it has been told to go
-	stall loop.Timer  // for what the client does not take
+	leave *loop.Timer // for a client that does not say that it has been told to go; nil: it has not been told
+	stall *loop.Timer // for what the client does not take; nil: it has taken all at once so far
 	taken uint64      // bytes that it had taken when it was last asked
 
 	reading  bool // what is to be written is written in any case
 	stopped  bool // what has come is not read on until the client reads
-	leaving  bool // the client has been told to go
 	ending   bool // nothing is served any more
 	lingered int  // bytes
 	since    time.Time
@@ -58,13 +57,11 @@ type HTTP2Options struct {
 
 // NewHTTP2 serves a connection.
 func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
-	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, gone: o.Gone, calls: map[uint32]*call{}}
+	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, gone: o.Gone}
 	cfg := o.Shared.Config
 	cfg.Window, cfg.ConnWindow = o.Window, o.Window
 	c.frames = frame.NewServer(cfg, &o.Shared.pool, c)
 	c.idle = loop.Timer{Do: c.wake, Of: conn}
-	c.leave = loop.Timer{Do: c.insist, Of: conn}
-	c.stall = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
 	c.host.Join(c)
 	if conn.Closed() { // while there was no place for it
@@ -163,14 +160,12 @@ func (c *HTTP2) flush() {
 	switch {
 	case c.conn.Closed():
 	case c.conn.Queued() > 0:
-		if d := c.host.Limits.Write; d > 0 {
-			c.host.Loop.Set(&c.stall, d)
-		}
+		c.watch()
 	case c.stopped && !c.frames.Full():
 		c.stopped = false
 		c.feed(nil)
 		c.conn.Again()
-	case c.frames.Drained() && len(c.calls) == 0 && !c.ending:
+	case c.frames.Drained() && c.calls.Len() == 0 && !c.ending:
 		c.linger()
 	}
 }
@@ -189,7 +184,7 @@ func (c *HTTP2) wake() {
 		c.host.Loop.Set(&c.idle, lingerSilent)
 	case c.ending:
 		c.end()
-	case len(c.calls) == 0:
+	case c.calls.Len() == 0:
 		c.frames.GoAway()
 		c.touch()
 	}
@@ -200,12 +195,12 @@ const patience = time.Second
 
 // Clear implements exchange.Member: the client is told to go, and what runs may run on.
 func (c *HTTP2) Clear(bool) {
-	if c.leaving || c.ending {
+	if c.leave != nil || c.ending {
 		return
 	}
-	c.leaving = true
+	c.leave = &loop.Timer{Do: c.insist, Of: c.conn}
 	c.frames.Drain()
-	c.host.Loop.Set(&c.leave, patience)
+	c.host.Loop.Set(c.leave, patience)
 	c.touch()
 }
 
@@ -215,6 +210,18 @@ func (c *HTTP2) End() { c.conn.Guard(c.close) }
 func (c *HTTP2) insist() {
 	c.frames.Drain()
 	c.touch()
+}
+
+// watch bounds the time in which the client takes nothing of what it is sent.
+func (c *HTTP2) watch() {
+	d := c.host.Limits.Write
+	if d == 0 {
+		return
+	}
+	if c.stall == nil {
+		c.stall = &loop.Timer{Do: c.stalls, Of: c.conn}
+	}
+	c.host.Loop.Set(c.stall, d)
 }
 
 // stalls ends a connection whose client takes nothing of what it is sent.
@@ -229,7 +236,7 @@ func (c *HTTP2) stalls() {
 		return
 	}
 	c.taken = taken
-	c.host.Loop.Set(&c.stall, c.host.Limits.Write)
+	c.watch()
 }
 
 // fails ends a connection whose client breaks the protocol. What it is told must not be lost to a reset.
@@ -242,8 +249,7 @@ func (c *HTTP2) fails(err error) {
 
 // abandon ends what the client has asked for.
 func (c *HTTP2) abandon() {
-	for id, k := range c.calls {
-		delete(c.calls, id)
+	for k := c.calls.Pop(); k != nil; k = c.calls.Pop() {
 		k.lost()
 	}
 }
@@ -255,9 +261,7 @@ func (c *HTTP2) linger() {
 	c.conn.CloseWrite()
 	c.since = c.host.Loop.Now()
 	c.host.Loop.Set(&c.idle, lingerSilent)
-	if d := c.host.Limits.Write; d > 0 {
-		c.host.Loop.Set(&c.stall, d)
-	}
+	c.watch()
 	c.conn.Again()
 }
 
@@ -288,7 +292,7 @@ func (c *HTTP2) end() {
 	}
 	gone := c.gone
 	c.gone, c.ending = nil, true
-	for _, t := range []*loop.Timer{&c.idle, &c.leave, &c.stall} {
+	for _, t := range []*loop.Timer{&c.idle, c.leave, c.stall} {
 		c.host.Loop.Stop(t)
 	}
 	c.host.Leave(c)

@@ -41,7 +41,7 @@ func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
 	*k = call{c: c, id: id}
 	k.x = c.of.New(k)
 	k.x.HTTP2 = true
-	c.calls[id] = k
+	c.calls.Add(id, k)
 	c.touch()
 	return k, k.x
 }
@@ -180,7 +180,7 @@ func (c *HTTP2) TooLarge(id uint32, method string) {
 
 // Data implements frame.Handler.
 func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
-	k := c.calls[id]
+	k := c.calls.Get(id)
 	if k == nil {
 		c.frames.Took(id, len(p))
 		return
@@ -200,7 +200,7 @@ func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
 
 // Trailers implements frame.Handler.
 func (c *HTTP2) Trailers(id uint32, fields []frame.Field) {
-	k := c.calls[id]
+	k := c.calls.Get(id)
 	if k == nil {
 		return
 	}
@@ -214,15 +214,15 @@ func (c *HTTP2) Trailers(id uint32, fields []frame.Field) {
 
 // Reset implements frame.Handler.
 func (c *HTTP2) Reset(id uint32, _ frame.Code, _ error) {
-	if k := c.calls[id]; k != nil {
-		delete(c.calls, id)
+	if k := c.calls.Get(id); k != nil {
+		c.calls.Remove(id)
 		k.lost()
 	}
 }
 
 // Sent implements frame.Handler.
 func (c *HTTP2) Sent(id uint32, n int) {
-	if k := c.calls[id]; k != nil {
+	if k := c.calls.Get(id); k != nil {
 		k.goes(n)
 	}
 }

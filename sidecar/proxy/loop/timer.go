@@ -53,8 +53,11 @@ func (l *Loop) Set(t *Timer, after time.Duration) {
 	l.wheel.insert(t, t.at)
 }
 
-// Stop stops a timer.
+// Stop stops a timer, if there is one.
 func (l *Loop) Stop(t *Timer) {
+	if t == nil {
+		return
+	}
 	t.at = 0
 	if t.next != nil {
 		l.wheel.remove(t)
