@@ -34,7 +34,7 @@ func newCalls2(t testing.TB, p *Proxy, upstream *url.URL, body string, fields ..
 	t.Helper()
 	c, server := pair(t)
 	t.Cleanup(func() { _ = c.Close() })
-	p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+	p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) {})
 	k := &calls2{Conn: c}
 	_, _ = io.WriteString(c, http2.ClientPreface)
 	_ = http2.NewFramer(c, nil).WriteSettings()

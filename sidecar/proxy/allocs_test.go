@@ -81,7 +81,7 @@ func traced(t testing.TB, tracer *tracing.Tracer) (c *net.TCPConn, request []byt
 	})
 	c, server := pair(t)
 	t.Cleanup(func() { _ = c.Close() })
-	p.loops.serve(server, exchange.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+	p.loops.serve(server, exchange.Info{Port: 80, Upstream: fastApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) {})
 	token := corp.Token(time.Now(), map[string]any{"scope": "orders.read"})
 	return c, []byte("GET /orders/7 HTTP/1.1\r\nHost: orders.shop\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nAuthorization: Bearer " + token + "\r\n\r\n")
 }

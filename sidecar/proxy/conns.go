@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -18,19 +19,21 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// entrant is a client connection that comes to a loop.
+// entrant is a client connection that comes to a loop, and what belongs to it for as long as it is open.
 type entrant struct {
 	ls      *loops
 	h       *host
 	conn    *loop.Conn
-	info    exchange.Info
-	release func()
-	shaking bool // it has a place among the handshakes
+	of      exchange.Conn
+	apps    appside.Set
+	left    func(netip.Addr) // is told of the end
+	shaking bool             // it has a place among the handshakes
+	placed  bool             // it has one among the connections of HTTP/2
 }
 
 // serve serves a connection that speaks HTTP without TLS, as far as is known.
-func (ls *loops) serve(c net.Conn, info exchange.Info, release func()) {
-	ls.take(c, &entrant{ls: ls, info: info, release: release}, (*entrant).plain)
+func (ls *loops) serve(c net.Conn, info exchange.Info, left func(netip.Addr)) {
+	ls.take(c, &entrant{ls: ls, of: exchange.Conn{Info: info}, left: left}, (*entrant).plain)
 }
 
 // take gives a connection to the loop that has the fewest.
@@ -41,7 +44,7 @@ func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
 	fd, err := detach(c.(*net.TCPConn))
 	if err != nil {
 		_ = c.Close()
-		e.gone()
+		e.Gone()
 		return
 	}
 	e.h = ls.hosts[0]
@@ -52,23 +55,29 @@ func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
 	}
 	if !e.h.Loop.Post(func() { e.enter(fd, do) }) {
 		_ = unix.Close(fd)
-		e.gone()
+		e.Gone()
 	}
 }
 
 func (e *entrant) enter(fd int, do func(*entrant)) {
 	var err error
 	if e.conn, err = e.h.Loop.Add(fd, nil); err != nil {
-		e.gone()
+		e.Gone()
 		return
 	}
 	e.conn.Guard(func() { do(e) })
 }
 
-// gone is called when the connection has ended, also where it never got to its loop.
-func (e *entrant) gone() {
+// Gone implements clientside.Owner. It is called too for a connection that never got to its loop.
+func (e *entrant) Gone() {
 	e.leaveHandshakes()
-	e.ls.left(e.release)
+	if e.placed {
+		e.ls.http2.Add(-1)
+		e.ls.places.leave()
+	}
+	e.apps.Close()
+	e.left(e.of.Info.Remote)
+	e.ls.left()
 }
 
 // leaveHandshakes gives the connection's place among the handshakes back, once.
@@ -79,15 +88,14 @@ func (e *entrant) leaveHandshakes() {
 	}
 }
 
-// of returns what is known of the connection, once all is.
-func (e *entrant) of() (*exchange.Conn, func()) {
-	p, i := e.ls.proxy, &e.info
-	o := appside.Options{Roots: p.roots, Resolver: p.resolver, HTTP2: protocols[p.app], Shared: &e.h.apps}
-	if i.Upstream != nil {
-		o.Host, o.Secure = withPort(i.Upstream), i.Upstream.Scheme == "https"
+// known makes the connection ready for requests, once all is known of it.
+func (e *entrant) known() {
+	o := appside.Options{Shared: &e.h.apps}
+	if to := e.of.Info.Upstream; to != nil {
+		o.Host, o.Secure = withPort(to), to.Scheme == "https"
 	}
-	set := appside.NewSet(e.h.Host, o)
-	return exchange.NewConn(e.h.Host, e.info, set), func() { set.Close(); e.gone() }
+	e.apps.Init(e.h.Host, o)
+	e.of.Init(e.h.Host, &e.apps)
 }
 
 // protocols are what apps get the requests of HTTP/2 clients in.
@@ -95,11 +103,8 @@ var protocols = map[AppProtocol]appside.Protocol{AppAuto: appside.Streaming, App
 
 // plain serves HTTP/1.1, and HTTP/2 if the client begins with its preface.
 func (e *entrant) plain() {
-	of, gone := e.of()
-	clientside.NewHTTP1(e.conn, of, clientside.Options{
-		Gone:  gone,
-		HTTP2: func(_ *loop.Conn, read []byte) { e.http2(of, bytes.Clone(read), gone) },
-	})
+	e.known()
+	clientside.NewHTTP1(e.conn, &e.of, e)
 }
 
 // What a client of HTTP/2 may send of bodies that no app has taken, in bytes, on a stream and on all of them.
@@ -109,26 +114,23 @@ const (
 	wideConns   = 256
 )
 
-// http2 serves HTTP/2, once there is a place for the connection.
-func (e *entrant) http2(of *exchange.Conn, read []byte, gone func()) {
-	ls := e.ls
-	ls.places.take(func() {
+// HTTP2 implements clientside.Owner: the connection is served once there is a place for it.
+func (e *entrant) HTTP2(read []byte) {
+	read = bytes.Clone(read)
+	e.ls.places.take(func() {
 		e.post(func() {
+			e.placed = true
 			window := wideBytes
-			if ls.http2.Add(1) > wideConns {
+			if e.ls.http2.Add(1) > wideConns {
 				window = narrowBytes
 			}
-			clientside.NewHTTP2(e.conn, of, clientside.HTTP2Options{Shared: &e.h.clients, Window: window, Read: read, Gone: func() {
-				ls.http2.Add(-1)
-				ls.places.leave()
-				gone()
-			}})
+			clientside.NewHTTP2(e.conn, &e.of, clientside.HTTP2Options{Shared: &e.h.clients, Window: window, Read: read, Owner: e})
 		})
 	}, func() {
 		e.post(func() {
 			e.conn.Write(frame.Farewell(frame.EnhanceYourCalm, "too many connections"))
 			e.conn.End()
-			gone()
+			e.Gone()
 		})
 	})
 }
@@ -144,12 +146,12 @@ const (
 )
 
 // secure does the TLS handshake, once it is its turn, and then serves what the client and we agreed on (RFC 7301).
-func (ls *loops) secure(c net.Conn, info exchange.Info, release func()) {
+func (ls *loops) secure(c net.Conn, info exchange.Info, left func(netip.Addr)) {
 	ls.handshakes.take(func() {
-		ls.take(c, &entrant{ls: ls, info: info, release: release, shaking: true}, (*entrant).shakeHands)
+		ls.take(c, &entrant{ls: ls, of: exchange.Conn{Info: info}, left: left, shaking: true}, (*entrant).shakeHands)
 	}, func() {
 		_ = c.Close()
-		release()
+		left(info.Remote)
 	})
 }
 
@@ -175,22 +177,22 @@ func (e *entrant) shaken(t *tls.Conn, err error) {
 	if err != nil {
 		cause := err.Error()
 		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-			cause = e.ls.proxy.foreign.meet(head.NoTLS, &e.info)
+			cause = e.ls.proxy.foreign.meet(head.NoTLS, &e.of.Info)
 		}
 		e.ls.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
 		e.conn.Close()
-		e.gone()
+		e.Gone()
 		return
 	}
 	state := t.ConnectionState()
-	e.info.ClientCert = clientCert(&state)
+	e.of.Info.ClientCert = clientCert(&state)
 	if state.NegotiatedProtocol != "h2" {
 		e.plain()
 		return
 	}
-	of, gone := e.of()
+	e.known()
 	e.conn.Handle(idle{})
-	e.http2(of, nil, gone)
+	e.HTTP2(nil)
 }
 
 // idle is the handler of a connection for which there is no place yet.

@@ -117,7 +117,7 @@ func FuzzRelay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, step int) {
 		client, server := pair(t)
 		served := make(chan struct{})
-		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { close(served) })
+		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) { close(served) })
 		go func() {
 			for rest := data; len(rest) > 0; {
 				n, err := client.Write(rest[:min(max(1, step), len(rest))])

@@ -109,7 +109,7 @@ func TestKeyUpdatesThatNobodyReads(t *testing.T) {
 	c, server := pair(t)
 	_, _ = server.SetReadBuffer(4096), server.SetWriteBuffer(4096)
 	_ = c.SetReadBuffer(4096)
-	p.loops.secure(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1"), Secure: true}, func() {})
+	p.loops.secure(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1"), Secure: true}, func(netip.Addr) {})
 	r := shakeHands(t, c)
 	b := r.record(nil, 23, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
 	for sent := 0; sent < 1<<20; sent += len(b) {

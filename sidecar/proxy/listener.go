@@ -25,6 +25,7 @@ type sockets struct {
 
 	clients clients
 	own     ownAddresses
+	release func(netip.Addr) // s.left, made once
 }
 
 // listen opens all sockets, or none.
@@ -34,6 +35,7 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 		proxy: p, room: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
 		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
 	}
+	s.release = s.left
 	var lc net.ListenConfig
 	for _, l := range p.listens {
 		sock, err := lc.Listen(ctx, "tcp", l.Address)
@@ -99,28 +101,30 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 		s.proxy.observer.Connection(+1)
 	}
 	info, err := s.describe(c, listen)
-	release := func() {
-		<-s.room
-		s.clients.leave(info.Remote)
-		if s.proxy.observer != nil {
-			s.proxy.observer.Connection(-1)
-		}
-	}
 	if !s.clients.enter(info.Remote) && err == nil {
 		err = errors.New("the client's address has as many connections as it may")
 	}
 	if err != nil {
 		s.proxy.log.V(1).Info("connection refused", "cause", err.Error())
 		_ = c.Close()
-		release()
+		s.left(info.Remote)
 		return
 	}
 	if s.proxy.tls != nil && !(s.proxy.plain && s.startsPlain(c)) {
-		s.proxy.loops.secure(c, info, release)
+		s.proxy.loops.secure(c, info, s.release)
 		return
 	}
 	info.Secure = false
-	s.proxy.loops.serve(c, info, release)
+	s.proxy.loops.serve(c, info, s.release)
+}
+
+// left is for a connection that has ended.
+func (s *sockets) left(client netip.Addr) {
+	<-s.room
+	s.clients.leave(client)
+	if s.proxy.observer != nil {
+		s.proxy.observer.Connection(-1)
+	}
 }
 
 // startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).

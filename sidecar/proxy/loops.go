@@ -74,10 +74,14 @@ func newLoops(p *Proxy) (*loops, error) {
 		if err != nil {
 			return nil, err
 		}
-		ls.hosts = append(ls.hosts, &host{Host: exchange.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{}, clients: clientside.Shared{Requests: ls.calls, Config: frame.Config{
-			Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
-			HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
-		}}})
+		ls.hosts = append(ls.hosts, &host{
+			Host: exchange.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{},
+			clients: clientside.Shared{Requests: ls.calls, Config: frame.Config{
+				Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
+				HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
+			}},
+			apps: appside.Shared{HTTP2: protocols[p.app], Roots: p.roots, Resolver: p.resolver},
+		})
 		go func() {
 			defer p.flush() // without recovering: a panic that gets here ends the program, with its own stack
 			l.Run()
@@ -86,8 +90,7 @@ func newLoops(p *Proxy) (*loops, error) {
 	return ls, nil
 }
 
-func (ls *loops) left(release func()) {
-	release()
+func (ls *loops) left() {
 	ls.mu.Lock()
 	ls.open--
 	ls.mu.Unlock()

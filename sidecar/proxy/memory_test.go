@@ -132,6 +132,8 @@ func TestWhatWaitsKeepsItsMemory(t *testing.T) {
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	mu.Lock()
+	defer mu.Unlock()
 	for i := range n {
 		for _, reason := range []string{"Allowed", "UpstreamUnavailable"} {
 			if line := fmt.Sprintf("%s POST /docs/%04d", reason, i); told[line] != 2 {

@@ -36,7 +36,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		c, server := pair(t)
 		t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { ended <- struct{}{} })
+		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) { ended <- struct{}{} })
 		return c
 	}
 	other, c := serve(), serve()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -187,7 +188,7 @@ func TestARequestThatGoesNowhereIsInTheLog(t *testing.T) {
 	go func() {
 		for range 2 {
 			if c, err := l.Accept(); err == nil {
-				g.loops.serve(c, exchange.Info{}, func() {})
+				g.loops.serve(c, exchange.Info{}, func(netip.Addr) {})
 			}
 		}
 	}()

@@ -41,7 +41,7 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // co
 		client, server := pair(t)
 		all.Go(func() {
 			ended := make(chan struct{})
-			p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func() { close(ended) })
+			p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) { close(ended) })
 			<-ended
 		})
 		all.Go(func() {

@@ -82,11 +82,11 @@ func TestWaitsHaveNoGoroutine(t *testing.T) { //nolint:paralleltest // counts al
 					t.Cleanup(func() { _ = c.Close() })
 					info := exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1"), Secure: secure}
 					if !secure {
-						p.loops.serve(server, info, func() {})
+						p.loops.serve(server, info, func(netip.Addr) {})
 						begin(c)
 						continue
 					}
-					p.loops.secure(server, info, func() {})
+					p.loops.secure(server, info, func(netip.Addr) {})
 					s := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
 					if err := s.HandshakeContext(t.Context()); err != nil {
 						t.Fatal(err)

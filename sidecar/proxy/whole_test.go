@@ -32,7 +32,7 @@ func TestAnAnswerToAWholeBodyKeepsTheConnection(t *testing.T) {
 			client, server := pair(t)
 			defer client.Close()
 			p := open(t, Config{})
-			p.loops.serve(server, exchange.Info{Port: 80, Upstream: promptApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func() {})
+			p.loops.serve(server, exchange.Info{Port: 80, Upstream: promptApp(t), Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) {})
 			_ = client.SetDeadline(time.Now().Add(60 * time.Second))
 			in := bufio.NewReader(client)
 			for i := range body.times {

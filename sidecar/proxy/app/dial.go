@@ -37,7 +37,7 @@ func (d *dialling) start() {
 	var ctx context.Context
 	ctx, d.cancel = context.WithDeadline(context.Background(), d.until)
 	go func() {
-		fd, err := connect(ctx, d.set.Host, d.set.Resolver)
+		fd, err := connect(ctx, d.set.Host, d.set.Shared.Resolver)
 		if !d.set.host.Loop.Post(func() { d.take(fd, err) }) && err == nil {
 			_ = unix.Close(fd)
 		}
@@ -85,7 +85,7 @@ func (d *dialling) take(fd int, err error) {
 
 func (d *dialling) shakeHands(c *loop.Conn) {
 	name, _, _ := net.SplitHostPort(d.set.Host)
-	cfg := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: d.protocols, RootCAs: d.set.Roots}
+	cfg := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: d.protocols, RootCAs: d.set.Shared.Roots}
 	limit := max(d.until.Sub(d.set.host.Loop.Now()), loop.Tick)
 	d.shaking = c
 	c.Handshake(func(below net.Conn) *tls.Conn { return tls.Client(below, cfg) }, limit, func(t *tls.Conn, err error) {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"crypto/x509"
 	"errors"
+	"net"
 	"os"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
@@ -31,6 +33,13 @@ type HTTP2 struct {
 
 // Shared is what the connections of a loop share.
 type Shared struct {
+	// HTTP2 says what requests of HTTP/2 clients come in.
+	HTTP2 Protocol
+	// Roots are the authorities that are trusted where the app speaks TLS; nil: those of the system.
+	Roots *x509.CertPool
+	// Resolver looks up a name; nil: net.DefaultResolver.
+	Resolver *net.Resolver
+
 	pool   frame.Pool
 	fields []frame.Field // of the head that is being written
 	res    head.Response // the head that has been read

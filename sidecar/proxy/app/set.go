@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/x509"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,19 +23,14 @@ type Set struct {
 	onlyHTTP1 bool      // the app has chosen HTTP/1.1 where it could have HTTP/2
 }
 
-// Options say where the app is, and what it speaks.
+// Options say where the app is, and what is needed to get there.
 type Options struct {
 	// Host is the host, a name or an address, and the port.
 	Host string
-	// Secure says that it speaks TLS; Roots are the authorities that are trusted then, nil: those of the system.
-	Secure bool
-	Roots  *x509.CertPool
-	// Resolver looks up a name; nil: net.DefaultResolver.
-	Resolver *net.Resolver
-	// HTTP2 says what requests of HTTP/2 clients come in.
-	HTTP2 Protocol
 	// Shared is what connections of the loop share.
 	Shared *Shared
+	// Secure says that it speaks TLS.
+	Secure bool
 }
 
 // Protocol says which requests of HTTP/2 clients the app gets in HTTP/2.
@@ -50,14 +43,13 @@ const (
 	Always
 )
 
-// NewSet returns a set without connections.
-func NewSet(h *exchange.Host, o Options) *Set {
-	s := &Set{Options: o, host: h}
+// Init makes the set ready, which has no connections then.
+func (s *Set) Init(h *exchange.Host, o Options) {
+	s.Options, s.host = o, h
 	s.to, s.near = o.address()
-	return s
 }
 
-// Close closes the connections, on which nothing is asked any more.
+// Close closes the connections, on which nothing is asked any more. The set need not be ready.
 func (s *Set) Close() {
 	for ; s.idle != nil; s.idle = s.idle.next {
 		s.idle.close()
@@ -92,9 +84,9 @@ func (s *Set) open(x *exchange.Exchange) exchange.App {
 // overHTTP2 reports whether the app gets a request in HTTP/2.
 func (s *Set) overHTTP2(x *exchange.Exchange) bool {
 	switch {
-	case !x.HTTP2 || s.HTTP2 == Never || s.onlyHTTP1:
+	case !x.HTTP2 || s.Shared.HTTP2 == Never || s.onlyHTTP1:
 		return false
-	case s.HTTP2 == Always:
+	case s.Shared.HTTP2 == Always:
 		return true
 	}
 	return exchange.Streams(x)

@@ -27,7 +27,6 @@ func (c *HTTP1) Switch(x *exchange.Exchange, a *exchange.Answer) *loop.Conn {
 	c.out = nil
 	c.timer.Rest()
 	c.host.Loop.Stop(&c.stall) // it may be set for an earlier answer
-	c.host.Leave(c)
 	c.keep, c.lent = false, true
 	return c.conn
 }

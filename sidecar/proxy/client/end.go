@@ -7,7 +7,7 @@ import (
 )
 
 func (c *HTTP1) close() {
-	if c.conn.Closed() && c.gone == nil {
+	if c.conn.Closed() && c.owner == nil {
 		return
 	}
 	if x := c.x; x != nil {
@@ -18,17 +18,16 @@ func (c *HTTP1) close() {
 }
 
 func (c *HTTP1) end() {
-	if c.gone == nil {
+	owner := c.owner
+	if owner == nil {
 		return
 	}
-	gone := c.gone
-	c.gone = nil
+	c.owner = nil
 	c.host.Loop.Stop(&c.timer)
 	c.host.Loop.Stop(&c.stall)
-	c.host.Leave(c)
 	c.in.Drop()
 	c.conn.Close()
-	gone()
+	owner.Gone()
 }
 
 // looks is for a client that waits: it may have gone.

@@ -14,12 +14,11 @@ type HTTP1 struct {
 	host  *exchange.Host
 	conn  *loop.Conn
 	of    *exchange.Conn
-	x     *exchange.Exchange       // nil: no request is under way
-	gone  func()                   // is told of the end
-	http2 func(*loop.Conn, []byte) // gets it if it speaks HTTP/2
-	stall loop.Timer               // for what the client does not take
-	taken uint64                   // bytes that it had taken when it was last asked
-	acked uint64                   // the same, since it has closed its side
+	x     *exchange.Exchange // nil: no request is under way
+	owner Owner              // nil: it has been told of the end
+	stall loop.Timer         // for what the client does not take
+	taken uint64             // bytes that it had taken when it was last asked
+	acked uint64             // the same, since it has closed its side
 
 	in      loop.Buffer
 	rest    []byte // what has come and was not used yet, in this turn
@@ -73,22 +72,21 @@ const (
 	maxSkip     = 64 << 10
 )
 
-// Options are whom a connection tells what becomes of it.
-type Options struct {
+// Owner is whom a connection tells what becomes of it.
+type Owner interface {
 	// Gone is called when it has ended.
-	Gone func()
+	Gone()
 	// HTTP2 gets a connection that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read has been read: the preface, and what
 	// came with it. Gone is not called.
-	HTTP2 func(c *loop.Conn, read []byte)
+	HTTP2(read []byte)
 }
 
 // NewHTTP1 serves a connection.
-func NewHTTP1(conn *loop.Conn, of *exchange.Conn, o Options) *HTTP1 {
-	c := &HTTP1{host: of.Host, conn: conn, of: of, gone: o.Gone, http2: o.HTTP2, first: true}
+func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
+	c := &HTTP1{host: of.Host, conn: conn, of: of, owner: owner, first: true}
 	c.timer = loop.Timer{Do: c.wake, Of: conn}
 	c.stall = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
-	c.host.Join(c)
 	if c.enter(phaseFresh); c.host.Closing {
 		c.end()
 	}

@@ -15,7 +15,7 @@ type HTTP2 struct {
 	conn   *loop.Conn
 	of     *exchange.Conn
 	shared *Shared
-	gone   func() // is told of the end
+	owner  Owner // nil: it has been told of the end
 	frames *frame.Conn
 	calls  frame.Streams[call]
 
@@ -51,19 +51,18 @@ type HTTP2Options struct {
 	Window int
 	// Read has been read of the connection already: the preface, and what came with it.
 	Read []byte
-	// Gone is called when it has ended.
-	Gone func()
+	// Owner is told when it has ended.
+	Owner Owner
 }
 
 // NewHTTP2 serves a connection.
 func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
-	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, gone: o.Gone}
+	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, owner: o.Owner}
 	cfg := o.Shared.Config
 	cfg.Window, cfg.ConnWindow = o.Window, o.Window
 	c.frames = frame.NewServer(cfg, &o.Shared.pool, c)
 	c.idle = loop.Timer{Do: c.wake, Of: conn}
 	conn.Handle(c)
-	c.host.Join(c)
 	if conn.Closed() { // while there was no place for it
 		c.end()
 		return c
@@ -287,17 +286,16 @@ func (c *HTTP2) close() {
 }
 
 func (c *HTTP2) end() {
-	if c.gone == nil {
+	owner := c.owner
+	if owner == nil {
 		return
 	}
-	gone := c.gone
-	c.gone, c.ending = nil, true
+	c.owner, c.ending = nil, true
 	for _, t := range []*loop.Timer{&c.idle, c.leave, c.stall} {
 		c.host.Loop.Stop(t)
 	}
-	c.host.Leave(c)
 	c.in.Drop()
 	c.frames.Close()
 	c.conn.Close()
-	gone()
+	owner.Gone()
 }

@@ -106,9 +106,9 @@ func isPreface(b []byte) bool {
 // handOver gives the connection to who speaks HTTP/2.
 func (c *HTTP1) handOver(b []byte) {
 	c.host.Loop.Stop(&c.timer)
-	c.host.Leave(c)
-	c.gone, c.rest, c.given = nil, nil, true
-	c.http2(c.conn, b)
+	owner := c.owner
+	c.owner, c.rest, c.given = nil, nil, true
+	owner.HTTP2(b)
 	c.in.Drop()
 }
 

@@ -94,11 +94,10 @@ type Conn struct {
 	waiting gate.Places // for requests of HTTP/2 that wait for keys
 }
 
-// NewConn takes in a client connection.
-func NewConn(h *Host, i Info, apps Apps) *Conn {
-	c := &Conn{Host: h, Info: i, Apps: apps, peer: newPeer(&i)}
+// Init takes in a client connection, of which Info is known.
+func (c *Conn) Init(h *Host, apps Apps) {
+	c.Host, c.Apps, c.peer = h, apps, newPeer(&c.Info)
 	c.waiting.Most = h.Limits.Waiting
-	return c
 }
 
 // Begin settles the request whose head is in Req.

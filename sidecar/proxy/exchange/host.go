@@ -77,23 +77,26 @@ type Host struct {
 	record    telemetry.Record // of the request that the observer is being told of
 	why       gate.Why         // and why it was refused
 	leaving   bool             // WebSockets are asked to go, those too that come now
-	members   map[Member]struct{}
 	tunnels   map[*tunnel]struct{}
 }
 
-// Member is a client connection.
+// Member is a client connection, which serves one of the loop's.
 type Member interface {
+	loop.Handler
 	// Clear ends the connection if it waits for a next request; with fresh, also if it waits for its first.
 	Clear(fresh bool)
 	// End ends the connection, whatever goes on.
 	End()
 }
 
-// Join takes a client connection in, up to Leave.
-func (h *Host) Join(m Member) { h.members[m] = struct{}{} }
-
-// Leave is for a connection that has ended.
-func (h *Host) Leave(m Member) { delete(h.members, m) }
+// each goes through the client connections. Those that have become tunnels are no members.
+func (h *Host) each(do func(Member)) {
+	h.Loop.Each(func(served loop.Handler) {
+		if m, ok := served.(Member); ok {
+			do(m)
+		}
+	})
+}
 
 // Leaving reports whether clients have been asked to go, which those have to be asked as well that come now.
 func (h *Host) Leaving() bool { return h.leaving }
@@ -104,9 +107,7 @@ func (h *Host) Stay() { h.leaving = false }
 // Clear is that of all members. WebSockets are asked to go, from now on.
 func (h *Host) Clear(fresh bool) {
 	h.leaving = true
-	for m := range h.members {
-		m.Clear(fresh)
-	}
+	h.each(func(m Member) { m.Clear(fresh) })
 	for t := range h.tunnels {
 		t.leave(closeGoingAway)
 	}
@@ -114,9 +115,7 @@ func (h *Host) Clear(fresh bool) {
 
 // End ends all that goes on.
 func (h *Host) End() {
-	for m := range h.members {
-		m.End()
-	}
+	h.each(Member.End)
 	for t := range h.tunnels {
 		t.end()
 	}
@@ -124,7 +123,7 @@ func (h *Host) End() {
 
 // NewHost returns the host of a loop. Verdicts that are waited for are waited for no longer once ctx is done.
 func NewHost(ctx context.Context, c *Config, l *loop.Loop) *Host {
-	return &Host{Config: c, Loop: l, ctx: ctx, members: map[Member]struct{}{}, tunnels: map[*tunnel]struct{}{}}
+	return &Host{Config: c, Loop: l, ctx: ctx, tunnels: map[*tunnel]struct{}{}}
 }
 
 // Date is the Date field of this second (RFC 9110 section 6.6.1), as HTTP/1.1 has it.

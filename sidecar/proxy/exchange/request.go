@@ -115,24 +115,26 @@ func (x *Exchange) Trailer(f *head.Field) bool {
 // peer is what is said of a client to the app: X-Forwarded-* and Forwarded (RFC 7239). What the client says of that
 // itself is dropped, unless it is a proxy that is trusted: then it is kept and added to.
 type peer struct {
-	trusted bool
-	proto   string
-	port    string
-	addr    string // empty if it is not known
-	node    string // addr as Forwarded has it
-	host    string // the host of the last request, and what Forwarded said of it
-	said    string
+	port string
+	addr string // empty if it is not known
+	host string // the host of the last request, and what Forwarded said of it
+	said string
 }
 
 func newPeer(i *Info) peer {
-	p := peer{trusted: i.Trusted, proto: "http", port: strconv.Itoa(i.Port)}
-	if i.Secure {
-		p.proto = "https"
-	}
+	p := peer{port: strconv.Itoa(i.Port)}
 	if i.Remote.IsValid() {
-		p.addr, p.node = i.Remote.String(), node(i.Remote)
+		p.addr = i.Remote.String()
 	}
 	return p
+}
+
+// proto is the scheme that the client speaks.
+func (i *Info) proto() string {
+	if i.Secure {
+		return "https"
+	}
+	return "http"
 }
 
 // node is a node of RFC 7239 section 6.
@@ -144,13 +146,20 @@ func node(a netip.Addr) string {
 }
 
 // element is the forwarded-element of a request. Most requests of a client name the same host.
-func (p *peer) element(host string) string {
-	if p.said == "" || p.host != host {
-		b := append([]byte("for="), p.node...)
-		if host != "" {
-			b = appendQuoted(append(b, ";host="...), host)
-		}
-		p.host, p.said = strings.Clone(host), string(append(append(b, ";proto="...), p.proto...))
+func (c *Conn) element(host string) string {
+	p := &c.peer
+	if p.said != "" && p.host == host {
+		return p.said
+	}
+	b := append([]byte("for="), node(c.Info.Remote)...)
+	if host != "" {
+		b = appendQuoted(append(b, ";host="...), host)
+	}
+	p.said = string(append(append(b, ";proto="...), c.Info.proto()...))
+	if i := strings.Index(p.said, host); i >= 0 {
+		p.host = p.said[i : i+len(host)]
+	} else {
+		p.host = strings.Clone(host)
 	}
 	return p.said
 }
@@ -171,18 +180,18 @@ func (x *Exchange) forwarded(to Fields, host string) {
 			to.Field(tracing.Tracestate, state)
 		}
 	}
-	if p.trusted {
+	if x.conn.Info.Trusted {
 		x.addForwarded(to, host)
 		return
 	}
 	if host != "" {
 		to.Field("X-Forwarded-Host", host)
 	}
-	to.Field("X-Forwarded-Proto", p.proto)
+	to.Field("X-Forwarded-Proto", x.conn.Info.proto())
 	to.Field("X-Forwarded-Port", p.port)
 	if p.addr != "" {
 		to.Field("X-Forwarded-For", p.addr)
-		to.Field("Forwarded", p.element(host))
+		to.Field("Forwarded", x.conn.element(host))
 	}
 }
 
@@ -213,14 +222,14 @@ func (x *Exchange) addForwarded(to Fields, host string) {
 		}
 		to.Field(name, value)
 	}
-	for i, value := range [...]string{host, p.proto, p.port} {
+	for i, value := range [...]string{host, x.conn.Info.proto(), p.port} {
 		if !said[i] && value != "" {
 			to.Field(names[i], value)
 		}
 	}
 	if p.addr != "" {
 		to.Field("X-Forwarded-For", addresses.String()+p.addr)
-		to.Field("Forwarded", elements.String()+p.element(host))
+		to.Field("Forwarded", elements.String()+x.conn.element(host))
 	}
 }
 

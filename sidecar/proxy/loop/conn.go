@@ -40,12 +40,12 @@ type Handler interface {
 type Conn struct {
 	loop    *Loop
 	handler Handler
-	tls     *secured // nil: there is none
-	out     Buffer   // to be written before anything else
-	pipe    *pipe    // what it holds is written after the first bytes of out; nil: it would hold nothing
-	ahead   uint32   // how many those are
-	dialled netip.AddrPort
-	fd      int32 // -1: closed
+	tls     *secured        // nil: there is none
+	out     Buffer          // to be written before anything else
+	pipe    *pipe           // what it holds is written after the first bytes of out; nil: it would hold nothing
+	dialled *netip.AddrPort // what is being connected to; nil: nothing
+	ahead   uint32          // how many bytes of out go before the pipe
+	fd      int32           // -1: closed
 	id      uint32
 	state   state
 	side    Ready // HalfClosed and Gone, as far as they are known

@@ -14,7 +14,7 @@ import (
 // Dial begins to connect to an address. Handler.Connected is called once it is known whether that works, which is never within
 // Dial. What is written before goes out then.
 func (l *Loop) Dial(to netip.AddrPort, h Handler) *Conn {
-	c := &Conn{loop: l, handler: h, fd: -1, state: connecting, dialled: to}
+	c := &Conn{loop: l, handler: h, fd: -1, state: connecting, dialled: &to}
 	fd, err := dial(to)
 	if err == nil {
 		c.fd = int32(fd) //nolint:gosec // it is one
@@ -76,14 +76,15 @@ func four(ip netip.Addr) [4]byte {
 
 // connected tells the handler what has become of Dial.
 func (c *Conn) connected() {
-	c.state &^= connecting
+	to := c.dialled
+	c.state, c.dialled = c.state&^connecting, nil
 	code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = syscall.Errno(code)
 	}
 	if err != nil {
 		c.forget()
-		c.handler.Connected(c, opError("dial", c.dialled, os.NewSyscallError("connect", err)))
+		c.handler.Connected(c, opError("dial", *to, os.NewSyscallError("connect", err)))
 		return
 	}
 	c.handler.Connected(c, nil)

@@ -179,6 +179,15 @@ func (l *Loop) Held() uint64 { return l.held.Load() }
 // Size is how many connections the loop has.
 func (l *Loop) Size() int { return int(l.size.Load()) }
 
+// Each calls do with the handler of each connection, which may close any.
+func (l *Loop) Each(do func(Handler)) {
+	for _, c := range l.slots {
+		if c != nil && !c.Closed() {
+			do(c.handler)
+		}
+	}
+}
+
 // take gives a connection an id.
 func (l *Loop) take(c *Conn) {
 	l.size.Add(1)
