@@ -2,6 +2,7 @@ package loop
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -104,7 +105,7 @@ func (b *below) Read(p []byte) (int, error) {
 	if n == 0 && err == nil {
 		err = errAgain
 	}
-	b.torn = err == io.EOF
+	b.torn = errors.Is(err, io.EOF)
 	return n, err
 }
 
