@@ -55,8 +55,8 @@ func Drop(b []byte) {
 
 // How much of bodies the process holds before connections get less room, in bytes.
 const (
-	plenty = 8 << 20
-	scarce = 12 << 20
+	plenty = 4 << 20
+	scarce = 6 << 20
 )
 
 // leastRoom is so many that what frames a piece, and what TLS makes of it, lie in a block of 2 KiB with it.

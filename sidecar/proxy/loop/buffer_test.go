@@ -15,9 +15,9 @@ func TestThereIsLessRoomWhereMuchIsHeld(t *testing.T) {
 			blocks = append(blocks, loop.Grab(loop.LargeBlock))
 		}
 	}
-	hold(9 << 20)
-	some := loop.Room()
 	hold(5 << 20)
+	some := loop.Room()
+	hold(2 << 20)
 	least := loop.Room()
 	if !(most > some && some > least && least > 0) {
 		t.Errorf("there is room for %d, then %d, then %d bytes", most, some, least)
