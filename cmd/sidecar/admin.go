@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/api/loopback"
 	"github.com/bearerguard/bearerguard/api/probe"
 	"github.com/bearerguard/bearerguard/sidecar/aside"
@@ -163,11 +164,14 @@ func (s *sidecar) serveAdmin(ctx context.Context) error {
 	server := s.adminServer()
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(fair.Limit(lis, adminLimits)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
+
+// adminLimits leave room to the kubelet's probes, whatever other pods do: they fail else, and the pod gets no requests any more.
+var adminLimits = fair.Limits{All: 256, Place: 128}
 
 func (s *sidecar) adminServer() *http.Server {
 	return &http.Server{Handler: s.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/controllers/revstore"
 	"github.com/bearerguard/bearerguard/controllers/secevent"
@@ -31,7 +32,7 @@ func (r *Receiver) logout(ctx context.Context, w http.ResponseWriter, req *http.
 	if s.memory.has(whole) {
 		return resultDuplicate // 200: it is stored
 	}
-	switch err := r.takeLogout(ctx, s, place(req.RemoteAddr), raw); {
+	switch err := r.takeLogout(ctx, s, fair.Place(req.RemoteAddr), raw); {
 	case err == nil:
 		s.memory.claim(whole, whole)
 		return resultStored

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/controllers/secevent"
 )
@@ -41,7 +42,7 @@ func (r *Receiver) push(ctx context.Context, w http.ResponseWriter, req *http.Re
 		reject(w, status, codeRequest, err.Error())
 		return resultRefused
 	}
-	result, err := r.takeSignals(ctx, s, place(req.RemoteAddr), raw)
+	result, err := r.takeSignals(ctx, s, fair.Place(req.RemoteAddr), raw)
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)

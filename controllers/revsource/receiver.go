@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/api/keyset"
 	"github.com/bearerguard/bearerguard/api/revoked"
 	"github.com/bearerguard/bearerguard/controllers/keys"
@@ -101,7 +102,7 @@ func (r *Receiver) verify(ctx context.Context, known []keyset.Key, read func([]k
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), requestTimeout)
 	defer cancel()
-	from := place(req.RemoteAddr)
+	from := fair.Place(req.RemoteAddr)
 	if !r.shares.take(from, 1, r.now()) {
 		r.metrics.count(nil, resultLimited)
 		later(w, http.StatusTooManyRequests, 1)

@@ -27,6 +27,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/api/fetch"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/api/revoked"
@@ -375,7 +376,7 @@ func TestWhoWaitsForNewKeysInVainPaysForIt(t *testing.T) {
 	if w.Code != 503 {
 		t.Errorf("of a key that cannot be looked for: %d %s", w.Code, w.Body)
 	}
-	if left, want := r.shares.of[place(req.RemoteAddr)].TokensAt(at), float64(requestsAtOnce-1-refusedCost); left != want {
+	if left, want := r.shares.of[fair.Place(req.RemoteAddr)].TokensAt(at), float64(requestsAtOnce-1-refusedCost); left != want {
 		t.Errorf("the address has %v left of its share, want %v", left, want)
 	}
 	if n := testutil.ToFloat64(r.metrics.events.WithLabelValues("shop", "login", resultUnavailable)); n != 1 {
@@ -409,7 +410,7 @@ func TestWhoSendsGarbageHasLittleShare(t *testing.T) {
 		t.Errorf("another address: %d", w.Code)
 	}
 	for i := range 3 * maxAddresses {
-		r.shares.take(place(fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255)), 1, at)
+		r.shares.take(fair.Place(fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255)), 1, at)
 	}
 	if len(r.shares.of) > maxAddresses {
 		t.Errorf("%d addresses are remembered", len(r.shares.of))

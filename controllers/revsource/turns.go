@@ -2,7 +2,6 @@ package revsource
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -23,25 +22,6 @@ const (
 type shares struct {
 	mu sync.Mutex
 	of map[netip.Prefix]*rate.Limiter // guarded by mu
-}
-
-// place is what an address counts as: an IPv6 host has a /64.
-func place(remote string) netip.Prefix {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 // take takes n of an address's share, and reports whether there was as much.

@@ -3,12 +3,11 @@ package revsource
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/bearerguard/bearerguard/api/fair"
 	"github.com/bearerguard/bearerguard/controllers/keys"
 )
 
@@ -39,12 +38,14 @@ func told(got chan error) (n int) {
 	return n
 }
 
-func stranger(i int) caller { return caller{from: place(fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255))} }
+func stranger(i int) caller {
+	return caller{from: fair.Place(fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255))}
+}
 
 // Whoever can make tokens of unknown keys, which takes no key, leaves room to other addresses and to other sources.
 func TestWhoWaitsForNewKeysLeavesRoom(t *testing.T) {
 	t.Parallel()
-	honest := caller{from: place("[2001:db8::1]:1")}
+	honest := caller{from: fair.Place("[2001:db8::1]:1")}
 	known := caller{from: honest.from, proven: true}
 	for name, tc := range map[string]struct {
 		addresses, each int // of the attacker
@@ -107,7 +108,7 @@ func TestWhoseNewKeysAreWaitedForIsBounded(t *testing.T) {
 			c.come("login", stranger(i), 1)
 		}
 		for i := range 100 {
-			c.come("login", caller{place(fmt.Sprintf("10.9.9.%d:1", i)), true}, 1)
+			c.come("login", caller{fair.Place(fmt.Sprintf("10.9.9.%d:1", i)), true}, 1)
 		}
 		c.n.mu.Lock()
 		if a := c.n.of["login"]; a.waiting != maxNewKeys+maxProven || a.posted.n != maxNewKeys || a.proven.n != maxProven {
@@ -128,44 +129,5 @@ func TestAddressesOfGoodEventsAreBounded(t *testing.T) {
 	}
 	if len(p.all) != provenKept || p.has(first) || !p.has(last) {
 		t.Errorf("%d are kept: %v", len(p.all), p.all)
-	}
-}
-
-// A few addresses that hold all connections make way for another.
-func TestConnectionsLeaveRoomToOtherAddresses(t *testing.T) {
-	t.Parallel()
-	b := &bounded{of: map[netip.Prefix]map[*counted]struct{}{}}
-	come := func(p netip.Prefix) (*counted, *counted, bool) {
-		a, _ := net.Pipe()
-		c := &counted{Conn: a, in: b, from: p}
-		victim, ok := b.enter(c)
-		return c, victim, ok
-	}
-	for i := range maxConnections / maxOfAddress {
-		for range maxOfAddress {
-			if _, victim, ok := come(stranger(i).from); !ok || victim != nil {
-				t.Fatal("a connection is refused, or takes the place of another, though there is room")
-			}
-		}
-	}
-	if _, _, ok := come(stranger(0).from); ok {
-		t.Error("an address has more than its part")
-	}
-	honest := place("192.0.2.1:1")
-	for i := range 100 {
-		_, victim, ok := come(honest)
-		if !ok || victim == nil || victim.from == honest {
-			t.Fatalf("connection %d of another address: %v, for %+v", i, ok, victim)
-		}
-		_ = victim.Close() // as Accept does; its place has been given back already
-	}
-	if b.all != maxConnections {
-		t.Errorf("%d connections are counted", b.all)
-	}
-	for i := range 2 * maxConnections { // as many addresses as places, and more
-		come(place(fmt.Sprintf("172.16.%d.%d:1", i>>8, i&255)))
-	}
-	if n := len(b.of[honest]); b.all != maxConnections || n == 0 {
-		t.Errorf("%d connections are counted, %d of them the other address's", b.all, n)
 	}
 }
