@@ -127,8 +127,10 @@ func TestAnswerFramingOnTheWire(t *testing.T) {
 	for name, tt := range tests {
 		run(t, name, func(t testing.TB) {
 			addr := guard(t, rawApp(t, func(c *wire, _ int) {
-				c.head()
-				c.send(tt.answer)
+				for again := true; again; again = tt.method == "DELETE" { // which nobody sends again where a connection has just ended
+					c.head()
+					c.send(tt.answer)
+				}
 			}))
 			c := dial(t, addr)
 			for range 2 {
