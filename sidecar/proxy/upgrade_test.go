@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -191,4 +193,43 @@ func TestDrainClosesWebSockets(t *testing.T) {
 		t.Error(err)
 	}
 	g.stopped <- nil
+}
+
+// TestTheEndOfADrainIsNoReset has a client that reads nothing of what the app says in a tunnel until the proxy has stopped.
+func TestTheEndOfADrainIsNoReset(t *testing.T) {
+	t.Parallel()
+	said := bytes.Repeat([]byte("x"), 128<<10)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = rw.Write(said)
+		_ = rw.Flush()
+		_, _ = io.Copy(io.Discard, c)
+	}))
+	t.Cleanup(app.Close)
+	g := protect(t, app.URL, func(c *Config) { c.Limits.Drain = 200 * time.Millisecond })
+	c, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_, _ = io.WriteString(c, "GET /docs/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	br := bufio.NewReaderSize(c, 16)
+	if line, err := br.ReadString('\n'); err != nil || !strings.Contains(line, "101") {
+		t.Fatal(line, err)
+	}
+	g.stop()
+	if err := <-g.stopped; err != nil {
+		t.Error(err)
+	}
+	g.stopped <- nil
+	if got, err := io.ReadAll(br); err != nil || !bytes.HasSuffix(got, said) {
+		t.Errorf("%d bytes of the tunnel arrive, and %v; want %d and the end", len(got), err, len(said))
+	}
 }

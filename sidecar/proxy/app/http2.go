@@ -26,6 +26,7 @@ type HTTP2 struct {
 
 	connected bool
 	busy      bool // it has been given a call
+	lets      bool // calls do not wait for the app to say how many it takes, or any longer
 	used      bool // an answer has come
 	reading   bool // what is to be written is written in any case
 	closed    bool
@@ -92,7 +93,7 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
 	for _, a := range s.http2 {
 		if a.frames.CanOpen() == nil {
-			if a.busy && !a.frames.Greeted() {
+			if a.busy && !a.lets {
 				return a.wait(x)
 			}
 			a.busy = true
@@ -119,6 +120,7 @@ func (a *HTTP2) Connected(_ *loop.Conn, err error) {
 	}
 	a.connected = true
 	a.rest()
+	a.hurry()
 	a.touch()
 }
 
@@ -177,12 +179,8 @@ func (a *HTTP2) feed(b []byte) {
 	if a.in.Len() == 0 {
 		a.in.Drop()
 	}
-	if len(a.waiting) > 0 && a.frames.Greeted() {
-		waiting := a.waiting
-		a.waiting = nil
-		for _, p := range waiting {
-			p.openHTTP2()
-		}
+	if !a.lets && a.frames.Greeted() {
+		a.let()
 	}
 }
 
@@ -210,7 +208,9 @@ func (a *HTTP2) wake() {
 	switch {
 	case !a.connected:
 		a.fail(errDial)
-	case a.calls.Len() == 0 && len(a.waiting) == 0:
+	case len(a.waiting) > 0:
+		a.let()
+	case a.calls.Len() == 0:
 		a.fail(nil)
 	}
 }
@@ -238,7 +238,7 @@ func (a *HTTP2) fail(err error) {
 
 // rest is for a connection on which something has ended.
 func (a *HTTP2) rest() {
-	if a.calls.Len() == 0 && a.connected && !a.closed {
+	if a.calls.Len() == 0 && len(a.waiting) == 0 && a.connected && !a.closed {
 		a.set.host.Loop.Set(&a.timer, kept)
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -41,8 +42,33 @@ func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
 // wait returns what stands for a call until the app has said how many it takes.
 func (a *HTTP2) wait(x *exchange.Exchange) *pending {
 	p := &pending{set: a.set, x: x, conn: a}
-	a.waiting = append(a.waiting, p)
+	if a.waiting = append(a.waiting, p); len(a.waiting) == 1 {
+		a.hurry()
+	}
 	return p
+}
+
+// greeting is how long calls wait for an app to say how many it takes. One that hangs is to be waited for as any other is, within the limits of
+// each call.
+const greeting = time.Second
+
+// hurry bounds the time for which calls wait.
+func (a *HTTP2) hurry() {
+	if a.connected && len(a.waiting) > 0 {
+		a.set.host.Loop.Set(&a.timer, greeting)
+	}
+}
+
+// let lets the calls go that wait.
+func (a *HTTP2) let() {
+	waiting := a.waiting
+	a.lets, a.waiting = true, nil
+	for _, p := range waiting {
+		p.openHTTP2()
+	}
+	if len(waiting) > 0 {
+		a.rest()
+	}
 }
 
 // leave is for a call that nobody waits for any more.

@@ -82,9 +82,8 @@ func (c *HTTP1) Done() {
 // next waits for the next request. A connection whose answer was under way when clients were asked to go ends here, unless one has come.
 func (c *HTTP1) next() {
 	c.enter(phaseIdle)
-	if c.host.Leaving() {
-		c.crammed, c.clears = c.conn.Queued() > 0, true
-	}
+	c.clears = c.host.Leaving()
+	c.crammed = c.clears && c.conn.Queued() > 0
 	c.resume()
 }
 
@@ -122,7 +121,7 @@ func (c *HTTP1) finishes() {
 // parts ends a connection on which all has been written. What is not read of it, or comes still, would have the kernel drop what the
 // client has yet to take.
 func (c *HTTP1) parts() {
-	if c.flushes = false; c.conn.Side() != 0 || c.phase == phaseLinger {
+	if c.flushes = false; c.conn.Side()&loop.Gone != 0 || c.phase == phaseLinger {
 		c.end()
 		return
 	}

@@ -96,6 +96,7 @@ func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
 // Clear implements exchange.Member.
 func (c *HTTP1) Clear(fresh bool) {
 	switch {
+	case c.given:
 	case c.phase == phaseIdle && c.conn.Queued() > 0:
 		c.crammed, c.clears = true, true
 	case c.phase == phaseIdle, fresh && c.phase == phaseFresh:

@@ -72,3 +72,26 @@ func TestLastAnswersArriveWhateverFollowsOnTheRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestLastAnswersArriveWhereTheClientHasEndedItsSide has a client end its side behind more than the request, before the app answers.
+func TestLastAnswersArriveWhereTheClientHasEndedItsSide(t *testing.T) {
+	t.Parallel()
+	body := pattern(3 << 20)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	c := dial(t, guard(t, rawApp(t, func(c *wire, _ int) {
+		c.head()
+		close(asked)
+		<-answer
+		c.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		c.rest()
+	})))
+	_ = c.SetReadBuffer(64 << 10)
+	c.send("GET /open/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	<-asked
+	c.send("\r\n")
+	_ = c.CloseWrite()
+	close(answer)
+	if got := c.body(c.head()); got != body {
+		t.Errorf("%d bytes arrive, of %d", len(got), len(body))
+	}
+}

@@ -5,8 +5,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	h2 "golang.org/x/net/http2"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
 // An app of HTTP/2 says how many calls it takes on a connection. Those that come before it has said so are not lost: they have connections of
@@ -78,4 +81,28 @@ func TestCallsBeyondWhatTheAppTakesHaveOtherConnections(t *testing.T) {
 			group.Wait()
 		})
 	}
+}
+
+// TestCallsDoNotWaitForEverToHearHowManyTheAppTakes has an app of HTTP/2 that hangs: the kernel accepts connections for it.
+func TestCallsDoNotWaitForEverToHearHowManyTheAppTakes(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "hangs", func(t testing.TB) {
+		addr := guard(t, rawApp(t, func(c *wire, _ int) { c.rest() }), func(c *proxy.Config) { c.Limits.Response = 100 * time.Millisecond })
+		c := client(t, http2)
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() {
+				res, err := c.Do(request(t, "POST", "http://"+addr+"/open/a", strings.NewReader("abc")))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = res.Body.Close()
+				if res.StatusCode != 504 {
+					t.Errorf("got %s", res.Status)
+				}
+			})
+		}
+		group.Wait()
+	})
 }

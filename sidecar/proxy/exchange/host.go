@@ -115,10 +115,10 @@ func (h *Host) Clear(fresh bool) {
 
 // End ends all that goes on.
 func (h *Host) End() {
-	h.each(Member.End)
-	for t := range h.tunnels {
+	for t := range h.tunnels { // whose clients are members from then on
 		t.end()
 	}
+	h.each(Member.End)
 }
 
 // NewHost returns the host of a loop. Verdicts that are waited for are waited for no longer once ctx is done.
