@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,21 +65,7 @@ func TestCallsBeyondWhatTheAppTakesHaveOtherConnections(t *testing.T) {
 			if res, _ := ask(t, c, request(t, "GET", "http://"+addr+"/none", nil)); res.StatusCode != 401 { // so that it is connected
 				t.Fatal(res.Status)
 			}
-			var group sync.WaitGroup
-			for range calls {
-				group.Go(func() {
-					res, err := c.Do(request(t, "POST", "http://"+addr+"/open/a", strings.NewReader("abc")))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					_ = res.Body.Close()
-					if res.StatusCode != 204 {
-						t.Errorf("got %s", res.Status)
-					}
-				})
-			}
-			group.Wait()
+			post(t, c, addr, calls, 204)
 		})
 	}
 }
@@ -89,20 +76,26 @@ func TestCallsDoNotWaitForEverToHearHowManyTheAppTakes(t *testing.T) {
 	overH2C(t, "hangs", func(t testing.TB) {
 		addr := guard(t, rawApp(t, func(c *wire, _ int) { c.rest() }), func(c *proxy.Config) { c.Limits.Response = 100 * time.Millisecond })
 		c := client(t, http2)
-		var group sync.WaitGroup
-		for range 3 {
-			group.Go(func() {
-				res, err := c.Do(request(t, "POST", "http://"+addr+"/open/a", strings.NewReader("abc")))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_ = res.Body.Close()
-				if res.StatusCode != 504 {
-					t.Errorf("got %s", res.Status)
-				}
-			})
-		}
-		group.Wait()
+		post(t, c, addr, 3, 504)
 	})
+}
+
+// post makes n calls at once, each of which is to be answered by a status.
+func post(t testing.TB, c *http.Client, addr string, n, status int) {
+	t.Helper()
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			res, err := c.Do(request(t, "POST", "http://"+addr+"/open/a", strings.NewReader("abc")))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != status {
+				t.Errorf("got %s, want %d", res.Status, status)
+			}
+		})
+	}
+	group.Wait()
 }
