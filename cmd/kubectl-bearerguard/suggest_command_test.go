@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func sidecarLog(t *testing.T, program, dir, namespace string, enforced bool, all
 	end := func() {
 		if !ended {
 			ended = true
-			_ = cmd.Process.Kill()
+			_ = cmd.Process.Signal(syscall.SIGTERM) // it writes all of its log, which a kill would not let it
 			_ = cmd.Wait()
 		}
 	}
