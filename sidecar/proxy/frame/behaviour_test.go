@@ -364,8 +364,8 @@ func TestWindowOfTheConnection(t *testing.T) {
 		}
 		take(c)
 	}
-	if c.recv+c.pending != initial || len(c.streams) != 0 {
-		t.Errorf("the window is %d, and %d to be given back; %d streams", c.recv, c.pending, len(c.streams))
+	if c.recv+c.pending != initial || c.streams.Len() != 0 {
+		t.Errorf("the window is %d, and %d to be given back; %d streams", c.recv, c.pending, c.streams.Len())
 	}
 }
 

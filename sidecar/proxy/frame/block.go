@@ -112,7 +112,7 @@ func (c *Conn) request(b gathering) {
 		return
 	}
 	c.opened = b.id
-	if len(c.streams) >= int(c.cfg.Streams) {
+	if c.streams.Len() >= int(c.cfg.Streams) {
 		if c.spend(); c.acked {
 			c.countReset() // it knows how many there may be
 		}

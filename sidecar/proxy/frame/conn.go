@@ -1,8 +1,6 @@
 package frame
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -19,8 +17,8 @@ type Conn struct {
 	client bool
 	err    *Error
 
-	streams []*stream // in the order of their numbers
-	recent  *stream   // was looked up last
+	streams Streams[stream]
+	recent  *stream // was looked up last
 	closed  memory
 	opened  uint32 // the highest number that was opened, by whoever opens them here
 	limit   uint32 // streams beyond it are not served, since GOAWAY said so
@@ -131,7 +129,7 @@ func (c *Conn) Wrote() {
 
 // Close gives storage back to the pool. The Conn must not be used any more.
 func (c *Conn) Close() {
-	for _, st := range c.streams {
+	for st := c.streams.Pop(); st != nil; st = c.streams.Pop() {
 		c.ready.remove(st)
 		c.pool.drop(st)
 	}
@@ -143,17 +141,9 @@ func (c *Conn) Close() {
 // find returns an open stream, or nil.
 func (c *Conn) find(id uint32) *stream {
 	if c.recent == nil || c.recent.id != id {
-		c.recent = nil
-		if i, found := c.place(id); found {
-			c.recent = c.streams[i]
-		}
+		c.recent = c.streams.Get(id)
 	}
 	return c.recent
-}
-
-// place is where a stream is among those that are open, or would be.
-func (c *Conn) place(id uint32) (i int, found bool) {
-	return slices.BinarySearchFunc(c.streams, id, func(st *stream, id uint32) int { return cmp.Compare(st.id, id) })
 }
 
 // open makes a stream. Its number is higher than those before.
@@ -163,7 +153,7 @@ func (c *Conn) open(id uint32) *stream {
 	if !c.acked { // it may not know of ours yet
 		st.recv = initial
 	}
-	c.streams = append(c.streams, st)
+	c.streams.Add(id, st)
 	c.recent, c.opened = st, id
 	return st
 }
@@ -174,9 +164,7 @@ func (c *Conn) forget(st *stream, h how) {
 	c.ready.remove(st)
 	c.credit(st.held - st.lent)
 	c.lent -= st.lent
-	if i, found := c.place(st.id); found {
-		c.streams = slices.Delete(c.streams, i, i+1)
-	}
+	c.streams.Remove(st.id)
 	c.recent = nil
 	c.pool.drop(st)
 }

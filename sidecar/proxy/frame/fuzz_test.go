@@ -49,13 +49,14 @@ func split(t *testing.T, c *Conn, r *recorder, p []byte, piece int) (log []strin
 	if err != nil {
 		r.note("%v", err)
 	}
-	for i, st := range c.streams {
-		if i > 0 && st.id <= c.streams[i-1].id || st.recv < 0 || st.held < 0 || st.window > maxWindow || st.queued() > c.cfg.Queue {
+	for i, e := range c.streams.list {
+		st := e.of
+		if i > 0 && st.id <= c.streams.list[i-1].id || st.recv < 0 || st.held < 0 || st.window > maxWindow || st.queued() > c.cfg.Queue {
 			t.Fatalf("stream %d: %+v", st.id, st)
 		}
 	}
-	if len(c.streams) > int(c.cfg.Streams) || len(c.Output()) > outFull+64<<10 {
-		t.Fatalf("%d streams, %d bytes of output", len(c.streams), len(c.Output()))
+	if c.streams.Len() > int(c.cfg.Streams) || len(c.Output()) > outFull+64<<10 {
+		t.Fatalf("%d streams, %d bytes of output", c.streams.Len(), len(c.Output()))
 	}
 	log, out = r.log, take(c)
 	c.Close()

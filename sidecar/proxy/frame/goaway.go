@@ -30,7 +30,7 @@ func (c *Conn) Drain() {
 }
 
 // Drained says that GOAWAY has named the last stream and no stream runs any more.
-func (c *Conn) Drained() bool { return c.drain == drained && len(c.streams) == 0 }
+func (c *Conn) Drained() bool { return c.drain == drained && c.streams.Len() == 0 }
 
 // Farewell is what a client gets whose connection is not served: a server's first frame, and its last (sections 3.4 and 6.8).
 func Farewell(code Code, debug string) []byte {
@@ -68,8 +68,7 @@ func (c *Conn) readGoAway(p []byte) {
 	if !c.client {
 		return
 	}
-	for n := len(c.streams); n > 0 && c.streams[n-1].id > last; n = len(c.streams) {
-		st := c.streams[n-1]
+	for st := c.streams.last(); st != nil && st.id > last; st = c.streams.last() {
 		id := st.id
 		c.forget(st, byUs) // what comes on it is on its way
 		c.h.Reset(id, RefusedStream, nil)

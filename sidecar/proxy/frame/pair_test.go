@@ -115,9 +115,10 @@ func (s *side) pump(id uint32, n int, total int) {
 // check holds what is true between any two calls.
 func (s *side) check() {
 	c, held := s.conn, int64(0)
-	for i, st := range c.streams {
+	for i, e := range c.streams.list {
+		st := e.of
 		held += st.held
-		if i > 0 && st.id <= c.streams[i-1].id || st.window < -initial || st.recv < -initial || st.queued() > c.cfg.Queue || st.waiting != (st.queued() > 0 && st.window > 0) {
+		if i > 0 && st.id <= c.streams.list[i-1].id || st.window < -initial || st.recv < -initial || st.queued() > c.cfg.Queue || st.waiting != (st.queued() > 0 && st.window > 0) {
 			s.t.Fatalf("stream %d: %+v", st.id, st)
 		}
 	}
@@ -142,9 +143,9 @@ func schedule(t testing.TB, rnd *rand.Rand) {
 	}
 	size := 1 + rnd.IntN(min(100_000, 500*piece))
 	quit := rnd.IntN(3) == 0 // some streams are reset
-	for step := 0; len(bodies) < 12 || len(client.send)+len(server.send)+len(client.in)+len(server.in) > 0 || len(client.conn.streams) > 0 || len(server.conn.streams) > 0; step++ {
+	for step := 0; len(bodies) < 12 || len(client.send)+len(server.send)+len(client.in)+len(server.in) > 0 || client.conn.streams.Len() > 0 || server.conn.streams.Len() > 0; step++ {
 		if step > 1_000_000 {
-			t.Fatalf("no end: %d streams\n%q %q", len(client.conn.streams), client.log, server.log)
+			t.Fatalf("no end: %d streams\n%q %q", client.conn.streams.Len(), client.log, server.log)
 		}
 		a, b := client, server
 		if rnd.IntN(2) == 0 {

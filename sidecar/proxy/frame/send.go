@@ -18,7 +18,7 @@ func (c *Conn) CanOpen() error {
 	switch {
 	case c.err != nil, !c.client, c.away, c.opened >= maxID:
 		return errAway
-	case len(c.streams) >= int(min(c.peer.streams, maxID)):
+	case c.streams.Len() >= int(min(c.peer.streams, maxID)):
 		return errBusy
 	}
 	return nil

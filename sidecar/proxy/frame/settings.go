@@ -45,7 +45,7 @@ func (c *Conn) haveOurs() {
 		return
 	}
 	c.acked = true
-	for _, st := range c.streams {
+	for st := range c.streams.all {
 		st.recv += int64(c.cfg.Window) - initial
 	}
 }
@@ -88,7 +88,7 @@ func (c *Conn) apply(p []byte) {
 
 // resize changes what may be sent on all streams, which may get negative (section 6.9.2).
 func (c *Conn) resize(delta int64) {
-	for _, st := range c.streams {
+	for st := range c.streams.all {
 		if st.window += delta; st.window > maxWindow {
 			c.fail(errWindowsGrow)
 			return

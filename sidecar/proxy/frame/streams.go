@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Streams has what belongs to each of a connection's streams, by their numbers. It is a list, in the order in which numbers rise: most
+// Streams has what belongs to each of a connection's streams, by their numbers, for a Conn itself and for who uses it. It is a list, in the order in which numbers rise: most
 // connections have few streams at a time, and an idle one holds next to nothing, where a map would hold room for eight. The zero
 // Streams is empty.
 type Streams[T any] struct{ list []ofStream[T] }
@@ -48,16 +48,34 @@ func (s *Streams[T]) Remove(id uint32) {
 
 // Pop removes the last stream, and returns what belonged to it; nil: there is none.
 func (s *Streams[T]) Pop() *T {
-	n := len(s.list)
-	if n == 0 {
-		return nil
+	last := s.last()
+	if last != nil {
+		s.Remove(s.list[len(s.list)-1].id)
 	}
-	last := s.list[n-1]
-	s.Remove(last.id)
-	return last.of
+	return last
+}
+
+// last returns what belongs to the last stream, or nil.
+func (s *Streams[T]) last() *T {
+	if n := len(s.list); n > 0 {
+		return s.list[n-1].of
+	}
+	return nil
+}
+
+// all goes through what belongs to the streams, of which none may come or go meanwhile.
+func (s *Streams[T]) all(yield func(*T) bool) {
+	for i := range s.list {
+		if !yield(s.list[i].of) {
+			return
+		}
+	}
 }
 
 // place is where a stream is, or would be.
 func (s *Streams[T]) place(id uint32) (i int, found bool) {
+	if n := len(s.list); n == 0 || s.list[n-1].id < id { // as one that begins is
+		return n, false
+	}
 	return slices.BinarySearchFunc(s.list, id, func(e ofStream[T], id uint32) int { return cmp.Compare(e.id, id) })
 }

@@ -86,7 +86,7 @@ func unaryServer(t testing.TB) func() {
 		if id%1000 == 1 {
 			u.conn.Feed(update, start)
 		}
-		if len(u.conn.Output()) < 30 || len(u.conn.streams) != 0 {
+		if len(u.conn.Output()) < 30 || u.conn.streams.Len() != 0 {
 			t.Fatal(u.conn.Output())
 		}
 		u.conn.Wrote()

@@ -150,7 +150,7 @@ func TestTransportOfGo(t *testing.T) {
 	}()
 	asked := func(want int) { // by the owner
 		for done := make(chan bool, 1); ; {
-			l.do <- func() { done <- len(l.conn.streams) == want }
+			l.do <- func() { done <- l.conn.streams.Len() == want }
 			if <-done {
 				return
 			}
@@ -245,8 +245,8 @@ func TestServerOfGo(t *testing.T) {
 				t.Errorf("stream %d: %d bytes came back of %d", id, len(u.got[id]), len(body))
 			}
 		}
-		if len(u.conn.streams) != 0 {
-			t.Errorf("%d streams are left", len(u.conn.streams))
+		if u.conn.streams.Len() != 0 {
+			t.Errorf("%d streams are left", u.conn.streams.Len())
 		}
 		close(done)
 	}
