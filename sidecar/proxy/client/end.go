@@ -100,7 +100,7 @@ func (c *HTTP1) resume() {
 
 // clear ends a connection on which nothing is asked.
 func (c *HTTP1) clear() {
-	if c.takes() {
+	if c.conn.Owes() {
 		c.linger()
 		return
 	}
@@ -148,7 +148,7 @@ func (c *HTTP1) linger() {
 func (c *HTTP1) lingers() {
 	c.lingered += len(c.rest)
 	c.rest = nil
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.takes() {
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.conn.Owes() {
 		c.end()
 		return
 	}

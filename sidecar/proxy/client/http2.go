@@ -179,7 +179,7 @@ func (c *HTTP2) rest() {
 // wake is called when the connection's time is up.
 func (c *HTTP2) wake() {
 	switch {
-	case c.ending && c.takes(): // in the time that stalls gives it
+	case c.ending && c.conn.Owes(): // in the time that stalls gives it
 		c.host.Loop.Set(&c.idle, lingerSilent)
 	case c.ending:
 		c.end()
@@ -226,7 +226,7 @@ func (c *HTTP2) watch() {
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP2) stalls() {
 	taken, more := c.conn.Taken()
-	if !more && c.conn.Queued() == 0 {
+	if !more {
 		return
 	}
 	if taken == c.taken {
@@ -264,16 +264,10 @@ func (c *HTTP2) linger() {
 	c.conn.Again()
 }
 
-// takes reports whether the client has yet to take some of what it was sent, be it from the kernel.
-func (c *HTTP2) takes() bool {
-	_, more := c.conn.Taken()
-	return more || c.conn.Queued() > 0
-}
-
 // lingers drops what the client still sends.
 func (c *HTTP2) lingers(n int) {
 	c.lingered += n
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.takes() {
+	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.conn.Owes() {
 		c.end()
 		return
 	}

@@ -30,7 +30,7 @@ func (c *HTTP1) wake() {
 	switch {
 	case c.phase == phaseIdle && c.conn.Queued() > 0: // it is busy with the last answer
 		c.enter(phaseIdle)
-	case c.phase == phaseLinger && c.takes(): // it has yet to read its answer, in the time that stalls gives it
+	case c.phase == phaseLinger && c.conn.Owes(): // it has yet to read its answer, in the time that stalls gives it
 		c.enter(phaseLinger)
 	case c.phase != phaseBusy:
 		c.close()
@@ -39,12 +39,6 @@ func (c *HTTP1) wake() {
 	default:
 		c.leaves()
 	}
-}
-
-// takes reports whether the client has yet to take some of its answer, be it from the kernel.
-func (c *HTTP1) takes() bool {
-	_, more := c.conn.Taken()
-	return more || c.conn.Queued() > 0
 }
 
 // halfClosed is how long a client that has closed its side is taken to wait for more.
@@ -82,7 +76,7 @@ func (c *HTTP1) paces() {
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP1) stalls() {
 	taken, more := c.conn.Taken()
-	if !more && c.conn.Queued() == 0 {
+	if !more {
 		return
 	}
 	if taken == c.taken {

@@ -16,20 +16,14 @@ import (
 // errTimeout says that the app has not answered in time.
 var errTimeout error = os.ErrDeadlineExceeded
 
-// ErrHTTP2 says that the app says in HTTP/2 what may not be said, or too much of it.
-var ErrHTTP2 = errors.New("the application breaks HTTP/2")
-
-// Breach says which rule of HTTP/2 the app breaks. It is an ErrHTTP2.
+// Breach says that the app says in HTTP/2 what may not be said, or too much of it.
 type Breach struct {
-	// Rule is a constant, which holds nothing of what the app has sent.
+	// Rule is what it breaks: a constant, which holds nothing of what the app has sent.
 	Rule string
 }
 
 // Error returns the text.
-func (e *Breach) Error() string { return ErrHTTP2.Error() + ": " + e.Rule }
-
-// Is implements what errors.Is asks for.
-func (*Breach) Is(target error) bool { return target == ErrHTTP2 }
+func (e *Breach) Error() string { return "the application breaks HTTP/2: " + e.Rule }
 
 // Aborted says that the app has reset the stream of a request (RFC 9113 section 6.4).
 type Aborted struct {
@@ -88,8 +82,9 @@ func reasonOf(err error) decision.Reason {
 // failureOf maps an error of the app's to a reason.
 func failureOf(err error) decision.Reason {
 	var bad head.Error
+	var breach *Breach
 	switch {
-	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrHTTP2):
+	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &breach):
 		return decision.UpstreamMalformed
 	case TimedOut(err):
 		return decision.UpstreamTimeout

@@ -155,12 +155,7 @@ func (c *Conn) element(host string) string {
 	if host != "" {
 		b = appendQuoted(append(b, ";host="...), host)
 	}
-	p.said = string(append(append(b, ";proto="...), c.Info.proto()...))
-	if i := strings.Index(p.said, host); i >= 0 {
-		p.host = p.said[i : i+len(host)]
-	} else {
-		p.host = strings.Clone(host)
-	}
+	p.host, p.said = strings.Clone(host), string(append(append(b, ";proto="...), c.Info.proto()...))
 	return p.said
 }
 

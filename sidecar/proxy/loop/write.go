@@ -105,6 +105,12 @@ func (c *Conn) some(b []byte) (int, error) {
 	return n, nil
 }
 
+// Owes reports whether the peer has yet to take some of what was written.
+func (c *Conn) Owes() bool {
+	_, more := c.Taken()
+	return more
+}
+
 // HasRoom reports whether to read what comes next for the peer, which Handler.Drained asks when all has been written. Where much is held for slow peers
 // already, the kernel must be ready to take it; if it is not, Drained is called again once it is. So who reads nothing has nothing queued either.
 func (c *Conn) HasRoom() bool {
