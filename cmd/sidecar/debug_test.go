@@ -43,6 +43,10 @@ func TestRefusalsAreShownWithTheirCause(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
+	if status, index := fetch(t, p.admin+"/debug", ""); status != 200 || !strings.Contains(index, "/debug/refusals") {
+		t.Errorf("/debug: %d %q", status, index)
+	}
+	p.stop(t)
 	for name, tt := range wants {
 		shown := false
 		for _, r := range got.Refusals {
@@ -68,8 +72,4 @@ func TestRefusalsAreShownWithTheirCause(t *testing.T) {
 			}
 		}
 	}
-	if status, index := fetch(t, p.admin+"/debug", ""); status != 200 || !strings.Contains(index, "/debug/refusals") {
-		t.Errorf("/debug: %d %q", status, index)
-	}
-	p.stop(t)
 }

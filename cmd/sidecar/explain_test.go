@@ -54,10 +54,10 @@ func TestASidecarExplainsRequests(t *testing.T) {
 			t.Errorf("role %s: %s", role, text)
 		}
 	}
+	p.stop(t)
 	if strings.Contains(p.log.String(), canary) {
 		t.Errorf("the log tells what was asked:\n%s", p.log)
 	}
-	p.stop(t)
 }
 
 // TestExplanationsAreForThoseWhoMeanIt asks as a page in a browser, or an app that somebody has ask, could.

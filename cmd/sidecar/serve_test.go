@@ -89,6 +89,7 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(metrics, `bearerguard_checks_total{decision="allow",protocol="forward-auth"} `) {
 		t.Error("metrics do not say how it was asked")
 	}
+	p.stop(t)
 	for name, text := range map[string]string{"the log": p.log.String(), "the metrics": metrics} {
 		for _, canary := range []string{"canary-claim", token[strings.LastIndexByte(token, '.')+1:], `"kty"`} {
 			if strings.Contains(text, canary) {
@@ -99,7 +100,6 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(p.log.String(), `"protocol":"forward-auth"`) {
 		t.Errorf("the log does not say who asks:\n%s", p.log)
 	}
-	p.stop(t)
 }
 
 func TestServePushedWithoutAController(t *testing.T) {

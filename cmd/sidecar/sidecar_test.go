@@ -241,6 +241,7 @@ func TestStandalone(t *testing.T) {
 	if !strings.Contains(snapshot, `"policies": 1`) {
 		t.Errorf("snapshot: %s", snapshot)
 	}
+	p.stop(t)
 	for name, text := range map[string]string{"the log": p.log.String(), "the metrics": metrics, "the snapshot": snapshot} {
 		for _, canary := range []string{"canary-claim", token[strings.LastIndexByte(token, '.')+1:], `"kty"`} {
 			if strings.Contains(text, canary) {
@@ -248,10 +249,9 @@ func TestStandalone(t *testing.T) {
 			}
 		}
 	}
-	p.stop(t)
 }
 
-// stop asks the sidecar to end, and wants an orderly end.
+// stop asks the sidecar to end, and wants an orderly end. All of its log is there then, which is not so before.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -309,10 +309,10 @@ func TestPushedWithoutAController(t *testing.T) {
 			t.Errorf("%s = %d, want %d", url, got, want)
 		}
 	}
+	p.stop(t)
 	if strings.Contains(p.log.String(), "canary") {
 		t.Errorf("the token is in the log:\n%s", p.log)
 	}
-	p.stop(t)
 }
 
 func TestProbes(t *testing.T) {

@@ -74,6 +74,7 @@ func TestACollectorWithTLS(t *testing.T) {
 				}
 				id := map[bool]string{true: "first", false: "later"}[first == "right"]
 				eventually(t, "the span has come", func() bool { own, _ := c.server(id); return own.id != "" })
+				p.stop(t) // all of its log is there then
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				for _, got := range c.tokens {
@@ -107,6 +108,7 @@ func TestHeadersThatCannotBeRead(t *testing.T) {
 			write(t, name, bytes.TrimSpace([]byte("Authorization: "+credential)))
 			fetch(t, http.DefaultClient, p.url+"/public", "later", nil)
 			eventually(t, "the span has come", func() bool { own, _ := c.server("later"); return own.id != "" })
+			p.stop(t)
 			if own, _ := c.server("first"); own.id != "" || strings.Contains(p.log.String(), "collector-secret") {
 				t.Errorf("%s: traces were sent without a credential, or the log tells it", want)
 			}
