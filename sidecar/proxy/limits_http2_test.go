@@ -259,6 +259,7 @@ func TestHTTP2LimitsOfTime(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	g = protect(t, url, func(c *Config) { c.Limits = Limits{Idle: time.Second, Drain: time.Second} }) // so that a slow machine can ask before
 	w := preface(t, g.addr)
 	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
 	if got := w.end(); got != "200" {
