@@ -149,7 +149,7 @@ func open(t testing.TB, c Config) *Proxy {
 	return serving(t, c, gatetest.Policy("open", policy.Spec{Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Anonymous: true}}}}))
 }
 
-// pair is the two ends of a TCP connection.
+// pair is the two ends of a TCP connection. The client's is open until the test ends.
 func pair(t testing.TB) (client, server *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -161,6 +161,7 @@ func pair(t testing.TB) (client, server *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = c.Close() }) // a connection that nothing holds is closed by the collector
 	s, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
