@@ -19,10 +19,10 @@ type pipe struct {
 
 // pipeSize is how much a pipe holds, in bytes. The kernel gives the processes of a user 64 MiB of pipes in all before it gives them
 // small ones (fs.pipe-user-pages-soft), and sidecars of a node may have the same user.
-const pipeSize = 256 << 10
+const pipeSize = 512 << 10
 
 // maxPipes bounds the pipes of the process: what its slow readers may hold of the kernel's memory.
-const maxPipes = 128
+const maxPipes = 64
 
 // open is how many there are.
 var openPipes atomic.Int64
