@@ -48,9 +48,9 @@ func newIdentity(id string, f *policy.Forward, issuers decision.IssuerSet) (iden
 	return out, nil
 }
 
-// writeIdentity returns the identity headers of a token that the issuers verified, and tells of those that it cannot give.
-func (s *Snapshot) writeIdentity(claims decision.Claims, verified decision.IssuerSet) []Field {
-	out, left := fields(s.identity, claims, verified)
+// appendIdentity appends the identity headers of a token that the issuers verified to out, which is empty, and tells of those that it cannot give.
+func (s *Snapshot) appendIdentity(out []Field, claims decision.Claims, verified decision.IssuerSet) []Field {
+	out, left := appendFields(out, s.identity, claims, verified)
 	if s.onLeftOut != nil {
 		for _, l := range left {
 			s.onLeftOut(l)
@@ -59,9 +59,9 @@ func (s *Snapshot) writeIdentity(claims decision.Claims, verified decision.Issue
 	return out
 }
 
-// fields returns the identity headers of a token that the issuers verified, and those that the token cannot give.
-func fields(all []identity, claims decision.Claims, verified decision.IssuerSet) ([]Field, []LeftOut) {
-	var out []Field
+// appendFields appends the identity headers of a token that the issuers verified to out, which is empty. It returns, too, those that the token
+// cannot give.
+func appendFields(out []Field, all []identity, claims decision.Claims, verified decision.IssuerSet) ([]Field, []LeftOut) {
 	var left []LeftOut
 	for _, id := range all {
 		if id.issuers&verified == 0 {

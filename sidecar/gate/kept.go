@@ -47,8 +47,9 @@ type common struct {
 func (s *Snapshot) newBearer(f *finding) (b bearer, bytes int) {
 	claims := decision.Claims(f.verified.Claims)
 	var roomOfNames, roomOfTexts [8]string
+	var roomOfFields [8]Field
 	names, own := roomOfNames[:0], append(roomOfTexts[:0], f.verified.Subject)
-	for _, h := range s.writeIdentity(claims, f.by) {
+	for _, h := range s.appendIdentity(roomOfFields[:0], claims, f.by) {
 		names, own = append(names, h.Name), append(own, h.Value)
 	}
 	b = bearer{texts: pack(own), marks: token.MarksOf(&f.verified), until: nanoseconds(f.until)}
