@@ -6,12 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
 // While the proxy lingers, every answer asks for the connection's end, and a client that does as it is asked loses
@@ -276,4 +279,71 @@ func TestDrainTellsHTTP2Clients(t *testing.T) {
 		t.Error(err)
 	}
 	g.stopped <- nil
+}
+
+// What had been sent when the drain began is answered, also where no loop has had the time to look at it.
+func TestDrainAnswersWhatHasCome(t *testing.T) {
+	t.Parallel()
+	for name, asked := range map[string]bool{"on a new connection": false, "on a kept connection": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			held := &holder{held: make(chan struct{}, 64), release: make(chan struct{})}
+			g := protect(t, echo(t).URL, func(c *Config) {
+				held.Observer = c.Observer
+				c.Observer, c.Limits = held, Limits{Drain: time.Minute, Idle: time.Minute, ReadHead: time.Minute}
+			})
+			open := func(first bool) net.Conn {
+				c := dial(t, g.addr)
+				if first {
+					fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
+					if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.Close {
+						t.Fatalf("a first request: %v, %v", res, err)
+					}
+				}
+				return c
+			}
+			var holds, late []net.Conn
+			for range runtime.GOMAXPROCS(0) { // connections go to the loop that has the fewest
+				holds = append(holds, open(true))
+			}
+			for range 8 {
+				late = append(late, open(asked))
+			}
+			eventually(t, "all are open", func() bool { return g.observer.total() == len(holds)+len(late) })
+			for _, c := range holds {
+				fmt.Fprint(c, "GET /docs/hold HTTP/1.1\r\nHost: a\r\n\r\n")
+				<-held.held
+			}
+			for _, c := range late {
+				fmt.Fprint(c, "GET /docs/late HTTP/1.1\r\nHost: a\r\n\r\n")
+			}
+			g.stop()
+			eventually(t, "the port is closed", func() bool {
+				c, err := net.Dial("tcp", g.addr)
+				if err == nil {
+					_ = c.Close()
+				}
+				return err != nil
+			})
+			close(held.release)
+			for _, c := range late {
+				if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), "/docs/late") {
+					t.Errorf("got %q, %v", b, err)
+				}
+			}
+		})
+	}
+}
+
+// holder holds the loops of requests for /docs/hold until it is told to release them.
+type holder struct {
+	Observer
+	held, release chan struct{}
+}
+
+func (h *holder) Request(r *telemetry.Record) {
+	if h.Observer.Request(r); r.Path == "/docs/hold" {
+		h.held <- struct{}{}
+		<-h.release
+	}
 }

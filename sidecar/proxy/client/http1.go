@@ -88,19 +88,20 @@ func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
 	c.stall = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
 	if c.enter(phaseFresh); c.host.Closing {
-		c.end()
+		c.Clear(true)
 	}
 	return c
 }
 
-// Clear implements exchange.Member.
+// Clear implements exchange.Member. A request that has come is answered, also if nobody has looked at it yet.
 func (c *HTTP1) Clear(fresh bool) {
 	switch {
 	case c.given:
 	case c.phase == phaseIdle && c.conn.Queued() > 0:
 		c.crammed, c.clears = true, true
 	case c.phase == phaseIdle, fresh && c.phase == phaseFresh:
-		c.clear()
+		c.clears = true
+		c.conn.Look()
 	}
 }
 
@@ -164,7 +165,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 		switch {
 		case err != nil:
 			c.ends(err)
-		case c.clears && c.phase == phaseIdle:
+		case c.clears && (c.phase == phaseIdle || c.phase == phaseFresh):
 			c.clear()
 		}
 		return

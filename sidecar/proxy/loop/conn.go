@@ -157,6 +157,12 @@ const errPanicked connError = "what serves the connection has panicked"
 // Again has Readable be called in the next turn, before the loop waits.
 func (c *Conn) Again() { c.turn(rereads) }
 
+// Look is Again where something may have come that the loop has not been told of yet.
+func (c *Conn) Look() {
+	c.state |= readable
+	c.Again()
+}
+
 func (c *Conn) turn(why state) {
 	if c.Closed() {
 		return
