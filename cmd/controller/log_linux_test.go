@@ -72,8 +72,27 @@ func apiServer(t *testing.T) (clients kubernetes.Interface, kubeconfig string) {
 
 // replica is a controller of its own process.
 type replica struct {
-	metrics string
-	exited  chan error
+	metrics, health, webhooks string // addresses
+	exited                    chan error
+}
+
+// startReplica starts one that writes its log to stderr.
+func startReplica(t *testing.T, kubeconfig string, stderr *os.File) *replica {
+	t.Helper()
+	r := &replica{metrics: freeport.For(t), health: freeport.For(t), webhooks: freeport.For(t), exited: make(chan error, 1)}
+	port := func(address string) string {
+		_, port, _ := net.SplitHostPort(address)
+		return port
+	}
+	cmd := exec.Command(os.Args[0], "--namespace", "default", "--sidecar-image", "bearerguard.local/bearerguard:dev", "--leader-elect", //nolint:gosec // itself
+		"--webhook-port", port(r.webhooks), "--push-port", port(freeport.For(t)), "--debug-address", "0", "--metrics-bind-address", r.metrics, "--health-probe-bind-address", r.health)
+	cmd.Env, cmd.Stderr = append(os.Environ(), asController+"=1", "KUBECONFIG="+kubeconfig), stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.exited <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return r
 }
 
 // startUnread starts a replica and returns it with both ends of the pipe that is its stderr.
@@ -84,20 +103,7 @@ func startUnread(t *testing.T, kubeconfig string) (r *replica, read, write *os.F
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
-	r = &replica{metrics: freeport.For(t), exited: make(chan error, 1)}
-	port := func() string {
-		_, port, _ := net.SplitHostPort(freeport.For(t))
-		return port
-	}
-	cmd := exec.Command(os.Args[0], "--namespace", "default", "--sidecar-image", "bearerguard.local/bearerguard:dev", "--leader-elect", //nolint:gosec // itself
-		"--webhook-port", port(), "--push-port", port(), "--debug-address", "0", "--metrics-bind-address", r.metrics, "--health-probe-bind-address", "0")
-	cmd.Env, cmd.Stderr = append(os.Environ(), asController+"=1", "KUBECONFIG="+kubeconfig), write
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { r.exited <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return r, read, write
+	return startReplica(t, kubeconfig, write), read, write
 }
 
 // fill fills a pipe.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,10 +19,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -57,8 +54,8 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	if err != nil {
 		return err
 	}
-	tlsConfig := &lateTLS{}
-	mgr, err := ctrl.NewManager(kube, managerOptions(c, lead, tlsConfig, log))
+	hooks, health := newAdmission(c.webhookPort), newProbes()
+	mgr, err := ctrl.NewManager(kube, managerOptions(c, lead, hooks, log))
 	if err != nil {
 		return err
 	}
@@ -70,9 +67,9 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	if err != nil {
 		return err
 	}
-	tlsConfig.set = serving.TLS
+	hooks.serving = serving
 	neighbours, revocations, reached := &authpolicy.Neighbours{}, &authpolicy.Counted{}, &authpolicy.Reached{}
-	sources := revsource.Options{Held: revocations.Held, Reached: reached.Of, Metrics: revsource.NewMetrics(), Tracer: tracer}
+	sources := revsource.Options{Held: revocations.Held, Reached: reached.Of, Metrics: revsource.NewMetrics(), Tracer: tracer, AddReadyz: health.addReady}
 	server, err := addRules(ctx, mgr, c, neighbours, revocations, reached, &sources)
 	if err != nil {
 		return err
@@ -95,7 +92,11 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(addRegistration(mgr, c, serving), addGuard(mgr, c), addHealth(mgr, serving)); err != nil {
+	err = errors.Join(
+		addRegistration(mgr, c, serving), addGuard(mgr, c), addMetrics(ctx, mgr, c.metrics, serving),
+		health.addReady("certificates", serving.Check), health.addReady("webhooks", hooks.StartedChecker()), health.add(ctx, mgr, c.health),
+	)
+	if err != nil {
 		return err
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
@@ -122,27 +123,17 @@ func look(ctx context.Context, kube *rest.Config, log logr.Logger) error {
 	return preflight.Check(ctx, preflight.Config{Discovery: asked, Log: log.WithName("preflight")})
 }
 
-// lateTLS is the serving configuration of servers that are made before the certificates are.
-type lateTLS struct{ set func(*tls.Config) }
-
-func (l *lateTLS) apply(t *tls.Config) { l.set(t) }
-
-func managerOptions(c config, lead *leader, late *lateTLS, log logr.Logger) manager.Options {
+func managerOptions(c config, lead *leader, hooks ctrlwebhook.Server, log logr.Logger) manager.Options {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	farewell := 10 * time.Second
+	none := "0" // the ports are ours: addMetrics, probes
 	o := manager.Options{
-		Scheme: scheme,
-		Logger: log,
-		Metrics: metricsserver.Options{
-			BindAddress: c.metrics, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
-			TLSOpts: []func(*tls.Config){late.apply},
-		},
-		HealthProbeBindAddress: c.health,
-		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
-			Port: c.webhookPort, TLSOpts: []func(*tls.Config){late.apply},
-		}),
+		Scheme:                  scheme,
+		Logger:                  log,
+		Metrics:                 metricsserver.Options{BindAddress: none},
+		HealthProbeBindAddress:  none,
+		WebhookServer:           hooks,
 		GracefulShutdownTimeout: &farewell,
 	}
 	if c.leaderElect {
@@ -303,16 +294,6 @@ func addGuard(mgr manager.Manager, c config) error {
 		Reader: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("bearerguard-controller"), Log: mgr.GetLogger().WithName("preflight"),
 		Deployment: client.ObjectKey{Namespace: c.namespace, Name: registration.Name},
 	})
-}
-
-func addHealth(mgr manager.Manager, serving *certs.Certs) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	if err := mgr.AddReadyzCheck("certificates", serving.Check); err != nil {
-		return err
-	}
-	return mgr.AddReadyzCheck("webhooks", mgr.GetWebhookServer().StartedChecker())
 }
 
 // everywhere runs on every replica, whether it leads or not.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -27,7 +28,7 @@ import (
 	"github.com/bearerguard/bearerguard/controllers/trace"
 )
 
-// Options are what Setup needs; all but Listen, TLS, Ready, Owns, Held, Reached, Tracer and Metrics are required.
+// Options are what Setup needs; all but Listen, TLS, AddReadyz, Ready, Owns, Held, Reached, Tracer and Metrics are required.
 type Options struct {
 	// Keys are how the keys of issuers are read; Changed and Checked are set here.
 	Keys keys.Options
@@ -44,6 +45,8 @@ type Options struct {
 	// Listen opens the port for events, and TLS is its configuration. nil: there is none, and sources that need it are told so.
 	Listen func(context.Context) (net.Listener, error)
 	TLS    *tls.Config
+	// AddReadyz adds a check of readiness: that the port is open. Default: that of the manager.
+	AddReadyz func(name string, check healthz.Checker) error
 	// Ready is closed once TLS can be used. Default: it can.
 	Ready <-chan struct{}
 	// Metrics are counted into. Default: metrics that nobody reads.
@@ -65,6 +68,9 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	if o.Owns == nil {
 		o.Owns = func(context.Context, string) (bool, error) { return true, nil }
+	}
+	if o.AddReadyz == nil {
+		o.AddReadyz = mgr.AddReadyzCheck
 	}
 	log := mgr.GetLogger().WithName("revocations")
 	store := &revstore.Store{Client: o.Client, Held: o.Held}
@@ -91,7 +97,7 @@ func Setup(mgr manager.Manager, o Options) error {
 	}
 	var open atomic.Bool
 	return errors.Join(
-		mgr.AddReadyzCheck("events", func(*http.Request) error {
+		o.AddReadyz("events", func(*http.Request) error {
 			if !open.Load() {
 				return errors.New("the port for events is not open yet")
 			}
