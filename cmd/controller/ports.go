@@ -92,6 +92,14 @@ func (a *admission) StartedChecker() healthz.Checker {
 	}
 }
 
+// addPorts adds the ports of metrics and health.
+func addPorts(ctx context.Context, mgr manager.Manager, c config, serving *certs.Certs, hooks *admission, health *probes) error {
+	return errors.Join(
+		addMetrics(ctx, mgr, c.metrics, serving),
+		health.addReady("certificates", serving.Check), health.addReady("webhooks", hooks.StartedChecker()), health.add(ctx, mgr, c.health),
+	)
+}
+
 // addMetrics adds the port of metrics, for those who may read them.
 func addMetrics(ctx context.Context, mgr manager.Manager, address string, serving *certs.Certs) error {
 	if address == "0" {

@@ -92,11 +92,7 @@ func run(ctx context.Context, c config, lines *logqueue.Queue) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(
-		addRegistration(mgr, c, serving), addGuard(mgr, c), addMetrics(ctx, mgr, c.metrics, serving),
-		health.addReady("certificates", serving.Check), health.addReady("webhooks", hooks.StartedChecker()), health.add(ctx, mgr, c.health),
-	)
-	if err != nil {
+	if err := errors.Join(addRegistration(mgr, c, serving), addGuard(mgr, c), addPorts(ctx, mgr, c, serving, hooks, health)); err != nil {
 		return err
 	}
 	log.Info("controller runs", "version", version, "namespace", c.namespace, "release", c.cell.String())
