@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -104,6 +105,39 @@ func TestMCPBodies(t *testing.T) {
 			t.Errorf("a header of another tool: %s %s", res.Status, got)
 		}
 	})
+}
+
+// A body may be slow to come. The token has to be good when it is there, not only when the head was.
+func TestMCPBodiesThatComeLate(t *testing.T) {
+	t.Parallel()
+	for what, tt := range map[string]struct {
+		after time.Duration
+		want  int
+	}{
+		"before the token expires":    {30 * time.Second, 200},
+		"after the token has expired": {2 * time.Minute, 401},
+		"long after it":               {time.Hour, 401},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			began, passed := time.Now(), atomic.Int64{}
+			g := protect(t, repeat(t), func(c *Config) {
+				c.Now = func() time.Time { return began.Add(time.Duration(passed.Load())) }
+			}, gatetest.Policy("server", mcpServer()))
+			c, body := dial(t, g.addr), toolCall("get_user", 0)
+			fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n",
+				corp.Token(began, map[string]any{"exp": began.Add(time.Minute).Unix()}), len(body))
+			in := bufio.NewReader(c)
+			if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != 100 {
+				t.Fatalf("the client is not asked for its body: %v, %v", res, err)
+			}
+			passed.Store(int64(tt.after))
+			fmt.Fprint(c, body)
+			if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != tt.want {
+				t.Errorf("got %v, %v; want %d", res, err, tt.want)
+			}
+		})
+	}
 }
 
 // What nobody's client would send: pieces, framing that is wrong, a next request in the same packet.

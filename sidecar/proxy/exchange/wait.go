@@ -99,6 +99,7 @@ func (x *Exchange) endGather(trailers []head.Field) {
 	x.step, x.gathered, x.tail = stepNew, true, head.Clone(trailers) // they lie in what was read last
 	x.giveRoom()
 	x.request.Body = &gate.Body{Data: x.begun[:min(x.begins, x.verdict.WantBody)], Whole: x.whole}
+	x.request.Time = x.host.Now() // it is later by now
 	x.judge()
 }
 
