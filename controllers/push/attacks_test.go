@@ -1,8 +1,11 @@
 package push_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/bearerguard/bearerguard/api/bundle/pushv1"
+	"github.com/bearerguard/bearerguard/controllers/compile"
 	"github.com/bearerguard/bearerguard/controllers/push"
 	"github.com/bearerguard/bearerguard/controllers/push/reportv1"
 )
@@ -84,4 +88,57 @@ func TestLargeMetadataIsNotTaken(t *testing.T) {
 	if err := stream(64 << 10); err == nil || status.Code(err) == codes.InvalidArgument {
 		t.Errorf("64 KiB were taken: %v", err)
 	}
+}
+
+// stranger opens a connection that shakes hands, begins HTTP/2, and says no more.
+func (r *replica) stranger(t *testing.T) (net.Conn, error) {
+	t.Helper()
+	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}} //nolint:gosec // of the test's own server
+	c, err := d.DialContext(t.Context(), "tcp", r.address)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Read(make([]byte, 9)) // its SETTINGS
+	return c, err
+}
+
+// TestStrangersHaveFewConnections has an address open connections without saying whose they are.
+func TestStrangersHaveFewConnections(t *testing.T) {
+	t.Parallel()
+	one := map[string]*compile.Bundle{}
+	for _, pod := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		one[pod] = newBundle("v1", 1)
+	}
+	r := startReplica(t, newCertificate(t), func(c *push.Config) { c.Strangers = 8 })
+	r.give(one)
+	token := func(pod string) string { return r.tokens.mint(pod, tomorrow(), nil) }
+	for _, pod := range []string{"a", "b", "c", "d", "e", "f"} { // of this address as well
+		r.connect(t, token(pod), "").expect(one[pod])
+	}
+	var held []net.Conn
+	for range 20 {
+		if c, err := r.stranger(t); err == nil {
+			held = append(held, c)
+		}
+	}
+	if len(held) != 4 {
+		t.Errorf("an address has %d of 8 connections, want half of them", len(held))
+	}
+	elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	other := r.connectMute(t, token("g"), grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		return elsewhere.DialContext(ctx, "tcp", address)
+	}))
+	other.say(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{}}})
+	other.expect(one["g"])
+	for _, c := range held {
+		_ = c.Close()
+	}
+	again := r.connectMute(t, token("h"), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	again.say(&pushv1.ClientMessage{Kind: &pushv1.ClientMessage_Hello{Hello: &pushv1.Hello{}}})
+	again.expect(one["h"])
 }

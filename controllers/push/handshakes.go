@@ -1,12 +1,15 @@
 package push
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 )
 
 const (
@@ -28,7 +31,7 @@ const (
 
 // handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
 // from one address does not hold up those from others, and last until our part is sent, so that who does not answer holds up nobody.
-// Those for whom there is no place are closed at once.
+// Those for whom there is no place are closed at once; who has shaken hands keeps its place until it has shown who it is.
 type handshakes struct {
 	credentials.TransportCredentials
 	turns  *turns
@@ -44,7 +47,7 @@ var (
 )
 
 // newHandshakes returns credentials with the certificates of conf.
-func newHandshakes(conf *tls.Config, turns *turns) handshakes {
+func newHandshakes(conf *tls.Config, turns *turns, places *places) handshakes {
 	conf = conf.Clone()
 	conf.SessionTicketsDisabled = true // sidecars keep no sessions
 	next := conf.GetConfigForClient
@@ -57,7 +60,7 @@ func newHandshakes(conf *tls.Config, turns *turns) handshakes {
 		}
 		return next(hello)
 	}
-	return handshakes{credentials.NewTLS(conf), turns, newPlaces(maxPlaces)}
+	return handshakes{credentials.NewTLS(conf), turns, places}
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -69,17 +72,60 @@ func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthIn
 	if !h.places.take(address) {
 		return nil, nil, errPlaces
 	}
-	defer h.places.leave(address)
+	leave := sync.OnceFunc(func() { h.places.leave(address) })
+	out, info, err := h.greet(conn, address)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return &stranger{out, leave}, strangerInfo{info, leave}, nil
+}
+
+// greet shakes hands.
+func (h handshakes) greet(conn net.Conn, address string) (out net.Conn, info credentials.TLSInfo, err error) {
 	g := &greeting{Conn: conn, turns: h.turns, address: address, room: maxHello, patience: longestLine}
 	defer g.answer()
 	if err := g.step(); err != nil {
-		return nil, nil, err
+		return nil, info, err
 	}
-	out, info, err := h.TransportCredentials.ServerHandshake(g)
+	out, auth, err := h.TransportCredentials.ServerHandshake(g)
 	if err != nil {
-		return nil, nil, err
+		return nil, info, err
+	}
+	info, ok := auth.(credentials.TLSInfo)
+	if !ok {
+		return nil, info, errors.New("the handshake is of no TLS")
 	}
 	return out, info, g.step() // gRPC takes it away once HTTP/2 has begun
+}
+
+// stranger is the connection of somebody who has shaken hands. It has its place until it is closed, or is found to be of somebody known.
+type stranger struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (s *stranger) Close() error {
+	s.leave()
+	return s.Conn.Close()
+}
+
+// strangerInfo is the credentials.AuthInfo of a stranger.
+type strangerInfo struct {
+	credentials.TLSInfo
+	leave func()
+}
+
+// strangerOf returns what is known of the connection of a stream; false: nothing. Who finds out whose it is calls leave, so that it counts no
+// more among those of strangers.
+func strangerOf(ctx context.Context) (strangerInfo, bool) {
+	from, ok := peer.FromContext(ctx)
+	if !ok {
+		return strangerInfo{}, false
+	}
+	info, ok := from.AuthInfo.(strangerInfo)
+	return info, ok
 }
 
 // Clone implements credentials.TransportCredentials.

@@ -96,7 +96,7 @@ func TestHandshakes(t *testing.T) {
 				free := turns.free
 				turns.free = 0
 				began := time.Now()
-				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns))
+				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newPlaces(maxPlaces)))
 				go c.client(client)
 				time.AfterFunc(c.turn, func() {
 					for range free {
@@ -127,7 +127,7 @@ func TestHalfHandshakesHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
 		turns.free = 1
-		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns)
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newPlaces(maxPlaces))
 		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
 		var halves []net.Conn
 		began := time.Now()
@@ -162,8 +162,7 @@ func TestWhoFindsNoPlaceIsClosedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
 		turns.free = 0
-		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns)
-		h.places = newPlaces(2)
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newPlaces(2))
 		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
 		began := time.Now()
 		first, waits := shake(h)
@@ -177,15 +176,14 @@ func TestWhoFindsNoPlaceIsClosedAtOnce(t *testing.T) {
 		if err := <-waits; err != nil {
 			t.Errorf("the first: %v", err)
 		}
-		third, outcome := shake(h.Clone().(handshakes))
-		go func() { _ = tls.Client(third, dial).Handshake() }()
-		if err := <-outcome; err != nil {
-			t.Errorf("one that comes when the first has its connection: %v", err)
+		_, refused = shake(h.Clone().(handshakes))
+		if err := <-refused; !errors.Is(err, errPlaces) {
+			t.Errorf("the third, while nobody knows whose the first is: %v; want %v", err, errPlaces)
 		}
 		if d := time.Since(began); d != 0 {
 			t.Errorf("it took %s", d)
 		}
-		_, _ = first.Close(), third.Close()
+		_ = first.Close()
 	})
 }
 
@@ -242,7 +240,7 @@ func TestAnotherFirstMessageWaitsForATurnToo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				turns := newTurns(1)
 				turns.free = 1
-				client, outcome := shake(newHandshakes(conf, turns))
+				client, outcome := shake(newHandshakes(conf, turns, newPlaces(maxPlaces)))
 				began, retried := time.Now(), false
 				go func() {
 					_ = tls.Client(&asked{Conn: client, piece: c.piece, before: func() {

@@ -2,11 +2,12 @@ package push
 
 import "sync"
 
-// maxPlaces is how many may shake hands at a time, from all addresses. One that waits for its turn takes 18 KiB, stack included, so all of
-// them take 72 MiB; if all say the worst that fits into maxHello, 200 MiB. A sidecar that finds no place comes again after a second or two.
+// maxPlaces is how many may shake hands, or have done so and not shown who they are, at a time, from all addresses. One that waits for its
+// turn takes 18 KiB, stack included, so all of them take 72 MiB; if all say the worst that fits into maxHello, 200 MiB. A sidecar that finds
+// no place comes again after a second or two.
 const maxPlaces = 4096
 
-// places bounds how many shake hands, or wait for it. An address may have as many places as are free: alone it gets half of them,
+// places bounds how many strangers there are: who shakes hands, waits for it, or has not shown who it is. An address may have as many places as are free: alone it gets half of them,
 // and however many others take as many as they can, there are some for one that has none. It is safe for concurrent use.
 type places struct {
 	mu    sync.Mutex

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/bearerguard/bearerguard/api/revoked"
@@ -26,11 +25,11 @@ type reports struct {
 
 // Report takes in what another replica says of its sidecars.
 func (r *reports) Report(rpc reportv1.Reports_ReportServer) error {
-	from, _ := peer.FromContext(rpc.Context())
-	info, ok := from.AuthInfo.(credentials.TLSInfo)
-	if !ok || r.known(info) != nil {
+	from, ok := strangerOf(rpc.Context())
+	if !ok || r.known(from.TLSInfo) != nil {
 		return status.Error(codes.PermissionDenied, "only replicas of the controller may report")
 	}
+	from.leave()
 	first, err := rpc.Recv()
 	if err != nil {
 		return err

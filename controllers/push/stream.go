@@ -87,6 +87,9 @@ func (s *Server) Stream(rpc pushv1.Push_StreamServer) error {
 	if err != nil {
 		return err
 	}
+	if from, ok := strangerOf(rpc.Context()); ok {
+		from.leave()
+	}
 	c := &stream{opened: time.Now(), rpc: rpc}
 	if err := c.ending.of(rpc.Context()); err != nil {
 		return err
