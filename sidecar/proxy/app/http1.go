@@ -100,9 +100,15 @@ func appendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
+// little is a piece of a body, in bytes, that waits for others of its turn: a client of HTTP/2 can send one a byte.
+const little = 1 << 10
+
 // Data implements exchange.App.
 func (a *HTTP1) Data(p []byte) {
 	if !a.chunked {
+		if len(p) < little {
+			a.conn.Cork()
+		}
 		a.conn.Write(p)
 		return
 	}
