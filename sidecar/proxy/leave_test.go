@@ -9,6 +9,8 @@ import (
 	"net/http/httptrace"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // A proxy that leaves takes requests until it is stopped, and sends the clients that it has away: HTTP/1.1 with its answers
@@ -87,6 +89,27 @@ func TestLeaveClosesWebSockets(t *testing.T) {
 	}
 	if _, later, _ := upgrade(t, g.addr, "/docs/live"); !goingAway(later) {
 		t.Error("from later: no close frame with 1001")
+	}
+}
+
+// A connection of HTTP/2 that comes while the proxy leaves is told so with its first request, and not before it.
+func TestLeaveServesHTTP2ThatComesLater(t *testing.T) {
+	t.Parallel()
+	g := protect(t, webSocket(t), func(c *Config) { c.Limits = Limits{Linger: time.Millisecond, Drain: 2 * time.Second} })
+	_, live, _ := upgrade(t, g.addr, "/docs/live")
+	if _, _, err := readFrame(live); err != nil {
+		t.Fatal(err)
+	}
+	g.Leave()
+	if op, _, err := readFrame(live); err != nil || op != 8 {
+		t.Fatalf("clients are not asked to go: %d, %v", op, err)
+	}
+	w := preface(t, g.addr) // whatever is said before a request is dropped here
+	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/orders/1"), EndHeaders: true, EndStream: true})
+	for _, want := range []string{"GOAWAY NO_ERROR", "401"} {
+		if got := w.end(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

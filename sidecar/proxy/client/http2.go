@@ -68,7 +68,7 @@ func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
 		return c
 	}
 	c.rest()
-	if c.host.Leaving() {
+	if c.host.Closing {
 		c.Clear(true)
 	}
 	if len(o.Read) > 0 {

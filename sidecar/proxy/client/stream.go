@@ -69,6 +69,9 @@ func (s *Shared) drop(k *call) {
 
 // Headers implements frame.Handler.
 func (c *HTTP2) Headers(id uint32, h *frame.Head) {
+	if c.host.Leaving() { // not before: a client that is told to go before it has asked may take its request for lost
+		c.Clear(true)
+	}
 	k, x := c.begin(id)
 	if err := c.read(h, &x.Req); err != nil {
 		x.Reject(err)
