@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -66,6 +67,58 @@ func TestSmallPiecesGoOnTogether(t *testing.T) {
 			}
 			if n := <-packets; n > most {
 				t.Errorf("%d packets for %d bytes", n, pieces)
+			}
+		})
+	}
+}
+
+// What an app says at a time goes to the client in one packet, over TLS too.
+func TestAnEventIsOnePacket(t *testing.T) {
+	t.Parallel()
+	const events, most = 50, 60
+	const event = "data: x\n\n"
+	for name, secure := range map[string]bool{"without TLS": false, "over TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next := make(chan struct{})
+			url := app(t, func(w http.ResponseWriter, _ *http.Request) {
+				for range next {
+					_, _ = io.WriteString(w, event)
+					_ = http.NewResponseController(w).Flush()
+				}
+			}).URL
+			g := protect(t, url, func(c *Config) {
+				if secure {
+					c.TLS = certificate(t)
+				}
+			})
+			socket := dial(t, g.addr)
+			c := socket
+			if secure {
+				c = tls.Client(socket, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+			}
+			fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
+			next <- struct{}{}
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, len(event))
+			before := uint32(0)
+			for i := range events {
+				if _, err := io.ReadFull(res.Body, b); err != nil || string(b) != event {
+					t.Fatalf("event %d: %q, %v", i, b, err)
+				}
+				if i == 0 {
+					before = segments(t, socket)
+				}
+				if i < events-1 {
+					next <- struct{}{}
+				}
+			}
+			close(next)
+			if n := segments(t, socket) - before; n > most {
+				t.Errorf("%d packets for %d events", n, events)
 			}
 		})
 	}

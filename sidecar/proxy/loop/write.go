@@ -27,10 +27,10 @@ func (c *Conn) Cork() { c.turn(corked) }
 // Compose returns room at the end of what is queued, to be appended to: Commit queues it. It goes out when the turn ends, with whatever
 // else has been written by then. Nothing else may be written between the two. There is room for n bytes at least; more is allocated.
 func (c *Conn) Compose(n int) []byte {
+	c.Cork()
 	if c.tls != nil {
 		return c.loop.scratch[:0]
 	}
-	c.Cork()
 	return c.out.Free(n)[:0]
 }
 
