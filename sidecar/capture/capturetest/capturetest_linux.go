@@ -123,16 +123,16 @@ func Exchange(addr, send string) string {
 	limit := unix.NsecToTimeval((5 * time.Second).Nanoseconds())
 	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
 	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
-	if err := unix.Connect(fd, sa); err != nil {
+	if _, err := uninterrupted(func() (int, error) { return 0, unix.Connect(fd, sa) }); err != nil {
 		return err.Error()
 	}
-	if _, err := unix.Write(fd, []byte(send)); err != nil {
+	if _, err := uninterrupted(func() (int, error) { return unix.Write(fd, []byte(send)) }); err != nil {
 		return err.Error()
 	}
 	var all []byte
 	for {
 		buf := make([]byte, 4096)
-		n, err := unix.Read(fd, buf)
+		n, err := uninterrupted(func() (int, error) { return unix.Read(fd, buf) })
 		if err != nil {
 			return string(all) + err.Error()
 		}
@@ -140,6 +140,15 @@ func Exchange(addr, send string) string {
 			return string(all)
 		}
 		all = append(all, buf[:n]...)
+	}
+}
+
+// uninterrupted does a system call again that a signal has interrupted, as the runtime's does those with a limit of time (signal(7)).
+func uninterrupted(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != unix.EINTR { //nolint:errorlint // it is returned as it is
+			return n, err
+		}
 	}
 }
 

@@ -128,10 +128,11 @@ func (k *call) Finish(trailers []head.Field) {
 	k.c.touch()
 }
 
-// Break implements exchange.Client. What the app has said of the stream, the client is told.
+// Break implements exchange.Client. What the app has said of the stream, the client is told, but not that the request has been left alone: an
+// answer had begun.
 func (k *call) Break(why error) {
 	code := frame.InternalError
-	if a, ok := errors.AsType[*exchange.Aborted](why); ok && a.Code != uint32(frame.NoError) {
+	if a, ok := errors.AsType[*exchange.Aborted](why); ok && a.Code != uint32(frame.NoError) && a.Code != uint32(frame.RefusedStream) {
 		code = frame.Code(a.Code)
 	}
 	k.reset(code)

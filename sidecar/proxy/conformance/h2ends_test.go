@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +91,37 @@ func TestConnectionsOfHTTP2EndWhereNothingCanBeAsked(t *testing.T) {
 			t.Error("the app's connection is kept, though nothing is asked on it")
 		}
 	})
+}
+
+// An app that takes back what it has begun to answer is not believed that it has not looked at the request: a client would send that again
+// (RFC 9113 section 8.7).
+func TestAnswersOfHTTP2ThatBreakOffAreNotRefused(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(f *h2.Framer, s uint32) error{
+		"RST_STREAM": func(f *h2.Framer, s uint32) error { return f.WriteRSTStream(s, h2.ErrCodeRefusedStream) },
+		"GOAWAY":     func(f *h2.Framer, _ uint32) error { return f.WriteGoAway(0, h2.ErrCodeNo, nil) },
+	} {
+		overH2C(t, name, func(t testing.TB) {
+			begun := make(chan struct{})
+			addr := guard(t, h2cApp(t, func(_ *wire, f *h2.Framer, s uint32) {
+				answers(f, s, false, ":status", "200")
+				<-begun
+				_ = breaks(f, s)
+				for {
+					if _, err := f.ReadFrame(); err != nil {
+						return
+					}
+				}
+			}))
+			res, err := client(t, http2).Do(request(t, "GET", "http://"+addr+"/open/a", nil))
+			close(begun)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if _, err := io.ReadAll(res.Body); err == nil || !strings.Contains(err.Error(), h2.ErrCodeInternal.String()) {
+				t.Errorf("the client is told %v", err)
+			}
+		})
+	}
 }
