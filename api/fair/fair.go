@@ -15,12 +15,9 @@ type Limits struct {
 	Place int
 }
 
-// Limit returns a listener that closes connections of lis beyond the limits as they come. Where there is no room left, a connection of the address that
-// has most makes way for one of another, so that no few addresses keep out all others. The connections are safe for concurrent use as those of
-// lis are.
-func Limit(lis net.Listener, l Limits) net.Listener {
-	return &bounded{Listener: lis, limits: l, of: map[netip.Prefix]map[*counted]struct{}{}}
-}
+// Limit returns a listener that closes connections of lis beyond the limits as they come, and those that make way for others. The connections are
+// safe for concurrent use as those of lis are.
+func Limit(lis net.Listener, l Limits) net.Listener { return &bounded{lis, NewBound(l)} }
 
 // Place is what a peer's address and port, as net.Conn.RemoteAddr has them, count as: an IPv6 host has a /64. It is invalid if they cannot be read.
 func Place(remote string) netip.Prefix {
@@ -41,58 +38,63 @@ func Place(remote string) netip.Prefix {
 	return p
 }
 
-// bounded is what Limit returns.
-type bounded struct {
-	net.Listener
+// Bound counts connections. Where there is no room left, one of the address that has most makes way for one of another, so that no few addresses
+// keep out all others. It is safe for concurrent use.
+type Bound struct {
 	limits Limits
 
 	mu  sync.Mutex
-	of  map[netip.Prefix]map[*counted]struct{} // guarded by mu
-	all int                                    // guarded by mu
+	of  map[netip.Prefix]map[*held]struct{} // guarded by mu
+	all int                                 // guarded by mu
 }
 
-// Accept returns the next connection that there is room for.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		x := &counted{Conn: c, in: b, from: Place(c.RemoteAddr().String())}
-		victim, ok := b.enter(x)
-		if victim != nil {
-			_ = victim.Close()
-		}
-		if ok {
-			return x, nil
-		}
-		_ = c.Close()
+// held is the place of a connection.
+type held struct {
+	from netip.Prefix
+	end  func()
+}
+
+// NewBound returns a Bound without connections.
+func NewBound(l Limits) *Bound { return &Bound{limits: l, of: map[netip.Prefix]map[*held]struct{}{}} }
+
+// Enter takes a place for a connection of an address, which has it until leave is called, or until it makes way: then end is called, in the goroutine
+// of who has come. ok is false if there is no place. More than one call of leave does no harm, nor does one after end.
+func (b *Bound) Enter(from netip.Prefix, end func()) (leave func(), ok bool) {
+	h := &held{from, end}
+	victim, ok := b.enter(h)
+	if victim != nil {
+		victim.end()
 	}
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.drop(h)
+	}, ok
 }
 
-// enter reports whether there is room for a connection, and returns one that is to be closed for it; nil: there is none.
-func (b *bounded) enter(c *counted) (victim *counted, ok bool) {
+// enter reports whether there is room, and returns who is to make way; nil: nobody.
+func (b *Bound) enter(h *held) (victim *held, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.of[c.from]) >= b.limits.Place {
+	if len(b.of[h.from]) >= b.limits.Place {
 		return nil, false
 	}
 	if b.all >= b.limits.All {
-		if victim = b.most(len(b.of[c.from]) + 1); victim == nil {
+		if victim = b.most(len(b.of[h.from]) + 1); victim == nil {
 			return nil, false
 		}
 		b.drop(victim)
 	}
-	if b.of[c.from] == nil {
-		b.of[c.from] = map[*counted]struct{}{}
+	if b.of[h.from] == nil {
+		b.of[h.from] = map[*held]struct{}{}
 	}
-	b.of[c.from][c] = struct{}{}
+	b.of[h.from][h] = struct{}{}
 	b.all++
 	return victim, true
 }
 
 // most returns a connection of the address that has most; nil: that has no more than some. It is called with mu held.
-func (b *bounded) most(some int) (victim *counted) {
+func (b *Bound) most(some int) (victim *held) {
 	for _, conns := range b.of {
 		if len(conns) <= some {
 			continue
@@ -106,28 +108,45 @@ func (b *bounded) most(some int) (victim *counted) {
 }
 
 // drop is called with mu held.
-func (b *bounded) drop(c *counted) {
-	conns := b.of[c.from]
-	if _, ok := conns[c]; !ok {
+func (b *Bound) drop(h *held) {
+	conns := b.of[h.from]
+	if _, ok := conns[h]; !ok {
 		return
 	}
 	b.all--
-	if delete(conns, c); len(conns) == 0 {
-		delete(b.of, c.from)
+	if delete(conns, h); len(conns) == 0 {
+		delete(b.of, h.from)
+	}
+}
+
+// bounded is what Limit returns.
+type bounded struct {
+	net.Listener
+	bound *Bound
+}
+
+// Accept returns the next connection that there is room for.
+func (b *bounded) Accept() (net.Conn, error) {
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if leave, ok := b.bound.Enter(Place(c.RemoteAddr().String()), func() { _ = c.Close() }); ok {
+			return &counted{c, leave}, nil
+		}
+		_ = c.Close()
 	}
 }
 
 // counted is a connection that gives its place back.
 type counted struct {
 	net.Conn
-	in   *bounded
-	from netip.Prefix
+	leave func()
 }
 
 // Close closes the connection.
 func (c *counted) Close() error {
-	c.in.mu.Lock()
-	c.in.drop(c)
-	c.in.mu.Unlock()
+	c.leave()
 	return c.Conn.Close()
 }

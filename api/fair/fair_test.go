@@ -2,7 +2,6 @@ package fair
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 )
@@ -11,39 +10,59 @@ import (
 func TestConnectionsLeaveRoomToOtherAddresses(t *testing.T) {
 	t.Parallel()
 	l := Limits{All: 512, Place: 128}
-	b, _ := Limit(nil, l).(*bounded)
+	b := NewBound(l)
 	stranger := func(i int) netip.Prefix { return Place(fmt.Sprintf("10.0.%d.%d:1", i>>8, i&255)) }
-	come := func(p netip.Prefix) (*counted, *counted, bool) {
-		a, _ := net.Pipe()
-		c := &counted{Conn: a, in: b, from: p}
-		victim, ok := b.enter(c)
-		return c, victim, ok
+	var ended netip.Prefix
+	come := func(p netip.Prefix) (leave func(), ok bool) {
+		ended = netip.Prefix{}
+		return b.Enter(p, func() { ended = p })
 	}
 	for i := range l.All / l.Place {
 		for range l.Place {
-			if _, victim, ok := come(stranger(i)); !ok || victim != nil {
+			if _, ok := come(stranger(i)); !ok || ended.IsValid() {
 				t.Fatal("a connection is refused, or takes the place of another, though there is room")
 			}
 		}
 	}
-	if _, _, ok := come(stranger(0)); ok {
+	if _, ok := come(stranger(0)); ok {
 		t.Error("an address has more than its part")
 	}
 	honest := Place("192.0.2.1:1")
 	for i := range 50 {
-		_, victim, ok := come(honest)
-		if !ok || victim == nil || victim.from == honest {
-			t.Fatalf("connection %d of another address: %v, for %+v", i, ok, victim)
+		if _, ok := come(honest); !ok || !ended.IsValid() || ended == honest {
+			t.Fatalf("connection %d of another address: %v, for one of %s", i, ok, ended)
 		}
-		_ = victim.Close() // as Accept does; its place has been given back already
-	}
-	if b.all != l.All {
-		t.Errorf("%d connections are counted", b.all)
 	}
 	for i := range 2 * l.All { // as many addresses as places, and more
 		come(Place(fmt.Sprintf("172.16.%d.%d:1", i>>8, i&255)))
 	}
 	if n := len(b.of[honest]); b.all != l.All || n == 0 {
 		t.Errorf("%d connections are counted, %d of them the other address's", b.all, n)
+	}
+}
+
+// A place is given back once, whoever gives it back.
+func TestPlacesAreGivenBackOnce(t *testing.T) {
+	t.Parallel()
+	b := NewBound(Limits{All: 2, Place: 2})
+	one, other := Place("192.0.2.1:1"), Place("192.0.2.2:1")
+	var leaves []func()
+	for range 2 {
+		leave, _ := b.Enter(one, func() {})
+		leaves = append(leaves, leave)
+	}
+	leave, ok := b.Enter(other, func() {}) // one makes way
+	if !ok {
+		t.Fatal("there is no place for another address")
+	}
+	for _, leave := range append(leaves, leaves...) {
+		leave()
+	}
+	if b.all != 1 {
+		t.Errorf("%d places are taken, want one", b.all)
+	}
+	leave()
+	if b.all != 0 || len(b.of) != 0 {
+		t.Errorf("%d places are taken by %d addresses, want none", b.all, len(b.of))
 	}
 }

@@ -54,6 +54,7 @@ func TestNobodyCrowdsOthersOutOfTheControllersPorts(t *testing.T) {
 				}
 			}
 			eventually(t, "there are no more than there may be", func() bool { return opened-ended.Load() <= int64(portLimits.All) })
+			eventually(t, "all who have come are served", func() bool { return c.asks() == before })
 			for range 10 { // a connection of its own for each
 				if code := c.asks(); code != before || code == 0 {
 					t.Fatalf("another address is answered %d, before the crowd came %d", code, before)
@@ -76,11 +77,12 @@ func crowdIn(t *testing.T, to, from string, secure *tls.Config, ended *atomic.In
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	go func() {
+		asks := c
 		if secure != nil {
-			c = tls.Client(c, secure)
+			asks = tls.Client(c, secure)
 		}
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		_, _ = io.Copy(io.Discard, c)
+		_, _ = io.WriteString(asks, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		_, _ = io.Copy(io.Discard, asks)
 		ended.Add(1)
 	}()
 }

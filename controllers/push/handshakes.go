@@ -5,11 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+
+	"github.com/bearerguard/bearerguard/api/fair"
 )
 
 const (
@@ -24,6 +25,10 @@ const (
 	// maxHello bounds what a caller may send until we answer, in bytes: crypto/tls keeps it, and what it says, up to 13 times over while the
 	// caller waits. A sidecar sends some 1,540.
 	maxHello = 3 << 10
+	// maxStrangers is how many may shake hands, or have done so and not shown who they are, at a time. One that waits for its turn takes 18 KiB,
+	// stack included, so all of them take 72 MiB; if all say the worst that fits into maxHello, 200 MiB. An address may have half of them. A
+	// sidecar that finds no place, or makes way, comes again after a second or two.
+	maxStrangers = 4096
 	// leastAnswer is shorter than what we send once we have computed, a certificate in it, and longer than what asks for another first
 	// message (HelloRetryRequest, RFC 8446 section 4.1.4), in bytes.
 	leastAnswer = 400
@@ -31,11 +36,12 @@ const (
 
 // handshakes are the TLS handshakes of a server. Turns go to client addresses in rotation, so that who opens thousands of connections
 // from one address does not hold up those from others, and last until our part is sent, so that who does not answer holds up nobody.
-// Those for whom there is no place are closed at once; who has shaken hands keeps its place until it has shown who it is.
+// Those for whom there is no place are closed at once. Who has shaken hands keeps its place until it has shown who it is, or makes way for one
+// of another address, of those of an address that has most.
 type handshakes struct {
 	credentials.TransportCredentials
-	turns  *turns
-	places *places
+	turns     *turns
+	strangers *fair.Bound
 }
 
 var _ credentials.TransportCredentials = handshakes{}
@@ -47,7 +53,7 @@ var (
 )
 
 // newHandshakes returns credentials with the certificates of conf.
-func newHandshakes(conf *tls.Config, turns *turns, places *places) handshakes {
+func newHandshakes(conf *tls.Config, turns *turns, strangers *fair.Bound) handshakes {
 	conf = conf.Clone()
 	conf.SessionTicketsDisabled = true // sidecars keep no sessions
 	next := conf.GetConfigForClient
@@ -60,29 +66,32 @@ func newHandshakes(conf *tls.Config, turns *turns, places *places) handshakes {
 		}
 		return next(hello)
 	}
-	return handshakes{credentials.NewTLS(conf), turns, places}
+	return handshakes{credentials.NewTLS(conf), turns, strangers}
 }
+
+// strangersOf bounds n connections.
+func strangersOf(n int) *fair.Bound { return fair.NewBound(fair.Limits{All: n, Place: n / 2}) }
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (h handshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	address := conn.RemoteAddr().String()
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		address = host
-	}
-	if !h.places.take(address) {
+	leave, ok := h.strangers.Enter(fair.Place(conn.RemoteAddr().String()), func() { _ = conn.Close() })
+	if !ok {
 		return nil, nil, errPlaces
 	}
-	leave := sync.OnceFunc(func() { h.places.leave(address) })
-	out, info, err := h.greet(conn, address)
+	out, info, err := h.greet(conn)
 	if err != nil {
 		leave()
 		return nil, nil, err
 	}
-	return &stranger{out, leave}, strangerInfo{info, leave}, nil
+	return &stranger{out, leave}, strangerInfo{info, leave}, nil // gRPC closes it, whatever comes: what it writes first fits into its buffer
 }
 
 // greet shakes hands.
-func (h handshakes) greet(conn net.Conn, address string) (out net.Conn, info credentials.TLSInfo, err error) {
+func (h handshakes) greet(conn net.Conn) (out net.Conn, info credentials.TLSInfo, err error) {
+	address := conn.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
 	g := &greeting{Conn: conn, turns: h.turns, address: address, room: maxHello, patience: longestLine}
 	defer g.answer()
 	if err := g.step(); err != nil {

@@ -39,8 +39,8 @@ type Config struct {
 	MaxStreamAge time.Duration
 	// Arrival is how long a stream waits for its pod to become known. Default 10s.
 	Arrival time.Duration
-	// Strangers is how many connections there may be at a time of those that have not shown whose they are; an address may have as many
-	// as are free. Default 4096.
+	// Strangers is how many connections there may be at a time of those that have not shown whose they are; an address may have half of
+	// them. Default 4096.
 	Strangers int
 }
 
@@ -67,7 +67,7 @@ func (c Config) withDefaults() Config {
 		c.Arrival = 10 * time.Second
 	}
 	if c.Strangers <= 0 {
-		c.Strangers = maxPlaces
+		c.Strangers = maxStrangers
 	}
 	return c
 }
