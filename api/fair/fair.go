@@ -11,16 +11,24 @@ import (
 type Limits struct {
 	// All is how many there are at most.
 	All int
-	// Place is how many of them one address has at most; see Place.
+	// Place is how many of them one address has at most.
 	Place int
+	// Of says what counts as an address, by net.Conn.RemoteAddr: Host, or Place. Default: Host.
+	Of func(remote string) netip.Prefix
 }
 
 // Limit returns a listener that closes connections of lis beyond the limits as they come, and those that make way for others. The connections are
 // safe for concurrent use as those of lis are.
-func Limit(lis net.Listener, l Limits) net.Listener { return &bounded{lis, NewBound(l)} }
+func Limit(lis net.Listener, l Limits) net.Listener {
+	if l.Of == nil {
+		l.Of = Host
+	}
+	return &bounded{lis, NewBound(l)}
+}
 
-// Place is what a peer's address and port, as net.Conn.RemoteAddr has them, count as: an IPv6 host has a /64. It is invalid if they cannot be read.
-func Place(remote string) netip.Prefix {
+// Host is the address of a peer, of its address and port as net.Conn.RemoteAddr has them. It is for networks that give a host its addresses, as that of
+// pods does, where a /64 of IPv6 may be all pods of a node. It is invalid if the address cannot be read.
+func Host(remote string) netip.Prefix {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		return netip.Prefix{}
@@ -30,11 +38,15 @@ func Place(remote string) netip.Prefix {
 		return netip.Prefix{}
 	}
 	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 64
+	return netip.PrefixFrom(a, a.BitLen())
+}
+
+// Place is Host for networks where a host chooses its address, as on the Internet: an IPv6 host has a /64.
+func Place(remote string) netip.Prefix {
+	p := Host(remote)
+	if p.Addr().Is6() {
+		p, _ = p.Addr().Prefix(64)
 	}
-	p, _ := a.Prefix(bits)
 	return p
 }
 
@@ -132,7 +144,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if leave, ok := b.bound.Enter(Place(c.RemoteAddr().String()), func() { _ = c.Close() }); ok {
+		if leave, ok := b.bound.Enter(b.bound.limits.Of(c.RemoteAddr().String()), func() { _ = c.Close() }); ok {
 			return &counted{c, leave}, nil
 		}
 		_ = c.Close()

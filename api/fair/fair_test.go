@@ -66,3 +66,20 @@ func TestPlacesAreGivenBackOnce(t *testing.T) {
 		t.Errorf("%d places are taken by %d addresses, want none", b.all, len(b.of))
 	}
 }
+
+func TestWhatCountsAsAnAddress(t *testing.T) {
+	t.Parallel()
+	for remote, want := range map[string]struct{ host, place string }{
+		"192.0.2.1:80":              {"192.0.2.1/32", "192.0.2.1/32"},
+		"[::ffff:192.0.2.1]:80":     {"192.0.2.1/32", "192.0.2.1/32"},
+		"[2001:db8:0:1::7]:80":      {"2001:db8:0:1::7/128", "2001:db8:0:1::/64"},
+		"[fe80::1%eth0]:80":         {"fe80::1/128", "fe80::/64"},
+		"@":                         {"invalid Prefix", "invalid Prefix"},
+		"name.example:80":           {"invalid Prefix", "invalid Prefix"},
+		"[2001:db8:0:1:ffff::7]:80": {"2001:db8:0:1:ffff::7/128", "2001:db8:0:1::/64"},
+	} {
+		if host, place := Host(remote).String(), Place(remote).String(); host != want.host || place != want.place {
+			t.Errorf("%s: got %s and %s, want %s and %s", remote, host, place, want.host, want.place)
+		}
+	}
+}

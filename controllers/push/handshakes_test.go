@@ -96,7 +96,7 @@ func TestHandshakes(t *testing.T) {
 				free := turns.free
 				turns.free = 0
 				began := time.Now()
-				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, strangersOf(maxStrangers)))
+				client, outcome := shake(newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newStrangers(maxStrangers)))
 				go c.client(client)
 				time.AfterFunc(c.turn, func() {
 					for range free {
@@ -127,7 +127,7 @@ func TestHalfHandshakesHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
 		turns.free = 1
-		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, strangersOf(maxStrangers))
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newStrangers(maxStrangers))
 		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
 		var halves []net.Conn
 		began := time.Now()
@@ -162,7 +162,7 @@ func TestWhoFindsNoPlaceIsClosedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
 		turns.free = 0
-		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, strangersOf(2))
+		h := newHandshakes(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}, turns, newStrangers(2))
 		dial := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // of the test's own server
 		began := time.Now()
 		first, waits := shake(h)
@@ -240,7 +240,7 @@ func TestAnotherFirstMessageWaitsForATurnToo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				turns := newTurns(1)
 				turns.free = 1
-				client, outcome := shake(newHandshakes(conf, turns, strangersOf(maxStrangers)))
+				client, outcome := shake(newHandshakes(conf, turns, newStrangers(maxStrangers)))
 				began, retried := time.Now(), false
 				go func() {
 					_ = tls.Client(&asked{Conn: client, piece: c.piece, before: func() {

@@ -49,7 +49,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, conf *tls.Config, 
 	conf = conf.Clone()
 	conf.ClientAuth = tls.RequestClientCert // replicas present one, sidecars none; checked where it matters
 	g := grpc.NewServer(
-		grpc.Creds(newHandshakes(conf, newTurns(handshakesAtATime), strangersOf(s.config.Strangers))),
+		grpc.Creds(newHandshakes(conf, newTurns(handshakesAtATime), newStrangers(s.config.Strangers))),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaders),
 		// A buffer for reading would hold 32 KiB a sidecar that has hardly anything to say; TLS has one as large as it needs.

@@ -42,7 +42,7 @@ func (r *Receiver) Serve(ctx context.Context, lis net.Listener, conf *tls.Config
 			_ = server.Close() // whoever has had no answer sends it again
 		}
 	}()
-	err := server.ServeTLS(fair.Limit(lis, fair.Limits{All: maxConnections, Place: maxOfAddress}), "", "")
+	err := server.ServeTLS(fair.Limit(lis, fair.Limits{All: maxConnections, Place: maxOfAddress, Of: fair.Place}), "", "")
 	if ctx.Err() == nil {
 		return err
 	}
