@@ -282,6 +282,27 @@ func TestMCPBodiesThatComeSlowly(t *testing.T) {
 	})
 }
 
+// Requests without a body take no room of those that have one.
+func TestMCPRequestsWithoutABodyTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
+		g := protect(t, repeat(t), func(c *Config) { c.AppProtocol = app }, gatetest.Policy("server", mcpServer()))
+		c := client(t, h2)
+		post := func(body string) *http.Response {
+			res, _ := ask(t, c, request(t, "POST", "http://"+g.addr+"/mcp", strings.NewReader(body), "Authorization", "Bearer "+token(), "Content-Type", "application/json"))
+			return res
+		}
+		for n := range 600 {
+			if res := post(""); res.StatusCode != 403 {
+				t.Fatalf("nothing, for the %d. time: %s", n+1, res.Status)
+			}
+		}
+		if res := post(toolCall("get_user", 0)); res.StatusCode != 200 {
+			t.Errorf("a tool: %s", res.Status)
+		}
+	})
+}
+
 // A client that begins many bodies and ends none leaves room for those of others.
 func TestMCPBodiesOfOneClientLeaveRoom(t *testing.T) {
 	t.Parallel()

@@ -50,6 +50,10 @@ func (x *Exchange) leave() {
 
 // gather has the beginning of the body be read, which the gate wants to see.
 func (x *Exchange) gather(most int) {
+	if x.whole { // there is none
+		x.endGather(nil)
+		return
+	}
 	if !x.Req.Chunked {
 		if x.Req.Length > int64(most) {
 			x.request.Body = &gate.Body{}
@@ -71,10 +75,6 @@ func (x *Exchange) gather(most int) {
 	if x.Req.Expect {
 		x.Req.Expect, x.asked = false, true
 		x.client.Continue()
-	}
-	if x.whole {
-		x.endGather(nil)
-		return
 	}
 	x.client.Want()
 }
