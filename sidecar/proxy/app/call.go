@@ -142,11 +142,17 @@ func (k *call) Cancel() {
 	k.drop()
 }
 
-// fail tells of an answer that does not come, or breaks off. A request that is known not to have been looked at, or that may be sent
-// again, is, once.
+// fail tells of an answer that does not come, or breaks off; one that has come as a whole goes on to the client as it takes it. A request that
+// is known not to have been looked at, or that may be sent again, is, once. Nothing more comes on the stream.
 func (k *call) fail(err error, unseen bool) {
 	x := k.x
 	if x == nil {
+		return
+	}
+	if k.in.Ended() {
+		k.a.frames.Reset(k.id, frame.Cancel) // if the connection has it still: nobody takes the rest of the request
+		k.queues(-k.queued)
+		x.AppTakes()
 		return
 	}
 	k.x = nil

@@ -61,6 +61,9 @@ func (in *Intake) Want(s Sink) {
 // Open reports whether more is waited for.
 func (in *Intake) Open() bool { return in.open && !in.ended && !in.over }
 
+// Ended reports whether the end of the body has come, and waits for the exchange to want it.
+func (in *Intake) Ended() bool { return in.ended && !in.over }
+
 // Stop drops what is held: nobody wants it. What comes still is taken for nobody.
 func (in *Intake) Stop(s Sink) {
 	if in.over {
