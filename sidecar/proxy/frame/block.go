@@ -84,7 +84,7 @@ func (c *Conn) arrived(b gathering) {
 	st := c.find(b.id)
 	switch {
 	case st == nil && c.client:
-		c.stray(b.id)
+		c.stray(b.id, 0)
 	case st == nil:
 		c.request(b)
 	case bool(st.received):
@@ -109,10 +109,14 @@ func (c *Conn) request(b gathering) {
 		return
 	case b.id > c.limit: // section 6.8: what comes after GOAWAY is as good as not sent
 		c.spend()
+		if !bool(b.end) {
+			c.expect(int64(c.cfg.Window))
+		}
 		return
 	}
-	c.opened = b.id
-	if c.streams.Len() >= int(c.cfg.Streams) {
+	st := c.open(b.id)
+	st.received = b.end
+	if c.streams.Len() > int(c.cfg.Streams) {
 		if c.spend(); c.acked {
 			c.countReset() // it knows how many there may be
 		}
@@ -134,8 +138,6 @@ func (c *Conn) request(b gathering) {
 		return
 	}
 	c.earn()
-	st := c.open(b.id)
-	st.received = b.end
 	if c.over || h.over {
 		c.h.TooLarge(b.id, method(c.pool.fields))
 		return
@@ -160,7 +162,7 @@ func (c *Conn) reopened(id uint32) {
 		c.fail(errStreamID)
 		return
 	}
-	c.stray(id)
+	c.stray(id, 0)
 }
 
 // response takes a head of an answer: an interim one or the final one (section 8.1).

@@ -43,6 +43,7 @@ type Conn struct {
 	recv    int64 // what may come
 	pending int64 // what was taken and the peer was not told of
 	lent    int64 // what the window was opened for although it was not taken
+	late    int64 // what may be on its way to streams that have ended here
 
 	// What goes.
 	told    bool   // the peer has been told that its table stays empty
@@ -161,12 +162,24 @@ func (c *Conn) open(id uint32) *stream {
 // forget ends a stream. Bytes of it that wait for somebody are not waited for.
 func (c *Conn) forget(st *stream, h how) {
 	c.closed.add(st.id, h)
+	if h == byUs && !bool(st.received) {
+		window := st.recv
+		if !c.acked { // it may get to know of ours meanwhile
+			window += int64(c.cfg.Window) - initial
+		}
+		c.expect(window)
+	}
 	c.ready.remove(st)
 	c.credit(st.held - st.lent)
 	c.lent -= st.lent
 	c.streams.Remove(st.id)
 	c.recent = nil
 	c.pool.drop(st)
+}
+
+// expect notes that a peer which does not know yet that a stream has ended may be sending what its window had allowed.
+func (c *Conn) expect(window int64) {
+	c.late = min(c.late+max(window, 0), c.recv)
 }
 
 // fail ends the connection.

@@ -41,7 +41,7 @@ func (c *Conn) takes(f header) bool {
 	st := c.find(f.id)
 	switch {
 	case st == nil:
-		c.stray(f.id)
+		c.stray(f.id, int64(f.length))
 		return false
 	case bool(st.received):
 		c.refuse(f.id, errHalfClosed)

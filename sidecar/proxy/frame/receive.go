@@ -138,13 +138,17 @@ func (c *Conn) whole(f header, p []byte) {
 // idle says that nobody has opened a stream, or any after it (section 5.1). What comes after a server's GOAWAY is ignored.
 func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.opened && id <= c.limit }
 
-// stray answers DATA or HEADERS on a stream that is not open.
-func (c *Conn) stray(id uint32) {
-	if c.idle(id) {
+// stray answers DATA, of n bytes, or HEADERS on a stream that is not open.
+func (c *Conn) stray(id uint32, n int64) {
+	switch {
+	case c.idle(id):
 		c.fail(errIdle)
 		return
+	case n > 0 && n <= c.late:
+		c.late -= n
+	default:
+		c.spend()
 	}
-	c.spend()
 	switch c.closed.of(id) {
 	case ended:
 		c.fail(errClosed)
