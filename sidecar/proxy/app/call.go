@@ -107,10 +107,28 @@ func (k *call) Finish(trailers []head.Field) {
 		k.a.frames.Data(k.id, nil, frame.Last)
 	} else {
 		k.begun = true
-		_ = k.a.frames.Trailers(k.id, s.fields)
+		if err := k.a.frames.Trailers(k.id, s.fields); err != nil {
+			k.fails(err)
+		}
 	}
 	clear(s.fields) // they point to what will be overwritten
 	k.a.touch()
+}
+
+// fails ends a request whose end cannot be sent. The exchange is told when it is not in the middle of something any more.
+func (k *call) fails(err error) {
+	a, id := k.a, k.id
+	a.set.host.Loop.Post(func() {
+		a.conn.Guard(func() {
+			if k := a.calls.Get(id); k != nil {
+				a.calls.Remove(id)
+				a.frames.Reset(id, frame.Cancel)
+				k.fail(err, false)
+				a.rest()
+				a.touch()
+			}
+		})
+	})
 }
 
 // queues notes that n bytes more of the request wait, or fewer.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // An answer that has no body is whole with its head: the app's stream is not waited for, which may never end.
@@ -124,4 +125,46 @@ func TestAnswersOfHTTP2ThatBreakOffAreNotRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A request whose trailers are larger than what the app says that it takes ends, on both sides.
+func TestTrailersThatAnAppOfHTTP2DoesNotTakeEndTheRequest(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "SETTINGS_MAX_HEADER_LIST_SIZE", func(t testing.TB) {
+		ready, ended := make(chan struct{}), make(chan h2.ErrCode, 1)
+		addr := guard(t, rawApp(t, func(c *wire, _ int) {
+			c.bytes(len(h2.ClientPreface))
+			f := h2.NewFramer(c, c.in)
+			_ = f.WriteSettings(h2.Setting{ID: h2.SettingMaxHeaderListSize, Val: 8192})
+			untilPing(f)
+			close(ready)
+			for {
+				frame, err := f.ReadFrame()
+				if err != nil {
+					return
+				}
+				if r, ok := frame.(*h2.RSTStreamFrame); ok {
+					ended <- r.ErrCode
+				}
+			}
+		}))
+		c, f := asks(t, addr, "POST", false)
+		c.wait(ready)
+		answers(f, 1, true, "x-sum", strings.Repeat("a", 9000))
+		f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		for status := ""; status == ""; {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if head, ok := frame.(*h2.MetaHeadersFrame); ok {
+				if status = head.PseudoValue("status"); status != "502" {
+					t.Errorf("answered %s", status)
+				}
+			}
+		}
+		if code := receive(t, ended); code != h2.ErrCodeCancel {
+			t.Errorf("the app's stream ends by %s", code)
+		}
+	})
 }
