@@ -156,7 +156,11 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 		if c.crams() {
 			return
 		}
-		b, err := conn.Read()
+		most := loop.LargeBlock
+		if c.phase == phaseIdle {
+			most = loop.MediumBlock // the rest of a large body need not be copied
+		}
+		b, err := conn.ReadMost(most)
 		if len(b) > 0 {
 			c.fast.Read(len(b))
 			c.take(b)

@@ -175,13 +175,13 @@ func (c *Conn) turn(why state) {
 
 // Read returns bytes that have come, which are valid until the next Read on the loop: none if none have, io.EOF once the peer has
 // closed its side. The caller reads on until there are none, or calls Again later.
-func (c *Conn) Read() ([]byte, error) {
-	n, err := c.read(c.loop.in[:Room()])
+func (c *Conn) Read() ([]byte, error) { return c.ReadMost(LargeBlock) }
+
+// ReadMost is Read of up to most bytes.
+func (c *Conn) ReadMost(most int) ([]byte, error) {
+	n, err := c.read(c.loop.in[:min(most, Room())])
 	return c.loop.in[:n], err
 }
-
-// ReadTo is Read into b, which must not be empty.
-func (c *Conn) ReadTo(b []byte) (int, error) { return c.read(b) }
 
 func (c *Conn) read(b []byte) (int, error) {
 	if c.tls != nil {
