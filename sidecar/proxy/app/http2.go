@@ -229,6 +229,11 @@ func (a *HTTP2) fail(err error) {
 	waiting := a.waiting
 	a.waiting = nil
 	for _, p := range waiting {
+		if a.connected && !p.again { // nothing of it has been sent
+			p.again = true
+			p.openHTTP2()
+			continue
+		}
 		p.fail(err)
 	}
 	a.in.Drop()

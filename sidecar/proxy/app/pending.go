@@ -19,7 +19,7 @@ type pending struct {
 	early    loop.Buffer        // the beginning of the body
 	whole    bool
 	trailers []head.Field
-	again    bool // it was sent once before
+	again    bool // it was sent once before, or has waited for a connection that failed
 }
 
 // dialAway connects for a request. Those for HTTP/2 that come meanwhile share the connection.

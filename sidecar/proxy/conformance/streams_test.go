@@ -9,6 +9,7 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
@@ -98,4 +99,77 @@ func post(t testing.TB, c *http.Client, addr string, n, status int) {
 		})
 	}
 	group.Wait()
+}
+
+// TestCallsThatWaitForAConnectionThatFailsHaveAnotherOne has an app of HTTP/2 close its first connection before it has said how many calls it
+// takes. The call that it was sent is lost; nothing of the others was sent.
+func TestCallsThatWaitForAConnectionThatFailsHaveAnotherOne(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "closes", func(t testing.TB) {
+		const last = 7
+		asked, sent := make(chan struct{}), make(chan uint32, 1)
+		addr := guard(t, rawApp(t, func(c *wire, n int) {
+			c.bytes(len(h2.ClientPreface))
+			f := h2.NewFramer(c, c.in)
+			if n == 1 {
+				c.wait(asked)
+				_ = c.CloseWrite()
+			} else {
+				_ = f.WriteSettings()
+			}
+			heads := uint32(0)
+			for {
+				frame, err := f.ReadFrame()
+				if err != nil {
+					break
+				}
+				switch frame := frame.(type) {
+				case *h2.HeadersFrame:
+					heads++
+				case *h2.DataFrame:
+					if n > 1 && frame.StreamEnded() {
+						answers(f, frame.StreamID, true, ":status", "204")
+					}
+				}
+			}
+			if n == 1 {
+				sent <- heads
+			}
+		}))
+		_, f := asks(t, addr, "POST", false)
+		for id := uint32(3); id <= last; id += 2 {
+			answers(f, id, false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/open/a")
+		}
+		for id := uint32(1); id <= last; id += 2 {
+			_ = f.WriteData(id, true, []byte("abc"))
+		}
+		untilPing(f)
+		close(asked)
+		lost := 2*receive(t, sent) - 1 // one, but where this machine was slow, so that the others do not wait any more
+		f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+		for got := map[uint32]string{}; len(got) < (last+1)/2; {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				t.Fatalf("after %v: %v", got, err)
+			}
+			if head, ok := frame.(*h2.MetaHeadersFrame); ok {
+				id, want := head.StreamID, "204"
+				if id <= lost {
+					want = "502"
+				}
+				if got[id] = head.PseudoValue("status"); got[id] != want {
+					t.Errorf("call %d is answered %s, want %s", id, got[id], want)
+				}
+			}
+		}
+	})
+}
+
+// TestCallsThatWaitForConnectionsThatFailDoNotWaitForEver has all connections to the app fail.
+func TestCallsThatWaitForConnectionsThatFailDoNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	overH2C(t, "closes", func(t testing.TB) {
+		addr := guard(t, rawApp(t, func(c *wire, _ int) { c.bytes(len(h2.ClientPreface)) }))
+		post(t, client(t, http2), addr, 12, 502)
+	})
 }
