@@ -37,18 +37,20 @@ func (k *call) Guard(do func()) { k.c.conn.Guard(do) }
 
 // Continue implements exchange.Client.
 func (k *call) Continue() {
-	k.write([]frame.Field{{Name: ":status", Value: "100"}}, frame.More)
+	_ = k.write([]frame.Field{{Name: ":status", Value: "100"}}, frame.More)
 }
 
 // Switch implements exchange.Client. HTTP/2 has no such thing (RFC 9113 section 8.6).
 func (*call) Switch(*exchange.Exchange, *exchange.Answer) *loop.Conn { return nil }
 
-// Interim implements exchange.Client.
-func (k *call) Interim(a *exchange.Answer) { k.write(k.fields(a), frame.More) }
+// Interim implements exchange.Client. An interim answer that is too large for the client is left out.
+func (k *call) Interim(a *exchange.Answer) { _ = k.write(k.fields(a), frame.More) }
 
 // Head implements exchange.Client.
 func (k *call) Head(_ *exchange.Exchange, a *exchange.Answer) {
-	k.write(k.fields(a), frame.End(a.None || a.Length == 0))
+	if err := k.write(k.fields(a), frame.End(a.None || a.Length == 0)); err != nil {
+		k.fails()
+	}
 }
 
 // fields returns the fields of a head, which are valid until the next one.
@@ -74,15 +76,14 @@ func status(n int) string {
 	return strconv.Itoa(n)
 }
 
-func (k *call) write(fields []frame.Field, end frame.End) {
+func (k *call) write(fields []frame.Field, end frame.End) error {
 	if k.broken {
-		return
+		return nil
 	}
-	if err := k.c.frames.Headers(k.id, fields, end); err != nil {
-		k.fails()
-	}
+	err := k.c.frames.Headers(k.id, fields, end)
 	clear(fields) // they point to what will be overwritten
 	k.c.touch()
+	return err
 }
 
 // Data implements exchange.Client.

@@ -146,3 +146,31 @@ func TestARequestBehindABodyThatIsTooLarge(t *testing.T) {
 		t.Errorf("behind the second request the app got %q", got)
 	}
 }
+
+// An interim answer that is larger than what a client of HTTP/2 says that it takes is left out: the answer comes all the same.
+func TestAnInterimAnswerThatTheClientDoesNotTakeIsLeftOut(t *testing.T) {
+	t.Parallel()
+	url := rawApp(t, func(c *wire, _ int) {
+		c.head()
+		c.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </" + pattern(1000) + ">\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.rest()
+	})
+	_, f := asks(t, guard(t, url), "GET", true, h2.Setting{ID: h2.SettingMaxHeaderListSize, Val: 500})
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for got := ""; !strings.HasSuffix(got, "ok"); {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("after %q: %v", got, err)
+		}
+		switch frame := frame.(type) {
+		case *h2.MetaHeadersFrame:
+			got += frame.PseudoValue("status") + " "
+		case *h2.DataFrame:
+			if got += string(frame.Data()); got != "103 200 ok" {
+				t.Errorf("got %q", got)
+			}
+		case *h2.RSTStreamFrame:
+			t.Fatalf("after %q reset by %s", got, frame.ErrCode)
+		}
+	}
+}
