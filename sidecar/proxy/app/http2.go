@@ -98,7 +98,7 @@ func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
 			}
 			a.busy = true
 			if a.connected {
-				s.host.Loop.Stop(&a.timer)
+				a.timer.Rest()
 			}
 			return s.Shared.call(a, x)
 		}

@@ -66,7 +66,7 @@ func (s *Set) Open(x *exchange.Exchange) exchange.App {
 	}
 	if a := s.idle; a != nil {
 		s.idle, a.next = a.next, nil
-		s.host.Loop.Stop(&a.timer)
+		a.timer.Rest()
 		a.x = x
 		return a
 	}

@@ -36,7 +36,7 @@ func (c *Count) Now() int64 { return c.n.Load() }
 
 // begin begins a call.
 func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
-	c.host.Loop.Stop(&c.idle)
+	c.idle.Rest()
 	k := c.shared.call()
 	*k = call{c: c, id: id}
 	k.x = c.of.New(k)

@@ -35,7 +35,7 @@ func (x *Exchange) Interim(r *head.Response) {
 // Answers takes the head of the app's answer. With last there is no body.
 func (x *Exchange) Answers(r *head.Response, last bool) {
 	h := x.host
-	h.Loop.Stop(&x.timer)
+	x.timer.Rest()
 	x.step, x.told, x.status, x.res = stepAnswer, true, r.Status, r
 	h.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}
 	x.client.Head(x, &h.answer)

@@ -227,7 +227,7 @@ func (x *Exchange) await() {
 		x.host.Loop.Set(&x.timer, d)
 		return
 	}
-	x.host.Loop.Stop(&x.timer) // nobody waits for the app to ask for the body any more
+	x.timer.Rest() // nobody waits for the app to ask for the body any more
 }
 
 // wake is called when the app's time is up.

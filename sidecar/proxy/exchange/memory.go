@@ -95,15 +95,18 @@ const mostFree = 256
 // release gives the exchange back. Nothing of the request stays in it.
 func (x *Exchange) release() {
 	h := x.host
-	h.Loop.Stop(&x.timer)
-	h.Loop.Stop(&x.expiry)
+	x.timer.Rest()
+	x.expiry.Rest()
 	if x.trace = nil; x.inquiry != nil {
 		x.forget()
 	}
-	*x = Exchange{host: h, timer: loop.Timer{Do: x.timer.Do}, wakes: x.wakes}
+	*x = Exchange{host: h, timer: x.timer, expiry: x.expiry, wakes: x.wakes}
 	if len(h.free) < mostFree {
 		h.free = append(h.free, x)
+		return
 	}
+	h.Loop.Stop(&x.timer)
+	h.Loop.Stop(&x.expiry)
 }
 
 // text is the bytes as a string without a copy: valid as long as they are.

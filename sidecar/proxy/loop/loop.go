@@ -16,7 +16,7 @@ type Loop struct {
 	start    time.Time
 	now      time.Time
 	tick     int64 // now, in ticks
-	wheel    wheel
+	timers   timers
 	again    []*Conn // have more to be read, or something to be flushed
 	spare    []*Conn
 	in       []byte // what Read reads into
@@ -53,7 +53,6 @@ func New(o Options) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{poll: p, in: make([]byte, blockOfReads), scratch: make([]byte, 0, HeadRoom), start: time.Now(), panicked: o.Panicked}
-	l.wheel.init()
 	l.turn()
 	return l, nil
 }
@@ -72,7 +71,7 @@ func (l *Loop) Run() {
 			}
 		}
 		l.open()
-		l.wheel.advance(l.tick)
+		l.timers.advance(l.tick)
 		l.repeat()
 		l.free, l.left = append(l.free, l.left...), l.left[:0]
 		if time.Since(began) > longHold {
@@ -103,7 +102,7 @@ func (l *Loop) sleep() bool {
 	wait := time.Duration(0)
 	if len(l.box) == 0 && len(l.again) == 0 {
 		l.asleep = true
-		wait = l.wheel.next(l.tick)
+		wait = l.timers.next(l.tick)
 	}
 	l.mu.Unlock()
 	l.poll.wait(wait)

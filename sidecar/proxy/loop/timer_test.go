@@ -8,18 +8,16 @@ import (
 )
 
 // clock is a loop of which nothing but the time goes on.
-func clock() *Loop {
-	l := &Loop{tick: 1}
-	l.wheel.init()
-	l.wheel.advance(1)
-	return l
-}
+func clock() *Loop { return &Loop{tick: 1} }
 
 // pass has time go on for so many ticks, as if the loop had slept.
 func (l *Loop) pass(ticks int64) {
 	l.tick += ticks
-	l.wheel.advance(l.tick)
+	l.timers.advance(l.tick)
 }
+
+// far is a time beyond what most timers are set to, in ticks.
+const far = 1024
 
 func TestTimers(t *testing.T) {
 	t.Parallel()
@@ -47,10 +45,10 @@ func TestTimers(t *testing.T) {
 			if l.pass(1); fired != 1 {
 				t.Errorf("it fired %d times when its time came, want once", fired)
 			}
-			if l.pass(3 * slots); fired != 1 {
+			if l.pass(3 * far); fired != 1 {
 				t.Errorf("it fired %d times, want once", fired)
 			}
-			if d := l.wheel.next(l.tick); d >= 0 {
+			if d := l.timers.next(l.tick); d >= 0 {
 				t.Errorf("the loop would wake after %v, want never", d)
 			}
 		})
@@ -93,14 +91,14 @@ func TestTimersAgainstAList(t *testing.T) {
 				timers[i].Rest()
 				want[i] = 0
 			case 2, 3:
-				ticks := 1 + r.Int64N(3*slots)
+				ticks := 1 + r.Int64N(3*far)
 				l.Set(&timers[i], time.Duration(ticks)*Tick)
 				want[i] = l.tick + ticks
 			default:
 				sleep(l, want, r.Int64N(400))
 			}
 		}
-		sleep(l, want, 5*slots)
+		sleep(l, want, 5*far)
 		if i := slices.IndexFunc(want, func(at int64) bool { return at != 0 }); i >= 0 {
 			t.Fatalf("timer %d has not fired, at %d, at %d", i, want[i], l.tick)
 		}
@@ -111,7 +109,7 @@ func TestTimersAgainstAList(t *testing.T) {
 func sleep(l *Loop, want []int64, most int64) {
 	for most > 0 {
 		step := most
-		if d := l.wheel.next(l.tick); d >= 0 {
+		if d := l.timers.next(l.tick); d >= 0 {
 			step = min(step, max(1, int64(d/Tick)))
 		}
 		for _, at := range want { // nobody would be woken too late
@@ -122,4 +120,58 @@ func sleep(l *Loop, want []int64, most int64) {
 		l.pass(step)
 		most -= step
 	}
+}
+
+// What timers cost beside as many others.
+func BenchmarkTimer(b *testing.B) {
+	const others = 10_000
+	crowd := func() *Loop {
+		l := clock()
+		for i := range others {
+			l.Set(&Timer{Do: func() {}}, time.Duration(i)*12*time.Millisecond+time.Hour*time.Duration(i%2))
+		}
+		return l
+	}
+	b.Run("a request", func(b *testing.B) { // as one has them, a thousand in a tick
+		l, kept, answer, expiry := crowd(), &Timer{Do: func() {}}, &Timer{Do: func() {}}, &Timer{Do: func() {}}
+		for n := 0; b.Loop(); n++ {
+			kept.Rest()
+			l.Set(expiry, 5*time.Minute+time.Duration(n*7919%1000)*time.Second)
+			l.Set(answer, time.Minute)
+			answer.Rest()
+			expiry.Rest()
+			l.Set(kept, time.Second)
+			if n%1000 == 0 {
+				l.pass(1)
+			}
+		}
+	})
+	b.Run("all set anew, and fired", func(b *testing.B) { // a timer
+		l, timers := clock(), make([]Timer, others)
+		for i := range timers {
+			timers[i].Do = func() {}
+		}
+		for n := 0; b.Loop(); n++ {
+			l.Set(&timers[n%others], time.Second+time.Duration(n*7919%others)*time.Millisecond)
+			if n%others == others-1 {
+				for l.timers.next(l.tick) >= 0 {
+					l.pass(1)
+				}
+			}
+		}
+	})
+	b.Run("a crowd that asks", func(b *testing.B) { // each of 10,000 connections in turn, 160 in a tick
+		l, timers := clock(), make([]Timer, others)
+		for i := range timers {
+			timers[i].Do = func() {}
+		}
+		for n := 0; b.Loop(); n++ {
+			x := &timers[n%others]
+			x.Rest()
+			l.Set(x, time.Second)
+			if n%160 == 0 {
+				l.pass(1)
+			}
+		}
+	})
 }
