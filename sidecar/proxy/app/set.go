@@ -64,7 +64,7 @@ func (s *Set) Open(x *exchange.Exchange) exchange.App {
 	if s.overHTTP2(x) {
 		return s.openHTTP2(x)
 	}
-	if a := s.idle; a != nil {
+	if a := s.idle; a != nil && !a.conn.Unread() { // what nobody has asked for is no answer to this
 		s.idle, a.next = a.next, nil
 		a.timer.Rest()
 		a.x = x

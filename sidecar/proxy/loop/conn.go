@@ -173,6 +173,9 @@ func (c *Conn) turn(why state) {
 	c.state |= repeating | why
 }
 
+// Unread reports whether something is known to have come that has not been read.
+func (c *Conn) Unread() bool { return c.state&readable != 0 }
+
 // Read returns bytes that have come, which are valid until the next Read on the loop: none if none have, io.EOF once the peer has
 // closed its side. The caller reads on until there are none, or calls Again later.
 func (c *Conn) Read() ([]byte, error) { return c.ReadMost(LargeBlock) }
@@ -198,7 +201,7 @@ func (c *Conn) take(b []byte) (int, error) {
 	n, errno := recv(int(c.fd), b)
 	switch {
 	case errno == syscall.EAGAIN:
-		c.quiet()
+		c.state &^= readable
 		return 0, nil
 	case errno != 0:
 		c.side |= Gone
@@ -208,14 +211,9 @@ func (c *Conn) take(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if n < len(b) && c.side == 0 {
-		c.quiet() // that was all; what comes now is a new edge
+		c.state &^= readable // that was all; what comes now is a new edge
 	}
 	return n, nil
-}
-
-func (c *Conn) quiet() {
-	c.state &^= readable
-	c.loop.poll.wants(c, Readable)
 }
 
 // forget closes the socket.
@@ -224,7 +222,6 @@ func (c *Conn) forget() {
 	if c.Closed() {
 		return
 	}
-	c.loop.poll.remove(c)
 	_ = unix.Close(int(c.fd))
 	c.fd = -1
 	c.out.Drop()

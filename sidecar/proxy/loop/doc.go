@@ -8,6 +8,9 @@
 // A connection that waits holds no buffer. What is read lies in a buffer of the loop's until the next read, and whoever wants to
 // keep some of it takes a block of its own (Buffer).
 //
+// Systems other than Linux have poll(2) in place of epoll(7), for trying things out. The tag loop_poll has Linux use it too, as make test does
+// once more with the tests of the loop and of the proxy.
+//
 // # Why it is our own
 //
 // gnet (v2.9) and netpoll (v0.7) have no TLS and no splice. gnet bounds no queue of what is to be written and has one ticker in place of

@@ -105,7 +105,7 @@ func (l *Loop) sleep() bool {
 		wait = l.timers.next(l.tick)
 	}
 	l.mu.Unlock()
-	l.poll.wait(wait)
+	l.poll.wait(wait, l.slots)
 	l.mu.Lock()
 	l.asleep = false
 	l.mu.Unlock()

@@ -21,9 +21,6 @@ func (c *Conn) Taken() (bytes uint64, more bool) {
 // tells of it as of a write that did not go out.
 func (c *Conn) accepts() bool {
 	p := [1]unix.PollFd{{Fd: c.fd, Events: unix.POLLOUT}}
-	if _, err := unix.Poll(p[:], 0); err != nil || p[0].Revents != 0 {
-		return true // what is wrong, the next write finds
-	}
-	c.loop.poll.wants(c, Writable)
-	return false
+	_, err := unix.Poll(p[:], 0)
+	return err != nil || p[0].Revents != 0 // what is wrong, the next write finds
 }

@@ -22,8 +22,11 @@ func prepared(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-// Taken is for Linux alone; elsewhere what is queued is all that is known.
-func (c *Conn) Taken() (bytes uint64, more bool) { return 0, c.Queued() > 0 }
+// Taken is for Linux alone. Elsewhere what is queued stands for it: while that changes, the peer takes something.
+func (c *Conn) Taken() (bytes uint64, more bool) {
+	n := c.Queued()
+	return uint64(n), n > 0 //nolint:gosec // it is not negative
+}
 
 // accepts is for Linux alone, as Taken is, without which nobody would notice a peer that takes nothing.
 func (*Conn) accepts() bool { return true }

@@ -125,7 +125,7 @@ func (p *pipe) fill(c *Conn, most int) (int, error) {
 	n, errno := splice(int(c.fd), p.w, min(most, pipeSize))
 	switch {
 	case errno == syscall.EAGAIN:
-		c.quiet()
+		c.state &^= readable
 		return 0, nil
 	case errno != 0:
 		c.side |= Gone
@@ -143,7 +143,6 @@ func (p *pipe) drain(c *Conn) error {
 	for p.held > 0 {
 		n, errno := splice(p.r, int(c.fd), p.held)
 		if errno == syscall.EAGAIN {
-			c.loop.poll.wants(c, Writable)
 			return nil
 		}
 		if errno != 0 {

@@ -62,15 +62,9 @@ func (p *poller) add(fd int, id uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &e))
 }
 
-// wants says that a descriptor was found not to be ready: the next edge is to be told.
-func (*poller) wants(*Conn, Ready) {}
-
-// remove is for a descriptor that is about to be closed.
-func (*poller) remove(*Conn) {}
-
 // wait waits for events; a negative time is no bound. A goroutine that waits in the runtime's poller costs no thread, and gives its
 // processor away.
-func (p *poller) wait(d time.Duration) {
+func (p *poller) wait(d time.Duration, _ []*Conn) {
 	if p.n = p.epoll(); p.n > 0 || d == 0 {
 		return
 	}

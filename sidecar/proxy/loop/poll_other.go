@@ -4,27 +4,17 @@ package loop
 
 import (
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for descriptors by poll(2), which every system has, as if it told edges of readiness: what has been told once is not
-// asked for again until somebody has found it not to be ready. It looks at every connection each time, and so is not for many.
+// poller waits for descriptors by poll(2), which every system has: for what each connection does not know yet of its own. It looks at every
+// connection each time, and so is not for many.
 type poller struct {
-	n      int // of the last wait
-	fds    []unix.PollFd
-	ids    []uint32
-	events []told
-	pipe   [2]int
-	woken  atomic.Bool
-}
-
-// told is an event.
-type told struct {
-	id uint32
-	r  Ready
+	n    int           // of the last wait
+	fds  []unix.PollFd // what wakes, and then the connections by their ids
+	pipe [2]int        // wakes
 }
 
 func newPoller() (*poller, error) {
@@ -38,7 +28,6 @@ func newPoller() (*poller, error) {
 			return nil, os.NewSyscallError("fcntl", err)
 		}
 	}
-	p.fds, p.ids = []unix.PollFd{{Fd: int32(p.pipe[0]), Events: unix.POLLIN}}, []uint32{0} //nolint:gosec // descriptors are small
 	return p, nil
 }
 
@@ -48,101 +37,73 @@ func (p *poller) close() {
 	}
 }
 
-// add has the poller wait for a descriptor until it is removed.
-func (p *poller) add(fd int, id uint32) error {
-	p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT | hangUp}) //nolint:gosec // descriptors are small
-	p.ids = append(p.ids, id)
-	return nil
-}
-
-func (p *poller) find(c *Conn) *unix.PollFd {
-	for i, id := range p.ids[1:] {
-		if id == c.id {
-			return &p.fds[i+1]
-		}
-	}
-	return nil
-}
-
-// wants says that a descriptor was found not to be ready: the next edge is to be told.
-func (p *poller) wants(c *Conn, r Ready) {
-	f := p.find(c)
-	if f == nil {
-		return
-	}
-	if r&Readable != 0 {
-		f.Events |= unix.POLLIN
-	}
-	if r&Writable != 0 {
-		f.Events |= unix.POLLOUT
-	}
-}
-
-// remove is for a descriptor that is about to be closed.
-func (p *poller) remove(c *Conn) {
-	f := p.find(c)
-	if f == nil {
-		return
-	}
-	for i := range p.fds {
-		if &p.fds[i] == f {
-			last := len(p.fds) - 1
-			p.fds[i], p.ids[i] = p.fds[last], p.ids[last]
-			p.fds, p.ids = p.fds[:last], p.ids[:last]
-			return
-		}
-	}
-}
+// add is for pollers that are told of each descriptor once.
+func (*poller) add(int, uint32) error { return nil }
 
 // wait waits for events; a negative time is no bound.
-func (p *poller) wait(d time.Duration) {
+func (p *poller) wait(d time.Duration, conns []*Conn) {
 	ms := -1
 	if d >= 0 {
 		ms = int((d + time.Millisecond - 1) / time.Millisecond)
 	}
-	p.events = p.events[:0]
-	if _, err := unix.Poll(p.fds, ms); err == nil {
-		p.collect()
+	p.fds = append(p.fds[:0], unix.PollFd{Fd: int32(p.pipe[0]), Events: unix.POLLIN}) //nolint:gosec // descriptors are small
+	for _, c := range conns {
+		p.fds = append(p.fds, c.asks())
 	}
-	p.n = len(p.events)
+	p.n = 0
+	if _, err := unix.Poll(p.fds, ms); err != nil {
+		return
+	}
+	p.n = len(p.fds)
+	for i, c := range conns {
+		if p.fds[i+1].Revents&unix.POLLIN != 0 {
+			c.state |= readable // before any of them is told: see Unread
+		}
+	}
 }
 
-func (p *poller) collect() {
-	if p.fds[0].Revents != 0 {
-		p.woken.Store(false)
-		var b [16]byte
-		_, _ = unix.Read(p.pipe[0], b[:])
+// asks is what is to be waited for; the connection may be nil.
+func (c *Conn) asks() unix.PollFd {
+	if c == nil || c.side&Gone != 0 {
+		return unix.PollFd{Fd: -1}
 	}
-	for i := 1; i < len(p.fds); i++ {
-		f, r := &p.fds[i], Ready(0)
-		if f.Revents&unix.POLLIN != 0 {
-			r |= Readable
-			f.Events &^= unix.POLLIN
-		}
-		if f.Revents&unix.POLLOUT != 0 {
-			r |= Writable
-			f.Events &^= unix.POLLOUT
-		}
-		if f.Revents&hangUp != 0 {
-			r |= Readable | HalfClosed
-			f.Events &^= hangUp
-		}
-		if f.Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
-			r |= Readable | Writable | Gone
-			f.Fd = -f.Fd - 1 // that is all there is to be told
-		}
-		if r != 0 {
-			p.events = append(p.events, told{p.ids[i], r})
-		}
+	f := unix.PollFd{Fd: c.fd}
+	if c.state&(connecting|draining) != 0 || c.Queued() > 0 && c.state&corked == 0 {
+		f.Events |= unix.POLLOUT
 	}
+	if c.state&(connecting|readable) == 0 {
+		f.Events |= unix.POLLIN
+	}
+	if c.side == 0 {
+		f.Events |= hangUp
+	}
+	return f
 }
 
 // event returns what the last wait has found for whom.
-func (p *poller) event(i int) (id uint32, r Ready) { return p.events[i].id, p.events[i].r }
+func (p *poller) event(i int) (id uint32, r Ready) {
+	found := p.fds[i].Revents
+	if i == 0 {
+		if found != 0 {
+			var b [16]byte
+			_, _ = unix.Read(p.pipe[0], b[:])
+		}
+		return 0, 0
+	}
+	if found&unix.POLLIN != 0 {
+		r |= Readable
+	}
+	if found&unix.POLLOUT != 0 {
+		r |= Writable
+	}
+	if found&hangUp != 0 {
+		r |= Readable | HalfClosed
+	}
+	if found&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
+		r |= Readable | Writable | Gone
+	}
+	return uint32(i - 1), r //nolint:gosec // an id
+}
 
 // wake ends a wait.
-func (p *poller) wake() {
-	if !p.woken.Swap(true) {
-		_, _ = unix.Write(p.pipe[1], []byte{1})
-	}
-}
+func (p *poller) wake() { _, _ = unix.Write(p.pipe[1], []byte{1}) }

@@ -237,7 +237,7 @@ func (*handshake) Connected(*Conn, error) {}
 
 // Readable implements Handler.
 func (h *handshake) Readable(*Conn) {
-	h.below.conn.loop.poll.wants(h.below.conn, Readable)
+	h.below.conn.state &^= readable // the other goroutine reads it
 	select {
 	case h.below.more <- struct{}{}:
 	default:

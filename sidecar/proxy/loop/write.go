@@ -99,9 +99,6 @@ func (c *Conn) some(b []byte) (int, error) {
 	if errno != 0 {
 		return 0, os.NewSyscallError("write", errno)
 	}
-	if n < len(b) {
-		c.loop.poll.wants(c, Writable)
-	}
 	return n, nil
 }
 
