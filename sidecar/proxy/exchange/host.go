@@ -29,7 +29,7 @@ type Config struct {
 	// Foreign returns what is to be said of a connection on which another protocol is spoken.
 	Foreign func(head.Foreign, *Info) string
 	// Gathered counts bodies that are waited for.
-	Gathered *Gathered
+	Gathered *Shares
 	// Log gets what goes wrong.
 	Log logr.Logger
 	// Now is the clock.

@@ -9,7 +9,7 @@ import (
 
 func TestGatheredBodiesAreBounded(t *testing.T) {
 	t.Parallel()
-	var g Gathered
+	g := NewGathered()
 	fill := func(from string, n int) (taken int) {
 		for g.Take(netip.MustParseAddr(from), n) {
 			taken++
