@@ -42,7 +42,7 @@ type host struct {
 
 func newLoops(p *Proxy) (*loops, error) {
 	c := &exchange.Config{
-		Gate: p.gate, Gathered: exchange.NewGathered(), Tracer: p.tracer, Log: p.log, Now: p.now,
+		Gate: p.gate, Gathered: exchange.NewGathered(), Heads: exchange.NewHeads(), Tracer: p.tracer, Log: p.log, Now: p.now,
 		Limits: exchange.Limits{
 			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
 			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),

@@ -23,6 +23,7 @@ func (c *HTTP1) end() {
 		return
 	}
 	c.owner = nil
+	c.of.HoldsHead(0)
 	c.host.Loop.Stop(&c.timer)
 	c.host.Loop.Stop(&c.stall)
 	c.in.Drop()

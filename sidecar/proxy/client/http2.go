@@ -136,6 +136,10 @@ func (c *HTTP2) feed(b []byte) {
 	if c.in.Len() == 0 {
 		c.in.Drop()
 	}
+	if !c.of.HoldsHead(exchange.HeadSize(c.in.Len()) + exchange.HeadSize(c.frames.Unfinished())) {
+		c.fails(c.frames.Refuse(frame.ErrCrowded))
+		return
+	}
 	c.stopped = c.frames.Full()
 }
 
@@ -256,6 +260,7 @@ func (c *HTTP2) abandon() {
 // linger lets the client read what it was told before what it still sends makes the kernel reset the connection.
 func (c *HTTP2) linger() {
 	c.ending, c.stopped = true, false
+	c.of.HoldsHead(0)
 	c.in.Drop()
 	c.conn.CloseWrite()
 	c.since = c.host.Loop.Now()
@@ -285,6 +290,7 @@ func (c *HTTP2) end() {
 		return
 	}
 	c.owner, c.ending = nil, true
+	c.of.HoldsHead(0)
 	for _, t := range []*loop.Timer{&c.idle, c.leave, c.stall} {
 		c.host.Loop.Stop(t)
 	}

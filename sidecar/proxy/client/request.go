@@ -58,6 +58,10 @@ func (c *HTTP1) waits(b []byte, preface bool) {
 		c.reject(err)
 		return
 	}
+	if !c.of.HoldsHead(exchange.HeadSize(len(b))) {
+		c.reject(head.ErrCrowded)
+		return
+	}
 	c.scanned = len(b)
 }
 
@@ -163,8 +167,11 @@ func (c *HTTP1) more() {
 func (c *HTTP1) trailer() {
 	n := head.TrailerEnd(c.rest)
 	if n == 0 {
-		if len(c.rest) > maxTrailers {
+		switch {
+		case len(c.rest) > maxTrailers:
 			c.breaks(head.ErrTooLarge)
+		case !c.of.HoldsHead(exchange.HeadSize(len(c.rest))):
+			c.breaks(head.ErrCrowded)
 		}
 		return
 	}
@@ -202,6 +209,7 @@ func (c *HTTP1) piece(p []byte, last bool) {
 // whole is for a body that has ended.
 func (c *HTTP1) whole(trailers []head.Field) {
 	c.body = false
+	c.of.HoldsHead(0)
 	c.want(false)
 	if c.phase == phaseSkip {
 		c.next()
@@ -215,6 +223,7 @@ func (c *HTTP1) whole(trailers []head.Field) {
 // breaks is for a body that cannot be read.
 func (c *HTTP1) breaks(err error) {
 	c.want(false)
+	c.of.HoldsHead(0)
 	c.rest, c.body, c.keep = nil, true, false
 	if c.x == nil {
 		c.linger()

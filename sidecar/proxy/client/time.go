@@ -7,7 +7,9 @@ import (
 // enter notes what is expected, and how long.
 func (c *HTTP1) enter(p phase) {
 	l := &c.host.Limits
-	c.phase = p
+	if c.phase = p; p != phaseHead && p != phaseSkip { // of a body's trailers there may be some
+		c.of.HoldsHead(0)
+	}
 	d := time.Duration(0)
 	switch p {
 	case phaseFresh, phaseHead, phaseSkip:

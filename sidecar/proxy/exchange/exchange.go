@@ -61,6 +61,7 @@ type inquiry struct {
 	begun   []byte             // the beginning of the body; a block
 	begins  int                // bytes of begun
 	room    int                // what Gathered counts for it
+	kept    int                // what Heads counts for the head
 	tail    []head.Field       // the trailer section that came after begun
 	interim int                // interim answers so far
 	old     bool               // it came in HTTP/1.0
@@ -92,6 +93,7 @@ type Conn struct {
 
 	peer    peer
 	waiting gate.Places // for requests of HTTP/2 that wait for keys
+	head    int         // what a head counts for that has not come as a whole
 }
 
 // Init takes in a client connection, of which Info is known.

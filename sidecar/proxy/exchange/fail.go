@@ -65,7 +65,7 @@ func (x *Exchange) fail(reason decision.Reason, err error) {
 var reasons = map[head.Error]decision.Reason{
 	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong, head.ErrBody: decision.BodyTooLarge,
 	head.ErrHost: decision.BadHost, head.ErrHostMismatch: decision.BadHost,
-	head.ErrAuthorization: decision.DuplicateAuthorization,
+	head.ErrAuthorization: decision.DuplicateAuthorization, head.ErrCrowded: decision.Overloaded,
 }
 
 // reasonOf maps what is wrong with a client's head or body to a reason.

@@ -30,6 +30,8 @@ type Config struct {
 	Foreign func(head.Foreign, *Info) string
 	// Gathered counts bodies that are waited for.
 	Gathered *Shares
+	// Heads counts heads that have not come as a whole, or whose requests wait for their verdict.
+	Heads *Shares
 	// Log gets what goes wrong.
 	Log logr.Logger
 	// Now is the clock.

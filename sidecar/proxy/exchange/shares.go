@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // maxGathered bounds the bodies that are waited for so that the gate can read them, of all connections together, and maxGatheredOf
@@ -16,6 +17,14 @@ const (
 
 // leastGathered is what a body counts for at least: its block.
 const leastGathered = 8 << 10
+
+// maxHeads bounds the heads that have not come as a whole, and those of requests that wait for their verdict, of all connections together, and maxHeadsOf those of one client, in bytes. Heads
+// of smallHead do not count: there is always room for them.
+const (
+	maxHeads   = 16 << 20
+	maxHeadsOf = maxHeads / 2
+	smallHead  = 4 << 10
+)
 
 // Shares bounds what the connections of all loops hold of something, in bytes: of all clients together, and of each. It is safe for
 // concurrent use.
@@ -31,6 +40,11 @@ type Shares struct {
 // NewGathered counts bodies that are waited for so that the gate can read them.
 func NewGathered() *Shares {
 	return &Shares{most: maxGathered, each: maxGatheredOf, least: leastGathered, of: map[netip.Addr]int{}}
+}
+
+// NewHeads counts heads that have not come as a whole, or wait.
+func NewHeads() *Shares {
+	return &Shares{most: maxHeads, each: maxHeadsOf, of: map[netip.Addr]int{}}
 }
 
 // Take counts n bytes of the client at an address, and returns false if there is no room.
@@ -55,4 +69,41 @@ func (s *Shares) Give(from netip.Addr, n int) {
 	if s.of[from] -= size; s.of[from] == 0 {
 		delete(s.of, from)
 	}
+}
+
+// HeadSize is what a head counts for of which so many bytes have come: its block.
+func HeadSize(came int) int {
+	if came <= smallHead {
+		return 0
+	}
+	return loop.BlockSize(came)
+}
+
+// HoldsHead counts a head that has not come as a whole for n bytes, in place of what it has counted for so far; 0: there is none any more. It
+// returns false, and counts nothing more, if there is no room.
+func (c *Conn) HoldsHead(n int) bool {
+	switch more := n - c.head; {
+	case more > 0 && !c.Host.Heads.Take(c.Info.Remote, more):
+		return false
+	case more < 0:
+		c.Host.Heads.Give(c.Info.Remote, -more)
+	}
+	c.head = n
+	return true
+}
+
+// keepHead counts the head of a request that waits for its verdict, up to giveRoom. It returns false if there is no room for it.
+func (x *Exchange) keepHead() bool {
+	n := len(x.held)
+	if x.HTTP2 { // there are no blocks
+		for i := range x.Req.Fields {
+			n += len(x.Req.Fields[i].Name) + len(x.Req.Fields[i].Value)
+		}
+	}
+	size := HeadSize(n)
+	if size > 0 && !x.host.Heads.Take(x.conn.Info.Remote, size) {
+		return false
+	}
+	x.kept = size
+	return true
 }

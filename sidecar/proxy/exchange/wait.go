@@ -12,7 +12,7 @@ import (
 // judge asks the gate. Where the verdict may become another one by waiting, a goroutine waits.
 func (x *Exchange) judge() {
 	var wait func(context.Context) gate.Verdict
-	if x.verdict, wait = x.host.Gate.JudgeNow(&x.request); wait == nil {
+	if x.verdict, wait = x.host.Gate.JudgeNow(&x.request); wait == nil || !x.keepHead() {
 		x.settle()
 		return
 	}
@@ -30,6 +30,7 @@ func (x *Exchange) judge() {
 // judged goes on with the verdict that was waited for.
 func (x *Exchange) judged(v *gate.Verdict) {
 	x.verdict, x.cancel, x.step = *v, nil, stepNew
+	x.giveRoom()
 	if x.left {
 		x.observe("")
 		x.endTrace()
@@ -103,8 +104,12 @@ func (x *Exchange) endGather(trailers []head.Field) {
 	x.judge()
 }
 
-// giveRoom gives back what the body counted for.
+// giveRoom gives back what the body counted for, and the head.
 func (x *Exchange) giveRoom() {
+	if x.kept > 0 {
+		x.host.Heads.Give(x.conn.Info.Remote, x.kept)
+		x.kept = 0
+	}
 	if x.room > 0 {
 		x.host.Gathered.Give(x.conn.Info.Remote, x.room)
 		x.room = 0

@@ -67,6 +67,9 @@ func (c *Conn) gather(f header, p []byte) {
 	c.pool.put(whole.bytes)
 }
 
+// Unfinished is how many bytes of memory a field block takes that has not come as a whole.
+func (c *Conn) Unfinished() int { return cap(c.block.bytes) }
+
 const pseudoMost = 4
 
 // decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.

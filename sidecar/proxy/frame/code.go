@@ -92,6 +92,12 @@ var (
 	errFragments     = rule(EnhanceYourCalm, "10.5", "a field block comes in too many frames")
 )
 
+// Rules that the owner of a connection keeps, by Refuse.
+var (
+	// ErrCrowded is for a client whose unfinished field block there is no room for.
+	ErrCrowded = rule(EnhanceYourCalm, "10.5", "heads that have not come as a whole take as much memory as they may")
+)
+
 // Rules whose breach ends a stream.
 var (
 	errHalfClosed    = rule(StreamClosed, "5.1", "a frame is on a stream that its sender has closed")

@@ -188,11 +188,19 @@ func (c *Conn) fail(e *Error) {
 		return
 	}
 	c.err = e
+	c.pool.put(c.block.bytes)
+	c.block = gathering{}
 	last := c.opened
 	if c.client { // nothing is pushed
 		last = 0
 	}
 	c.writeGoAway(last, e.Code, e.Error())
+}
+
+// Refuse ends the connection for something that its owner sees: one of the errors of this package. It returns the error.
+func (c *Conn) Refuse(e *Error) error {
+	c.fail(e)
+	return e
 }
 
 // refuse resets a stream for a mistake of the peer's. Nothing of it may be used afterwards.

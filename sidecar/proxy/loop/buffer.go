@@ -21,6 +21,16 @@ var blocks [len(sizes)]sync.Pool
 // held is how many bytes of the process's lie in blocks that are not small.
 var held atomic.Int64
 
+// BlockSize is the size of the block that Grab returns for n bytes.
+func BlockSize(n int) int {
+	for _, size := range sizes {
+		if n <= size {
+			return size
+		}
+	}
+	return n
+}
+
 // Grab returns a block of at least n bytes, from a pool if it is not out of the ordinary.
 func Grab(n int) []byte {
 	for i, size := range sizes {
@@ -130,7 +140,11 @@ func (b *Buffer) reserve(n int) {
 	case len(b.block)-held >= n:
 		b.w = uint32(copy(b.block, b.Bytes())) //nolint:gosec // blocks are small
 	default:
-		block := Grab(max(held+n, 2*held))
+		need := held + n
+		if need > LargeBlock { // below, the next size is twice as large anyway
+			need = max(need, 2*held)
+		}
+		block := Grab(need)
 		b.w = uint32(copy(block, b.Bytes())) //nolint:gosec // blocks are small
 		Drop(b.block)
 		b.block = block
