@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -194,6 +195,58 @@ func TestHeadsThatWaitAreBoundedTogether(t *testing.T) {
 				_ = c.(*net.TCPConn).CloseWrite()
 			}
 			eventually(t, "nobody waits any more", func() bool { return ended.Load() == all && len(g.observer.reasons()) == all-int(unread.Load()) })
+		})
+	}
+}
+
+// A head has to come in --read-header-timeout once it has begun, also where other streams are open.
+func TestHTTP2LimitOfTheTimeOfHeads(t *testing.T) {
+	t.Parallel()
+	url, open, _ := holding(t)
+	for name, begin := range map[string]func(w *wire2){
+		"HEADERS without CONTINUATION": func(w *wire2) {
+			_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: w.fields("GET", "/docs/a")})
+		},
+		"half of HEADERS":  func(w *wire2) { _, _ = w.conn.Write([]byte("\x00\x00\x20\x01\x05\x00\x00\x00\x03\x82")) },
+		"half of trailers": func(w *wire2) { _, _ = w.conn.Write([]byte("\x00\x00\x20\x01\x05\x00\x00\x00\x01\x82")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, url, func(c *Config) { c.Limits = Limits{ReadHead: 300 * time.Millisecond, BodyRate: -1, Drain: time.Second} })
+			was := open.Load()
+			w := preface(t, g.addr)
+			_ = w.open(1, "/docs/a")
+			eventually(t, "a stream is open", func() bool { return open.Load() > was })
+			begin(w)
+			for _, want := range []string{"GOAWAY ENHANCE_YOUR_CALM", "closed"} {
+				if got := w.end(); got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+// The preface and SETTINGS have to come in --read-header-timeout over TLS too.
+func TestHTTP2LimitOfTheTimeOfThePreface(t *testing.T) {
+	t.Parallel()
+	url, _ := counting(t)
+	for name, send := range map[string]string{"nothing": "", "half a preface": http2.ClientPreface[:10], "a preface alone": http2.ClientPreface} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, url, func(c *Config) {
+				c.TLS, c.Limits = certificate(t), Limits{ReadHead: 500 * time.Millisecond, Drain: time.Second}
+			})
+			c := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a test
+			if _, err := io.WriteString(c, send); err != nil {
+				t.Fatal(err)
+			}
+			w := &wire2{conn: c, Framer: http2.NewFramer(c, c)}
+			for _, want := range []string{"GOAWAY ENHANCE_YOUR_CALM", "closed"} {
+				if got := w.end(); got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
 		})
 	}
 }

@@ -20,10 +20,11 @@ type HTTP2 struct {
 	calls  frame.Streams[call]
 
 	in    loop.Buffer // the beginning of a frame
-	idle  loop.Timer  // for a connection without requests, and for its end
+	idle  loop.Timer  // for a connection without requests, for what has begun to come, and for the connection's end
 	leave *loop.Timer // for a client that does not say that it has been told to go; nil: it has not been told
 	stall *loop.Timer // for what the client does not take; nil: it has taken all at once so far
 	taken uint64      // bytes that it had taken when it was last asked
+	late  uint32      // what is to come before the idle timer ends, as frame.Conn.Awaits tells; 0: nothing
 
 	reading  bool // what is to be written is written in any case
 	stopped  bool // what has come is not read on until the client reads
@@ -67,7 +68,7 @@ func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
 		c.end()
 		return c
 	}
-	c.rest()
+	c.awaits()
 	if c.host.Closing {
 		c.Clear(true)
 	}
@@ -141,6 +142,25 @@ func (c *HTTP2) feed(b []byte) {
 		return
 	}
 	c.stopped = c.frames.Full()
+	c.awaits()
+}
+
+// awaits bounds the time for the client's preface and SETTINGS, and for a head once it has begun, whatever its other streams do.
+func (c *HTTP2) awaits() {
+	is := c.frames.Awaits()
+	switch d := c.host.Limits.ReadHead; {
+	case is == c.late, c.ending:
+		return
+	case is != 0 && d > 0:
+		c.late = is
+		c.host.Loop.Set(&c.idle, d)
+		return
+	}
+	if c.late = 0; c.calls.Len() == 0 {
+		c.rest()
+	} else {
+		c.idle.Rest()
+	}
 }
 
 // touch has what is to be written go out when the turn ends.
@@ -175,7 +195,7 @@ func (c *HTTP2) flush() {
 
 // rest bounds how long the connection may be without a request.
 func (c *HTTP2) rest() {
-	if d := c.host.Limits.Idle; d > 0 && !c.ending {
+	if d := c.host.Limits.Idle; d > 0 && !c.ending && c.late == 0 {
 		c.host.Loop.Set(&c.idle, d)
 	}
 }
@@ -187,6 +207,10 @@ func (c *HTTP2) wake() {
 		c.host.Loop.Set(&c.idle, lingerSilent)
 	case c.ending:
 		c.end()
+	case c.late != 0 && c.stopped: // it has to read first, in the time that stalls gives it
+		c.host.Loop.Set(&c.idle, c.host.Limits.ReadHead)
+	case c.late != 0:
+		c.fails(c.frames.Refuse(frame.ErrLate))
 	case c.calls.Len() == 0:
 		c.frames.GoAway()
 		c.touch()

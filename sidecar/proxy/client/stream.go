@@ -36,6 +36,7 @@ func (c *Count) Now() int64 { return c.n.Load() }
 
 // begin begins a call.
 func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
+	c.late = 0
 	c.idle.Rest()
 	k := c.shared.call()
 	*k = call{c: c, id: id}

@@ -478,3 +478,56 @@ func TestLend(t *testing.T) {
 		t.Errorf("the window is %d of %d, %d are lent", c.recv+c.pending, window, c.lent)
 	}
 }
+
+// Owners can tell how far a head is, and end a connection for it.
+func TestOwnersEndConnections(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	c := NewServer(Config{}, &Pool{}, r)
+	began := c.Awaits()
+	if began == 0 {
+		t.Error("nothing is awaited at the beginning")
+	}
+	for i, tt := range []struct {
+		sends  []byte
+		awaits uint32
+		holds  bool
+	}{
+		{[]byte(preface), began, false},
+		{client().Bytes()[len(preface):], 0, false},
+		{client().get(1).Bytes()[len(client().Bytes()):], 0, false},
+		{client().frame(typeHeaders, 0, 3, "ab").Bytes()[len(client().Bytes()):], 3, true},
+	} {
+		if _, err := c.Feed(tt.sends, start); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Awaits(); got != tt.awaits || (c.Unfinished() > 0) != tt.holds {
+			t.Errorf("step %d: %d is awaited, want %d; %d bytes are held", i, got, tt.awaits, c.Unfinished())
+		}
+	}
+	if err := c.Refuse(ErrLate); !errors.Is(err, ErrLate) || c.Unfinished() != 0 {
+		t.Errorf("error %v, %d bytes are held", err, c.Unfinished())
+	}
+	out := written(t, c)
+	if last := out[len(out)-1]; !strings.HasSuffix(last, " "+EnhanceYourCalm.String()) {
+		t.Errorf("the peer sees %q", out)
+	}
+	if n, err := c.Feed([]byte("more"), start); n != 0 || !errors.Is(err, ErrLate) {
+		t.Errorf("after its end the connection takes %d bytes, error %v", n, err)
+	}
+}
+
+// A HEADERS frame of which only the beginning has come is awaited, and that of the next one is another.
+func TestHalfAHeadIsAwaited(t *testing.T) {
+	t.Parallel()
+	c := NewServer(Config{}, &Pool{}, &recorder{})
+	b := client().get(1).get(3).Bytes()
+	first, second := len(client().get(1).Bytes())-3, len(b)-3
+	n, err := c.Feed(b[:first], start)
+	if err != nil || c.Awaits() != 1 {
+		t.Errorf("%d is awaited, %v", c.Awaits(), err)
+	}
+	if _, err = c.Feed(b[n:second], start); err != nil || c.Awaits() != 3 {
+		t.Errorf("%d is awaited, %v", c.Awaits(), err)
+	}
+}

@@ -96,6 +96,8 @@ var (
 var (
 	// ErrCrowded is for a client whose unfinished field block there is no room for.
 	ErrCrowded = rule(EnhanceYourCalm, "10.5", "heads that have not come as a whole take as much memory as they may")
+	// ErrLate is for one that does not get on with what Awaits tells of.
+	ErrLate = rule(EnhanceYourCalm, "10.5", "a head, or the preface and SETTINGS, have not come in time")
 )
 
 // Rules whose breach ends a stream.

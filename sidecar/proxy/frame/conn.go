@@ -31,6 +31,7 @@ type Conn struct {
 	begun   bool // the peer's SETTINGS have come
 	acked   bool // the peer has ours
 	now     reading
+	heading uint32 // the stream of a HEADERS frame that has not come as a whole; 0: there is none
 	block   gathering
 	table   table
 	long    *long // nil: none has come
@@ -113,6 +114,18 @@ func (c *Conn) Feed(p []byte, now time.Time) (n int, err error) {
 
 // Greeted says that the peer's SETTINGS have come.
 func (c *Conn) Greeted() bool { return c.begun }
+
+// Awaits tells what the peer has begun and should end before long: the number of a stream whose head, or trailers, have not come as a whole; 0:
+// nothing. It is none of a stream's as long as the peer has not greeted.
+func (c *Conn) Awaits() uint32 {
+	switch {
+	case !c.begun:
+		return maxID + 1
+	case c.block.id != 0:
+		return c.block.id
+	}
+	return c.heading
+}
 
 // Full says that a client does not read what it gets, so that Feed takes nothing from it. A client's own Conn is never full:
 // of two that wait for each other to read, neither would.

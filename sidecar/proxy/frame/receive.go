@@ -62,8 +62,12 @@ func (c *Conn) step(p []byte) int {
 		return frameHead
 	}
 	if len(p) < frameHead+f.length {
+		if f.typ == typeHeaders {
+			c.heading = f.id
+		}
 		return 0
 	}
+	c.heading = 0
 	c.whole(f, p[frameHead:frameHead+f.length])
 	return frameHead + f.length
 }
