@@ -157,7 +157,7 @@ func (ls *loops) secure(c net.Conn, info exchange.Info, left func(netip.Addr)) {
 
 func (e *entrant) shakeHands() {
 	ls := e.ls
-	limit := ls.proxy.limits.ReadHead
+	limit := e.h.Within(ls.proxy.limits.ReadHead)
 	if ls.handshakes.crowded() {
 		limit = min(limit, crowdedHandshake)
 	}
@@ -167,9 +167,6 @@ func (e *entrant) shakeHands() {
 		e.leaveHandshakes()
 		e.shaken(t, err)
 	})
-	if e.h.Closing {
-		e.conn.Cut()
-	}
 }
 
 // shaken serves the connection after its handshake, which may have failed.

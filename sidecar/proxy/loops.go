@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	appside "github.com/bearerguard/bearerguard/sidecar/proxy/app"
 	clientside "github.com/bearerguard/bearerguard/sidecar/proxy/client"
@@ -116,14 +117,18 @@ func (ls *loops) stay() {
 func (ls *loops) clear()          { ls.each(func(h *host) { h.Clear(false) }) }
 func (ls *loops) requests() int64 { return ls.calls.Now() }
 func (ls *loops) waits() int      { return ls.places.waits() }
+
+// lastHandshake is how long a handshake may go on once the sidecar drains, and the wait for the first request behind it.
+const lastHandshake = 2 * time.Second
+
 func (ls *loops) drain() {
 	ls.places.close()
 	ls.handshakes.close()
 	ls.each(func(h *host) {
-		h.Draining, h.Closing = true, true
+		h.Draining, h.Closing, h.Ends = true, true, h.Loop.Now().Add(lastHandshake)
 		h.Clear(true)
 		for c := range h.shaking {
-			c.Cut()
+			c.CutAfter(lastHandshake)
 		}
 	})
 }

@@ -87,7 +87,7 @@ func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
 	c.timer = loop.Timer{Do: c.wake, Of: conn}
 	c.stall = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
-	if c.enter(phaseFresh); c.host.Closing {
+	if c.enter(phaseFresh); c.host.Closing && !of.Info.Secure { // over TLS, the first request comes behind the handshake
 		c.Clear(true)
 	}
 	return c

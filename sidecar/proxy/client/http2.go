@@ -68,8 +68,7 @@ func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
 		c.end()
 		return c
 	}
-	c.awaits()
-	if c.host.Closing {
+	if c.awaits(); c.host.Closing && !of.Info.Secure { // over TLS, the first request comes behind the handshake, and then it is told
 		c.Clear(true)
 	}
 	if len(o.Read) > 0 {
@@ -147,8 +146,11 @@ func (c *HTTP2) feed(b []byte) {
 
 // awaits bounds the time for the client's preface and SETTINGS, and for a head once it has begun, whatever its other streams do.
 func (c *HTTP2) awaits() {
-	is := c.frames.Awaits()
-	switch d := c.host.Limits.ReadHead; {
+	is, d := c.frames.Awaits(), c.host.Limits.ReadHead
+	if !c.frames.Greeted() {
+		d = c.host.Within(d)
+	}
+	switch {
 	case is == c.late, c.ending:
 		return
 	case is != 0 && d > 0:
@@ -195,7 +197,7 @@ func (c *HTTP2) flush() {
 
 // rest bounds how long the connection may be without a request.
 func (c *HTTP2) rest() {
-	if d := c.host.Limits.Idle; d > 0 && !c.ending && c.late == 0 {
+	if d := c.host.Within(c.host.Limits.Idle); d > 0 && !c.ending && c.late == 0 {
 		c.host.Loop.Set(&c.idle, d)
 	}
 }

@@ -12,7 +12,9 @@ func (c *HTTP1) enter(p phase) {
 	}
 	d := time.Duration(0)
 	switch p {
-	case phaseFresh, phaseHead, phaseSkip:
+	case phaseFresh:
+		d = c.host.Within(l.ReadHead)
+	case phaseHead, phaseSkip:
 		d = l.ReadHead
 	case phaseIdle:
 		d = l.Idle

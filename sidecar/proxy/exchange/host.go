@@ -66,8 +66,11 @@ type Host struct {
 	Loop *loop.Loop
 	// Draining says that connections end with their next answer.
 	Draining bool
-	// Closing says that connections without a request end at once.
+	// Closing says that connections without a request end at once, but for those whose handshake was under way when it was set: these have
+	// until Ends for it and for a first request.
 	Closing bool
+	// Ends is when that is, with Closing.
+	Ends time.Time
 
 	ctx       context.Context //nolint:containedctx // ends with the loop
 	date      []byte
@@ -98,6 +101,18 @@ func (h *Host) each(do func(Member)) {
 			do(m)
 		}
 	})
+}
+
+// Within is how long what a client has d for may take, 0 being for ever: until Ends, if that is sooner.
+func (h *Host) Within(d time.Duration) time.Duration {
+	if !h.Closing {
+		return d
+	}
+	left := max(h.Ends.Sub(h.Loop.Now()), 1)
+	if d == 0 {
+		return left
+	}
+	return min(d, left)
 }
 
 // Leaving reports whether clients have been asked to go, which those have to be asked as well that come now.

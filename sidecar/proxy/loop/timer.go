@@ -21,9 +21,12 @@ type Timer struct {
 	place int   // among Loop.timers, counted from 1; 0: it is not there
 }
 
+// due is the tick at which a time is over.
+func (l *Loop) due(after time.Duration) int64 { return l.tick + max(1, int64((after+Tick-1)/Tick)) }
+
 // Set has a timer call its function after a time, which takes the place of the time set before.
 func (l *Loop) Set(t *Timer, after time.Duration) {
-	t.at = l.tick + max(1, int64((after+Tick-1)/Tick))
+	t.at = l.due(after)
 	switch {
 	case t.place == 0:
 		t.slot = t.at

@@ -229,6 +229,13 @@ func (c *Conn) Cut() {
 	}
 }
 
+// CutAfter is Cut after a while, unless the handshake's time is up before that.
+func (c *Conn) CutAfter(d time.Duration) {
+	if h, ok := c.handler.(*handshake); ok && c.loop.due(d) < h.timer.at {
+		c.loop.Set(&h.timer, d)
+	}
+}
+
 // abandon is for a loop that ends: the goroutine closes the descriptor, which may be another file's as soon as it is closed.
 func (h *handshake) abandon() { h.cut() }
 
