@@ -26,7 +26,7 @@ type entrant struct {
 	conn    *loop.Conn
 	of      exchange.Conn
 	apps    appside.Set
-	left    func(netip.Addr) // is told of the end
+	left    func(netip.Addr) // is told of the end; nil: it has been
 	shaking bool             // it has a place among the handshakes
 	placed  bool             // it has one among the connections of HTTP/2
 }
@@ -61,7 +61,7 @@ func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
 
 func (e *entrant) enter(fd int, do func(*entrant)) {
 	var err error
-	if e.conn, err = e.h.Loop.Add(fd, nil); err != nil {
+	if e.conn, err = e.h.Loop.Add(fd, unserved{e}); err != nil {
 		e.Gone()
 		return
 	}
@@ -70,13 +70,18 @@ func (e *entrant) enter(fd int, do func(*entrant)) {
 
 // Gone implements clientside.Owner. It is called too for a connection that never got to its loop.
 func (e *entrant) Gone() {
+	left := e.left
+	if left == nil {
+		return
+	}
+	e.left = nil
 	e.leaveHandshakes()
 	if e.placed {
 		e.ls.http2.Add(-1)
 		e.ls.places.leave()
 	}
 	e.apps.Close()
-	e.left(e.of.Info.Remote)
+	left(e.of.Info.Remote)
 	e.ls.left()
 }
 
@@ -163,6 +168,7 @@ func (e *entrant) shakeHands() {
 	}
 	e.h.shaking[e.conn] = struct{}{}
 	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.tls) }, limit, func(t *tls.Conn, err error) {
+		e.conn.Handle(unserved{e})
 		delete(e.h.shaking, e.conn)
 		e.leaveHandshakes()
 		e.shaken(t, err)
@@ -188,24 +194,23 @@ func (e *entrant) shaken(t *tls.Conn, err error) {
 		return
 	}
 	e.known()
-	e.conn.Handle(idle{})
 	e.HTTP2(nil)
 }
 
-// idle is the handler of a connection for which there is no place yet.
-type idle struct{}
+// unserved is the handler of a connection that is not served yet: it waits for its place, say.
+type unserved struct{ e *entrant }
 
 // Connected implements loop.Handler.
-func (idle) Connected(*loop.Conn, error) {}
+func (unserved) Connected(*loop.Conn, error) {}
 
 // Readable implements loop.Handler.
-func (idle) Readable(*loop.Conn) {}
+func (unserved) Readable(*loop.Conn) {}
 
 // Drained implements loop.Handler.
-func (idle) Drained(*loop.Conn) {}
+func (unserved) Drained(*loop.Conn) {}
 
 // Failed implements loop.Handler.
-func (idle) Failed(*loop.Conn, error) {}
+func (u unserved) Failed(*loop.Conn, error) { u.e.Gone() }
 
 // detach takes a connection's socket from the runtime.
 func detach(c *net.TCPConn) (fd int, err error) {

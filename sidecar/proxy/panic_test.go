@@ -54,3 +54,32 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	}
 	<-ended
 }
+
+// One that happens before a connection is served gives its places back, once.
+func TestPanicBeforeAConnectionIsServed(t *testing.T) {
+	t.Parallel()
+	p := open(t, Config{TLS: certificate(t)})
+	for name, do := range map[string]func(*entrant){
+		"at once": func(*entrant) { panic("canary") },
+		"where the handshake begins": func(e *entrant) {
+			e.h.shaking = nil // which the handshake is written to
+			e.shakeHands()
+		},
+	} {
+		c, server := pair(t)
+		t.Cleanup(func() { _ = c.Close() })
+		ended := make(chan struct{}, 2)
+		p.loops.handshakes.take(func() {
+			p.loops.take(server, &entrant{ls: p.loops, left: func(netip.Addr) { ended <- struct{}{} }, shaking: true}, do)
+		}, nil)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: nobody is told of the end", name)
+			continue
+		}
+		if err := p.loops.wait(t.Context()); err != nil || p.loops.handshakes.taken != 0 || len(ended) > 0 {
+			t.Errorf("%s: %v, %d handshakes are under way", name, err, p.loops.handshakes.taken)
+		}
+	}
+}
