@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -120,35 +121,21 @@ type Observer interface {
 }
 
 func (l Limits) withDefaults() Limits {
-	setInt(&l.HeadBytes, 64<<10)
-	setInt(&l.Fields, 100)
-	setInt(&l.Connections, 10_000)
-	setInt(&l.Streams, 250)
-	setInt(&l.Resets, 100)
-	setInt(&l.HTTP2Connections, 5000)
-	setInt(&l.HTTP2Requests, 3000)
-	setInt(&l.URL, 32<<10)
-	if l.BodyRate == 0 {
-		l.BodyRate = 100
-	}
-	setDuration(&l.ReadHead, 10*time.Second)
-	setDuration(&l.Idle, 75*time.Second)
-	setDuration(&l.Write, 60*time.Second)
-	setDuration(&l.Dial, 5*time.Second)
-	setDuration(&l.Drain, 30*time.Second)
+	l.HeadBytes = cmp.Or(l.HeadBytes, 64<<10)
+	l.Fields = cmp.Or(l.Fields, 100)
+	l.URL = cmp.Or(l.URL, 32<<10)
+	l.BodyRate = cmp.Or(l.BodyRate, 100)
+	l.Connections = cmp.Or(l.Connections, 10_000)
+	l.Streams = cmp.Or(l.Streams, 250)
+	l.Resets = cmp.Or(l.Resets, 100)
+	l.HTTP2Connections = cmp.Or(l.HTTP2Connections, 5000)
+	l.HTTP2Requests = cmp.Or(l.HTTP2Requests, 3000)
+	l.ReadHead = cmp.Or(l.ReadHead, 10*time.Second)
+	l.Idle = cmp.Or(l.Idle, 75*time.Second)
+	l.Write = cmp.Or(l.Write, 60*time.Second)
+	l.Dial = cmp.Or(l.Dial, 5*time.Second)
+	l.Drain = cmp.Or(l.Drain, 30*time.Second)
 	return l
-}
-
-func setInt(v *int, def int) {
-	if *v == 0 {
-		*v = def
-	}
-}
-
-func setDuration(v *time.Duration, def time.Duration) {
-	if *v == 0 {
-		*v = def
-	}
 }
 
 func (l Limits) validate() error {
