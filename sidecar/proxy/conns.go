@@ -162,12 +162,12 @@ func (ls *loops) secure(c net.Conn, info exchange.Info, left func(netip.Addr)) {
 
 func (e *entrant) shakeHands() {
 	ls := e.ls
-	limit := e.h.Within(ls.proxy.limits.ReadHead)
+	limit := e.h.Within(ls.proxy.config.Limits.ReadHead)
 	if ls.handshakes.crowded() {
 		limit = min(limit, crowdedHandshake)
 	}
 	e.h.shaking[e.conn] = struct{}{}
-	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.tls) }, limit, func(t *tls.Conn, err error) {
+	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.config.TLS) }, limit, func(t *tls.Conn, err error) {
 		e.conn.Handle(unserved{e})
 		delete(e.h.shaking, e.conn)
 		e.leaveHandshakes()
@@ -182,7 +182,7 @@ func (e *entrant) shaken(t *tls.Conn, err error) {
 		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 			cause = e.ls.proxy.foreign.meet(head.NoTLS, &e.of.Info)
 		}
-		e.ls.proxy.log.V(1).Info("TLS handshake failed", "cause", cause)
+		e.ls.proxy.config.Log.V(1).Info("TLS handshake failed", "cause", cause)
 		e.conn.Close()
 		e.Gone()
 		return

@@ -32,8 +32,8 @@ type sockets struct {
 func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // Run says when it is over
 	s := &sockets{
-		proxy: p, room: make(chan struct{}, p.limits.Connections), ctx: ctx, stop: stop,
-		clients: clients{most: p.limits.PerClient, open: map[netip.Addr]int{}},
+		proxy: p, room: make(chan struct{}, p.config.Limits.Connections), ctx: ctx, stop: stop,
+		clients: clients{most: p.config.Limits.PerClient, open: map[netip.Addr]int{}},
 	}
 	s.release = s.left
 	var lc net.ListenConfig
@@ -83,7 +83,7 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 			}
 			// Out of file descriptors, say: wait a little for some to be given back.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.proxy.log.Error(err, "cannot accept", "address", listen.Address)
+			s.proxy.config.Log.Error(err, "cannot accept", "address", listen.Address)
 			select {
 			case <-time.After(pause):
 			case <-s.ctx.Done():
@@ -97,20 +97,20 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 
 // welcome makes a connection ready to be served.
 func (s *sockets) welcome(c net.Conn, listen target) {
-	if s.proxy.observer != nil {
-		s.proxy.observer.Connection(+1)
+	if s.proxy.config.Observer != nil {
+		s.proxy.config.Observer.Connection(+1)
 	}
 	info, err := s.describe(c, listen)
 	if !s.clients.enter(info.Remote) && err == nil {
 		err = errors.New("the client's address has as many connections as it may")
 	}
 	if err != nil {
-		s.proxy.log.V(1).Info("connection refused", "cause", err.Error())
+		s.proxy.config.Log.V(1).Info("connection refused", "cause", err.Error())
 		_ = c.Close()
 		s.left(info.Remote)
 		return
 	}
-	if s.proxy.tls != nil && !(s.proxy.plain && s.startsPlain(c)) {
+	if s.proxy.config.TLS != nil && !(s.proxy.config.Plaintext && s.startsPlain(c)) {
 		s.proxy.loops.secure(c, info, s.release)
 		return
 	}
@@ -122,15 +122,15 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 func (s *sockets) left(client netip.Addr) {
 	<-s.room
 	s.clients.leave(client)
-	if s.proxy.observer != nil {
-		s.proxy.observer.Connection(-1)
+	if s.proxy.config.Observer != nil {
+		s.proxy.config.Observer.Connection(-1)
 	}
 }
 
 // startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).
 func (s *sockets) startsPlain(c net.Conn) bool {
 	const handshake = 22
-	_ = c.SetReadDeadline(time.Now().Add(s.proxy.limits.ReadHead))
+	_ = c.SetReadDeadline(time.Now().Add(s.proxy.config.Limits.ReadHead))
 	b, err := firstByte(c)
 	_ = c.SetReadDeadline(time.Time{})
 	return err == nil && b != handshake
@@ -138,7 +138,7 @@ func (s *sockets) startsPlain(c net.Conn) bool {
 
 // describe finds out where a connection goes.
 func (s *sockets) describe(c net.Conn, listen target) (exchange.Info, error) {
-	info := exchange.Info{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.tls != nil}
+	info := exchange.Info{Port: listen.port(c.LocalAddr()), Upstream: listen.url, Secure: s.proxy.config.TLS != nil}
 	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		info.Remote = peer.AddrPort().Addr().Unmap()
 		info.Trusted = s.proxy.trusts(info.Remote)
@@ -170,7 +170,7 @@ func (s *sockets) describe(c net.Conn, listen target) (exchange.Info, error) {
 
 // trusts reports whether what a peer says of whom it speaks for is passed on.
 func (p *Proxy) trusts(a netip.Addr) bool {
-	for _, prefix := range p.trusted {
+	for _, prefix := range p.config.TrustForwarded {
 		if prefix.Contains(a) {
 			return true
 		}

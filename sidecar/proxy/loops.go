@@ -43,34 +43,34 @@ type host struct {
 
 func newLoops(p *Proxy) (*loops, error) {
 	c := &exchange.Config{
-		Gate: p.gate, Gathered: exchange.NewGathered(), Heads: exchange.NewHeads(), Tracer: p.tracer, Log: p.log, Now: p.now,
+		Gate: p.config.Gate, Gathered: exchange.NewGathered(), Heads: exchange.NewHeads(), Tracer: p.config.Tracer, Log: p.config.Log, Now: p.config.Now,
 		Limits: exchange.Limits{
-			Head:   head.Limits{Bytes: p.limits.HeadBytes, Fields: p.limits.Fields},
-			Target: p.limits.URL, Body: p.limits.Body, BodyRate: max(p.limits.BodyRate, 0),
-			ReadHead: p.limits.ReadHead, Idle: p.limits.Idle, Write: p.limits.Write,
-			Dial: p.limits.Dial, Response: p.limits.Response,
-			Waiting: int32(min(max(1, p.limits.Streams/2), math.MaxInt32)), //nolint:gosec // it fits
+			Head:   head.Limits{Bytes: p.config.Limits.HeadBytes, Fields: p.config.Limits.Fields},
+			Target: p.config.Limits.URL, Body: p.config.Limits.Body, BodyRate: max(p.config.Limits.BodyRate, 0),
+			ReadHead: p.config.Limits.ReadHead, Idle: p.config.Limits.Idle, Write: p.config.Limits.Write,
+			Dial: p.config.Limits.Dial, Response: p.config.Limits.Response,
+			Waiting: int32(min(max(1, p.config.Limits.Streams/2), math.MaxInt32)), //nolint:gosec // it fits
 		},
 		Foreign: func(f head.Foreign, i *exchange.Info) string {
 			return p.foreign.meet(f, i)
 		},
 	}
-	if p.observer != nil {
-		c.Observe = p.observer.Request
+	if p.config.Observer != nil {
+		c.Observe = p.config.Observer.Request
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ls := &loops{
-		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clientside.Count{Most: int64(p.limits.HTTP2Requests)},
+		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clientside.Count{Most: int64(p.config.Limits.HTTP2Requests)},
 		places: places{
-			most: p.limits.HTTP2Connections, patience: p.limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.log,
+			most: p.config.Limits.HTTP2Connections, patience: p.config.Limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.config.Log,
 		},
 		handshakes: places{
-			most: mostHandshakes, patience: p.limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.log,
+			most: mostHandshakes, patience: p.config.Limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.config.Log,
 		},
 	}
 	for range runtime.GOMAXPROCS(0) {
 		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
-			p.log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
+			p.config.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
 		}})
 		if err != nil {
 			return nil, err
@@ -78,13 +78,13 @@ func newLoops(p *Proxy) (*loops, error) {
 		ls.hosts = append(ls.hosts, &host{
 			Host: exchange.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{},
 			clients: clientside.Shared{Requests: ls.calls, Config: frame.Config{
-				Streams:   uint32(min(p.limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
-				HeadBytes: p.limits.HeadBytes, Fields: p.limits.Fields, Queue: 256 << 10, Resets: p.limits.Resets,
+				Streams:   uint32(min(p.config.Limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
+				HeadBytes: p.config.Limits.HeadBytes, Fields: p.config.Limits.Fields, Queue: 256 << 10, Resets: p.config.Limits.Resets,
 			}},
-			apps: appside.Shared{HTTP2: protocols[p.app], Roots: p.roots, Resolver: p.resolver},
+			apps: appside.Shared{HTTP2: protocols[p.config.AppProtocol], Roots: p.config.AppRoots, Resolver: p.config.Resolver},
 		})
 		go func() {
-			defer p.flush() // without recovering: a panic that gets here ends the program, with its own stack
+			defer p.config.Flush() // without recovering: a panic that gets here ends the program, with its own stack
 			l.Run()
 		}()
 	}

@@ -1,39 +1,20 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-logr/logr"
-
-	"github.com/bearerguard/bearerguard/api/tracing"
-	"github.com/bearerguard/bearerguard/sidecar/gate"
 )
 
 // Proxy serves clients. It is made by New and runs once.
 type Proxy struct {
-	gate     *gate.Gate
-	listens  []target
-	limits   Limits
-	tls      *tls.Config
-	roots    *x509.CertPool // of apps that speak TLS; nil: those of the system
-	resolver *net.Resolver
-	plain    bool
-	trusted  []netip.Prefix
-	app      AppProtocol
-	observer Observer
-	tracer   *tracing.Tracer
-	log      logr.Logger
-	flush    func()
-	now      func() time.Time
+	config  Config // with defaults
+	listens []target
 
 	sockets  *sockets
 	loops    *loops
@@ -61,27 +42,21 @@ func New(ctx context.Context, c Config) (*Proxy, error) {
 	if err := c.Limits.validate(); err != nil {
 		return nil, err
 	}
-	p := &Proxy{
-		gate: c.Gate, limits: c.Limits.withDefaults(), trusted: c.TrustForwarded, plain: c.Plaintext,
-		observer: c.Observer, tracer: c.Tracer, log: c.Log, flush: c.Flush, now: c.Now, app: c.AppProtocol, roots: c.AppRoots, resolver: c.Resolver, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1),
+	c.Limits, c.AppProtocol = c.Limits.withDefaults(), cmp.Or(c.AppProtocol, AppAuto)
+	if _, ok := protocols[c.AppProtocol]; !ok {
+		return nil, fmt.Errorf("app protocol: %q is none; want %s, %s or %s", c.AppProtocol, AppAuto, AppHTTP1, AppH2C)
 	}
-	switch p.app {
-	case "":
-		p.app = AppAuto
-	case AppAuto, AppHTTP1, AppH2C:
-	default:
-		return nil, fmt.Errorf("app protocol: %q is none; want %s, %s or %s", p.app, AppAuto, AppHTTP1, AppH2C)
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	if p.now == nil {
-		p.now = time.Now
-	}
-	if p.flush == nil {
-		p.flush = func() {}
+	if c.Flush == nil {
+		c.Flush = func() {}
 	}
 	if c.TLS != nil {
-		p.tls = c.TLS.Clone()
-		p.tls.NextProtos = []string{"h2", "http/1.1"}
+		c.TLS = c.TLS.Clone()
+		c.TLS.NextProtos = []string{"h2", "http/1.1"}
 	}
+	p := &Proxy{config: c, foreign: foreigners{log: c.Log}, said: make(chan struct{}, 1)}
 	for _, l := range c.Listen {
 		u, err := l.upstream()
 		if err != nil {
@@ -121,14 +96,14 @@ func (p *Proxy) Draining() bool { return p.draining.Load() }
 func (p *Proxy) Run(ctx context.Context) error {
 	p.sockets.serve()
 	p.await(ctx)
-	p.log.Info("draining", "atMost", p.limits.Drain.String())
+	p.config.Log.Info("draining", "atMost", p.config.Limits.Drain.String())
 	// The context has ended; what drains needs one of its own.
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.limits.Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.Limits.Drain)
 	defer cancel()
 	p.sockets.close()
 	p.loops.drain()
 	if err := p.loops.wait(drain); err != nil {
-		p.log.Info("drain ended before all connections did")
+		p.config.Log.Info("drain ended before all connections did")
 	}
 	p.loops.close()
 	return nil
@@ -169,9 +144,9 @@ func (p *Proxy) say(leaving bool) {
 
 // leave does what Leave says, until ctx ends, or until Stay: then it returns false.
 func (p *Proxy) leave(ctx context.Context) (gone bool) {
-	p.log.Info("about to leave", "in", p.limits.Linger.String())
+	p.config.Log.Info("about to leave", "in", p.config.Limits.Linger.String())
 	p.loops.retire()
-	next := time.NewTimer(p.limits.Linger)
+	next := time.NewTimer(p.config.Limits.Linger)
 	defer next.Stop()
 	for {
 		select {
@@ -181,7 +156,7 @@ func (p *Proxy) leave(ctx context.Context) (gone bool) {
 			if p.leaving.Load() {
 				continue
 			}
-			p.log.Info("stays after all")
+			p.config.Log.Info("stays after all")
 			p.loops.stay()
 			return false
 		case <-ctx.Done():
@@ -192,12 +167,12 @@ func (p *Proxy) leave(ctx context.Context) (gone bool) {
 
 // linger goes on serving for as long as Limits.Linger, while whoever sends requests here learns that this is to end.
 func (p *Proxy) linger(ctx context.Context) {
-	if p.limits.Linger == 0 {
+	if p.config.Limits.Linger == 0 {
 		return
 	}
-	p.log.Info("about to drain", "in", p.limits.Linger.String())
+	p.config.Log.Info("about to drain", "in", p.config.Limits.Linger.String())
 	p.loops.retire()
-	ctx, cancel := context.WithTimeout(ctx, p.limits.Linger)
+	ctx, cancel := context.WithTimeout(ctx, p.config.Limits.Linger)
 	defer cancel()
 	<-ctx.Done()
 }
