@@ -109,19 +109,36 @@ func (p *Proxy) Run(ctx context.Context) error {
 	return nil
 }
 
-// await returns when ctx has ended, and who sends requests here has had time to learn of it.
+// await returns when ctx has ended, and who sends requests here has had time to learn of it: by Leave, or for as long as Limits.Linger. It does
+// what Leave and Stay say.
 func (p *Proxy) await(ctx context.Context) {
-	for {
+	linger := p.config.Limits.Linger
+	var over <-chan time.Time
+	for away := false; ; {
 		select {
-		case <-ctx.Done():
-			p.draining.Store(true)
-			p.linger(context.WithoutCancel(ctx))
-			return
 		case <-p.said:
-			if p.leaving.Load() && p.leave(ctx) {
-				p.draining.Store(true)
-				return
+			switch {
+			case p.leaving.Load() == away:
+				continue
+			case away:
+				p.config.Log.Info("stays after all")
+				p.loops.stay()
+				over = nil
+			default:
+				p.config.Log.Info("about to leave", "in", linger.String())
+				p.loops.retire()
+				over = time.After(linger)
 			}
+			away = !away
+		case <-over:
+			p.loops.clear()
+		case <-ctx.Done():
+			if p.draining.Store(true); !away && linger > 0 {
+				p.config.Log.Info("about to drain", "in", linger.String())
+				p.loops.retire()
+				time.Sleep(linger)
+			}
+			return
 		}
 	}
 }
@@ -140,39 +157,4 @@ func (p *Proxy) say(leaving bool) {
 	case p.said <- struct{}{}:
 	default:
 	}
-}
-
-// leave does what Leave says, until ctx ends, or until Stay: then it returns false.
-func (p *Proxy) leave(ctx context.Context) (gone bool) {
-	p.config.Log.Info("about to leave", "in", p.config.Limits.Linger.String())
-	p.loops.retire()
-	next := time.NewTimer(p.config.Limits.Linger)
-	defer next.Stop()
-	for {
-		select {
-		case <-next.C:
-			p.loops.clear()
-		case <-p.said:
-			if p.leaving.Load() {
-				continue
-			}
-			p.config.Log.Info("stays after all")
-			p.loops.stay()
-			return false
-		case <-ctx.Done():
-			return true
-		}
-	}
-}
-
-// linger goes on serving for as long as Limits.Linger, while whoever sends requests here learns that this is to end.
-func (p *Proxy) linger(ctx context.Context) {
-	if p.config.Limits.Linger == 0 {
-		return
-	}
-	p.config.Log.Info("about to drain", "in", p.config.Limits.Linger.String())
-	p.loops.retire()
-	ctx, cancel := context.WithTimeout(ctx, p.config.Limits.Linger)
-	defer cancel()
-	<-ctx.Done()
 }
