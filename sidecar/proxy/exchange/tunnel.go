@@ -105,9 +105,16 @@ func (d *direction) Failed(*loop.Conn, error) { d.end() }
 // Drained implements loop.Handler: what is read on the other side can be written again.
 func (d *direction) Drained(*loop.Conn) { d.to.Again() }
 
+// turn is how many pieces are passed on before others have their turn.
+const turn = 16
+
 // Readable implements loop.Handler.
 func (d *direction) Readable(c *loop.Conn) {
-	for !d.eof && !d.over && !loop.Enough(d.to.Queued()) {
+	for pieces := 0; !d.eof && !d.over && !loop.Enough(d.to.Queued()); pieces++ {
+		if pieces == turn {
+			c.Again()
+			return
+		}
 		b, err := c.Read()
 		if len(b) > 0 {
 			if d.down {
