@@ -15,6 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/mcp"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // mcpServer is a policy of an MCP server at /mcp, which lets two tools in, and everything that is no message to /any.
@@ -301,6 +302,38 @@ func TestMCPRequestsWithoutABodyTakeNoRoom(t *testing.T) {
 			t.Errorf("a tool: %s", res.Status)
 		}
 	})
+}
+
+// A body that is waited for holds a block of its own length, and counts for that.
+func TestMCPBodiesHoldWhatTheyCountFor(t *testing.T) { //nolint:paralleltest // what is held is the process's
+	g := protect(t, repeat(t), nil, gatetest.Policy("server", mcpServer()))
+	begin := func(length int) (status int) {
+		c := dial(t, g.addr)
+		fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\n\r\n", length, token())
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	before := loop.Held()
+	for range 100 {
+		if status := begin(10); status != 100 {
+			t.Fatalf("a small body: %d", status)
+		}
+	}
+	if n := loop.Held() - before; n > 1<<20 {
+		t.Errorf("100 bodies of 10 bytes hold %d KiB", n>>10)
+	}
+	const block, length = 32 << 10, 17 << 10
+	for n := range (4<<20 - 100*8<<10) / block {
+		if status := begin(length); status != 100 {
+			t.Fatalf("body %d: %d", n+1, status)
+		}
+	}
+	if status := begin(length); status != 503 {
+		t.Errorf("a body too many: %d", status)
+	}
 }
 
 // A client that begins many bodies and ends none leaves room for those of others.

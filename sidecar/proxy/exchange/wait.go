@@ -62,17 +62,21 @@ func (x *Exchange) gather(most int) {
 			return
 		}
 		most = int(x.Req.Length)
-	} else {
-		most *= 2 // the chunks, and what is in them
 	}
-	if !x.host.Gathered.Take(x.conn.Info.Remote, most) {
+	x.begun = loop.Grab(most)
+	room := len(x.begun)
+	if x.Req.Chunked && !x.HTTP2 {
+		room *= 2 // the chunks, and what is in them
+	}
+	if !x.host.Gathered.Take(x.conn.Info.Remote, room) {
+		loop.Drop(x.begun)
+		x.begun = nil
 		x.verdict = gate.Verdict{Reason: decision.Overloaded, Path: x.verdict.Path, CORS: x.verdict.CORS}
 		x.settle()
 		return
 	}
-	x.room = most
+	x.room = room
 	x.step = stepGather
-	x.begun = loop.Grab(x.verdict.WantBody)
 	if x.Req.Expect {
 		x.Req.Expect, x.asked = false, true
 		x.client.Continue()
@@ -82,7 +86,7 @@ func (x *Exchange) gather(most int) {
 
 // takeGathered takes a piece of the body.
 func (x *Exchange) takeGathered(p []byte) (more bool) {
-	n := copy(x.begun[x.begins:x.verdict.WantBody], p)
+	n := copy(x.begun[x.begins:min(len(x.begun), x.verdict.WantBody)], p)
 	if x.begins += n; n == len(p) {
 		return true // it may be whole
 	}
