@@ -13,7 +13,7 @@ const (
 	outFull   = 2 * outBlock
 	fragments = 64  // CONTINUATION frames of a field block
 	maxUnread = 512 // answers to PING and SETTINGS in the output
-	tidbit    = 256 // bytes of DATA below which a frame that the window has cut earns nothing
+	tidbit    = 256 // bytes of DATA below which a frame that the window has cut earns nothing, and by which a window is opened for nothing
 )
 
 // Config bounds what a peer may do. A zero field is its default.

@@ -41,6 +41,7 @@ type Conn struct {
 
 	// Windows of the connection.
 	window  int64 // what may be sent
+	owed    int64 // what was sent, and the peer may open windows by
 	recv    int64 // what may come
 	pending int64 // what was taken and the peer was not told of
 	lent    int64 // what the window was opened for although it was not taken

@@ -174,7 +174,11 @@ func (c *Conn) credit(n int64) {
 }
 
 func (c *Conn) readUpdate(id uint32, n int64) {
-	c.spend()
+	if n >= tidbit && n <= c.owed { // who gives back what was sent has taken it
+		c.owed -= n
+	} else {
+		c.spend()
+	}
 	if id == 0 {
 		c.window += n
 		switch {

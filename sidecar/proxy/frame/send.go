@@ -219,6 +219,7 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 	c.out = append(c.out, p...)
 	st.window -= int64(len(p))
 	c.window -= int64(len(p))
+	c.owed += 2 * int64(len(p)) // to the stream's window, and to the connection's
 	if len(p) >= tidbit || st.window > 0 && c.window > 0 {
 		c.earn()
 	}
