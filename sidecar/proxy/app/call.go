@@ -140,6 +140,15 @@ func (k *call) queues(n int) {
 // Full implements exchange.App.
 func (k *call) Full() bool { return loop.Enough(k.queued) }
 
+// Taken implements exchange.App: the app opens its window, or takes what is written to it.
+func (k *call) Taken() uint64 {
+	n := uint64(0)
+	if k.a.conn.Queued() > 0 {
+		n, _ = k.a.conn.Taken()
+	}
+	return n - uint64(k.queued) //nolint:gosec // it may wrap
+}
+
 // Want implements exchange.App.
 func (k *call) Want() {
 	k.in.Want(k)

@@ -145,6 +145,12 @@ func (a *HTTP1) Finish(trailers []head.Field) {
 // Full implements exchange.App.
 func (a *HTTP1) Full() bool { return loop.Enough(a.conn.Queued()) }
 
+// Taken implements exchange.App. Once the kernel has all that it holds for the app, it says when the app reads.
+func (a *HTTP1) Taken() uint64 {
+	n, _ := a.conn.Taken()
+	return n - uint64(a.conn.Queued()) //nolint:gosec // it may wrap
+}
+
 // Want implements exchange.App.
 func (a *HTTP1) Want() {
 	if a.paused {

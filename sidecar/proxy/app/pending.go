@@ -93,6 +93,9 @@ func (p *pending) Finish(trailers []head.Field) {
 // Full implements exchange.App.
 func (*pending) Full() bool { return true }
 
+// Taken implements exchange.App.
+func (*pending) Taken() uint64 { return 0 }
+
 // Want implements exchange.App.
 func (*pending) Want() {}
 

@@ -64,6 +64,8 @@ type inquiry struct {
 	kept    int                // what Heads counts for the head
 	tail    []head.Field       // the trailer section that came after begun
 	interim int                // interim answers so far
+	taken   uint64             // App.Taken, when it was last asked
+	idle    int                // how often since the app has taken nothing
 	old     bool               // it came in HTTP/1.0
 	isHead  bool
 	safe    bool
@@ -220,45 +222,6 @@ func (x *Exchange) forward() {
 	}
 }
 
-// hesitation is how long an app may take to ask for a body that the client holds back.
-const hesitation = time.Second
-
-// await bounds the wait for the app's answer.
-func (x *Exchange) await() {
-	if d := x.host.Limits.Response; d > 0 && x.step == stepForward {
-		x.host.Loop.Set(&x.timer, d)
-		return
-	}
-	x.timer.Rest() // nobody waits for the app to ask for the body any more
-}
-
-// wake is called when the app's time is up.
-func (x *Exchange) wake() {
-	if x.step == stepForward && !x.whole {
-		if x.sent == 0 && !x.asked {
-			x.asked = true
-			x.client.Continue()
-		}
-		return
-	}
-	if x.step == stepForward && x.app != nil {
-		x.app.Cancel()
-		x.app = nil
-		x.AppFails(errTimeout)
-	}
-}
-
-// expires ends what goes on although its token has expired.
-func (x *Exchange) expires(until time.Time) {
-	if left := until.Sub(x.host.Now()); left > 0 { // a loop that has much to do has its timers early, too
-		x.host.Loop.Set(&x.expiry, left)
-		return
-	}
-	x.abandon()
-	x.client.Break(nil)
-	x.over()
-}
-
 // Body takes a piece of the request's body. The Client gives no more while it returns false, until Want.
 func (x *Exchange) Body(p []byte) (more bool) {
 	if x.step == stepGather {
@@ -272,7 +235,10 @@ func (x *Exchange) Body(p []byte) (more bool) {
 		return true
 	}
 	x.app.Data(p)
-	return x.app == nil || !x.app.Full()
+	if more = x.app == nil || !x.app.Full(); !more {
+		x.untaken()
+	}
+	return more
 }
 
 // BodyEnds says that all of the body has come.
@@ -311,6 +277,9 @@ func (x *Exchange) BodySlow() { x.fail(decision.RequestTimeout, nil) }
 // AppTakes says that the app takes more of the body.
 func (x *Exchange) AppTakes() {
 	if !x.whole {
+		if x.sent > 0 {
+			x.timer.Rest()
+		}
 		x.client.Want()
 	}
 }

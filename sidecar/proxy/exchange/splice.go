@@ -28,7 +28,9 @@ func (x *Exchange) BodyFrom(from *loop.Conn, most int64) (n int, more bool, err 
 		return 0, true, loop.ErrCopy
 	}
 	n, more, err = s.Splice(from, most) // bound has seen the length
-	x.sent += int64(n)
+	if x.sent += int64(n); !more {
+		x.untaken()
+	}
 	return n, more, err
 }
 
