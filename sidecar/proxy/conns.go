@@ -38,9 +38,6 @@ func (ls *loops) serve(c net.Conn, info exchange.Info, left func(netip.Addr)) {
 
 // take gives a connection to the loop that has the fewest.
 func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
-	ls.mu.Lock()
-	ls.open++
-	ls.mu.Unlock()
 	fd, err := detach(c.(*net.TCPConn))
 	if err != nil {
 		_ = c.Close()
@@ -82,7 +79,6 @@ func (e *entrant) Gone() {
 	}
 	e.apps.Close()
 	left(e.of.Info.Remote)
-	e.ls.left()
 }
 
 // leaveHandshakes gives the connection's place among the handshakes back, once.

@@ -158,3 +158,20 @@ func TestDrainDoesNotWaitForSilenceOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// Nor does one that has not said whether it speaks TLS.
+func TestDrainDoesNotWaitForAFirstByte(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) {
+		c.TLS, c.Plaintext, c.Limits = certificate(t), true, Limits{Drain: time.Minute, ReadHead: time.Minute, Idle: time.Minute}
+	})
+	_ = dial(t, g.addr)
+	eventually(t, "it is accepted", func() bool { return g.observer.total() == 1 })
+	g.stop()
+	select {
+	case <-g.stopped:
+		g.stopped <- nil
+	case <-time.After(20 * time.Second):
+		t.Fatal("the drain does not end")
+	}
+}

@@ -67,6 +67,18 @@ func (s *sockets) close() {
 	}
 }
 
+// wait is for after close. It returns when all connections have ended: when all places can be had.
+func (s *sockets) wait(ctx context.Context) error {
+	for range cap(s.room) {
+		select {
+		case s.room <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 func (s *sockets) acceptAll(l net.Listener, listen target) {
 	pause := time.Duration(0)
 	for {
@@ -120,17 +132,18 @@ func (s *sockets) welcome(c net.Conn, listen target) {
 
 // left is for a connection that has ended.
 func (s *sockets) left(client netip.Addr) {
-	<-s.room
 	s.clients.leave(client)
 	if s.proxy.config.Observer != nil {
 		s.proxy.config.Observer.Connection(-1)
 	}
+	<-s.room
 }
 
 // startsPlain reports whether the client starts with something else than a TLS handshake (RFC 8446 section 5.1).
 func (s *sockets) startsPlain(c net.Conn) bool {
 	const handshake = 22
 	_ = c.SetReadDeadline(time.Now().Add(s.proxy.config.Limits.ReadHead))
+	defer context.AfterFunc(s.ctx, func() { _ = c.SetReadDeadline(time.Now().Add(lastHandshake)) })()
 	b, err := firstByte(c)
 	_ = c.SetReadDeadline(time.Time{})
 	return err == nil && b != handshake

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,10 +26,6 @@ type loops struct {
 	http2  atomic.Int64      // how many there are
 
 	handshakes places // for TLS handshakes
-
-	mu   sync.Mutex
-	open int           // guarded by mu: connections
-	gone chan struct{} // holds one while a connection has ended since Wait looked
 }
 
 // host is what a loop's connections share.
@@ -60,7 +55,7 @@ func newLoops(p *Proxy) (*loops, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ls := &loops{
-		proxy: p, gone: make(chan struct{}, 1), stop: stop, calls: &clientside.Count{Most: int64(p.config.Limits.HTTP2Requests)},
+		proxy: p, stop: stop, calls: &clientside.Count{Most: int64(p.config.Limits.HTTP2Requests)},
 		places: places{
 			most: p.config.Limits.HTTP2Connections, patience: p.config.Limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.config.Log,
 		},
@@ -89,16 +84,6 @@ func newLoops(p *Proxy) (*loops, error) {
 		}()
 	}
 	return ls, nil
-}
-
-func (ls *loops) left() {
-	ls.mu.Lock()
-	ls.open--
-	ls.mu.Unlock()
-	select {
-	case ls.gone <- struct{}{}:
-	default:
-	}
 }
 
 func (ls *loops) each(do func(*host)) {
@@ -131,22 +116,6 @@ func (ls *loops) drain() {
 			c.CutAfter(lastHandshake)
 		}
 	})
-}
-
-func (ls *loops) wait(ctx context.Context) error {
-	for {
-		ls.mu.Lock()
-		n := ls.open
-		ls.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-ls.gone:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func (ls *loops) close() {

@@ -102,7 +102,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer cancel()
 	p.sockets.close()
 	p.loops.drain()
-	if err := p.loops.wait(drain); err != nil {
+	if err := p.sockets.wait(drain); err != nil {
 		p.config.Log.Info("drain ended before all connections did")
 	}
 	p.loops.close()
