@@ -220,7 +220,7 @@ func callers(t testing.TB) map[string]caller {
 	return map[string]caller{
 		"to an app of HTTP/1.1": {newCalls2(t, p, fastApp(t), "", head("GET", "authorization", bearer)...), 1, ok},
 		"a call of gRPC":        {newCalls2(t, p, fastCalls(t), "\x00\x00\x00\x00\x05hello", call...), 2, ok},
-		"a refusal":             {newCalls2(t, p, fastApp(t), "", head("GET")...), 8, 0x08},
+		"a refusal":             {newCalls2(t, p, fastApp(t), "", head("GET")...), 8, 0x18},
 	}
 }
 

@@ -277,23 +277,6 @@ func TestSameString(t *testing.T) {
 	}
 }
 
-// TestSensitiveFields stay out of tables on the next connection too (RFC 7541 section 7.1.3).
-func TestSensitiveFields(t *testing.T) {
-	t.Parallel()
-	var got []Field
-	s := NewServer(Config{}, &Pool{}, &recorder{onHead: func(_ uint32, h *Head) { got = append(got, h.Fields...) }})
-	c := NewClient(Config{}, &Pool{}, &recorder{})
-	if _, err := c.Open(append(list(getFields...), Field{Name: "a", Value: "b", Sensitive: true}), Last); err != nil {
-		t.Fatal(err)
-	}
-	if err := feed(t, s, take(c), 1<<20); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]Field{{Name: "a", Value: "b", Sensitive: true}}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // TestTableSize keeps to whatever table the peer wants (RFC 7541 section 4.2), which a decoder of another make checks.
 func TestTableSize(t *testing.T) {
 	t.Parallel()

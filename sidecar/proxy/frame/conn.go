@@ -6,7 +6,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// Field is a field line. Sensitive says that it must not get into a table of HPACK (RFC 7541 section 7.1.3); it was sent so.
+// Field is a field line. Sensitive says nothing: no field that is sent gets into a table of HPACK.
 type Field = hpack.HeaderField
 
 // Conn is the protocol's state of one connection. It belongs to one goroutine.

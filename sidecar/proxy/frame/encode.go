@@ -1,6 +1,7 @@
 package frame
 
-// Field blocks are encoded without state: no field gets into the peer's table, and no string is Huffman-coded. So what is sent needs
+// Field blocks are encoded without state: no field gets into the peer's table, nor into one of whoever the peer passes it on to, as those must
+// not that have come so (RFC 7541 section 6.2.3), and no string is Huffman-coded. So what is sent needs
 // not be kept, nothing that a client says is compressed together with what others say (RFC 7541 section 7.1), and a token costs a
 // copy, where looking it up or coding it costs several times as much. The price is bytes on the wire, most of which go to an app
 // beside us.
@@ -18,14 +19,10 @@ func encode(b []byte, fields []Field) []byte {
 
 func encodeField(b []byte, f *Field) []byte {
 	index, whole := static(f.Name, f.Value)
-	switch {
-	case whole:
+	if whole {
 		return append(b, 0x80|index)
-	case f.Sensitive:
-		b = encodeInt(b, 0x10, 4, int(index)) // never indexed (section 6.2.3)
-	default:
-		b = encodeInt(b, 0, 4, int(index)) // without indexing (section 6.2.2)
 	}
+	b = encodeInt(b, 0x10, 4, int(index)) // never indexed
 	if index == 0 {
 		b = encodeInt(b, 0, 7, len(f.Name))
 		for i := range len(f.Name) {

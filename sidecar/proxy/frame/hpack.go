@@ -109,7 +109,6 @@ func (c *Conn) decodeNext(p []byte) (rest []byte) {
 
 // decodeLiteral decodes a field of which at least the value stands in the block (section 6.2).
 func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
-	sensitive := !indexed && p[0]&0x10 != 0
 	i, p := c.decodeInt(p, prefix)
 	f, found := c.table.at(i)
 	switch {
@@ -122,7 +121,6 @@ func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
 	if c.err != nil {
 		return nil
 	}
-	f.Sensitive = sensitive
 	if indexed {
 		c.table.add(f)
 	}

@@ -36,6 +36,9 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%x: decoded as %v, but %v", p, c.pool.fields, err)
 			}
+			for i := range want {
+				want[i].Sensitive = false
+			}
 			if diff := cmp.Diff(want, append([]Field(nil), c.pool.fields...)); diff != "" {
 				t.Fatalf("%x: %s", p, diff)
 			}
