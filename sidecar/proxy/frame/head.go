@@ -126,6 +126,7 @@ func takePseudo(fields []Field, known []pseudo) (rest []Field, e *Error) {
 // regular validates the fields of a head after its pseudo-fields.
 func (h *Head) regular(fields []Field, most int) *Error {
 	h.Fields, h.over = fields, len(fields) > most
+	named := false
 	for i := range fields {
 		kind, e := check(&fields[i])
 		switch {
@@ -139,10 +140,10 @@ func (h *Head) regular(fields []Field, most int) *Error {
 				return errContentLength
 			}
 			h.Length, fields[i].Value = n, digits
-		case kind == head.Host && h.host != "":
+		case kind == head.Host && named:
 			return errAuthority
 		case kind == head.Host:
-			h.host = fields[i].Value
+			h.host, named = fields[i].Value, true
 		}
 	}
 	return nil

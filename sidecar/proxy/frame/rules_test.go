@@ -147,6 +147,7 @@ func brokenRules() map[string]broken {
 		"8.3.1: a path with a blank":                           {sends: client().headers(1, Last, ":method: GET", ":scheme: http", ":path: /a HTTP/1.1"), rule: errPath, stream: 1},
 		"8.3.1: a user in the authority":                       {sends: client().headers(1, Last, ":method: GET", ":scheme: http", ":path: /a", ":authority: u@x"), rule: errAuthority, stream: 1},
 		"8.3.1: a host that differs from the authority":        {sends: client().get(1, "host: y"), rule: errAuthority, stream: 1},
+		"8.3.1: two hosts, the first of which is empty":        {sends: client().get(1, "host: ", "host: x"), rule: errAuthority, stream: 1},
 		"8.3.1: two hosts":                                     {sends: client().get(1, "host: x", "host: x"), rule: errAuthority, stream: 1},
 		"8.3.2: an answer without a status":                    {sends: server().headers(1, Last, "a: b"), client: true, rule: errStatus, stream: 1},
 		"8.3.2: a status of two digits":                        {sends: server().headers(1, Last, ":status: 99"), client: true, rule: errStatus, stream: 1},
