@@ -1,43 +1,56 @@
 package frame
 
-// reading is a frame that comes in pieces: DATA, or one of a type that is ignored.
+// reading is a frame that comes in pieces: DATA, or one of a type that is ignored, which is nothing but padding.
 type reading struct {
-	id     uint32
-	left   int  // bytes that have still to come
-	pad    int  // of them at the end
-	length bool // the length of the padding is the next byte
-	end    End
-	body   bool // what comes before the padding is DATA of a stream,
-	drop   bool // but of one that is gone
+	id   uint32 // 0: nobody wants it
+	left int    // bytes that have still to come
+	pad  int    // of them at the end
+	end  End
 }
 
-// begin takes the header of a frame that may come in pieces.
-func (c *Conn) begin(f header) {
-	c.now = reading{id: f.id, left: f.length}
+// begin takes the header of a frame that may come in pieces, and the length of its padding. It returns the bytes taken, 0 if there are too few.
+func (c *Conn) begin(f header, p []byte) int {
 	if f.typ != typeData { // section 5.5: unknown types are ignored
 		c.spend()
-		return
+		c.now = reading{left: f.length, pad: f.length}
+		return frameHead
+	}
+	taken, pad := frameHead, 0
+	if f.has(flagPadded) {
+		switch taken++; {
+		case f.length == 0:
+			c.fail(errFrameLength)
+			return 0
+		case len(p) < taken:
+			return 0
+		}
+		if pad = int(p[frameHead]); pad >= f.length {
+			c.fail(errPadding)
+			return 0
+		}
 	}
 	if c.recv -= int64(f.length); c.recv < 0 {
 		c.fail(errConnWindow)
-		return
+		return 0
 	}
-	c.now.end, c.now.body, c.now.length = End(f.has(flagEnd)), true, f.has(flagPadded)
-	if c.now.length && f.length == 0 {
-		c.fail(errFrameLength)
-		return
+	n := f.length - (taken - frameHead) - pad
+	c.now = reading{id: f.id, left: n + pad, pad: pad, end: End(f.has(flagEnd))}
+	if !c.takes(f, n) {
+		c.now.id = 0
 	}
-	c.now.drop = !c.takes(f)
-	if !c.now.length {
-		c.measure(f.length)
-	}
-	if f.length == 0 && c.err == nil {
+	c.takePadding(int64(f.length - n))
+	if n == 0 { // the frame may end the stream all the same
+		if c.now.id != 0 && !bool(c.now.end) {
+			c.spend()
+		}
 		c.deliver(nil, c.now.end)
 	}
+	return taken
 }
 
-// takes reports whether DATA on a stream is for somebody.
-func (c *Conn) takes(f header) bool {
+// takes reports whether a frame of n bytes of DATA is for somebody. They are held against the content-length before any of them is handed on:
+// whether they come in pieces makes no difference.
+func (c *Conn) takes(f header, n int) bool {
 	st := c.find(f.id)
 	switch {
 	case st == nil:
@@ -54,27 +67,27 @@ func (c *Conn) takes(f header) bool {
 		c.refuse(f.id, errWindow)
 		return false
 	}
-	if f.length == 0 && !f.has(flagEnd) {
-		c.spend()
+	if st.left >= 0 {
+		if st.left -= int64(n); st.left < 0 || f.has(flagEnd) && st.left > 0 {
+			c.refuse(f.id, errLength)
+			return false
+		}
 	}
 	return true
+}
+
+// takePadding gives back the window that n bytes of padding took.
+func (c *Conn) takePadding(n int64) {
+	if st := c.find(c.now.id); st != nil {
+		c.give(st, n)
+	}
+	c.credit(n)
 }
 
 // proceed takes a piece of a frame.
 func (c *Conn) proceed(p []byte) int {
 	r := &c.now
-	if r.length {
-		r.length, r.pad = false, int(p[0])
-		r.left--
-		if r.pad > r.left {
-			c.fail(errPadding)
-			return 1
-		}
-		c.measure(r.left - r.pad)
-		c.takePadding(r.pad+1, r.left == r.pad)
-		return 1
-	}
-	if !r.body || r.left <= r.pad {
+	if r.left <= r.pad {
 		n := min(len(p), r.left)
 		r.left -= n
 		return n
@@ -85,37 +98,10 @@ func (c *Conn) proceed(p []byte) int {
 	return n
 }
 
-// takePadding gives back the window that padding took. A frame may have nothing else, though it ends the stream.
-func (c *Conn) takePadding(n int, alone bool) {
-	if st := c.find(c.now.id); st != nil && !c.now.drop {
-		c.give(st, int64(n))
-	}
-	c.credit(int64(n))
-	if alone {
-		if !c.now.end {
-			c.spend()
-		}
-		c.deliver(nil, c.now.end)
-	}
-}
-
-// measure holds the size of a frame's DATA against the content-length, before any of it is handed on: whether it comes in pieces makes
-// no difference.
-func (c *Conn) measure(n int) {
-	st := c.find(c.now.id)
-	if c.now.drop || st == nil || st.left < 0 {
-		return
-	}
-	if st.left -= int64(n); st.left < 0 || bool(c.now.end) && st.left > 0 {
-		c.now.drop = true
-		c.refuse(st.id, errLength)
-	}
-}
-
 // deliver hands on a piece of a body.
 func (c *Conn) deliver(p []byte, end End) {
 	st := c.find(c.now.id)
-	if c.now.drop || st == nil || len(p) == 0 && !bool(end) {
+	if st == nil || len(p) == 0 && !bool(end) {
 		c.credit(int64(len(p)))
 		return
 	}

@@ -58,8 +58,7 @@ func (c *Conn) step(p []byte) int {
 		return 0
 	}
 	if f.typ == typeData || f.typ > typeContinuation {
-		c.begin(f)
-		return frameHead
+		return c.begin(f, p)
 	}
 	if len(p) < frameHead+f.length {
 		if f.typ == typeHeaders {
