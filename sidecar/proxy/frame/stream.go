@@ -1,5 +1,7 @@
 package frame
 
+import "slices"
+
 // stream is one that is not closed in both directions.
 type stream struct {
 	id         uint32
@@ -69,11 +71,8 @@ const (
 	byUs
 )
 
-// memory is of streams that were closed lately: section 5.1 has different answers to what still comes on them.
-type memory struct {
-	last []closing // a ring, once there are as many as there may be
-	at   int       // of the oldest, then
-}
+// memory is of streams that were closed lately, the last one at the end: section 5.1 has different answers to what still comes on them.
+type memory []closing
 
 type closing struct {
 	id  uint32
@@ -84,19 +83,16 @@ type closing struct {
 const mostClosed = 64
 
 func (m *memory) add(id uint32, h how) {
-	if len(m.last) < mostClosed {
-		m.last = append(m.last, closing{id, h})
-		return
+	if len(*m) == mostClosed {
+		*m = slices.Delete(*m, 0, 1)
 	}
-	m.last[m.at] = closing{id, h}
-	m.at = (m.at + 1) % mostClosed
+	*m = append(*m, closing{id, h})
 }
 
 // of returns how a stream was closed at last.
-func (m *memory) of(id uint32) how {
-	n := len(m.last)
-	for i := range n {
-		if c := &m.last[(m.at-1-i+2*n)%n]; c.id == id {
+func (m memory) of(id uint32) how {
+	for _, c := range slices.Backward(m) {
+		if c.id == id {
 			return c.how
 		}
 	}
