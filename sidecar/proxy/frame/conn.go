@@ -48,10 +48,10 @@ type Conn struct {
 	late    int64 // what may be on its way to streams that have ended here
 
 	// What goes.
-	told    bool   // the peer has been told that its table stays empty
-	out     []byte // not written yet
-	answers int    // to PING and SETTINGS in the output
-	ready   line
+	told    bool      // the peer has been told that its table stays empty
+	out     []byte    // not written yet
+	answers int       // to PING and SETTINGS in the output
+	ready   []*stream // could send DATA and wait for their turn
 }
 
 // settings are the peer's.
@@ -145,7 +145,6 @@ func (c *Conn) Wrote() {
 // Close gives storage back to the pool. The Conn must not be used any more.
 func (c *Conn) Close() {
 	for st := c.streams.Pop(); st != nil; st = c.streams.Pop() {
-		c.ready.remove(st)
 		c.pool.drop(st)
 	}
 	c.pool.put(c.out)
@@ -183,7 +182,7 @@ func (c *Conn) forget(st *stream, h how) {
 		}
 		c.expect(window)
 	}
-	c.ready.remove(st)
+	c.unschedule(st)
 	c.credit(st.held - st.lent)
 	c.lent -= st.lent
 	c.streams.Remove(st.id)

@@ -125,7 +125,7 @@ func (s *side) check() {
 	if c.window < 0 || c.recv < 0 || c.recv+c.pending+held > int64(c.cfg.ConnWindow) || len(c.Output()) > outFull+32<<10 {
 		s.t.Fatalf("window %d, may get %d, %d to be given back, %d are held, %d bytes of output", c.window, c.recv, c.pending, held, len(c.Output()))
 	}
-	if c.window > 0 && len(c.Output()) < outRoom && c.ready.first != nil {
+	if c.window > 0 && len(c.Output()) < outRoom && len(c.ready) > 0 {
 		s.t.Fatal("a stream waits, and nothing is in its way")
 	}
 }

@@ -3,6 +3,7 @@ package frame
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // Why something is not sent.
@@ -89,7 +90,7 @@ func (c *Conn) Data(id uint32, p []byte, end End) (n, sent int) {
 		c.finish(st, end)
 		return 0, 0
 	}
-	for st.queued() == 0 && c.ready.first == nil && sent < len(p) {
+	for st.queued() == 0 && len(c.ready) == 0 && sent < len(p) {
 		k := c.may(st, len(p)-sent)
 		if k == 0 {
 			break
@@ -144,22 +145,31 @@ func (c *Conn) enqueue(st *stream, p []byte) {
 
 // schedule has a stream wait for its turn if it could send.
 func (c *Conn) schedule(st *stream) {
-	if st.queued() > 0 && st.window > 0 {
-		c.ready.push(st)
-	} else {
-		c.ready.remove(st)
+	switch {
+	case st.queued() == 0 || st.window <= 0:
+		c.unschedule(st)
+	case !st.waiting:
+		st.waiting, c.ready = true, append(c.ready, st)
+	}
+}
+
+func (c *Conn) unschedule(st *stream) {
+	if st.waiting {
+		i := slices.Index(c.ready, st)
+		st.waiting, c.ready = false, slices.Delete(c.ready, i, i+1)
 	}
 }
 
 // fill puts DATA that waits into the output, a frame of each stream in turn.
 func (c *Conn) fill() {
-	for st := c.ready.first; st != nil && c.err == nil; st = c.ready.first {
+	for len(c.ready) > 0 && c.err == nil {
+		st := c.ready[0]
 		n := c.may(st, st.queued())
 		if n == 0 {
 			return // no stream could send: the output is full, or the connection's window is used up
 		}
 		id := st.id
-		c.ready.remove(st)
+		c.unschedule(st)
 		c.dequeue(st, n)
 		c.h.Sent(id, n)
 	}

@@ -4,9 +4,8 @@ import "slices"
 
 // stream is one that is not closed in both directions.
 type stream struct {
-	id         uint32
-	next, prev *stream // in Conn.ready
-	waiting    bool    // is in Conn.ready
+	id      uint32
+	waiting bool // is in Conn.ready
 
 	received End   // the peer has ended it
 	sent     End   // END_STREAM is in the output
@@ -27,39 +26,6 @@ type stream struct {
 }
 
 func (s *stream) queued() int { return len(s.queue) - s.at }
-
-// line is the streams that could send DATA and wait for their turn.
-type line struct{ first, last *stream }
-
-func (l *line) push(s *stream) {
-	if s.waiting {
-		return
-	}
-	s.waiting, s.prev, s.next = true, l.last, nil
-	if l.last != nil {
-		l.last.next = s
-	} else {
-		l.first = s
-	}
-	l.last = s
-}
-
-func (l *line) remove(s *stream) {
-	if !s.waiting {
-		return
-	}
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		l.first = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	} else {
-		l.last = s.prev
-	}
-	s.waiting, s.prev, s.next = false, nil, nil
-}
 
 // how a stream came to its end.
 type how uint8
