@@ -83,8 +83,6 @@ var (
 	errWindowsGrow   = rule(FlowControlError, "6.9.2", "SETTINGS_INITIAL_WINDOW_SIZE makes a window larger than 2^31-1")
 	errPromise       = rule(ProtocolError, "8.4", "PUSH_PROMISE comes where nobody takes it")
 	errConnWindow    = rule(FlowControlError, "6.9.1", "DATA exceeds the connection's window")
-	errConnUpdate    = rule(ProtocolError, "6.9", "WINDOW_UPDATE of the connection by nothing")
-	errConnOverflow  = rule(FlowControlError, "6.9.1", "WINDOW_UPDATE makes the connection's window larger than 2^31-1")
 	errResets        = rule(EnhanceYourCalm, "10.5", "too many streams are reset in a second")
 	errFlood         = rule(EnhanceYourCalm, "10.5", "too many frames move nothing")
 	errUnread        = rule(EnhanceYourCalm, "10.5", "too many answers to SETTINGS and PING are not read")

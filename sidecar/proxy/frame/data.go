@@ -165,27 +165,22 @@ func (c *Conn) readUpdate(id uint32, n int64) {
 	} else {
 		c.spend()
 	}
-	if id == 0 {
-		c.window += n
-		switch {
-		case n == 0:
-			c.fail(errConnUpdate)
-		case c.window > maxWindow:
-			c.fail(errConnOverflow)
-		}
+	st, window := c.find(id), &c.window
+	switch {
+	case st != nil:
+		window = &st.window
+	case id != 0 && c.idle(id):
+		c.fail(errIdle)
+		return
+	case id != 0: // section 5.1: it can be on its way when a stream ends
 		return
 	}
-	st := c.find(id)
-	switch {
-	case st == nil && c.idle(id):
-		c.fail(errIdle)
-	case st == nil: // section 5.1: it can be on its way when a stream ends
+	switch *window += n; {
 	case n == 0:
-		c.refuse(id, errUpdate)
-	case st.window+n > maxWindow:
-		c.refuse(id, errOverflow)
-	default:
-		st.window += n
+		c.breach(id, errUpdate)
+	case *window > maxWindow:
+		c.breach(id, errOverflow)
+	case st != nil:
 		c.schedule(st)
 	}
 }

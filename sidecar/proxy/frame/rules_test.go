@@ -78,8 +78,8 @@ func brokenRules() map[string]broken {
 		"8.4: a client that promises":                     {sends: client().get(1).frame(typePromise, flagEndHeads, 1, uint32(2)), rule: errPromise},
 		"8.4: a server that promises what is not taken":   {sends: server().frame(typePromise, flagEndHeads, 1, uint32(2)), client: true, rule: errPromise},
 		"6.9.1: DATA beyond the connection's window":      {sends: client().post(1).times(4, func(w *wire, _ int) { w.data(1, More, strings.Repeat("a", maxFrame)) }), rule: errConnWindow},
-		"6.9: WINDOW_UPDATE of the connection by 0":       {sends: client().frame(typeUpdate, 0, 0, none), rule: errConnUpdate},
-		"6.9.1: a connection's window above 2^31-1":       {sends: client().frame(typeUpdate, 0, 0, huge), rule: errConnOverflow},
+		"6.9: WINDOW_UPDATE of the connection by 0":       {sends: client().frame(typeUpdate, 0, 0, none), rule: errUpdate},
+		"6.9.1: a connection's window above 2^31-1":       {sends: client().frame(typeUpdate, 0, 0, huge), rule: errOverflow},
 
 		"5.1: DATA on a half-closed stream":                    {sends: client().get(1).data(1, Last, "a"), rule: errHalfClosed, stream: 1},
 		"5.1: HEADERS on a half-closed stream":                 {sends: client().get(1).get(1), rule: errHalfClosed, stream: 1},
