@@ -1,6 +1,9 @@
 package frame
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // gathering is a field block that has not come as a whole.
 type gathering struct {
@@ -70,12 +73,16 @@ func (c *Conn) gather(f header, p []byte) {
 // Unfinished is how many bytes of memory a field block takes that has not come as a whole.
 func (c *Conn) Unfinished() int { return cap(c.block.bytes) }
 
+// pseudoMost is how many pseudo-fields a head may have.
 const pseudoMost = 4
 
 // decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.
 func (c *Conn) decoded(f Field) {
 	c.size += int(f.Size())
-	if c.over || c.size > c.cfg.HeadBytes || len(c.pool.fields) >= c.cfg.Fields+pseudoMost {
+	if len(c.pool.fields) >= pseudoMost || !strings.HasPrefix(f.Name, ":") {
+		c.others++
+	}
+	if c.over || c.size > c.cfg.HeadBytes || c.others > c.cfg.Fields {
 		c.over = true
 		return
 	}
@@ -132,7 +139,7 @@ func (c *Conn) request(b gathering) {
 	case b.self:
 		e = errSelf
 	case !c.over:
-		if e = h.request(c.pool.fields, c.cfg.Fields); e == nil && b.end && h.Length > 0 {
+		if e = h.request(c.pool.fields); e == nil && b.end && h.Length > 0 {
 			e = errLength
 		}
 	}
@@ -141,7 +148,7 @@ func (c *Conn) request(b gathering) {
 		return
 	}
 	c.earn()
-	if c.over || h.over {
+	if c.over {
 		c.h.TooLarge(b.id, method(c.pool.fields))
 		return
 	}
@@ -173,7 +180,7 @@ func (c *Conn) response(st *stream, end End) {
 	h := &c.pool.head
 	e := errTooLarge
 	if !c.over {
-		e = h.response(c.pool.fields, c.cfg.Fields)
+		e = h.response(c.pool.fields)
 	}
 	if e == nil && h.Status < 200 {
 		if c.spend(); end {
@@ -212,7 +219,7 @@ func (c *Conn) trailers(st *stream, end End) {
 	case st.left > 0:
 		e = errLength
 	default:
-		e = checkTrailers(c.pool.fields, c.cfg.Fields)
+		e = checkTrailers(c.pool.fields)
 	}
 	if e != nil {
 		c.refuse(st.id, e)

@@ -36,6 +36,7 @@ type Conn struct {
 	table   table
 	long    *long // nil: none has come
 	size    int   // of the fields that were decoded
+	others  int   // of them, pseudo-fields left out
 	over    bool  // they exceed a limit
 	budget  budget
 

@@ -20,12 +20,11 @@ type Head struct {
 	// End says that no content follows, and no trailers.
 	End End
 
-	over bool // there are too many fields
 	host string
 }
 
 // request validates a request's fields (section 8.3.1).
-func (h *Head) request(fields []Field, most int) *Error {
+func (h *Head) request(fields []Field) *Error {
 	*h = Head{Length: -1}
 	p := [pseudoMost]pseudo{{name: ":method", value: &h.Method}, {name: ":path", value: &h.Path}, {name: ":scheme", value: &h.Scheme},
 		{name: ":authority", value: &h.Authority}} // :protocol is not among them: extended CONNECT was not offered (RFC 8441)
@@ -33,7 +32,7 @@ func (h *Head) request(fields []Field, most int) *Error {
 	if e != nil {
 		return e
 	}
-	if e := h.regular(rest, most); e != nil || h.over {
+	if e := h.regular(rest); e != nil {
 		return e
 	}
 	connect := h.Method == "CONNECT"
@@ -70,7 +69,7 @@ func (h *Head) target(connect bool) *Error {
 func blank(c rune) bool { return c <= ' ' || c == 0x7f }
 
 // response validates an answer's fields (section 8.3.2).
-func (h *Head) response(fields []Field, most int) *Error {
+func (h *Head) response(fields []Field) *Error {
 	*h = Head{Length: -1}
 	var status string
 	rest, e := takePseudo(fields, []pseudo{{name: ":status", value: &status}})
@@ -85,13 +84,7 @@ func (h *Head) response(fields []Field, most int) *Error {
 	case h.Status == 101:
 		return errSwitching
 	}
-	if e := h.regular(rest, most); e != nil {
-		return e
-	}
-	if h.over {
-		return errTooLarge
-	}
-	return nil
+	return h.regular(rest)
 }
 
 // pseudo is a pseudo-field that may come.
@@ -124,8 +117,8 @@ func takePseudo(fields []Field, known []pseudo) (rest []Field, e *Error) {
 }
 
 // regular validates the fields of a head after its pseudo-fields.
-func (h *Head) regular(fields []Field, most int) *Error {
-	h.Fields, h.over = fields, len(fields) > most
+func (h *Head) regular(fields []Field) *Error {
+	h.Fields = fields
 	named := false
 	for i := range fields {
 		kind, e := check(&fields[i])
@@ -149,10 +142,7 @@ func (h *Head) regular(fields []Field, most int) *Error {
 	return nil
 }
 
-func checkTrailers(fields []Field, most int) *Error {
-	if len(fields) > most {
-		return errTooLarge
-	}
+func checkTrailers(fields []Field) *Error {
 	for i := range fields {
 		if _, e := check(&fields[i]); e != nil {
 			return e
