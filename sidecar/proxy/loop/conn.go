@@ -219,13 +219,13 @@ func (c *Conn) take(b []byte) (int, error) {
 // forget closes the socket.
 func (c *Conn) forget() {
 	c.state |= unwanted
+	c.out.Drop() // also of a dial that has failed at once
+	c.dropPipe()
 	if c.Closed() {
 		return
 	}
 	_ = unix.Close(int(c.fd))
 	c.fd = -1
-	c.out.Drop()
-	c.dropPipe()
 	c.loop.leave(c)
 }
 

@@ -202,6 +202,28 @@ func TestADialThatIsClosedTellsNothing(t *testing.T) {
 	on(t, l, func() {})
 }
 
+// A dial that fails at once, as without a route or a free port, keeps nothing of what was written to it.
+func TestADialThatFailsAtOnceHoldsNothing(t *testing.T) { //nolint:paralleltest // what is held is the process's
+	l := start(t, loop.Options{})
+	before, failed := loop.Held(), make(chan error, 1)
+	on(t, l, func() {
+		c := l.Dial(netip.MustParseAddrPort("255.255.255.255:1"), &handler{connected: func(_ *loop.Conn, err error) { failed <- err }})
+		if !c.Closed() {
+			t.Error("this dial does not fail at once")
+		}
+		c.Commit(append(c.Compose(loop.HeadRoom), noise(20<<10)...))
+		c.Write(noise(20 << 10))
+	})
+	if err := receive(t, failed); err == nil {
+		t.Error("the dial works")
+	}
+	on(t, l, func() {
+		if n := loop.Held() - before; n != 0 {
+			t.Errorf("%d bytes are held", n)
+		}
+	})
+}
+
 func TestWhatIsWrittenBeforeTheConnectionIsMadeGoesOutThen(t *testing.T) {
 	t.Parallel()
 	lis, l := listen(t), start(t, loop.Options{})

@@ -28,7 +28,7 @@ func (c *Conn) Cork() { c.turn(corked) }
 // else has been written by then. Nothing else may be written between the two. There is room for n bytes at least; more is allocated.
 func (c *Conn) Compose(n int) []byte {
 	c.Cork()
-	if c.tls != nil {
+	if c.tls != nil || c.Closed() {
 		return c.loop.scratch[:0]
 	}
 	return c.out.Free(n)[:0]
@@ -42,6 +42,9 @@ const (
 
 // Commit queues what was appended to what Compose has returned.
 func (c *Conn) Commit(b []byte) {
+	if c.Closed() {
+		return
+	}
 	if c.tls != nil {
 		c.tls.write(b)
 		return
