@@ -78,6 +78,7 @@ func (l *Loop) Run() {
 			l.held.Add(1)
 		}
 	}
+	l.open() // what was posted before Close may have descriptors
 	for _, c := range l.slots {
 		if c == nil {
 			continue

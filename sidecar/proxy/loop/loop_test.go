@@ -270,6 +270,49 @@ func TestPostsRunInTheirOrder(t *testing.T) {
 	}
 }
 
+// What has been posted runs, also if the loop is closed before it comes to that: whoever posts gives away what only that can end.
+func TestWhatWasPostedBeforeCloseRuns(t *testing.T) {
+	t.Parallel()
+	l, err := loop.New(loop.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { l.Run(); close(ended) }()
+	closed, ran, fd := make(chan struct{}), false, make(chan int, 1)
+	l.Post(func() { <-closed })
+	lis := listen(t)
+	peer, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	c, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := c.(*net.TCPConn).SyscallConn()
+	_ = raw.Control(func(s uintptr) {
+		n, _ := unix.Dup(int(s))
+		fd <- n
+	})
+	_ = c.Close()
+	posted := l.Post(func() {
+		ran = true
+		_, _ = l.Add(<-fd, &handler{})
+	})
+	l.Close()
+	close(closed)
+	receive(t, ended)
+	if posted != ran {
+		t.Errorf("posted %v, run %v", posted, ran)
+	}
+	_ = peer.SetReadDeadline(time.Now().Add(patience))
+	if _, err := peer.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection is still there: %v", err)
+	}
+}
+
 func TestAClosedLoopTakesNoPost(t *testing.T) {
 	t.Parallel()
 	l, err := loop.New(loop.Options{})
