@@ -265,8 +265,9 @@ func (x *Exchange) BodyBreaks(err error) {
 		x.fail(reasonOf(err), err)
 	case stepWait: // another goroutine has it
 		x.leave()
-	default:
+	default: // an answer that breaks off must not look whole
 		x.abandon()
+		x.client.Break(nil)
 		x.over()
 	}
 }
