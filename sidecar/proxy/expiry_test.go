@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +132,42 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 				t.Errorf("got %q, %v, %s before its end; want one event and an error", b, err, time.Until(exp))
 			}
 		})
+	}
+}
+
+// A WebSocket lasts as long as its token by the clock, whatever the timer says.
+func TestAWebSocketEndsNoEarlierThanItsToken(t *testing.T) {
+	t.Parallel()
+	const early = time.Second
+	var ahead atomic.Int64 // of the time, at first
+	ahead.Store(int64(time.Hour))
+	asked := make(chan struct{}, 1)
+	g := protect(t, webSocket(t), func(c *Config) {
+		c.Now = func() time.Time {
+			if ahead.Load() == 0 {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+			}
+			return time.Now().Add(time.Duration(ahead.Load()))
+		}
+	}, expiring(policy.CloseStream))
+	exp := time.Now().Add(time.Hour + early + time.Second).Truncate(time.Second)
+	c, br, res := upgrade(t, g.addr, "/orders/live", "Authorization: Bearer "+corp.Token(time.Now(), map[string]any{"exp": exp.Unix()})+"\r\n")
+	if res.StatusCode != 101 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	_, _, _ = readFrame(br) // the greeting
+	ahead.Store(0)
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody looks at the clock")
+	}
+	_, _ = c.Write(masked(1, "hello"))
+	if op, payload, err := readFrame(br); err != nil || op != 1 || string(payload) != "hello" {
+		t.Errorf("got %d %q %v", op, payload, err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
@@ -66,6 +68,41 @@ func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
 	}
 	close(answer)
 	others.Wait()
+}
+
+// What a tunnel has left for an app when it ends is the app's for --write-timeout: then its connection ends, too.
+func TestATunnelThatHasEndedLeavesNoAppConnection(t *testing.T) {
+	t.Parallel()
+	full, ended := make(chan struct{}), make(chan bool, 1)
+	addr := guard(t, rawApp(t, func(c *wire, _ int) {
+		c.head()
+		c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+		c.wait(full)
+		c.send("\x88\x02\x03\xe8") // a close frame
+		_ = c.CloseWrite()
+		raw, err := c.SyscallConn()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = raw.Control(func(fd uintptr) {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, int(patience/time.Millisecond))
+			ended <- n == 1 && err == nil
+		})
+	}), func(c *proxy.Config) { c.Limits.Write = 200 * time.Millisecond })
+	c := dial(t, addr)
+	c.send("GET /open/tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if h := c.head(); h.status() != "101" {
+		t.Fatal(h.line)
+	}
+	fills(c, 50*time.Millisecond)
+	close(full)
+	if got := c.bytes(4); got != "\x88\x02\x03\xe8" {
+		t.Errorf("the client gets %q", got)
+	}
+	if !receive(t, ended) {
+		t.Error("the app's connection stays")
+	}
 }
 
 // fills writes until nothing has been taken for a while, and returns how many bytes have been.

@@ -49,10 +49,18 @@ func (x *Exchange) wake() {
 	}
 }
 
+// expired reports whether a token has expired, or has that be looked at again: a loop that has much to do has its timers early, too.
+func (x *Exchange) expired(until time.Time) bool {
+	left := until.Sub(x.host.Now())
+	if left > 0 {
+		x.host.Loop.Set(&x.expiry, left)
+	}
+	return left <= 0
+}
+
 // expires ends what goes on although its token has expired.
 func (x *Exchange) expires(until time.Time) {
-	if left := until.Sub(x.host.Now()); left > 0 { // a loop that has much to do has its timers early, too
-		x.host.Loop.Set(&x.expiry, left)
+	if !x.expired(until) {
 		return
 	}
 	x.abandon()

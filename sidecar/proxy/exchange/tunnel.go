@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"strings"
+	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
@@ -51,8 +52,9 @@ func (x *Exchange) Switches(r *head.Response, app *loop.Conn, rest []byte) bool 
 	x.step, x.told, x.whole = stepTunnel, true, true
 	x.endTrace() // a tunnel may stay open for days
 	x.trace = nil
+	until := x.verdict.Until
 	x.forget()
-	x.expiry.Do = func() { x.client.Guard(t.expire) }
+	x.expiry.Do = func() { x.client.Guard(func() { t.expire(until) }) }
 	x.host.tunnels[t] = struct{}{}
 	if x.host.leaving {
 		t.leaving = closeGoingAway // the close frame follows the answer
@@ -181,7 +183,10 @@ func (t *tunnel) tell() {
 }
 
 // expire ends what goes on although its token has expired. A WebSocket's client is told why.
-func (t *tunnel) expire() {
+func (t *tunnel) expire(until time.Time) {
+	if !t.x.expired(until) {
+		return
+	}
 	t.leave(closePolicy)
 	t.end()
 }
@@ -192,7 +197,10 @@ func (t *tunnel) end() {
 		return
 	}
 	t.over = true
-	delete(t.x.host.tunnels, t)
-	t.app.End()
+	host := t.x.host
+	delete(host.tunnels, t)
+	if t.app.End(); !t.app.Closed() && host.Limits.Write > 0 { // else nobody would end what the app does not take
+		host.Loop.Set(&loop.Timer{Do: t.app.Reset, Of: t.app}, host.Limits.Write)
+	}
 	t.x.over() // the client's end closes it
 }
