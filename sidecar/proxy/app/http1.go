@@ -231,12 +231,13 @@ func (a *HTTP1) Drained(*loop.Conn) {
 
 // Failed implements loop.Handler. An app that takes no more of the request may have answered before.
 func (a *HTTP1) Failed(c *loop.Conn, err error) {
-	a.closing = true
-	if a.Readable(c); a.x != nil {
+	if a.x == nil || !c.ReadOn(err) {
+		a.set.forget(a)
 		a.fail(err)
 		return
 	}
-	a.set.forget(a)
+	a.closing = true
+	a.x.AppTakes() // what comes of the request is dropped
 }
 
 // turn is how many pieces of an answer are passed on before others have their turn.

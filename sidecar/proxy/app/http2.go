@@ -2,9 +2,7 @@ package app
 
 import (
 	"crypto/x509"
-	"errors"
 	"net"
-	"os"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
@@ -126,10 +124,11 @@ func (a *HTTP2) Connected(_ *loop.Conn, err error) {
 
 // Failed implements loop.Handler. An app that takes no more may have answered before.
 func (a *HTTP2) Failed(c *loop.Conn, err error) {
-	if _, ok := errors.AsType[*os.SyscallError](err); ok {
-		a.Readable(c)
+	if !c.ReadOn(err) {
+		a.fail(err)
+		return
 	}
-	a.fail(err)
+	a.set.forgetHTTP2(a) // nothing more can be asked
 }
 
 // Drained implements loop.Handler.

@@ -101,8 +101,12 @@ type direction struct {
 // Connected implements loop.Handler.
 func (*direction) Connected(*loop.Conn, error) {}
 
-// Failed implements loop.Handler.
-func (d *direction) Failed(*loop.Conn, error) { d.end() }
+// Failed implements loop.Handler. What an app has said before it took no more, the client gets.
+func (d *direction) Failed(c *loop.Conn, err error) {
+	if d.over || d.eof || !d.down || !c.ReadOn(err) {
+		d.end()
+	}
+}
 
 // Drained implements loop.Handler: what is read on the other side can be written again.
 func (d *direction) Drained(*loop.Conn) { d.to.Again() }

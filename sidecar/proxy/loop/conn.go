@@ -32,7 +32,7 @@ type Handler interface {
 	// Drained is called when all that was queued has been written.
 	Drained(c *Conn)
 	// Failed is called when a write has failed, and after a panic in one of the other methods. The connection is closed when it
-	// returns.
+	// returns, but for ReadOn.
 	Failed(c *Conn, err error)
 }
 
@@ -62,6 +62,7 @@ const (
 	shutting         // once all has been written the writing side is shut down
 	ending           // once all has been written the connection is closed
 	failed           // a write has failed: nothing more is written
+	spoken           // and what the peer has said before is still read
 	draining         // all has been written, or can be, which Handler.Drained is to be told
 	unwanted         // it has been closed, and its handler is told nothing more
 )

@@ -8,7 +8,7 @@ const ErrCopy connError = "the bytes have to be copied"
 //
 // It returns how many bytes there were, none if none have come, and the error of reading them: io.EOF at the end of that connection.
 // With more false the connection has yet to take what it was given, and nothing is read until it is asked after Handler.Drained.
-// With ErrCopy nothing has happened: one of the two has TLS, or there is no pipe to be had, now.
+// With ErrCopy nothing has happened: one of the two has TLS, there is no pipe to be had, now, or writing has failed.
 //
 // The bytes that the kernel does not take at once count as Queued. They lie in a pipe, which nobody has while there are none.
 func (c *Conn) Splice(from *Conn, most int64, before func(b []byte, n int) []byte) (n int, more bool, err error) {
@@ -36,9 +36,9 @@ func (c *Conn) Splice(from *Conn, most int64, before func(b []byte, n int) []byt
 // takes reports whether the connection can be given what comes from another one now, or else will tell of that by Drained.
 func (c *Conn) takes(from *Conn) (now bool, err error) {
 	switch {
-	case c.tls != nil || from.tls != nil:
+	case c.tls != nil || from.tls != nil, c.state&failed != 0: // what it is given then is dropped
 		return true, ErrCopy
-	case c.Closed() || c.state&failed != 0:
+	case c.Closed():
 		return false, nil // the handler is told
 	case c.state&connecting != 0 && c.out.Len() == 0:
 		return true, ErrCopy // nobody would hear of Drained

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -11,14 +12,13 @@ import (
 //
 // The queue has no bound of its own: who writes stops when Queued is not 0, until Drained.
 func (c *Conn) Write(b []byte) {
-	if c.Closed() || len(b) == 0 {
-		return
-	}
-	if c.tls != nil {
+	switch {
+	case c.drops() || len(b) == 0:
+	case c.tls != nil:
 		c.tls.write(b)
-		return
+	default:
+		c.put(b)
 	}
-	c.put(b)
 }
 
 // Cork has what is written in this turn be queued, and go out at its end in as few calls as it takes.
@@ -28,7 +28,7 @@ func (c *Conn) Cork() { c.turn(corked) }
 // else has been written by then. Nothing else may be written between the two. There is room for n bytes at least; more is allocated.
 func (c *Conn) Compose(n int) []byte {
 	c.Cork()
-	if c.tls != nil || c.Closed() {
+	if c.tls != nil || c.drops() {
 		return c.loop.scratch[:0]
 	}
 	return c.out.Free(n)[:0]
@@ -42,7 +42,7 @@ const (
 
 // Commit queues what was appended to what Compose has returned.
 func (c *Conn) Commit(b []byte) {
-	if c.Closed() {
+	if c.drops() {
 		return
 	}
 	if c.tls != nil {
@@ -56,6 +56,9 @@ func (c *Conn) Commit(b []byte) {
 	c.out.Append(b)
 }
 
+// drops reports whether what is written goes nowhere.
+func (c *Conn) drops() bool { return c.Closed() || c.state&failed != 0 }
+
 // Queued is how many bytes are to be written still.
 func (c *Conn) Queued() int {
 	if c.pipe != nil {
@@ -66,14 +69,14 @@ func (c *Conn) Queued() int {
 
 // put is Write below TLS.
 func (c *Conn) put(b []byte) {
+	queued := c.Queued()
+	if c.state&(connecting|failed) == 0 && (c.state&corked == 0 || c.out.Len()+len(b) > MediumBlock) {
+		c.flushQueue()
+	}
 	if c.state&failed != 0 {
 		return
 	}
-	queued := c.Queued()
-	if c.state&connecting == 0 && (c.state&corked == 0 || c.out.Len()+len(b) > MediumBlock) {
-		c.flushQueue()
-	}
-	if c.Queued() == 0 && c.state&(connecting|failed) == 0 && (c.state&corked == 0 || len(b) > MediumBlock) {
+	if c.Queued() == 0 && c.state&connecting == 0 && (c.state&corked == 0 || len(b) > MediumBlock) {
 		n, err := c.some(b)
 		if err != nil {
 			c.fail(err)
@@ -180,9 +183,21 @@ func (c *Conn) fail(err error) {
 			return
 		}
 		c.state |= readable // the peer may have said something before
-		c.handler.Failed(c, err)
-		c.Close()
+		if c.handler.Failed(c, err); c.state&spoken == 0 {
+			c.Close()
+		}
 	})
+}
+
+// ReadOn is for Handler.Failed, with its error. It keeps the connection open for what the peer has said before it took no more: Readable is called, up to the
+// end that Read finds behind that, and what is written is dropped. It returns false if it was no write that has failed.
+func (c *Conn) ReadOn(err error) bool {
+	if _, ok := errors.AsType[*os.SyscallError](err); !ok {
+		return false
+	}
+	c.state |= spoken
+	c.Again()
+	return true
 }
 
 // later runs something of the connection's in the next turn.
