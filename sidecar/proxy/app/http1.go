@@ -50,6 +50,7 @@ const (
 func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.asked++
 	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
+	a.conn.Mark()
 	out, chunked := a.set.Shared.appendHead(a.conn.Compose(loop.HeadRoom), x)
 	a.chunked = chunked
 	a.again = a.used && x.Repeatable()
@@ -214,6 +215,20 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 	return true
 }
 
+// unsent reports whether the app has nothing of the request yet, on a connection that has served others. What it says then, or its end, is no answer.
+func (a *HTTP1) unsent() bool { return a.used && a.set.near && a.conn.Unsent() }
+
+// move has the request go out on a new connection, whatever it asks for.
+func (a *HTTP1) move() {
+	x := a.x
+	a.x = nil
+	b := a.set.dial(x)
+	b.chunked = a.chunked
+	a.conn.Move(b.conn)
+	x.Moves(b)
+	a.close()
+}
+
 // Connected implements loop.Handler.
 func (a *HTTP1) Connected(_ *loop.Conn, err error) {
 	a.set.host.Loop.Stop(&a.timer)
@@ -262,6 +277,9 @@ func (a *HTTP1) Readable(c *loop.Conn) {
 		case a.x == nil && (len(b) > 0 || err != nil): // nobody has asked
 			a.set.forget(a)
 			a.close()
+			return
+		case (len(b) > 0 || err != nil) && a.unsent():
+			a.move()
 			return
 		case len(b) > 0:
 			a.again = false

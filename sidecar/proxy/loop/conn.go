@@ -63,6 +63,7 @@ const (
 	ending           // once all has been written the connection is closed
 	failed           // a write has failed: nothing more is written
 	spoken           // and what the peer has said before is still read
+	wrote            // something has been written since Mark
 	draining         // all has been written, or can be, which Handler.Drained is to be told
 	unwanted         // it has been closed, and its handler is told nothing more
 )
@@ -100,7 +101,7 @@ func (c *Conn) happens(r Ready) {
 		c.connected()
 	}
 	c.side |= r & (HalfClosed | Gone)
-	if r&Writable != 0 && !c.Closed() {
+	if r&Writable != 0 && !c.Closed() && c.state&corked == 0 { // else the turn's end does it, when what has come is known
 		c.flush()
 	}
 	if r&Readable != 0 && !c.Closed() {

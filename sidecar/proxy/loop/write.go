@@ -105,8 +105,26 @@ func (c *Conn) some(b []byte) (int, error) {
 	if errno != 0 {
 		return 0, os.NewSyscallError("write", errno)
 	}
+	if n > 0 {
+		c.state |= wrote
+	}
 	return n, nil
 }
+
+// Mark is for what is written from now on, of which Unsent tells.
+func (c *Conn) Mark() {
+	if c.Queued() == 0 {
+		c.state &^= wrote
+	}
+}
+
+// Unsent reports whether all that was written since Mark is queued still, so that Move can give it to another connection.
+func (c *Conn) Unsent() bool {
+	return c.state&wrote == 0 && c.out.Len() > 0 && c.pipe == nil && c.tls == nil
+}
+
+// Move gives what is queued to another connection, on which nothing is.
+func (c *Conn) Move(to *Conn) { to.out, c.out = c.out, Buffer{} }
 
 // Owes reports whether the peer has yet to take some of what was written.
 func (c *Conn) Owes() bool {
