@@ -25,7 +25,7 @@ func (c *HTTP1) end() {
 	c.owner = nil
 	c.of.HoldsHead(0)
 	c.host.Loop.Stop(&c.timer)
-	c.host.Loop.Stop(&c.stall)
+	c.host.Loop.Stop(&c.stall.Timer)
 	c.in.Drop()
 	c.conn.Close()
 	owner.Gone()
@@ -136,9 +136,7 @@ func (c *HTTP1) linger() {
 	c.in.Drop()
 	c.conn.CloseWrite()
 	c.enter(phaseLinger)
-	if d := c.host.Limits.Write; d > 0 {
-		c.host.Loop.Set(&c.stall, d)
-	}
+	c.stall.begin(c.host)
 	c.lingered, c.since = 0, c.host.Loop.Now()
 	if !c.reading {
 		c.conn.Again()

@@ -16,9 +16,8 @@ type HTTP1 struct {
 	of    *exchange.Conn
 	x     *exchange.Exchange // nil: no request is under way
 	owner Owner              // nil: it has been told of the end
-	stall loop.Timer         // for what the client does not take
-	taken uint64             // bytes that it had taken when it was last asked
-	acked uint64             // the same, since it has closed its side
+	stall stall
+	acked uint64 // the same, since it has closed its side
 
 	in      loop.Buffer
 	rest    []byte // what has come and was not used yet, in this turn
@@ -85,7 +84,7 @@ type Owner interface {
 func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
 	c := &HTTP1{host: of.Host, conn: conn, of: of, owner: owner, first: true}
 	c.timer = loop.Timer{Do: c.wake, Of: conn}
-	c.stall = loop.Timer{Do: c.stalls, Of: conn}
+	c.stall.Timer = loop.Timer{Do: c.stalls, Of: conn}
 	conn.Handle(c)
 	if c.enter(phaseFresh); c.host.Closing && !of.Info.Secure { // over TLS, the first request comes behind the handshake
 		c.Clear(true)
@@ -113,6 +112,7 @@ func (*HTTP1) Connected(*loop.Conn, error) {}
 
 // Drained implements loop.Handler.
 func (c *HTTP1) Drained(*loop.Conn) {
+	c.stall.idle = 0
 	switch {
 	case c.x != nil && c.conn.HasRoom():
 		c.x.ClientTakes()

@@ -22,8 +22,7 @@ type HTTP2 struct {
 	in    loop.Buffer // the beginning of a frame
 	idle  loop.Timer  // for a connection without requests, for what has begun to come, and for the connection's end
 	leave *loop.Timer // for a client that does not say that it has been told to go; nil: it has not been told
-	stall *loop.Timer // for what the client does not take; nil: it has taken all at once so far
-	taken uint64      // bytes that it had taken when it was last asked
+	stall *stall      // nil: the client has taken all at once so far
 	late  uint32      // what is to come before the idle timer ends, as frame.Conn.Awaits tells; 0: nothing
 
 	reading  bool // what is to be written is written in any case
@@ -88,7 +87,12 @@ func (c *HTTP2) Failed(*loop.Conn, error) {
 }
 
 // Drained implements loop.Handler.
-func (c *HTTP2) Drained(*loop.Conn) { c.flush() }
+func (c *HTTP2) Drained(*loop.Conn) {
+	if c.stall != nil {
+		c.stall.idle = 0
+	}
+	c.flush()
+}
 
 // Readable implements loop.Handler. It is called too when there is something to be written.
 func (c *HTTP2) Readable(conn *loop.Conn) {
@@ -243,29 +247,18 @@ func (c *HTTP2) insist() {
 
 // watch bounds the time in which the client takes nothing of what it is sent.
 func (c *HTTP2) watch() {
-	d := c.host.Limits.Write
-	if d == 0 {
-		return
-	}
 	if c.stall == nil {
-		c.stall = &loop.Timer{Do: c.stalls, Of: c.conn}
+		c.stall = &stall{Timer: loop.Timer{Do: c.stalls, Of: c.conn}}
 	}
-	c.host.Loop.Set(c.stall, d)
+	c.stall.begin(c.host)
 }
 
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP2) stalls() {
-	taken, more := c.conn.Taken()
-	if !more {
-		return
-	}
-	if taken == c.taken {
+	if c.stall.over(c.conn, c.host) {
 		c.conn.Reset()
 		c.close()
-		return
 	}
-	c.taken = taken
-	c.watch()
 }
 
 // fails ends a connection whose client breaks the protocol. What it is told must not be lost to a reset.
@@ -317,8 +310,10 @@ func (c *HTTP2) end() {
 	}
 	c.owner, c.ending = nil, true
 	c.of.HoldsHead(0)
-	for _, t := range []*loop.Timer{&c.idle, c.leave, c.stall} {
-		c.host.Loop.Stop(t)
+	c.host.Loop.Stop(&c.idle)
+	c.host.Loop.Stop(c.leave)
+	if c.stall != nil {
+		c.host.Loop.Stop(&c.stall.Timer)
 	}
 	c.in.Drop()
 	c.frames.Close()

@@ -2,6 +2,9 @@ package client
 
 import (
 	"time"
+
+	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // enter notes what is expected, and how long.
@@ -79,16 +82,41 @@ func (c *HTTP1) paces() {
 
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP1) stalls() {
-	taken, more := c.conn.Taken()
-	if !more {
-		return
-	}
-	if taken == c.taken {
+	if c.stall.over(c.conn, c.host) {
 		c.keep = false
 		c.conn.Reset()
 		c.close()
-		return
 	}
-	c.taken = taken
-	c.host.Loop.Set(&c.stall, c.host.Limits.Write)
+}
+
+// stall bounds the time in which a client takes nothing of what it is sent.
+type stall struct {
+	loop.Timer
+	taken uint64 // bytes that it had taken when it was last looked at
+	idle  uint8  // how often it was looked at since, and had taken nothing
+}
+
+// looks is how often it is looked at whether a client takes something, in the time that it has.
+const looks = 4
+
+// begin has it be looked at, if that is not so already: more to be taken gives the client no more time.
+func (s *stall) begin(h *exchange.Host) {
+	if d := h.Limits.Write; d > 0 && !s.On() {
+		s.idle = 0
+		h.Loop.Set(&s.Timer, d/looks)
+	}
+}
+
+// over reports whether the client's time is up. If it is not, and there is something to be taken, it is looked at again.
+func (s *stall) over(c *loop.Conn, h *exchange.Host) bool {
+	taken, more := c.Taken()
+	if taken != s.taken || !more {
+		s.taken, s.idle = taken, 0
+	} else if s.idle++; s.idle == looks {
+		return true
+	}
+	if more {
+		h.Loop.Set(&s.Timer, h.Limits.Write/looks)
+	}
+	return false
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
@@ -80,15 +78,7 @@ func TestATunnelThatHasEndedLeavesNoAppConnection(t *testing.T) {
 		c.wait(full)
 		c.send("\x88\x02\x03\xe8") // a close frame
 		_ = c.CloseWrite()
-		raw, err := c.SyscallConn()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = raw.Control(func(fd uintptr) {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, int(patience/time.Millisecond))
-			ended <- n == 1 && err == nil
-		})
+		ended <- c.gone()
 	}), func(c *proxy.Config) { c.Limits.Write = 200 * time.Millisecond })
 	c := dial(t, addr)
 	c.send("GET /open/tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // wire is one end of a connection, of which every byte counts. Its methods fail the test, or, on the app's side, end
@@ -224,6 +226,21 @@ func (w *wire) cut() string {
 		w.bad("the connection does not end after %d bytes, ending in %q", len(b), tail(b))
 	}
 	return string(b)
+}
+
+// gone waits for the connection to be no more, and reads nothing. It returns false if that does not happen.
+func (w *wire) gone() (is bool) {
+	raw, err := w.SyscallConn()
+	if err != nil {
+		w.bad("%v", err)
+	}
+	for until := time.Now().Add(patience); !is && time.Now().Before(until); {
+		_ = raw.Control(func(fd uintptr) {
+			n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, 100) // an error is a signal
+			is = n == 1
+		})
+	}
+	return is
 }
 
 func tail(b []byte) []byte { return b[max(0, len(b)-200):] }

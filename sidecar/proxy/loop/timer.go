@@ -51,6 +51,9 @@ func (l *Loop) Stop(t *Timer) {
 // Rest is Stop for a timer that is soon to be set again, which then costs nothing: for a while the loop may wake for it in vain.
 func (t *Timer) Rest() { t.at = 0 }
 
+// On reports whether the timer is set.
+func (t *Timer) On() bool { return t.at != 0 }
+
 func (t *Timer) fire() {
 	if t.Of == nil {
 		t.Do()
