@@ -168,7 +168,7 @@ func (a *HTTP2) feed(b []byte) {
 	case err != nil:
 		a.set.host.Log.V(1).Info("connection to the app ended", "cause", err.Error())
 		a.flush()
-		a.fail(&exchange.Breach{Rule: err.Error()})
+		a.fail(exchange.Breach(err))
 		return
 	case held:
 		a.in.Take(n)
@@ -321,7 +321,7 @@ func (a *HTTP2) Reset(id uint32, code frame.Code, why error) {
 	}
 	a.calls.Remove(id)
 	if why != nil {
-		k.fail(&exchange.Breach{Rule: why.Error()}, false)
+		k.fail(exchange.Breach(why), false)
 	} else {
 		k.fail(&exchange.Aborted{Code: uint32(code), Name: code.String()}, code == frame.RefusedStream)
 	}

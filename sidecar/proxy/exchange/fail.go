@@ -16,14 +16,8 @@ import (
 // errTimeout says that the app has not answered in time.
 var errTimeout error = os.ErrDeadlineExceeded
 
-// Breach says that the app says in HTTP/2 what may not be said, or too much of it.
-type Breach struct {
-	// Rule is what it breaks: a constant, which holds nothing of what the app has sent.
-	Rule string
-}
-
-// Error returns the text.
-func (e *Breach) Error() string { return "the application breaks HTTP/2: " + e.Rule }
+// Breach says that the app says in HTTP/2 what may not be said, or too much of it: what rule it breaks, which is a constant.
+func Breach(rule error) error { return head.Error("the application breaks HTTP/2: " + rule.Error()) }
 
 // Aborted says that the app has reset the stream of a request (RFC 9113 section 6.4).
 type Aborted struct {
@@ -82,9 +76,8 @@ func reasonOf(err error) decision.Reason {
 // failureOf maps an error of the app's to a reason.
 func failureOf(err error) decision.Reason {
 	var bad head.Error
-	var breach *Breach
 	switch {
-	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &breach):
+	case errors.As(err, &bad), errors.Is(err, io.ErrUnexpectedEOF):
 		return decision.UpstreamMalformed
 	case TimedOut(err):
 		return decision.UpstreamTimeout
@@ -126,15 +119,12 @@ func causeOf(reason decision.Reason, err error) string {
 // connectionCause is what may be said of a connection to the app that failed; empty if that is not known.
 func connectionCause(err error) string {
 	var no syscall.Errno
-	var breach *Breach
 	var aborted *Aborted
 	var untrusted *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &no):
 		return no.Error()
-	case errors.As(err, &breach):
-		return breach.Error()
 	case errors.As(err, &aborted):
 		return aborted.Error()
 	case errors.Is(err, io.EOF):
