@@ -161,7 +161,6 @@ func (c *Conn) element(host string) string {
 
 // forwarded says who the client is and what it asked for.
 func (x *Exchange) forwarded(to Fields, host string) {
-	p := &x.conn.peer
 	if x.HTTP2 {
 		to.Field("Via", "2.0 bearerguard") // RFC 9110 section 7.6.3
 	} else {
@@ -175,29 +174,21 @@ func (x *Exchange) forwarded(to Fields, host string) {
 			to.Field(tracing.Tracestate, state)
 		}
 	}
-	if x.conn.Info.Trusted {
-		x.addForwarded(to, host)
-		return
-	}
-	if host != "" {
-		to.Field("X-Forwarded-Host", host)
-	}
-	to.Field("X-Forwarded-Proto", x.conn.Info.proto())
-	to.Field("X-Forwarded-Port", p.port)
-	if p.addr != "" {
-		to.Field("X-Forwarded-For", p.addr)
-		to.Field("Forwarded", x.conn.element(host))
-	}
+	x.addForwarded(to, host)
 }
 
-// addForwarded keeps what a trusted proxy says, and adds to it.
+// addForwarded says where the request comes from. What a trusted proxy says of that is kept.
 func (x *Exchange) addForwarded(to Fields, host string) {
 	p := &x.conn.peer
 	names := [...]string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"}
 	var said [len(names)]bool
 	var addresses, elements strings.Builder
-	for i := range x.Req.Fields {
-		f := &x.Req.Fields[i]
+	fields := x.Req.Fields
+	if !x.conn.Info.Trusted {
+		fields = nil
+	}
+	for i := range fields {
+		f := &fields[i]
 		if f.Kind != head.Forwarded {
 			continue
 		}
