@@ -1,8 +1,11 @@
 package exchange
 
 import (
+	"strconv"
+
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
 // Client is who asks. An Exchange calls it on its loop.
@@ -71,10 +74,8 @@ type Answer struct {
 	None bool
 
 	x   *Exchange
-	own []ownField // in place of the app's
+	own *refuse.Response // in place of the app's
 }
-
-type ownField struct{ name, value string }
 
 // Ours reports whether it is not the app's.
 func (a *Answer) Ours() bool { return a.own != nil }
@@ -82,11 +83,15 @@ func (a *Answer) Ours() bool { return a.own != nil }
 // Fields gives the fields that the client is to see, without those that frame or manage a connection, but with
 // Content-Length.
 func (a *Answer) Fields(to Fields) {
-	if a.own != nil {
-		for _, f := range a.own {
-			to.Field(f.name, f.value)
-		}
+	if a.own == nil {
+		a.x.answerFields(to)
 		return
 	}
-	a.x.answerFields(to)
+	to.Field("Date", text(a.x.host.Date()))
+	for _, f := range a.own.Header {
+		to.Field(f.Name, f.Value)
+	}
+	if a.Status != 204 { // RFC 9110 section 8.6
+		to.Field("Content-Length", strconv.Itoa(len(a.own.Body)))
+	}
 }

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/api/decision"
@@ -43,16 +42,8 @@ func (x *Exchange) refuse(reason decision.Reason) {
 	}
 	r := refuse.Render(v.Answer(x.id.Text(), x.trace.ID(), x.verdict.CORS.Set), x.form())
 	x.step, x.told, x.status = stepAnswer, true, r.Status
-	own := make([]ownField, 0, len(r.Header)+2)
-	own = append(own, ownField{"Date", string(x.host.Date())})
-	for _, f := range r.Header {
-		own = append(own, ownField{f.Name, f.Value})
-	}
-	if r.Status != 204 { // RFC 9110 section 8.6
-		own = append(own, ownField{"Content-Length", strconv.Itoa(len(r.Body))})
-	}
 	last := x.isHead || len(r.Body) == 0
-	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.Bodiless(r.Status), own: own})
+	x.client.Head(x, &Answer{Status: r.Status, Length: int64(len(r.Body)), None: x.Bodiless(r.Status), x: x, own: &r})
 	if !last {
 		x.client.Data(r.Body)
 		x.client.Finish(nil)
