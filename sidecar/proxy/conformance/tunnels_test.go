@@ -85,7 +85,7 @@ func TestATunnelThatHasEndedLeavesNoAppConnection(t *testing.T) {
 	if h := c.head(); h.status() != "101" {
 		t.Fatal(h.line)
 	}
-	fills(c, 50*time.Millisecond)
+	fills(c, time.Second)
 	close(full)
 	if got := c.bytes(4); got != "\x88\x02\x03\xe8" {
 		t.Errorf("the client gets %q", got)
