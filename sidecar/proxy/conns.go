@@ -38,9 +38,8 @@ func (ls *loops) serve(c net.Conn, info exchange.Info, left func(netip.Addr)) {
 
 // take gives a connection to the loop that has the fewest.
 func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
-	fd, err := detach(c.(*net.TCPConn))
+	fd, err := loop.Detach(c.(*net.TCPConn))
 	if err != nil {
-		_ = c.Close()
 		e.Gone()
 		return
 	}
@@ -207,19 +206,6 @@ func (unserved) Drained(*loop.Conn) {}
 
 // Failed implements loop.Handler.
 func (u unserved) Failed(*loop.Conn, error) { u.e.Gone() }
-
-// detach takes a connection's socket from the runtime.
-func detach(c *net.TCPConn) (fd int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if ctlErr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); ctlErr != nil {
-		return -1, ctlErr
-	}
-	_ = c.Close()
-	return fd, err
-}
 
 // withPort is the host of an app, with the port.
 func withPort(u *url.URL) string {

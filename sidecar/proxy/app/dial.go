@@ -50,15 +50,7 @@ func connect(ctx context.Context, host string, resolver *net.Resolver) (fd int, 
 	if err != nil {
 		return -1, err
 	}
-	defer c.Close()
-	raw, err := c.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if ctlErr := raw.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); ctlErr != nil {
-		return -1, ctlErr
-	}
-	return fd, err
+	return loop.Detach(c.(*net.TCPConn))
 }
 
 // take takes the socket.
