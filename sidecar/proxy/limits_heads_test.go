@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/bearerguard/bearerguard/api/decision"
+	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 )
 
 // dialFrom connects from another address of this machine.
@@ -197,6 +198,18 @@ func TestHeadsThatWaitAreBoundedTogether(t *testing.T) {
 			eventually(t, "nobody waits any more", func() bool { return ended.Load() == all && len(g.observer.reasons()) == all-int(unread.Load()) })
 		})
 	}
+}
+
+// And those of requests whose bodies are waited for, so that the gate can read them.
+func TestHeadsThatWaitForTheirBodiesAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, nil, gatetest.Policy("server", mcpServer()))
+	const all, fit = 150, 8 << 20 / (64 << 10)
+	large := strings.Repeat("x", 40<<10)
+	for range all {
+		fmt.Fprintf(dial(t, g.addr), "POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\nAuthorization: Bearer %s\r\nX: %s\r\n\r\n", token(), large)
+	}
+	eventually(t, "those that are too many are refused", func() bool { return g.observer.count(decision.Overloaded) == all-fit })
 }
 
 // A head has to come in --read-header-timeout once it has begun, also where other streams are open.

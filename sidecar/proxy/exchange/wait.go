@@ -68,7 +68,7 @@ func (x *Exchange) gather(most int) {
 	if x.Req.Chunked && !x.HTTP2 {
 		room *= 2 // the chunks, and what is in them
 	}
-	if !x.host.Gathered.Take(x.conn.Info.Remote, room) {
+	if !x.keepHead() || !x.host.Gathered.Take(x.conn.Info.Remote, room) {
 		loop.Drop(x.begun)
 		x.begun = nil
 		x.verdict = gate.Verdict{Reason: decision.Overloaded, Path: x.verdict.Path, CORS: x.verdict.CORS}
