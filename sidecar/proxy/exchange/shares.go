@@ -15,7 +15,7 @@ const (
 	maxGatheredOf = maxGathered / 8
 )
 
-// leastGathered is what a body counts for at least: its block.
+// leastGathered is what a body counts for at least: its block, and what else its request holds while it waits.
 const leastGathered = 8 << 10
 
 // maxHeads bounds the heads that have not come as a whole, and those of requests that wait for their verdict, of all connections together, and maxHeadsOf those of one client, in bytes. Heads
