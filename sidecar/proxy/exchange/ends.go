@@ -44,7 +44,7 @@ type App interface {
 	Finish(trailers []head.Field)
 	// Full reports whether the app has yet to take some of the request.
 	Full() bool
-	// Taken is a number that changes when the app takes some of the request while it is Full.
+	// Taken is a number that changes when the app takes some of the request while no more of it is given.
 	Taken() uint64
 	// Want has the answer be read again, after Exchange.Pauses.
 	Want()

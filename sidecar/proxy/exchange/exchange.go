@@ -66,6 +66,7 @@ type inquiry struct {
 	interim int                // interim answers so far
 	taken   uint64             // App.Taken, when it was last asked
 	idle    int                // how often since the app has taken nothing
+	stuck   bool               // the body waits for the app to take more
 	old     bool               // it came in HTTP/1.0
 	isHead  bool
 	safe    bool
@@ -278,7 +279,8 @@ func (x *Exchange) BodySlow() { x.fail(decision.RequestTimeout, nil) }
 // AppTakes says that the app takes more of the body.
 func (x *Exchange) AppTakes() {
 	if !x.whole {
-		if x.sent > 0 {
+		if x.stuck {
+			x.stuck = false
 			x.timer.Rest()
 		}
 		x.client.Want()

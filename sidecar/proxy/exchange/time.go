@@ -20,7 +20,7 @@ const looks = 4
 // untaken bounds for how long the app takes none of a body, of which there is more. It is as good as one that does not answer.
 func (x *Exchange) untaken() {
 	if d := x.host.Limits.Response; d > 0 && x.step == stepForward {
-		x.idle = 0
+		x.stuck, x.idle = true, 0
 		x.host.Loop.Set(&x.timer, d/looks)
 	}
 }
@@ -40,7 +40,7 @@ func (x *Exchange) takes() bool {
 func (x *Exchange) wake() {
 	switch {
 	case x.step != stepForward || x.app == nil:
-	case x.whole, x.sent > 0 && x.app.Full() && !x.takes():
+	case x.whole, x.stuck && !x.takes():
 		x.abandon()
 		x.AppFails(errTimeout)
 	case x.sent == 0 && !x.asked:
