@@ -27,8 +27,9 @@ func preface(t *testing.T, addr string, settings ...http2.Setting) *wire2 {
 	t.Helper()
 	w := &wire2{conn: dial(t, addr)}
 	w.Framer, w.enc = http2.NewFramer(w.conn, w.conn), hpack.NewEncoder(&w.block)
-	_, _ = io.WriteString(w.conn, http2.ClientPreface)
-	_ = w.WriteSettings(settings...)
+	first := bytes.NewBufferString(http2.ClientPreface)
+	_ = http2.NewFramer(first, nil).WriteSettings(settings...)
+	_, _ = w.conn.Write(first.Bytes()) // at once, since there may be little time for it
 	for {
 		f, err := w.ReadFrame()
 		if err != nil {
