@@ -64,6 +64,7 @@ const (
 	failed           // a write has failed: nothing more is written
 	spoken           // and what the peer has said before is still read
 	wrote            // something has been written since Mark
+	reset            // by the peer, as a write has been told; who reads is told of an end instead
 	draining         // all has been written, or can be, which Handler.Drained is to be told
 	unwanted         // it has been closed, and its handler is told nothing more
 )
@@ -209,13 +210,22 @@ func (c *Conn) take(b []byte) (int, error) {
 		c.side |= Gone
 		return 0, os.NewSyscallError("read", errno)
 	case n == 0:
-		c.side |= HalfClosed
-		return 0, io.EOF
+		return 0, c.end()
 	}
 	if n < len(b) && c.side == 0 {
 		c.state &^= readable // that was all; what comes now is a new edge
 	}
 	return n, nil
+}
+
+// end is the error of reading at the end.
+func (c *Conn) end() error {
+	if c.state&reset != 0 {
+		c.side |= Gone
+		return os.NewSyscallError("read", syscall.ECONNRESET)
+	}
+	c.side |= HalfClosed
+	return io.EOF
 }
 
 // forget closes the socket.

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"io"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -131,8 +130,7 @@ func (p *pipe) fill(c *Conn, most int) (int, error) {
 		c.side |= Gone
 		return 0, os.NewSyscallError("splice", errno)
 	case n == 0:
-		c.side |= HalfClosed
-		return 0, io.EOF
+		return 0, c.end()
 	}
 	p.held = n
 	return n, nil

@@ -193,7 +193,9 @@ func (c *Conn) flushQueue() bool {
 
 // fail notes that the peer takes no more. The handler is told in a turn of its own: it may be in the middle of something.
 func (c *Conn) fail(err error) {
-	c.state |= failed
+	if c.state |= failed; errors.Is(err, syscall.ECONNRESET) {
+		c.state |= reset
+	}
 	c.out.Drop()
 	c.dropPipe()
 	c.later(func() {
