@@ -57,7 +57,7 @@ func (x *Exchange) fail(reason decision.Reason, err error) {
 
 // reasons maps what is wrong with a message to a reason, where it is not BadRequest. It is read only.
 var reasons = map[head.Error]decision.Reason{
-	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong, head.ErrBody: decision.BodyTooLarge,
+	head.ErrTooLarge: decision.TooLarge, head.ErrTarget: decision.URITooLong,
 	head.ErrHost: decision.BadHost, head.ErrHostMismatch: decision.BadHost,
 	head.ErrAuthorization: decision.DuplicateAuthorization, head.ErrCrowded: decision.Overloaded,
 }

@@ -27,7 +27,6 @@ const (
 	ErrChunk         Error = "chunk is malformed"
 	ErrTooLarge      Error = "head exceeds a limit"
 	ErrTarget        Error = "request target exceeds a limit"
-	ErrBody          Error = "body exceeds a limit"
 	ErrCrowded       Error = "heads that have not come as a whole take as much memory as they may"
 )
 

@@ -80,9 +80,6 @@ func (l *Loop) Add(fd int, h Handler) (*Conn, error) {
 	return c, nil
 }
 
-// Loop is the loop that the connection belongs to.
-func (c *Conn) Loop() *Loop { return c.loop }
-
 // Handle has another handler serve the connection.
 func (c *Conn) Handle(h Handler) { c.handler = h }
 

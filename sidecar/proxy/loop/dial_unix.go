@@ -52,8 +52,8 @@ func dial(to netip.AddrPort) (fd int, err error) {
 // sockaddr is the address as the kernel wants it.
 func sockaddr(to netip.AddrPort) (family int, a unix.Sockaddr, err error) {
 	ip := to.Addr().Unmap()
-	if !ip.Is6() {
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: four(ip)}, nil
+	if ip.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: ip.As4()}, nil
 	}
 	six := &unix.SockaddrInet6{Port: int(to.Port()), Addr: ip.As16()}
 	if zone := ip.Zone(); zone != "" {
@@ -64,14 +64,6 @@ func sockaddr(to netip.AddrPort) (family int, a unix.Sockaddr, err error) {
 		six.ZoneId = uint32(i.Index) //nolint:gosec // it is one
 	}
 	return unix.AF_INET6, six, nil
-}
-
-// four is the address, or none, which nothing can be connected to.
-func four(ip netip.Addr) [4]byte {
-	if !ip.Is4() {
-		return [4]byte{}
-	}
-	return ip.As4()
 }
 
 // connected tells the handler what has become of Dial.

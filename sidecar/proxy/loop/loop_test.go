@@ -355,17 +355,17 @@ func TestAPanicEndsItsOwnConnectionAlone(t *testing.T) {
 // What is no event of a connection's, but belongs to one, ends that one alone too.
 func TestAGuardedPanicEndsItsOwnConnectionAlone(t *testing.T) {
 	t.Parallel()
-	for name, do := range map[string]func(*loop.Conn){
-		"of a timer":         func(c *loop.Conn) { c.Loop().Set(&loop.Timer{Do: func() { panic("late") }, Of: c}, loop.Tick) },
-		"of what was posted": func(c *loop.Conn) { c.Loop().Post(func() { c.Guard(func() { panic("posted") }) }) },
-		"and one in Failed":  func(c *loop.Conn) { c.Loop().Post(func() { c.Guard(func() { c.Handle(nil); panic("twice") }) }) },
+	for name, do := range map[string]func(*loop.Loop, *loop.Conn){
+		"of a timer":         func(l *loop.Loop, c *loop.Conn) { l.Set(&loop.Timer{Do: func() { panic("late") }, Of: c}, loop.Tick) },
+		"of what was posted": func(l *loop.Loop, c *loop.Conn) { l.Post(func() { c.Guard(func() { panic("posted") }) }) },
+		"and one in Failed":  func(l *loop.Loop, c *loop.Conn) { l.Post(func() { c.Guard(func() { c.Handle(nil); panic("twice") }) }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := start(t, loop.Options{})
 			bad, peer := pair(t, l, &handler{})
 			_, good := pair(t, l, echo())
-			on(t, l, func() { do(bad) })
+			on(t, l, func() { do(l, bad) })
 			if _, err := peer.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v, want the end of the connection", err)
 			}
