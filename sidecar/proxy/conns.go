@@ -57,7 +57,7 @@ func (ls *loops) take(c net.Conn, e *entrant, do func(*entrant)) {
 
 func (e *entrant) enter(fd int, do func(*entrant)) {
 	var err error
-	if e.conn, err = e.h.Loop.Add(fd, unserved{e}); err != nil {
+	if e.conn, err = e.h.Loop.Add(fd, unserved{e: e}); err != nil {
 		e.Gone()
 		return
 	}
@@ -163,7 +163,7 @@ func (e *entrant) shakeHands() {
 	}
 	e.h.shaking[e.conn] = struct{}{}
 	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.config.TLS) }, limit, func(t *tls.Conn, err error) {
-		e.conn.Handle(unserved{e})
+		e.conn.Handle(unserved{e: e})
 		delete(e.h.shaking, e.conn)
 		e.leaveHandshakes()
 		e.shaken(t, err)
@@ -193,16 +193,10 @@ func (e *entrant) shaken(t *tls.Conn, err error) {
 }
 
 // unserved is the handler of a connection that is not served yet: it waits for its place, say.
-type unserved struct{ e *entrant }
-
-// Connected implements loop.Handler.
-func (unserved) Connected(*loop.Conn, error) {}
-
-// Readable implements loop.Handler.
-func (unserved) Readable(*loop.Conn) {}
-
-// Drained implements loop.Handler.
-func (unserved) Drained(*loop.Conn) {}
+type unserved struct {
+	loop.Nobody
+	e *entrant
+}
 
 // Failed implements loop.Handler.
 func (u unserved) Failed(*loop.Conn, error) { u.e.Gone() }

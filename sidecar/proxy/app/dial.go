@@ -63,7 +63,7 @@ func (d *dialling) take(fd int, err error) {
 	}
 	var c *loop.Conn
 	if err == nil {
-		c, err = d.set.host.Loop.Add(fd, nobody{})
+		c, err = d.set.host.Loop.Add(fd, loop.Nobody{})
 	}
 	switch {
 	case err != nil:
@@ -102,18 +102,3 @@ func (o *Options) address() (netip.AddrPort, bool) {
 	to, err := netip.ParseAddrPort(o.Host)
 	return to, err == nil && !o.Secure
 }
-
-// nobody is the handler of a connection that nobody has taken yet.
-type nobody struct{}
-
-// Connected implements loop.Handler.
-func (nobody) Connected(*loop.Conn, error) {}
-
-// Readable implements loop.Handler.
-func (nobody) Readable(*loop.Conn) {}
-
-// Drained implements loop.Handler.
-func (nobody) Drained(*loop.Conn) {}
-
-// Failed implements loop.Handler.
-func (nobody) Failed(*loop.Conn, error) {}

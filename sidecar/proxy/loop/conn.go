@@ -36,6 +36,21 @@ type Handler interface {
 	Failed(c *Conn, err error)
 }
 
+// Nobody is the handler of a connection that nobody serves yet.
+type Nobody struct{}
+
+// Connected implements Handler.
+func (Nobody) Connected(*Conn, error) {}
+
+// Readable implements Handler.
+func (Nobody) Readable(*Conn) {}
+
+// Drained implements Handler.
+func (Nobody) Drained(*Conn) {}
+
+// Failed implements Handler.
+func (Nobody) Failed(*Conn, error) {}
+
 // Conn is a connection of a loop. Only what runs on the loop may use it.
 type Conn struct {
 	loop    *Loop

@@ -548,21 +548,6 @@ func TestHandlersMayCloseEachOther(t *testing.T) {
 	})
 }
 
-// taken returns a connection's socket, which is somebody else's from then on.
-func taken(t *testing.T, c net.Conn) int {
-	t.Helper()
-	raw, err := c.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := -1
-	if ctlErr := raw.Control(func(s uintptr) { fd, err = unix.Dup(int(s)) }); ctlErr != nil || err != nil {
-		t.Error(ctlErr, err)
-	}
-	_ = c.Close()
-	return fd
-}
-
 func TestManyConnectionsOfManyLoops(t *testing.T) {
 	t.Parallel()
 	loops := []*loop.Loop{start(t, loop.Options{}), start(t, loop.Options{})}
@@ -574,7 +559,11 @@ func TestManyConnectionsOfManyLoops(t *testing.T) {
 			if err != nil {
 				return
 			}
-			to, fd := loops[next%2], taken(t, c)
+			to := loops[next%2]
+			fd, err := loop.Detach(c.(*net.TCPConn))
+			if err != nil {
+				t.Error(err)
+			}
 			to.Post(func() {
 				if _, err := to.Add(fd, echo()); err != nil {
 					t.Error(err)

@@ -179,6 +179,7 @@ func (*below) SetWriteDeadline(time.Time) error { return nil }
 
 // handshake is the handler of a connection while another goroutine does its TLS handshake.
 type handshake struct {
+	Nobody
 	below *below
 	timer Timer
 }
@@ -239,9 +240,6 @@ func (c *Conn) CutAfter(d time.Duration) {
 // abandon is for a loop that ends: the goroutine closes the descriptor, which may be another file's as soon as it is closed.
 func (h *handshake) abandon() { h.cut() }
 
-// Connected implements Handler.
-func (*handshake) Connected(*Conn, error) {}
-
 // Readable implements Handler.
 func (h *handshake) Readable(*Conn) {
 	h.below.conn.state &^= readable // the other goroutine reads it
@@ -250,9 +248,6 @@ func (h *handshake) Readable(*Conn) {
 	default:
 	}
 }
-
-// Drained implements Handler.
-func (*handshake) Drained(*Conn) {}
 
 // Failed implements Handler.
 func (h *handshake) Failed(*Conn, error) { h.cut() }
