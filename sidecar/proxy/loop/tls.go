@@ -66,14 +66,15 @@ func (s *secured) close() {
 
 // below is what TLS reads from and writes to. During the handshake that is the goroutine's that does it, and then the loop's.
 type below struct {
-	conn    *Conn
-	fd      int
-	more    chan struct{} // holds one when something may have come
-	shaken  bool          // the handshake is over
-	reading bool          // TLS reads: what it writes are answers of its own
-	unread  int           // bytes of those that have been queued since the queue was empty
-	cut     atomic.Bool   // it is to end
-	torn    bool          // the socket's end has come in place of what TLS waited for
+	net.Conn // nil: TLS asks for no addresses
+	conn     *Conn
+	fd       int
+	more     chan struct{} // holds one when something may have come
+	shaken   bool          // the handshake is over
+	reading  bool          // TLS reads: what it writes are answers of its own
+	unread   int           // bytes of those that have been queued since the queue was empty
+	cut      atomic.Bool   // it is to end
+	torn     bool          // the socket's end has come in place of what TLS waited for
 }
 
 // mostUnread bounds what TLS has said by itself and the peer has not taken, in bytes: it may ask for an answer, that is a new key,
@@ -82,19 +83,8 @@ const mostUnread = 4 << 10
 
 const errUnread connError = "the peer has TLS answer, and does not read it"
 
-// errAgain says that nothing has come yet. TLS takes it for a deadline that is over, after which it can read again.
-var errAgain net.Error = again{}
-
-type again struct{}
-
-// Error returns the text.
-func (again) Error() string { return "nothing has come yet" }
-
-// Timeout implements net.Error.
-func (again) Timeout() bool { return true }
-
-// Temporary implements net.Error.
-func (again) Temporary() bool { return true }
+// errAgain says that nothing has come yet. TLS can read again after it.
+var errAgain = os.ErrDeadlineExceeded
 
 // Read implements net.Conn.
 func (b *below) Read(p []byte) (int, error) {
@@ -162,17 +152,8 @@ func (b *below) count(n int) {
 // Close implements net.Conn. The connection is the loop's to close.
 func (*below) Close() error { return nil }
 
-// LocalAddr implements net.Conn.
-func (b *below) LocalAddr() net.Addr { return nil }
-
-// RemoteAddr implements net.Conn.
-func (b *below) RemoteAddr() net.Addr { return nil }
-
 // SetDeadline implements net.Conn. Nothing waits.
 func (*below) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline implements net.Conn.
-func (*below) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline implements net.Conn.
 func (*below) SetWriteDeadline(time.Time) error { return nil }
