@@ -155,7 +155,8 @@ func (c *Conn) recover() {
 		c.loop.panicked(debug.Stack())
 	}
 	defer func() {
-		if recover() != nil || !c.Closed() {
+		_ = recover()
+		if h, ok := c.handler.(*handshake); !ok || h.below.shaken { // else the descriptor is in use: it has been cut, and ends soon
 			c.Reset()
 		}
 	}()

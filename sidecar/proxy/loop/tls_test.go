@@ -129,3 +129,45 @@ func TestALoopThatClosesLeavesNoHandshake(t *testing.T) {
 		t.Fatalf("got %v, want the end of the connection", err)
 	}
 }
+
+// The descriptor is the handshake's until it has ended: it may be another file's as soon as it is closed.
+func TestAPanicEndsAHandshakeThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	server, _ := configs(t)
+	l := start(t, loop.Options{})
+	c, peer := pair(t, l, &handler{})
+	ended := make(chan error, 1)
+	on(t, l, func() {
+		c.Handshake(func(n net.Conn) *tls.Conn { return tls.Server(n, server) }, patience, func(_ *tls.Conn, err error) {
+			c.Close()
+			ended <- err
+		})
+		c.Guard(func() { panic("meanwhile") })
+		if c.Closed() {
+			t.Error("the descriptor is closed while the handshake uses it")
+		}
+	})
+	if err := receive(t, ended); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the handshake ended with %v", err)
+	}
+	if _, err := peer.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the end of the connection", err)
+	}
+}
+
+func TestAPanicOfWhatFollowsAHandshakeEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	server, client := configs(t)
+	l := start(t, loop.Options{})
+	c, peer := pair(t, l, &handler{})
+	on(t, l, func() {
+		c.Handshake(func(n net.Conn) *tls.Conn { return tls.Server(n, server) }, patience, func(*tls.Conn, error) { panic("done") })
+	})
+	secure := tls.Client(peer, client)
+	if err := secure.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secure.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the end of the connection", err)
+	}
+}
