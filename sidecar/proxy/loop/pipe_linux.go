@@ -2,6 +2,7 @@ package loop
 
 import (
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -103,11 +104,11 @@ func (ps *pipes) drop(l *Loop, p *pipe) {
 
 // clean closes pipes that were not used for a while.
 func (ps *pipes) clean(l *Loop) {
-	for _, p := range ps.idle[len(ps.idle)-ps.unused:] {
+	for _, p := range ps.idle[:ps.unused] {
 		p.close()
 		openPipes.Add(-1)
 	}
-	ps.idle = ps.idle[:len(ps.idle)-ps.unused]
+	ps.idle = slices.Delete(ps.idle, 0, ps.unused)
 	if ps.unused = len(ps.idle); ps.unused > 0 {
 		l.Set(&ps.tidy, pipeKept)
 	}

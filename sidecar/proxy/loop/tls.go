@@ -66,7 +66,7 @@ func (s *secured) close() {
 
 // below is what TLS reads from and writes to. During the handshake that is the goroutine's that does it, and then the loop's.
 type below struct {
-	net.Conn // nil: TLS asks for no addresses
+	net.Conn // nil: TLS calls none of its methods but those below
 	conn     *Conn
 	fd       int
 	more     chan struct{} // holds one when something may have come
@@ -152,10 +152,7 @@ func (b *below) count(n int) {
 // Close implements net.Conn. The connection is the loop's to close.
 func (*below) Close() error { return nil }
 
-// SetDeadline implements net.Conn. Nothing waits.
-func (*below) SetDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline implements net.Conn.
+// SetWriteDeadline implements net.Conn. Nothing waits.
 func (*below) SetWriteDeadline(time.Time) error { return nil }
 
 // handshake is the handler of a connection while another goroutine does its TLS handshake.
