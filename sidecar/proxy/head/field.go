@@ -36,6 +36,7 @@ const (
 	Identity  // what says who the user is to apps behind oauth2-proxy, in every spelling
 	HTTP2Settings
 	Date
+	kindCount // how many there are
 )
 
 // Field is one header field. The slices point into the head.

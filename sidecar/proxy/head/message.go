@@ -41,13 +41,12 @@ func lineEnd(b []byte) int {
 
 // counts is what the fields of a head say together.
 type counts struct {
-	hosts, lengths, codings, auths, upgrades int
-	host                                     []byte
-	close, keep, upgrade                     bool // options of Connection
-	expect, trailers                         bool
-	folded                                   bool // a field that frames the message has another spelling
-	foreign                                  bool // a coding is not chunked
-	framing                                  bool // is to come in trailers
+	of                   [kindCount]int32 // how many there are of a kind
+	host                 []byte
+	close, keep, upgrade bool // options of Connection
+	expect, trailers     bool
+	foreign              bool // a coding is not chunked
+	framing              bool // is to come in trailers
 }
 
 // understand reads from the fields what framing and forwarding need.
@@ -55,26 +54,19 @@ func (m *Message) understand(n *counts, minor int) (err error) { //nolint:gocycl
 	m.Length = -1
 	for i := range m.Fields {
 		f := &m.Fields[i]
+		n.of[f.Kind]++
 		switch f.Kind {
 		case Host:
-			n.hosts++
 			n.host = f.Value
 		case ContentLength:
-			n.lengths++
 			if m.Length, err = length(&f.Value); err != nil {
 				return err
 			}
 		case TransferEncoding:
-			n.codings++
 			n.foreign = n.foreign || !equal(f.Value, "chunked")
-		case Folded:
-			n.folded = true
-		case Authorization:
-			n.auths++
 		case Connection:
 			m.Options = n.connection(f.Value) || m.Options
 		case Upgrade:
-			n.upgrades++
 			m.Upgrade = f.Value
 		case Expect:
 			n.expect = equal(f.Value, "100-continue")
@@ -85,10 +77,10 @@ func (m *Message) understand(n *counts, minor int) (err error) { //nolint:gocycl
 		default:
 		}
 	}
-	if !n.upgrade || n.upgrades != 1 {
+	if !n.upgrade || n.of[Upgrade] != 1 {
 		m.Upgrade = nil
 	}
-	m.Chunked, m.KeepAlive = n.codings > 0, !n.close && (minor == 1 || n.keep)
+	m.Chunked, m.KeepAlive = n.of[TransferEncoding] > 0, !n.close && (minor == 1 || n.keep)
 	return nil
 }
 
@@ -113,14 +105,14 @@ func (n *counts) connection(list []byte) (others bool) {
 
 // check refuses what frames a message in two ways, or announces trailers that a sender must not (RFC 9110 section 6.5.1).
 func (n *counts) check(minor int) error {
-	switch {
-	case n.lengths > 1:
+	switch lengths, codings := n.of[ContentLength], n.of[TransferEncoding]; {
+	case lengths > 1:
 		return ErrLength
-	case n.codings > 1, n.foreign:
+	case codings > 1, n.foreign:
 		return ErrCoding
-	case n.codings > 0 && (n.lengths > 0 || minor == 0): // RFC 9112 section 6.1
+	case codings > 0 && (lengths > 0 || minor == 0): // RFC 9112 section 6.1
 		return ErrFraming
-	case n.codings > 0 && n.framing:
+	case codings > 0 && n.framing:
 		return ErrTrailer
 	}
 	return nil

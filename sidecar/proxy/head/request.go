@@ -64,11 +64,11 @@ func (r *Request) understand() error {
 	switch {
 	case err != nil:
 		return err
-	case n.folded:
+	case n.of[Folded] > 0: // a field that frames the message has another spelling
 		return ErrSpelling
-	case n.hosts > 1, n.hosts == 0 && r.Minor == 1: // RFC 9112 section 3.2
+	case n.of[Host] > 1, n.of[Host] == 0 && r.Minor == 1: // RFC 9112 section 3.2
 		return ErrHost
-	case n.auths > 1:
+	case n.of[Authorization] > 1:
 		return ErrAuthorization
 	}
 	if err := n.check(r.Minor); err != nil {
@@ -84,7 +84,7 @@ func (r *Request) understand() error {
 // ignore the host, and not all do.
 func (r *Request) authority(n *counts) error {
 	t := r.Target
-	if t[0] == '/' || n.hosts == 0 {
+	if t[0] == '/' || n.of[Host] == 0 {
 		return nil
 	}
 	i := bytes.Index(t, []byte("://"))

@@ -58,13 +58,13 @@ func (r *Response) understand(minor int) error {
 	switch {
 	case err != nil:
 		return err
-	case r.Status == 101 && n.codings > 0:
+	case r.Status == 101 && n.of[TransferEncoding] > 0:
 		return ErrFraming
 	case !r.bodiless():
 		return n.check(minor)
-	case n.lengths > 1:
+	case n.of[ContentLength] > 1:
 		return ErrLength
-	case n.codings > 0, r.Length > 0 && r.Status != 304:
+	case n.of[TransferEncoding] > 0, r.Length > 0 && r.Status != 304:
 		r.KeepAlive = false
 	}
 	r.Chunked = false
