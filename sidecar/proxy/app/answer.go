@@ -27,34 +27,19 @@ func (a *HTTP1) ends(err error) {
 
 // take takes what has come.
 func (a *HTTP1) take(b []byte) {
-	held := a.in.Len() > 0
-	if held {
-		a.in.Append(b)
-		b = a.in.Bytes()
-	}
-	for asked := a.asked; len(b) > 0 && a.x != nil && a.asked == asked; {
-		var n int
-		if a.phase == phaseHead || a.phase == phaseTrailers {
-			n = a.section(b)
-		} else {
-			n = a.body(b)
+	a.in.Feed(b, func(b []byte) (used int) {
+		for asked, n := a.asked, 1; n > 0 && used < len(b) && a.x != nil && a.asked == asked; used += n {
+			if a.phase == phaseHead || a.phase == phaseTrailers {
+				n = a.section(b[used:])
+			} else {
+				n = a.body(b[used:])
+			}
 		}
-		if n == 0 {
-			break
+		if a.conn.Closed() || a.given {
+			return len(b)
 		}
-		b = b[n:]
-		if held {
-			a.in.Take(n)
-		}
-	}
-	switch {
-	case a.conn.Closed() || a.given:
-		a.in.Drop()
-	case !held:
-		a.in.Append(b)
-	case a.in.Len() == 0:
-		a.in.Drop()
-	}
+		return used
+	})
 }
 
 // section takes a head or a trailer section: 0 if it is not complete.

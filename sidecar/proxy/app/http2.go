@@ -158,25 +158,16 @@ func (a *HTTP2) Readable(c *loop.Conn) {
 }
 
 func (a *HTTP2) feed(b []byte) {
-	held := a.in.Len() > 0
-	if held {
-		a.in.Append(b)
-		b = a.in.Bytes()
-	}
-	n, err := a.frames.Feed(b, a.set.host.Loop.Now())
-	switch {
-	case err != nil:
+	var err error
+	a.in.Feed(b, func(b []byte) (n int) {
+		n, err = a.frames.Feed(b, a.set.host.Loop.Now())
+		return n
+	})
+	if err != nil {
 		a.set.host.Log.V(1).Info("connection to the app ended", "cause", err.Error())
 		a.flush()
 		a.fail(exchange.Breach(err))
 		return
-	case held:
-		a.in.Take(n)
-	default:
-		a.in.Append(b[n:])
-	}
-	if a.in.Len() == 0 {
-		a.in.Drop()
 	}
 	if !a.lets && a.frames.Greeted() {
 		a.let()

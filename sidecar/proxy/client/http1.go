@@ -186,25 +186,15 @@ func (c *HTTP1) crams() bool {
 
 // take takes what has come.
 func (c *HTTP1) take(b []byte) {
-	held := c.in.Len() > 0
-	if held {
-		c.in.Append(b)
-		b = c.in.Bytes()
-	}
-	c.rest = b
-	c.serve()
-	if c.conn.Closed() || c.given {
-		return
-	}
-	switch {
-	case !held:
-		c.in.Append(c.rest)
-	case c.in.Len() > 0: // else the connection ends, and what was held has been dropped
-		c.in.Take(len(b) - len(c.rest))
-	}
-	if c.rest = nil; c.in.Len() == 0 {
-		c.in.Drop()
-	}
+	c.in.Feed(b, func(b []byte) int {
+		c.rest = b
+		c.serve()
+		left := len(c.rest)
+		if c.rest = nil; c.conn.Closed() || c.given {
+			return len(b)
+		}
+		return len(b) - left
+	})
 }
 
 // serve goes on as far as it can with what has come.

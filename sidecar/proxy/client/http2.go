@@ -122,23 +122,14 @@ func (c *HTTP2) Readable(conn *loop.Conn) {
 
 // feed takes what has come.
 func (c *HTTP2) feed(b []byte) {
-	held := c.in.Len() > 0
-	if held {
-		c.in.Append(b)
-		b = c.in.Bytes()
-	}
-	n, err := c.frames.Feed(b, c.host.Loop.Now())
+	var err error
+	c.in.Feed(b, func(b []byte) (n int) {
+		n, err = c.frames.Feed(b, c.host.Loop.Now())
+		return n
+	})
 	if err != nil {
 		c.fails(err)
 		return
-	}
-	if held {
-		c.in.Take(n)
-	} else {
-		c.in.Append(b[n:])
-	}
-	if c.in.Len() == 0 {
-		c.in.Drop()
 	}
 	if !c.of.HoldsHead(exchange.HeadSize(c.in.Len()) + exchange.HeadSize(c.frames.Unfinished())) {
 		c.fails(c.frames.Refuse(frame.ErrCrowded))

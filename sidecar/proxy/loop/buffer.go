@@ -122,6 +122,20 @@ func (b *Buffer) Append(p []byte) {
 	b.w += uint32(copy(b.block[b.w:], p)) //nolint:gosec // blocks are small
 }
 
+// Feed has use take what it can of what is held and of p, which comes behind it, and holds the rest. Use returns how many bytes it took; it may
+// have dropped what is held.
+func (b *Buffer) Feed(p []byte, use func([]byte) int) {
+	if b.Len() > 0 {
+		b.Append(p)
+		b.Take(use(b.Bytes()))
+	} else {
+		b.Append(p[use(p):])
+	}
+	if b.Len() == 0 {
+		b.Drop()
+	}
+}
+
 // Free is room for n more bytes at least. Added says how many of them are held from then on.
 func (b *Buffer) Free(n int) []byte {
 	b.reserve(n)

@@ -69,3 +69,29 @@ func TestNoMoreIsTakenThanIsHeld(t *testing.T) {
 		t.Errorf("%d bytes are held", b.Len())
 	}
 }
+
+// What is not used comes again before what comes next; no block is kept where nothing is held, whoever dropped it.
+func TestWhatIsFedAndNotUsedComesAgain(t *testing.T) {
+	t.Parallel()
+	var b loop.Buffer
+	for _, step := range []struct {
+		fed, seen string
+		used      int
+		held      string
+	}{{"ab", "ab", 2, ""}, {"abc", "abc", 1, "bc"}, {"d", "bcd", 0, "bcd"}, {"", "bcd", 2, "d"}, {"e", "de", 2, ""}} {
+		b.Feed([]byte(step.fed), func(p []byte) int {
+			if string(p) != step.seen {
+				t.Errorf("%q is given, want %q", p, step.seen)
+			}
+			return step.used
+		})
+		if string(b.Bytes()) != step.held {
+			t.Errorf("%q is held, want %q", b.Bytes(), step.held)
+		}
+	}
+	b.Append([]byte("held"))
+	b.Feed([]byte("more"), func(p []byte) int { b.Drop(); return len(p) })
+	if b.Len() != 0 || len(b.Free(0)) != 0 {
+		t.Errorf("%q is held", b.Bytes())
+	}
+}
