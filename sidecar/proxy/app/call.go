@@ -28,12 +28,7 @@ const mostCalls = 1024
 
 // call returns one that is used again, or a new one.
 func (s *Shared) call(a *HTTP2, x *exchange.Exchange) *call {
-	n := len(s.calls) - 1
-	if n < 0 {
-		return &call{a: a, x: x}
-	}
-	k := s.calls[n]
-	s.calls = s.calls[:n]
+	k := s.calls.Take()
 	*k = call{a: a, x: x}
 	return k
 }
@@ -41,8 +36,8 @@ func (s *Shared) call(a *HTTP2, x *exchange.Exchange) *call {
 // drop gives the call back. What is on the way out of it may still look at it, before the next one begins.
 func (k *call) drop() {
 	k.queues(-k.queued)
-	if s := k.a.set.Shared; !k.left && len(s.calls) < mostCalls {
-		s.calls = append(s.calls, k)
+	if !k.left {
+		k.a.set.Shared.calls.Give(k, mostCalls)
 	}
 	k.left = true
 }

@@ -42,8 +42,8 @@ type Shared struct {
 	pool   frame.Pool
 	fields []frame.Field // of the head that is being written
 	res    head.Response // the head that has been read
-	calls  []*call       // to be used again
-	lines  lines         // of a head of HTTP/1.1 that is being written
+	calls  loop.Spare[call]
+	lines  lines // of a head of HTTP/1.1 that is being written
 
 	trailers []head.Field // that have been read over HTTP/1.1
 }

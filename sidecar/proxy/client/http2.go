@@ -41,7 +41,7 @@ type Shared struct {
 
 	pool   frame.Pool
 	fields []frame.Field // of the head that is being written
-	calls  []*call       // to be used again
+	calls  loop.Spare[call]
 }
 
 // HTTP2Options are what a connection is served with.

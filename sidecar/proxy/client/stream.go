@@ -38,7 +38,7 @@ func (c *Count) Now() int64 { return c.n.Load() }
 func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
 	c.late = 0
 	c.idle.Rest()
-	k := c.shared.call()
+	k := c.shared.calls.Take()
 	*k = call{c: c, id: id}
 	k.x = c.of.New(k)
 	k.x.HTTP2 = true
@@ -47,25 +47,12 @@ func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
 	return k, k.x
 }
 
-// call returns one that is used again, or a new one.
-func (s *Shared) call() *call {
-	n := len(s.calls) - 1
-	if n < 0 {
-		return &call{}
-	}
-	k := s.calls[n]
-	s.calls = s.calls[:n]
-	return k
-}
-
 // mostCalls is how many calls are kept to be used again.
 const mostCalls = 1024
 
 // drop takes a call back. What is on the way out of it may still look at it, before the next one begins.
 func (s *Shared) drop(k *call) {
-	if len(s.calls) < mostCalls {
-		s.calls = append(s.calls, k)
-	}
+	s.calls.Give(k, mostCalls)
 }
 
 // Headers implements frame.Handler.

@@ -75,10 +75,10 @@ type Host struct {
 	ctx       context.Context //nolint:containedctx // ends with the loop
 	date      []byte
 	at        int64 // the second of date
-	free      []*Exchange
-	answer    Answer           // whose head is being sent
-	fields    [][]head.Field   // storage for those of requests
-	inquiries []*inquiry       // to be used again, as free is
+	free      loop.Spare[Exchange]
+	answer    Answer         // whose head is being sent
+	fields    [][]head.Field // storage for those of requests
+	inquiries loop.Spare[inquiry]
 	record    telemetry.Record // of the request that the observer is being told of
 	why       gate.Why         // and why it was refused
 	leaving   bool             // WebSockets are asked to go, those too that come now

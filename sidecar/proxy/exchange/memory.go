@@ -14,18 +14,14 @@ const fieldRoom = 24
 // New returns an exchange whose Req is to be filled in, for Begin or Reject.
 func (c *Conn) New(client Client) *Exchange {
 	h := c.Host
-	var x *Exchange
-	if n := len(h.free) - 1; n >= 0 {
-		x, h.free = h.free[n], h.free[:n]
-	} else {
-		x = &Exchange{host: h}
+	x := h.free.Take()
+	if x.host == nil {
+		x.host = h
 		x.timer.Do = func() { x.client.Guard(x.wakes) }
 		x.wakes = x.wake
 	}
-	if n := len(h.inquiries) - 1; n >= 0 {
-		x.inquiry, h.inquiries = h.inquiries[n], h.inquiries[:n]
-	} else {
-		x.inquiry = &inquiry{values: make([]string, 0, 8)}
+	if x.inquiry = h.inquiries.Take(); x.values == nil {
+		x.values = make([]string, 0, 8)
 	}
 	if n := len(h.fields) - 1; n >= 0 {
 		x.Req.Fields, h.fields = h.fields[n], h.fields[:n]
@@ -63,9 +59,8 @@ func (x *Exchange) forget() {
 		loop.Drop(q.begun)
 	}
 	*q = inquiry{values: q.values}
-	if x.inquiry = nil; len(h.inquiries) < mostFree {
-		h.inquiries = append(h.inquiries, q)
-	}
+	x.inquiry = nil
+	h.inquiries.Give(q, mostFree)
 }
 
 // dropHead gives the request's head back, and forgets what may lie in it.
@@ -101,12 +96,10 @@ func (x *Exchange) release() {
 		x.forget()
 	}
 	*x = Exchange{host: h, timer: x.timer, expiry: x.expiry, wakes: x.wakes}
-	if len(h.free) < mostFree {
-		h.free = append(h.free, x)
-		return
+	if !h.free.Give(x, mostFree) {
+		h.Loop.Stop(&x.timer)
+		h.Loop.Stop(&x.expiry)
 	}
-	h.Loop.Stop(&x.timer)
-	h.Loop.Stop(&x.expiry)
 }
 
 // text is the bytes as a string without a copy: valid as long as they are.

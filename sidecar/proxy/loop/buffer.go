@@ -92,6 +92,28 @@ func Count(n int) { held.Add(int64(n)) }
 // Held is how many bytes Room goes by: those in blocks that are not small, and what Count has added.
 func Held() int64 { return held.Load() }
 
+// Spare has what is used again and again by what runs on one loop. The zero Spare has nothing.
+type Spare[T any] struct{ list []*T }
+
+// Take returns one that was given back, as it was then, or a new one.
+func (s *Spare[T]) Take() *T {
+	n := len(s.list) - 1
+	if n < 0 {
+		return new(T)
+	}
+	t := s.list[n]
+	s.list = s.list[:n]
+	return t
+}
+
+// Give takes one back, unless there are as many as are kept.
+func (s *Spare[T]) Give(t *T, most int) (kept bool) {
+	if kept = len(s.list) < most; kept {
+		s.list = append(s.list, t)
+	}
+	return kept
+}
+
 // Buffer holds bytes that are not used yet. The zero Buffer is empty and has no block.
 type Buffer struct {
 	block []byte
