@@ -8,8 +8,8 @@
 // A connection that waits holds no buffer. What is read lies in a buffer of the loop's until the next read, and whoever wants to
 // keep some of it takes a block of its own (Buffer).
 //
-// Systems other than Linux have poll(2) in place of epoll(7), for trying things out. The tag loop_poll has Linux use it too, as make test does
-// once more with the tests of the loop and of the proxy.
+// Systems other than Linux on its usual processors have poll(2) in place of epoll(7), no splice(2), and no knowledge of what peers have taken, for
+// trying things out. The tag loop_poll makes Linux such a system, as make test does once more with the tests of the loop and of the proxy.
 //
 // # Why it is our own
 //
