@@ -27,8 +27,8 @@ func (x *Exchange) BodyFrom(from *loop.Conn, most int64) (n int, more bool, err 
 	if !ok || x.step == stepGather {
 		return 0, true, loop.ErrCopy
 	}
-	n, more, err = s.Splice(from, most) // bound has seen the length
-	if x.sent += int64(n); !more {
+	n, more, err = s.Splice(from, most)          // bound has seen the length
+	if x.sent += int64(n); !more && x.sent > 0 { // else the app is connected to, and may be waited for to ask for the body
 		x.untaken()
 	}
 	return n, more, err
