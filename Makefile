@@ -47,7 +47,7 @@ demo-mcp: ## Show a standalone sidecar in front of an MCP server, with a real cl
 test: ## Run every test but those that need a node; builds a real API server the first time.
 	assets=$$(hack/cluster/build.sh assets | tail -n1); \
 	KUBEBUILDER_ASSETS=$$assets go test ./...
-	go test -tags loop_poll ./sidecar/proxy ./sidecar/proxy/conformance ./sidecar/proxy/loop
+	go test -parallel 16 -tags loop_poll ./sidecar/proxy ./sidecar/proxy/conformance ./sidecar/proxy/loop
 	go test -C hack/release ./...
 	$(MAKE) --no-print-directory conformance interop
 
