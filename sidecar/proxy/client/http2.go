@@ -182,7 +182,9 @@ func (c *HTTP2) flush() {
 	case c.conn.Queued() > 0:
 		c.watch()
 	case c.stopped && !c.frames.Full():
-		c.stopped = false
+		if c.stopped = false; c.late != 0 {
+			c.host.Loop.Set(&c.idle, c.host.Limits.ReadHead) // nothing was read meanwhile
+		}
 		c.feed(nil)
 		c.conn.Again()
 	case c.frames.Drained() && c.calls.Len() == 0 && !c.ending:

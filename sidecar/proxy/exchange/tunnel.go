@@ -116,6 +116,10 @@ const turn = 16
 
 // Readable implements loop.Handler.
 func (d *direction) Readable(c *loop.Conn) {
+	if d.eof && !d.over && c.Side()&loop.Gone != 0 { // nobody takes what goes the other way
+		d.end()
+		return
+	}
 	for pieces := 0; !d.eof && !d.over && !loop.Enough(d.to.Queued()); pieces++ {
 		if pieces == turn {
 			c.Again()

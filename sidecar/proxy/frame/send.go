@@ -156,7 +156,9 @@ func (c *Conn) schedule(st *stream) {
 func (c *Conn) unschedule(st *stream) {
 	if st.waiting {
 		i := slices.Index(c.ready, st)
-		st.waiting, c.ready = false, slices.Delete(c.ready, i, i+1)
+		if st.waiting, c.ready = false, slices.Delete(c.ready, i, i+1); len(c.ready) == 0 && cap(c.ready) > 64 {
+			c.ready = nil // many were waiting once
+		}
 	}
 }
 
@@ -229,7 +231,7 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 	c.out = append(c.out, p...)
 	st.window -= int64(len(p))
 	c.window -= int64(len(p))
-	c.owed += 2 * int64(len(p)) // to the stream's window, and to the connection's
+	c.owed = min(c.owed+2*int64(len(p)), 2*maxWindow) // to the stream's window, and to the connection's
 	if len(p) >= tidbit || st.window > 0 && c.window > 0 {
 		c.earn()
 	}

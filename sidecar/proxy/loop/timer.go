@@ -2,6 +2,7 @@ package loop
 
 import (
 	"container/heap"
+	"math"
 	"time"
 )
 
@@ -22,7 +23,10 @@ type Timer struct {
 }
 
 // due is the tick at which a time is over.
-func (l *Loop) due(after time.Duration) int64 { return l.tick + max(1, int64((after+Tick-1)/Tick)) }
+func (l *Loop) due(after time.Duration) int64 {
+	after = min(after, math.MaxInt64-Tick) // of a token, say, that expires in the year 9999
+	return l.tick + max(1, int64((after+Tick-1)/Tick))
+}
 
 // Set has a timer call its function after a time, which takes the place of the time set before.
 func (l *Loop) Set(t *Timer, after time.Duration) {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -52,6 +53,15 @@ func TestTimers(t *testing.T) {
 				t.Errorf("the loop would wake after %v, want never", d)
 			}
 		})
+	}
+}
+
+func TestTimersMayBeFarAway(t *testing.T) {
+	t.Parallel()
+	l, fired := clock(), 0
+	l.Set(&Timer{Do: func() { fired++ }}, math.MaxInt64)
+	if l.pass(far); fired > 0 || l.timers.next(l.tick) < 1e6*time.Hour {
+		t.Errorf("it has fired %d times, and is looked at in %v", fired, l.timers.next(l.tick))
 	}
 }
 

@@ -193,7 +193,7 @@ func (c *Conn) flushQueue() bool {
 
 // fail notes that the peer takes no more. The handler is told in a turn of its own: it may be in the middle of something.
 func (c *Conn) fail(err error) {
-	if c.state |= failed; errors.Is(err, syscall.ECONNRESET) {
+	if c.state |= failed; !errors.Is(err, syscall.EPIPE) { // which alone leaves the peer's end as it was
 		c.state |= reset
 	}
 	c.out.Drop()
@@ -210,14 +210,17 @@ func (c *Conn) fail(err error) {
 }
 
 // ReadOn is for Handler.Failed, with its error. It keeps the connection open for what the peer has said before it took no more: Readable is called, up to the
-// end that Read finds behind that, and what is written is dropped. It returns false if it was no write that has failed.
+// end that Read finds behind that, and what is written is dropped. It returns false if the connection may go on for the peer, which then would wait for what
+// is dropped: if it was no write that has failed, or for want of memory.
 func (c *Conn) ReadOn(err error) bool {
-	if _, ok := errors.AsType[*os.SyscallError](err); !ok {
-		return false
+	no, _ := errors.AsType[syscall.Errno](err)
+	switch no {
+	case syscall.EPIPE, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
+		c.state |= spoken
+		c.Again()
+		return true
 	}
-	c.state |= spoken
-	c.Again()
-	return true
+	return false
 }
 
 // later runs something of the connection's in the next turn.
