@@ -74,8 +74,7 @@ func (r *recorder) count(reason decision.Reason) (n int) {
 
 // Heads without an end of many connections take so much memory together, and no more. Small heads are read all the same, larger ones of
 // other clients too.
-func TestUnfinishedHeadsAreBoundedTogether(t *testing.T) {
-	t.Parallel()
+func TestUnfinishedHeadsAreBoundedTogether(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{ReadHead: time.Minute, Drain: time.Second} })
 	const all, fit = 200, 8 << 20 / (64 << 10)
 	var attackers []net.Conn
@@ -112,8 +111,7 @@ func TestUnfinishedHeadsAreBoundedTogether(t *testing.T) {
 }
 
 // So do trailers.
-func TestUnfinishedTrailersAreBoundedTogether(t *testing.T) {
-	t.Parallel()
+func TestUnfinishedTrailersAreBoundedTogether(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{ReadHead: time.Minute, Drain: time.Second} })
 	const all, fit = 600, 8 << 20 / (16 << 10)
 	for range all {
@@ -123,8 +121,7 @@ func TestUnfinishedTrailersAreBoundedTogether(t *testing.T) {
 }
 
 // Field blocks without an end of HTTP/2 are bounded in the same way.
-func TestUnfinishedFieldBlocksAreBoundedTogether(t *testing.T) {
-	t.Parallel()
+func TestUnfinishedFieldBlocksAreBoundedTogether(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{ReadHead: time.Minute, Drain: time.Second} })
 	const all, fit = 100, 8 << 20 / (128 << 10)
 	ends := make(chan string, all)
@@ -152,8 +149,7 @@ func TestUnfinishedFieldBlocksAreBoundedTogether(t *testing.T) {
 }
 
 // And so are the heads of requests that wait for keys.
-func TestHeadsThatWaitAreBoundedTogether(t *testing.T) {
-	t.Parallel()
+func TestHeadsThatWaitAreBoundedTogether(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	const all, fit = 150, 8 << 20 / (64 << 10)
 	auth, large := "Bearer "+unknown(), strings.Repeat("x", 40<<10)
 	for name, begin := range map[string]func(t *testing.T, addr string) (c net.Conn, end func() string){
@@ -201,8 +197,7 @@ func TestHeadsThatWaitAreBoundedTogether(t *testing.T) {
 }
 
 // And those of requests whose bodies are waited for, so that the gate can read them.
-func TestHeadsThatWaitForTheirBodiesAreBoundedTogether(t *testing.T) {
-	t.Parallel()
+func TestHeadsThatWaitForTheirBodiesAreBoundedTogether(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	g := protect(t, echo(t).URL, nil, gatetest.Policy("server", mcpServer()))
 	const all, fit = 150, 8 << 20 / (64 << 10)
 	large := strings.Repeat("x", 40<<10)

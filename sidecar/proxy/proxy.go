@@ -136,7 +136,7 @@ func (p *Proxy) await(ctx context.Context) {
 			if p.draining.Store(true); !away && linger > 0 {
 				p.config.Log.Info("about to drain", "in", linger.String())
 				p.loops.retire()
-				time.Sleep(linger)
+				<-time.After(linger)
 			}
 			return
 		}

@@ -9,8 +9,7 @@ import (
 
 // A body that nobody takes yet, as while keys are waited for, holds up no other stream of its connection, though it is as large as the
 // connection's window.
-func TestHTTP2ABodyThatWaitsHoldsUpNoOther(t *testing.T) {
-	t.Parallel()
+func TestHTTP2ABodyThatWaitsHoldsUpNoOther(t *testing.T) { //nolint:paralleltest // what is held is the process's
 	g, asked := waits(t)
 	p := protect(t, echo(t).URL, func(c *Config) { c.Gate = g })
 	w := preface(t, p.addr)

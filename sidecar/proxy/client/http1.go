@@ -156,11 +156,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 		if c.crams() {
 			return
 		}
-		most := loop.LargeBlock
-		if c.phase == phaseIdle {
-			most = loop.MediumBlock // the rest of a large body need not be copied
-		}
-		b, err := conn.ReadMost(most)
+		b, err := conn.ReadMost(c.most())
 		if len(b) > 0 {
 			c.fast.Read(len(b))
 			c.take(b)
@@ -174,6 +170,14 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 		}
 		return
 	}
+}
+
+// most is how much is read at a time.
+func (c *HTTP1) most() int {
+	if c.phase == phaseIdle {
+		return loop.MediumBlock // the rest of a large body need not be copied
+	}
+	return loop.LargeBlock
 }
 
 // crams reports whether the client has yet to take answers before its next request is read.

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -39,7 +38,7 @@ func TestWhoTakesNothingIsCutOffWhateverComes(t *testing.T) {
 	ended := make(gone)
 	l.Post(func() {
 		of := &exchange.Conn{}
-		of.Init(exchange.NewHost(context.Background(), &exchange.Config{Limits: exchange.Limits{Write: limit}}, l), nil)
+		of.Init(exchange.NewHost(t.Context(), &exchange.Config{Limits: exchange.Limits{Write: limit}}, l), nil)
 		conn, err := l.Add(fds[0], nil)
 		if err != nil {
 			t.Error(err)

@@ -8,7 +8,7 @@ import (
 
 // Detach takes a connection's socket from the runtime, for Add. The connection is closed.
 func Detach(c *net.TCPConn) (fd int, err error) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return -1, err

@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -213,15 +214,16 @@ func (c *Conn) fail(err error) {
 // end that Read finds behind that, and what is written is dropped. It returns false if the connection may go on for the peer, which then would wait for what
 // is dropped: if it was no write that has failed, or for want of memory.
 func (c *Conn) ReadOn(err error) bool {
-	no, _ := errors.AsType[syscall.Errno](err)
-	switch no {
-	case syscall.EPIPE, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-		c.state |= spoken
-		c.Again()
-		return true
+	if no, _ := errors.AsType[syscall.Errno](err); !slices.Contains(ends, no) {
+		return false
 	}
-	return false
+	c.state |= spoken
+	c.Again()
+	return true
 }
+
+// ends are the errors of writing that tell of a connection's end.
+var ends = []syscall.Errno{syscall.EPIPE, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}
 
 // later runs something of the connection's in the next turn.
 func (c *Conn) later(do func()) { c.loop.Post(func() { c.Guard(do) }) }
