@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -54,6 +55,25 @@ func answers(f *h2.Framer, stream uint32, end bool, fields ...string) {
 	for !last {
 		p, last = piece()
 		_ = f.WriteContinuation(stream, last, p)
+	}
+}
+
+// A server of gRPC resets a call by CANCEL when its deadline has passed. The client gets that, and says that its own has.
+func TestCallsThatTheAppCancels(t *testing.T) {
+	t.Parallel()
+	for contentType, want := range map[string]string{"application/grpc": "CANCEL", "application/json": "502 Bad Gateway"} {
+		overH2C(t, contentType, func(t testing.TB) {
+			addr := guard(t, h2cApp(t, func(_ *wire, f *h2.Framer, s uint32) { _ = f.WriteRSTStream(s, h2.ErrCodeCancel) }))
+			res, err := client(t, http2).Do(request(t, "POST", "http://"+addr+"/open/a", strings.NewReader("abc"), "Content-Type", contentType))
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = res.Status
+				_ = res.Body.Close()
+			}
+			if !strings.Contains(got, want) {
+				t.Errorf("got %s", got)
+			}
+		})
 	}
 }
 

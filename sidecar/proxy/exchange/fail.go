@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
+	"github.com/bearerguard/bearerguard/sidecar/refuse"
 )
 
 // errTimeout says that the app has not answered in time.
@@ -47,12 +48,20 @@ func (x *Exchange) fail(reason decision.Reason, err error) {
 		reason = failureOf(err)
 	}
 	x.observeFailure(reason, causeOf(reason, err))
-	if x.told { // a refusal would be taken for a part of the answer
+	if x.told || x.cancelled(err) { // a refusal would be taken for a part of the answer
 		x.client.Break(err)
 		x.over()
 		return
 	}
 	x.refuse(reason)
+}
+
+// cancelled reports whether a client of gRPC gets the app's reset itself: CANCEL, as servers say when a call's deadline has passed. The client
+// knows by its own clock what that means.
+func (x *Exchange) cancelled(err error) bool {
+	const cancel = 8 // RFC 9113 section 7
+	a, ok := errors.AsType[*Aborted](err)
+	return ok && a.Code == cancel && x.form() == refuse.GRPC
 }
 
 // reasons maps what is wrong with a message to a reason, where it is not BadRequest. It is read only.
