@@ -19,10 +19,9 @@ type call struct {
 
 	pace   pace
 	timer  loop.Timer // for a body that is waited for
-	stall  loop.Timer // for an answer that the client does not take
+	stall  stall      // for an answer that the client does not take
 	queued int        // bytes of the answer that wait for the client's window
 	sent   int        // bytes of it that the window has taken
-	seen   int        // sent, when the client was last looked at
 
 	trailers [2]head.Field // room for those of the request
 
@@ -205,7 +204,7 @@ func (k *call) leave() {
 	k.left = true
 	c := k.c
 	c.shared.drop(k)
-	c.host.Loop.Stop(&k.stall)
+	c.host.Loop.Stop(&k.stall.Timer)
 	if k.counted {
 		k.counted = false
 		c.shared.Requests.Leave()
@@ -246,23 +245,15 @@ func (k *call) goes(n int) {
 
 // watch bounds how long the client may open no window.
 func (k *call) watch() {
-	d := k.c.host.Limits.Write
-	if d == 0 {
-		return
-	}
 	if k.stall.Do == nil {
-		k.stall = loop.Timer{Do: k.stalls, Of: k.c.conn}
+		k.stall.Timer = loop.Timer{Do: k.stalls, Of: k.c.conn}
 	}
-	k.seen = k.sent
-	k.c.host.Loop.Set(&k.stall, d)
+	k.stall.begin(k.c.host)
 }
 
+// stalls ends a stream whose client opens no window for it.
 func (k *call) stalls() {
-	switch {
-	case k.queued == 0:
-	case k.seen != k.sent:
-		k.watch()
-	default:
+	if k.stall.over(k.c.host, uint64(k.sent), k.queued > 0) { //nolint:gosec // it is not negative
 		k.reset(frame.InternalError)
 		k.lost()
 	}

@@ -112,7 +112,7 @@ func (*HTTP1) Connected(*loop.Conn, error) {}
 
 // Drained implements loop.Handler.
 func (c *HTTP1) Drained(*loop.Conn) {
-	c.stall.idle = 0
+	c.stall.Begin()
 	switch {
 	case c.x != nil && c.conn.HasRoom():
 		c.x.ClientTakes()
@@ -174,7 +174,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 
 // most is how much is read at a time.
 func (c *HTTP1) most() int {
-	if c.phase == phaseIdle {
+	if c.phase == phaseIdle || c.phase == phaseFresh {
 		return loop.MediumBlock // the rest of a large body need not be copied
 	}
 	return loop.LargeBlock

@@ -89,7 +89,7 @@ func (c *HTTP2) Failed(*loop.Conn, error) {
 // Drained implements loop.Handler.
 func (c *HTTP2) Drained(*loop.Conn) {
 	if c.stall != nil {
-		c.stall.idle = 0
+		c.stall.Begin()
 	}
 	c.flush()
 }
@@ -248,7 +248,7 @@ func (c *HTTP2) watch() {
 
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP2) stalls() {
-	if c.stall.over(c.conn, c.host) {
+	if taken, more := c.conn.Taken(); c.stall.over(c.host, taken, more) {
 		c.conn.Reset()
 		c.close()
 	}

@@ -82,7 +82,7 @@ func (c *HTTP1) paces() {
 
 // stalls ends a connection whose client takes nothing of what it is sent.
 func (c *HTTP1) stalls() {
-	if c.stall.over(c.conn, c.host) {
+	if taken, more := c.conn.Taken(); c.stall.over(c.host, taken, more) {
 		c.keep = false
 		c.conn.Reset()
 		c.close()
@@ -92,31 +92,22 @@ func (c *HTTP1) stalls() {
 // stall bounds the time in which a client takes nothing of what it is sent.
 type stall struct {
 	loop.Timer
-	taken uint64 // bytes that it had taken when it was last looked at
-	idle  uint8  // how often it was looked at since, and had taken nothing
+	exchange.Stall
 }
-
-// looks is how often it is looked at whether a client takes something, in the time that it has.
-const looks = 4
 
 // begin has it be looked at, if that is not so already: more to be taken gives the client no more time.
 func (s *stall) begin(h *exchange.Host) {
 	if d := h.Limits.Write; d > 0 && !s.On() {
-		s.idle = 0
-		h.Loop.Set(&s.Timer, d/looks)
+		s.Begin()
+		h.Loop.Set(&s.Timer, d/exchange.Looks)
 	}
 }
 
-// over reports whether the client's time is up. If it is not, and there is something to be taken, it is looked at again.
-func (s *stall) over(c *loop.Conn, h *exchange.Host) bool {
-	taken, more := c.Taken()
-	if taken != s.taken || !more {
-		s.taken, s.idle = taken, 0
-	} else if s.idle++; s.idle == looks {
-		return true
+// over reports whether the client's time is up, by how much it has taken. If it is not, and there is more to be taken, it is looked at again.
+func (s *stall) over(h *exchange.Host, taken uint64, more bool) bool {
+	over := s.Over(taken) && more
+	if more && !over {
+		h.Loop.Set(&s.Timer, h.Limits.Write/exchange.Looks)
 	}
-	if more {
-		h.Loop.Set(&s.Timer, h.Limits.Write/looks)
-	}
-	return false
+	return over
 }

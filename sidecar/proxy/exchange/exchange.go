@@ -64,8 +64,7 @@ type inquiry struct {
 	kept    int                // what Heads counts for the head
 	tail    []head.Field       // the trailer section that came after begun
 	interim int                // interim answers so far
-	taken   uint64             // App.Taken, when it was last asked
-	idle    int                // how often since the app has taken nothing
+	stall   Stall              // of the app, by App.Taken
 	stuck   bool               // the body waits for the app to take more
 	old     bool               // it came in HTTP/1.0
 	isHead  bool

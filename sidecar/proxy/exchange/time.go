@@ -14,25 +14,43 @@ func (x *Exchange) await() {
 	x.timer.Rest() // nobody waits for the app to ask for the body any more
 }
 
-// looks is how often it is looked at whether an app takes a body, in the time that it has.
-const looks = 4
+// Looks is how often it is looked at whether a peer takes something, in the time that it has.
+const Looks = 4
+
+// Stall counts how often a peer was found to have taken nothing. In the zero Stall it has all of its time.
+type Stall struct {
+	taken uint64
+	idle  uint8
+}
+
+// Begin gives the peer all of its time again.
+func (s *Stall) Begin() { s.idle = 0 }
+
+// Over is told, each time that it is looked, a number that changes when the peer takes something. It reports whether the peer's time is up.
+func (s *Stall) Over(taken uint64) bool {
+	if taken != s.taken {
+		s.taken, s.idle = taken, 0
+		return false
+	}
+	s.idle++
+	return s.idle == Looks
+}
 
 // untaken bounds for how long the app takes none of a body, of which there is more. It is as good as one that does not answer.
 func (x *Exchange) untaken() {
 	if d := x.host.Limits.Response; d > 0 && x.step == stepForward {
-		x.stuck, x.idle = true, 0
-		x.host.Loop.Set(&x.timer, d/looks)
+		x.stuck = true
+		x.stall.Begin()
+		x.host.Loop.Set(&x.timer, d/Looks)
 	}
 }
 
 // takes reports whether the app has taken some of a body since it was last asked, or has more time for that.
 func (x *Exchange) takes() bool {
-	if n := x.app.Taken(); n != x.taken {
-		x.taken, x.idle = n, 0
-	} else if x.idle++; x.idle == looks {
+	if x.stall.Over(x.app.Taken()) {
 		return false
 	}
-	x.host.Loop.Set(&x.timer, x.host.Limits.Response/looks)
+	x.host.Loop.Set(&x.timer, x.host.Limits.Response/Looks)
 	return true
 }
 
