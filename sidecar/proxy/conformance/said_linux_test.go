@@ -22,8 +22,7 @@ func untold(t testing.TB, c *wire) (n int) {
 	return n
 }
 
-// parting is an app that answers a head with another one and a body, and resets the connection once the proxy's kernel has all of that, and the client
-// has taken as little as it takes for that.
+// parting is an app that answers a head with another one and a body, and resets the connection when it is told to.
 type parting struct {
 	url             string
 	app             chan *wire
@@ -44,7 +43,7 @@ func newParting(t testing.TB, head, body string) *parting {
 	return p
 }
 
-// begin reads the beginning of the body.
+// begin reads as little of the body as it takes for the proxy's kernel to have all the rest.
 func (p *parting) begin(t testing.TB, c *wire) string {
 	t.Helper()
 	app := receive(t, p.app)
@@ -53,7 +52,6 @@ func (p *parting) begin(t testing.TB, c *wire) string {
 		select {
 		case <-p.written:
 			if untold(t, app) == 0 {
-				close(p.resets)
 				return begun.String()
 			}
 			begun.WriteString(c.bytes(64 << 10))
@@ -83,6 +81,7 @@ func TestAllThatAnAppHasAnsweredArrives(t *testing.T) {
 				t.Fatal(h.line)
 			}
 			begun := p.begin(t, c)
+			close(p.resets)
 			c.send(tt.body)
 			if got := begun + c.bytes(len(body)-len(begun)); got != body {
 				t.Error("the answer is not what the app has said")
@@ -91,19 +90,29 @@ func TestAllThatAnAppHasAnsweredArrives(t *testing.T) {
 	}
 }
 
-// The same for what it has said by a tunnel.
+// The same for what it has said by a tunnel, also where it has taken nothing for a while when it goes.
 func TestAllThatAnAppHasSaidByATunnelArrives(t *testing.T) {
 	t.Parallel()
 	body := pattern(16 << 20)
-	p := newParting(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n", body)
-	c := dial(t, guard(t, p.url))
-	c.send("GET /open/tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
-	if h := c.head(); h.status() != "101" {
-		t.Fatal(h.line)
-	}
-	begun := p.begin(t, c)
-	c.send(strings.Repeat("x", 8<<20))
-	if got := begun + c.rest(); got != body {
-		t.Errorf("%d bytes arrive, of %d", len(got), len(body))
+	for name, before := range map[string]func(c *wire){
+		"before the client sends":        func(*wire) {},
+		"when it has been sent too much": func(c *wire) { fills(c, time.Second); _ = c.SetDeadline(time.Now().Add(patience)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newParting(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n", body)
+			c := dial(t, guard(t, p.url))
+			c.send("GET /open/tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+			if h := c.head(); h.status() != "101" {
+				t.Fatal(h.line)
+			}
+			begun := p.begin(t, c)
+			before(c)
+			close(p.resets)
+			c.send(strings.Repeat("x", 8<<20))
+			if got := begun + c.rest(); got != body {
+				t.Errorf("%d bytes arrive, of %d", len(got), len(body))
+			}
+		})
 	}
 }

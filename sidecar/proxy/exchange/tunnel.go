@@ -105,7 +105,9 @@ func (*direction) Connected(*loop.Conn, error) {}
 func (d *direction) Failed(c *loop.Conn, err error) {
 	if d.over || d.eof || !d.down || !c.ReadOn(err) {
 		d.end()
+		return
 	}
+	d.to.Again() // what the client says is read on, and dropped
 }
 
 // Drained implements loop.Handler: what is read on the other side can be written again.
