@@ -38,7 +38,7 @@ func TestAppsThatTakeNothingAreAnsweredFor(t *testing.T) {
 							c.AppProtocol = proxy.AppH2C
 						}
 					})
-					r := request(t, "POST", "http://"+addr+"/open/a", io.NopCloser(endless{}))
+					r := request(t, "POST", "http://"+addr+"/open/a", halts(t, 12<<20))
 					r.ContentLength = length
 					if res, text := ask(t, client(t, v), r); res.StatusCode != 504 || !strings.Contains(text, "UpstreamTimeout") {
 						t.Errorf("got %s %q", res.Status, text)
@@ -47,6 +47,15 @@ func TestAppsThatTakeNothingAreAnsweredFor(t *testing.T) {
 			}
 		}
 	}
+}
+
+// halts is a body of which so many bytes come and no end. They are more than kernels hold for an app and fewer than a connection
+// whose answer is written still takes, so that a client that sends them gets to read its answer.
+func halts(t testing.TB, n int64) io.Reader {
+	r, w := io.Pipe()
+	t.Cleanup(func() { _ = r.Close() })
+	go func() { _, _ = io.CopyN(w, endless{}, n) }()
+	return r
 }
 
 // An app that takes a body slowly has all the time it takes.
