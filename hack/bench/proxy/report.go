@@ -136,9 +136,13 @@ func baselines(r row) (plain, jwt string) {
 	case streaming:
 		return streaming + "/" + r.load.calls + "-haproxy", ""
 	case firstSeen:
-		return repeated + "/haproxy", firstSeen + "/haproxy-" + r.load.alg
+		return repeated + "/haproxy-50000", firstSeen + "/haproxy-" + r.load.alg
 	}
-	return repeated + "/haproxy", repeated + "/haproxy-" + r.load.alg
+	plain = repeated + "/haproxy"
+	if r.load.tokens > 1 {
+		plain += "-" + strconv.Itoa(r.load.tokens)
+	}
+	return plain, repeated + "/haproxy-" + r.load.alg
 }
 
 func cpuOf(m map[string]sample, id string) float64 {

@@ -41,8 +41,8 @@ func targets() []wanted {
 	const plain = "repeated/haproxy"
 	out := []wanted{
 		{"CPU, one RS256 token, to HAProxy plain", ratio(cpu, "repeated/bearerguard-RS256", plain), false, 0.95},
-		{"CPU, 1,000 RS256 tokens, to HAProxy plain", ratio(cpu, "repeated/bearerguard-RS256-1000", plain), false, 1},
-		{"CPU, 50,000 RS256 tokens, to HAProxy plain", ratio(cpu, "repeated/bearerguard-RS256-50000", plain), false, 1.05},
+		{"CPU, 1,000 RS256 tokens, to HAProxy plain", ratio(cpu, "repeated/bearerguard-RS256-1000", plain+"-1000"), false, 1},
+		{"CPU, 50,000 RS256 tokens, to HAProxy plain", ratio(cpu, "repeated/bearerguard-RS256-50000", plain+"-50000"), false, 1.05},
 		{"CPU, one ES256 token, to HAProxy plain", ratio(cpu, "repeated/bearerguard-ES256", plain), false, 0.95},
 		{"requests/s, RS256, to HAProxy + jwt_verify", ratio(speed, "repeated/bearerguard-RS256", "repeated/haproxy-RS256"), true, 4.5},
 		{"requests/s, ES256, to HAProxy + jwt_verify", ratio(speed, "repeated/bearerguard-ES256", "repeated/haproxy-ES256"), true, 9},
