@@ -28,15 +28,36 @@ func expiring(on policy.OnExpiry) bundle.Object {
 	return gatetest.Policy("orders", spec)
 }
 
-// soon is a token, and when it expires.
-func soon() (string, time.Time) {
-	exp := time.Now().Add(1500 * time.Millisecond).Truncate(time.Second)
-	return corp.Token(time.Now(), map[string]any{"exp": exp.Unix()}), exp
+// clock stands still until it is started, so that a token does not expire before its request has come, however busy this machine is.
+type clock struct {
+	at    time.Time
+	begun atomic.Pointer[time.Time]
+	asked atomic.Int64 // how often
+}
+
+// soon is a token, the clock by which it is about to expire, and when it does.
+func soon() (string, *clock, time.Time) {
+	at := time.Now().Truncate(time.Second)
+	exp := at.Add(time.Second)
+	return corp.Token(at, map[string]any{"exp": exp.Unix()}), &clock{at: at.Add(500 * time.Millisecond)}, exp
+}
+
+func (c *clock) Now() time.Time {
+	c.asked.Add(1)
+	if begun := c.begun.Load(); begun != nil {
+		return c.at.Add(time.Since(*begun))
+	}
+	return c.at
+}
+
+func (c *clock) start() {
+	now := time.Now()
+	c.begun.Store(&now)
 }
 
 // justEnded reports whether a token expired a moment ago.
-func justEnded(exp time.Time) bool {
-	late := time.Since(exp)
+func (c *clock) justEnded(exp time.Time) bool {
+	late := c.Now().Sub(exp)
 	return late >= 0 && late < 5*time.Second
 }
 
@@ -59,19 +80,19 @@ func events(t *testing.T) (url string, more chan struct{}) {
 // With streams: {onExpiry: Close}, what goes on when its token expires is broken off.
 func TestStreamsEndWithTheirToken(t *testing.T) {
 	t.Parallel()
-	quick := func(c *Config) { c.Limits.Idle = 100 * time.Millisecond } // the sweep looks often
 	t.Run("a WebSocket is told why", func(t *testing.T) {
 		t.Parallel()
-		g := protect(t, webSocket(t), quick, expiring(policy.CloseStream))
-		token, exp := soon()
+		token, clock, exp := soon()
+		g := protect(t, webSocket(t), func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
 		_, br, res := upgrade(t, g.addr, "/orders/live", "Authorization: Bearer "+token+"\r\n")
 		if res.StatusCode != 101 {
 			t.Fatalf("status %d", res.StatusCode)
 		}
 		_, _, _ = readFrame(br) // the greeting
+		clock.start()
 		op, payload, err := readFrame(br)
-		if err != nil || op != 8 || !bytes.Equal(payload, []byte{0x03, 0xf0}) || !justEnded(exp) {
-			t.Errorf("got %d %v %v, %s before its end; want a close frame with 1008", op, payload, err, time.Until(exp))
+		if err != nil || op != 8 || !bytes.Equal(payload, []byte{0x03, 0xf0}) || !clock.justEnded(exp) {
+			t.Errorf("got %d %v %v, %s before its end; want a close frame with 1008", op, payload, err, exp.Sub(clock.Now()))
 		}
 		if _, err := br.ReadByte(); err == nil {
 			t.Error("the connection goes on")
@@ -80,8 +101,8 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 	t.Run("a stream of gRPC", func(t *testing.T) {
 		t.Parallel()
 		url, _ := grpcApp(t)
-		g := protect(t, url, quick, expiring(policy.CloseStream))
-		token, exp := soon()
+		token, clock, exp := soon()
+		g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
@@ -92,9 +113,10 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 		if _, err := stream.Recv(); err != nil {
 			t.Errorf("the first message: %v", err)
 		}
+		clock.start()
 		_, err = stream.Recv()
-		if err == nil || errors.Is(err, io.EOF) || !justEnded(exp) {
-			t.Errorf("got %v, %s before its end; want an error", err, time.Until(exp))
+		if err == nil || errors.Is(err, io.EOF) || !clock.justEnded(exp) {
+			t.Errorf("got %v, %s before its end; want an error", err, exp.Sub(clock.Now()))
 		}
 	})
 	for name, tt := range map[string]struct {
@@ -115,21 +137,21 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 			if tt.secure {
 				scheme, c = "https", secure(t, tt.h2)
 			}
+			token, clock, exp := soon()
 			g := protect(t, url, func(c *Config) {
-				quick(c)
-				if c.AppProtocol = tt.app; tt.secure {
+				if c.AppProtocol, c.Now = tt.app, clock.Now; tt.secure {
 					c.TLS = certificate(t)
 				}
 			}, expiring(policy.CloseStream))
-			token, exp := soon()
 			res, err := c.Do(request(t, "GET", scheme+"://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
+			clock.start()
 			b, err := io.ReadAll(res.Body)
-			if string(b) != "data: 1\n\n" || err == nil || !justEnded(exp) {
-				t.Errorf("got %q, %v, %s before its end; want one event and an error", b, err, time.Until(exp))
+			if string(b) != "data: 1\n\n" || err == nil || !clock.justEnded(exp) {
+				t.Errorf("got %q, %v, %s before its end; want one event and an error", b, err, exp.Sub(clock.Now()))
 			}
 		})
 	}
@@ -138,33 +160,15 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 // A WebSocket lasts as long as its token by the clock, whatever the timer says.
 func TestAWebSocketEndsNoEarlierThanItsToken(t *testing.T) {
 	t.Parallel()
-	const early = time.Second
-	var ahead atomic.Int64 // of the time, at first
-	ahead.Store(int64(time.Hour))
-	asked := make(chan struct{}, 1)
-	g := protect(t, webSocket(t), func(c *Config) {
-		c.Now = func() time.Time {
-			if ahead.Load() == 0 {
-				select {
-				case asked <- struct{}{}:
-				default:
-				}
-			}
-			return time.Now().Add(time.Duration(ahead.Load()))
-		}
-	}, expiring(policy.CloseStream))
-	exp := time.Now().Add(time.Hour + early + time.Second).Truncate(time.Second)
-	c, br, res := upgrade(t, g.addr, "/orders/live", "Authorization: Bearer "+corp.Token(time.Now(), map[string]any{"exp": exp.Unix()})+"\r\n")
+	token, clock, _ := soon()
+	g := protect(t, webSocket(t), func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
+	c, br, res := upgrade(t, g.addr, "/orders/live", "Authorization: Bearer "+token+"\r\n")
 	if res.StatusCode != 101 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
 	_, _, _ = readFrame(br) // the greeting
-	ahead.Store(0)
-	select {
-	case <-asked:
-	case <-time.After(10 * time.Second):
-		t.Fatal("nobody looks at the clock")
-	}
+	asked := clock.asked.Load()
+	eventually(t, "the clock is looked at when the time is up by the timer", func() bool { return clock.asked.Load() > asked })
 	_, _ = c.Write(masked(1, "hello"))
 	if op, payload, err := readFrame(br); err != nil || op != 1 || string(payload) != "hello" {
 		t.Errorf("got %d %q %v", op, payload, err)
@@ -179,8 +183,8 @@ func TestStreamsOutliveTheirToken(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				url, more := events(t)
-				g := protect(t, url, func(c *Config) { c.Limits.Idle = 100 * time.Millisecond }, expiring(on))
-				token, exp := soon()
+				token, clock, exp := soon()
+				g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(on))
 				res, err := client(t, h2).Do(request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
 				if err != nil {
 					t.Fatal(err)
@@ -188,7 +192,8 @@ func TestStreamsOutliveTheirToken(t *testing.T) {
 				defer res.Body.Close()
 				br := bufio.NewReader(res.Body)
 				_, _ = br.ReadString('1')
-				<-time.After(time.Until(exp) + 200*time.Millisecond)
+				clock.start()
+				<-time.After(exp.Sub(clock.Now()) + 200*time.Millisecond)
 				close(more)
 				if b, err := io.ReadAll(br); err != nil || string(b) != "\n\ndata: 2\n\n" {
 					t.Errorf("h2 %v: got %q, %v", h2, b, err)

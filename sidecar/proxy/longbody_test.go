@@ -340,47 +340,51 @@ func TestLongBodiesEndWithTheirToken(t *testing.T) {
 	t.Run("answered", func(t *testing.T) {
 		t.Parallel()
 		url, _, ended := flood(t, endlessLength)
-		g := protect(t, url, func(c *Config) { c.Limits.Idle = 100 * time.Millisecond }, expiring(policy.CloseStream))
-		token, exp := soon()
+		token, clock, exp := soon()
+		g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
 		res, err := client(t, false).Do(request(t, "GET", "http://"+g.addr+"/orders/1", nil, "Authorization", "Bearer "+token))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		if n, err := io.Copy(io.Discard, res.Body); err == nil || !justEnded(exp) {
-			t.Errorf("%d bytes, %v, %s before its end", n, err, time.Until(exp))
+		clock.start()
+		if n, err := io.Copy(io.Discard, res.Body); err == nil || !clock.justEnded(exp) {
+			t.Errorf("%d bytes, %v, %s before its end", n, err, exp.Sub(clock.Now()))
 		}
 		<-ended
 	})
 	t.Run("answered, to who reads nothing", func(t *testing.T) {
 		t.Parallel()
 		url, _, ended := flood(t, endlessLength)
-		g := protect(t, url, func(c *Config) { c.Limits.Idle = 100 * time.Millisecond }, expiring(policy.CloseStream))
-		token, exp := soon()
+		token, clock, exp := soon()
+		g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
 		c := dial(t, g.addr)
 		fmt.Fprintf(c, "GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", token)
+		_, _ = c.Read(make([]byte, 1))
+		clock.start()
 		select {
 		case <-ended:
 		case <-time.After(10 * time.Second):
 		}
-		if !justEnded(exp) {
-			t.Errorf("%s before its end", time.Until(exp))
+		if !clock.justEnded(exp) {
+			t.Errorf("%s before its end", exp.Sub(clock.Now()))
 		}
 	})
 	t.Run("sent", func(t *testing.T) {
 		t.Parallel()
 		got := make(chan error, 1)
+		token, clock, exp := soon()
 		url := app(t, func(_ http.ResponseWriter, r *http.Request) {
+			clock.start()
 			_, err := io.Copy(io.Discard, r.Body)
 			got <- err
 		}).URL
-		g := protect(t, url, func(c *Config) { c.Limits.Idle = 100 * time.Millisecond }, expiring(policy.CloseStream))
-		token, exp := soon()
+		g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
 		c := dial(t, g.addr)
 		fmt.Fprintf(c, "POST /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: 1000000000000\r\n\r\n", token)
 		_, err := io.Copy(c, rand.NewChaCha8([32]byte{}))
-		if err == nil || !justEnded(exp) {
-			t.Errorf("sending: %v, %s before its end", err, time.Until(exp))
+		if err == nil || !clock.justEnded(exp) {
+			t.Errorf("sending: %v, %s before its end", err, exp.Sub(clock.Now()))
 		}
 		if err := <-got; err == nil {
 			t.Error("the app takes the body to be whole")
