@@ -102,7 +102,7 @@ func (k *call) Finish(trailers []head.Field) {
 		k.a.frames.Data(k.id, nil, frame.Last)
 	} else {
 		k.begun = true
-		if err := k.a.frames.Trailers(k.id, s.fields); err != nil {
+		if err := k.a.frames.Headers(k.id, s.fields, frame.Last); err != nil {
 			k.fails(err)
 		}
 	}

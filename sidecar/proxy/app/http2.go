@@ -271,9 +271,6 @@ func (s *Shared) response(h *frame.Head) *head.Response {
 	return r
 }
 
-// TooLarge implements frame.Handler: it is a server's.
-func (*HTTP2) TooLarge(uint32, string) {}
-
 // Data implements frame.Handler.
 func (a *HTTP2) Data(id uint32, p []byte, end frame.End) {
 	k := a.calls.Get(id)
@@ -329,6 +326,3 @@ func (a *HTTP2) Sent(id uint32, n int) {
 		k.x.AppTakes()
 	}
 }
-
-// GoAway implements frame.Handler: what runs may run on.
-func (a *HTTP2) GoAway() { a.rest() }

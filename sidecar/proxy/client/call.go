@@ -121,7 +121,7 @@ func (k *call) Finish(trailers []head.Field) {
 		name, value := trailers[i].Text()
 		s.fields = append(s.fields, frame.Field{Name: name, Value: value})
 	}
-	if err := k.c.frames.Trailers(k.id, s.fields); err != nil {
+	if err := k.c.frames.Headers(k.id, s.fields, frame.Last); err != nil {
 		k.reset(frame.InternalError)
 	}
 	clear(s.fields) // they point to what will be overwritten

@@ -61,6 +61,11 @@ func (c *HTTP2) Headers(id uint32, h *frame.Head) {
 		c.Clear(true)
 	}
 	k, x := c.begin(id)
+	if h.Over {
+		x.Req.Method = []byte(h.Method)
+		x.Reject(head.ErrTooLarge)
+		return
+	}
 	if err := c.read(h, &x.Req); err != nil {
 		x.Reject(err)
 		return
@@ -162,13 +167,6 @@ func dropLength(fields []head.Field) []head.Field {
 	return kept
 }
 
-// TooLarge implements frame.Handler.
-func (c *HTTP2) TooLarge(id uint32, method string) {
-	_, x := c.begin(id)
-	x.Req.Method = []byte(method)
-	x.Reject(head.ErrTooLarge)
-}
-
 // Data implements frame.Handler.
 func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
 	k := c.calls.Get(id)
@@ -217,6 +215,3 @@ func (c *HTTP2) Sent(id uint32, n int) {
 		k.goes(n)
 	}
 }
-
-// GoAway implements frame.Handler: what a client says that it will not open, it does not open.
-func (*HTTP2) GoAway() {}

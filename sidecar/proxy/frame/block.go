@@ -134,36 +134,22 @@ func (c *Conn) request(b gathering) {
 		return
 	}
 	h := &c.pool.head
-	var e *Error
+	e := h.request(c.pool.fields)
 	switch {
 	case b.self:
 		e = errSelf
-	case !c.over:
-		if e = h.request(c.pool.fields); e == nil && b.end && h.Length > 0 {
-			e = errLength
-		}
+	case c.over: // what is left of it may look like anything
+		e = nil
+	case e == nil && bool(b.end) && h.Length > 0:
+		e = errLength
 	}
 	if e != nil {
 		c.refuse(b.id, e)
 		return
 	}
 	c.earn()
-	if c.over {
-		c.h.TooLarge(b.id, method(c.pool.fields))
-		return
-	}
-	st.left, h.End = h.Length, b.end
+	st.left, h.End, h.Over = h.Length, b.end, c.over
 	c.h.Headers(b.id, h)
-}
-
-// method is that of a head which exceeds a limit.
-func method(fields []Field) string {
-	for i := range fields {
-		if fields[i].Name == ":method" {
-			return fields[i].Value
-		}
-	}
-	return ""
 }
 
 // reopened is about HEADERS on a number that is below the highest (section 5.1.1).

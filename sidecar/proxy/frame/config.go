@@ -61,19 +61,14 @@ const (
 type Handler interface {
 	// Headers has a request's head, or an answer's: interim ones, of status 1xx, and then the final one.
 	Headers(id uint32, h *Head)
-	// TooLarge is for a request whose head exceeds a limit. A server may answer 431; the request must not be served. The method is
-	// empty if it is beyond the limit.
-	TooLarge(id uint32, method string)
 	// Data has a piece of a body, with padding removed. Took has to be told of each byte that needs no memory any more.
 	Data(id uint32, p []byte, end End)
 	// Trailers end the stream.
 	Trailers(id uint32, fields []Field)
 	// Reset says that a stream is gone: by the peer, when why is nil, or for a mistake of the peer's; of a stream that is refused
 	// nothing else is told. A client's stream that ends by RefusedStream was not looked at by the server: the request may be sent
-	// again (section 8.7). A server may reset by NoError what it has answered in full.
+	// again (section 8.7), as each that its GOAWAY leaves out. A server may reset by NoError what it has answered in full.
 	Reset(id uint32, code Code, why error)
 	// Sent says that n bytes have left a stream's queue, beyond those that Data said of.
 	Sent(id uint32, n int)
-	// GoAway says that the peer takes no more streams. Reset follows for each stream that it has not looked at.
-	GoAway()
 }

@@ -33,7 +33,7 @@ func answering(c *Conn, r *recorder) {
 		case 1:
 			c.Headers(id, list(":status: 200"), More)
 			c.Data(id, make([]byte, 3000), More)
-			c.Trailers(id, list("a: b"))
+			c.Headers(id, list("a: b"), Last)
 		case 3:
 			c.Headers(id, list(":status: 204"), Last)
 		case 5:

@@ -63,9 +63,7 @@ func (c *Conn) readGoAway(p []byte) {
 		return
 	}
 	last := binary.BigEndian.Uint32(p) & maxID
-	c.away = true
-	c.h.GoAway()
-	if !c.client {
+	if c.away = true; !c.client {
 		return
 	}
 	for st := c.streams.last(); st != nil && st.id > last; st = c.streams.last() {

@@ -19,6 +19,9 @@ type Head struct {
 	Length int64
 	// End says that no content follows, and no trailers.
 	End End
+	// Over says that a request's head exceeds a limit. A server may answer 431; the request must not be served. Of the head nothing is to be
+	// relied on but the method, which is empty if it is beyond the limit.
+	Over bool
 
 	host string
 }

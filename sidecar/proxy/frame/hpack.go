@@ -8,16 +8,15 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// table is a dynamic table of HPACK (RFC 7541 section 2.3.2): a ring, so that what is the oldest goes without moving the others.
+// table is a dynamic table of HPACK (RFC 7541 section 2.3.2). What is the oldest goes without moving the others.
 //
 // golang.org/x/net/http2/hpack moves them all, and its decoder of Huffman codes is a tree walk: both together took a third of the time
 // of a call.
 type table struct {
-	ring   []Field // as many as a power of two
-	newest int
-	n      int
-	size   uint32
-	most   uint32 // bytes
+	entries []Field // the last one that came at the end
+	gone    int     // of them, those that are there no more
+	size    uint32
+	most    uint32 // bytes
 }
 
 // tableMost is the most bytes that a table may be set to, as long as nobody says otherwise (RFC 9113 section 6.5.2).
@@ -26,12 +25,12 @@ const tableMost = 4096
 // at returns an entry of both tables.
 func (t *table) at(i int) (f Field, ok bool) {
 	switch {
-	case i < 1 || i > len(statics)+t.n:
+	case i < 1 || i > len(statics)+len(t.entries)-t.gone:
 		return Field{}, false
 	case i <= len(statics):
 		return statics[i-1], true
 	}
-	return t.ring[(t.newest-(i-len(statics)-1))&(len(t.ring)-1)], true
+	return t.entries[len(t.entries)-(i-len(statics))], true
 }
 
 func (t *table) add(f Field) {
@@ -41,31 +40,21 @@ func (t *table) add(f Field) {
 		return
 	}
 	t.resize(t.most-size, t.most)
-	if t.n == len(t.ring) {
-		t.grow()
+	if t.gone > len(t.entries)/2 {
+		t.entries, t.gone = slices.Delete(t.entries, 0, t.gone), 0
 	}
-	t.newest = (t.newest + 1) & (len(t.ring) - 1)
-	t.ring[t.newest] = f
-	t.n++
+	t.entries = append(t.entries, f)
 	t.size += size
-}
-
-func (t *table) grow() {
-	ring := make([]Field, max(4, 2*len(t.ring)))
-	for i := range t.n {
-		ring[t.n-1-i] = t.ring[(t.newest-i)&(len(t.ring)-1)]
-	}
-	t.ring, t.newest = ring, t.n-1
 }
 
 // resize drops the oldest entries until there are as few bytes as to. From then on there may be most.
 func (t *table) resize(to, most uint32) {
 	t.most = most
 	for t.size > to {
-		oldest := &t.ring[(t.newest-t.n+1)&(len(t.ring)-1)]
+		oldest := &t.entries[t.gone]
 		t.size -= oldest.Size()
 		*oldest = Field{}
-		t.n--
+		t.gone++
 	}
 }
 
@@ -128,28 +117,11 @@ func (c *Conn) decodeLiteral(p []byte, prefix int, indexed bool) (rest []byte) {
 	return p
 }
 
-// long is a long string that came last, as it was coded and as it is. Many clients leave tokens out of the table and send them again
-// and again.
+// long is a long string that came last, as it is and as it stood in its block, with its length. Many clients leave tokens out of the table and
+// send them again and again.
 type long struct {
-	str     string
-	huffman bool
-	coded   []byte // if it is not str
-}
-
-func (l *long) is(coded []byte, huffman bool) bool {
-	switch {
-	case l.huffman != huffman:
-		return false
-	case huffman:
-		return bytes.Equal(l.coded, coded)
-	}
-	return l.str == string(coded)
-}
-
-func (l *long) set(s string, coded []byte, huffman bool) {
-	if l.str, l.huffman, l.coded = s, huffman, l.coded[:0]; huffman {
-		l.coded = append(l.coded, coded...)
-	}
+	str   string
+	coded []byte
 }
 
 // longString is how long a string is, in bytes as it is coded, that is remembered.
@@ -158,13 +130,14 @@ const longString = 64
 // decodeString decodes a string (section 5.2). A long one that comes again is the same string, if it is to be remembered.
 func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 	huffman := len(p) > 0 && p[0]&0x80 != 0
-	n, p := c.decodeInt(p, 7)
-	if n > len(p) {
+	n, coded := c.decodeInt(p, 7)
+	if n > len(coded) {
 		c.fail(errCompression)
 		return "", nil
 	}
-	coded, rest := p[:n], p[n:]
-	if n >= longString && c.long != nil && c.long.is(coded, huffman) {
+	coded, rest = coded[:n], coded[n:]
+	whole := p[:len(p)-len(rest)]
+	if n >= longString && c.long != nil && bytes.Equal(c.long.coded, whole) {
 		return c.long.str, rest
 	}
 	if !huffman {
@@ -184,7 +157,7 @@ func (c *Conn) decodeString(p []byte, remember bool) (s string, rest []byte) {
 		if c.long == nil {
 			c.long = &long{}
 		}
-		c.long.set(s, coded, huffman)
+		*c.long = long{s, append(c.long.coded[:0], whole...)}
 	}
 	return s, rest
 }

@@ -123,7 +123,7 @@ func TestDecoderRefuses(t *testing.T) {
 	}
 }
 
-// TestTableForgetsTheOldest goes on with a table of which entries have gone, in whatever order the ring has them.
+// TestTableForgetsTheOldest goes on with a table of which entries have gone, however many of them there is still room for.
 func TestTableForgetsTheOldest(t *testing.T) {
 	t.Parallel()
 	var block bytes.Buffer

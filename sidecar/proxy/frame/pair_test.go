@@ -105,7 +105,7 @@ func (s *side) pump(id uint32, n int, total int) {
 		s.t.Errorf("stream %d took %d and sent %d of %d bytes, room %d", id, k, sent, min(n, len(p)), s.conn.room(id))
 	}
 	if s.send[id] = p[k:]; k == len(p) {
-		if err := s.conn.Trailers(id, list("total: "+itoa(total))); err != nil {
+		if err := s.conn.Headers(id, list("total: "+itoa(total)), Last); err != nil {
 			s.t.Error(err)
 		}
 		delete(s.send, id)

@@ -46,22 +46,9 @@ func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
 	return id, nil
 }
 
-// Headers sends a head of an answer, its pseudo-field first: interim ones, and then the final one.
+// Headers sends a head of an answer, its pseudo-field first: interim ones, and then the final one. It also sends trailers, which end a stream
+// after what Data took.
 func (c *Conn) Headers(id uint32, fields []Field, end End) error {
-	st := c.find(id)
-	if st == nil || c.client || bool(st.sent) || st.ending || c.err != nil {
-		return errGone
-	}
-	block, err := c.encode(fields)
-	if err != nil {
-		return err
-	}
-	c.writeBlock(st, block, end)
-	return nil
-}
-
-// Trailers end a stream after what Data took.
-func (c *Conn) Trailers(id uint32, fields []Field) error {
 	st := c.find(id)
 	if st == nil || bool(st.sent) || st.ending || c.err != nil {
 		return errGone
@@ -74,7 +61,7 @@ func (c *Conn) Trailers(id uint32, fields []Field) error {
 		st.ending, st.trailers = true, append(c.pool.buffer(len(block)), block...)
 		return nil
 	}
-	c.writeBlock(st, block, Last)
+	c.writeBlock(st, block, end)
 	return nil
 }
 

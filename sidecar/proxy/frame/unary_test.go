@@ -32,7 +32,7 @@ func (u *unary) Data(id uint32, p []byte, _ End) {
 	u.conn.Took(id, len(p))
 	_ = u.conn.Headers(id, u.answer, More)
 	u.conn.Data(id, u.message, More)
-	_ = u.conn.Trailers(id, u.trailers)
+	_ = u.conn.Headers(id, u.trailers, Last)
 }
 
 // call is the bytes of a call in the steady state, whose stream can be set.

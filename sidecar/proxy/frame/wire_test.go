@@ -142,17 +142,19 @@ func (r *recorder) note(format string, args ...any) {
 }
 
 func (r *recorder) Headers(id uint32, h *Head) {
-	if h.Method != "" {
+	switch {
+	case h.Over:
+		r.note("%d too large", id)
+		return
+	case h.Method != "":
 		r.note("%d %s %s %s %s%s%s", id, h.Method, h.Scheme, h.Authority, h.Path, shown(h.Fields), ending(h.End))
-	} else {
+	default:
 		r.note("%d %d%s%s", id, h.Status, shown(h.Fields), ending(h.End))
 	}
 	if r.onHead != nil {
 		r.onHead(id, h)
 	}
 }
-
-func (r *recorder) TooLarge(id uint32, _ string) { r.note("%d too large", id) }
 
 func (r *recorder) Data(id uint32, all []byte, end End) {
 	p := all
@@ -184,7 +186,6 @@ func (r *recorder) Reset(id uint32, code Code, why error) {
 }
 
 func (r *recorder) Sent(id uint32, n int) { r.note("%d sent %d", id, n) }
-func (r *recorder) GoAway()               { r.note("goaway") }
 
 // room is how many bytes Data takes of a stream at least.
 func (c *Conn) room(id uint32) int {

@@ -102,7 +102,7 @@ func (e *echo) flush(id uint32) {
 	e.conn.Took(id, n)
 	e.wait[id] = e.wait[id][n:]
 	if len(e.wait[id]) == 0 && e.last[id] {
-		e.conn.Trailers(id, list("total: yes"))
+		e.conn.Headers(id, list("total: yes"), Last)
 		e.last[id] = false
 	}
 }
@@ -167,7 +167,6 @@ func TestTransportOfGo(t *testing.T) {
 
 // upload sends a body as the server takes it.
 type upload struct {
-	recorder
 	conn *Conn
 	left map[uint32][]byte
 	got  map[uint32][]byte
