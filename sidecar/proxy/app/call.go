@@ -16,7 +16,6 @@ type call struct {
 
 	queued   int  // bytes of the request that wait for the app's window
 	begun    bool // some of the body, or its trailers, has been given to the app
-	again    bool // it was sent once before
 	answered bool // the head of the answer has come
 	left     bool // it is over
 
@@ -180,18 +179,7 @@ func (k *call) fail(err error, unseen bool) {
 	k.x = nil
 	k.in.Stop(k)
 	defer k.drop()
-	if !k.begun && !k.again && !k.answered && (unseen || k.a.used && x.Repeatable()) {
-		other := k.a.set.openHTTP2(x)
-		switch other := other.(type) {
-		case *call:
-			other.again = true
-		case *pending:
-			other.again = true
-		}
-		x.Moves(other)
-		if other.Head(x); x.GoesTo(other) && x.Whole() && !x.Empty() {
-			other.Finish(nil)
-		}
+	if !k.begun && !k.answered && (unseen || k.a.used && x.Repeatable()) && x.SendAgain() {
 		return
 	}
 	x.AppFails(err)

@@ -207,10 +207,7 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 	if x == nil || !a.again {
 		return false
 	}
-	b := a.set.open(x)
-	x.Moves(b)
-	b.Head(x)
-	b.Finish(nil)
+	a.set.open(x)
 	a.close()
 	return true
 }

@@ -86,27 +86,30 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 	return a
 }
 
-// openHTTP2 returns a stream of a connection that takes one more. The first one of a connection goes out at once. Others wait until the app has
+// openHTTP2 has a connection get a request that takes one more. The first one of a connection goes out at once. Others wait until the app has
 // said how many it takes: what is beyond that it would refuse, and a request whose body has begun cannot be sent again.
-func (s *Set) openHTTP2(x *exchange.Exchange) exchange.App {
+func (s *Set) openHTTP2(x *exchange.Exchange) {
 	for _, a := range s.http2 {
 		if a.frames.CanOpen() == nil {
 			if a.busy && !a.lets {
-				return a.wait(x)
+				a.wait(x)
+				return
 			}
 			a.busy = true
 			if a.connected {
 				a.timer.Rest()
 			}
-			return s.Shared.call(a, x)
+			x.Forward(s.Shared.call(a, x))
+			return
 		}
 	}
 	if !s.near {
-		return s.dialAway(x, true)
+		s.dialAway(x, true)
+		return
 	}
 	a := s.dialHTTP2()
 	a.busy = true
-	return s.Shared.call(a, x)
+	x.Forward(s.Shared.call(a, x))
 }
 
 // Connected implements loop.Handler.
@@ -219,9 +222,7 @@ func (a *HTTP2) fail(err error) {
 	waiting := a.waiting
 	a.waiting = nil
 	for _, p := range waiting {
-		if a.connected && !p.again { // nothing of it has been sent
-			p.again = true
-			p.openHTTP2()
+		if p.x != nil && a.connected && p.x.SendAgain() { // nothing of it has been sent
 			continue
 		}
 		p.fail(err)

@@ -5,30 +5,25 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// pending stands for the app while a connection to it is made that takes more than an address, or while a connection waits to be told how
-// many calls it may have.
+// pending waits for a connection that takes more to be made than an address, or for one to be told how many calls it may have.
 type pending struct {
-	set      *Set
-	x        *exchange.Exchange // nil: nobody waits any more
-	dial     *dialling          // what it waits for,
-	conn     *HTTP2             // or this
-	early    loop.Buffer        // the beginning of the body
-	whole    bool
-	trailers []head.Field
-	again    bool // it was sent once before, or has waited for a connection that failed
+	set  *Set
+	x    *exchange.Exchange // nil: nobody waits any more
+	dial *dialling          // what it waits for,
+	conn *HTTP2             // or this
 }
 
 // dialAway connects for a request. Those for HTTP/2 that come meanwhile share the connection.
-func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
+func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) {
 	p := &pending{set: s, x: x}
+	x.Waits(p)
 	if overHTTP2 && s.dialling != nil {
 		p.dial = s.dialling
 		p.dial.waiting = append(p.dial.waiting, p)
-		return p
+		return
 	}
 	p.dial = &dialling{set: s, waiting: []*pending{p}, protocols: []string{"http/1.1"}}
 	if overHTTP2 {
@@ -36,16 +31,15 @@ func (s *Set) dialAway(x *exchange.Exchange, overHTTP2 bool) *pending {
 		s.dialling = p.dial
 	}
 	p.dial.start()
-	return p
 }
 
-// wait returns what stands for a call until the app has said how many it takes.
-func (a *HTTP2) wait(x *exchange.Exchange) *pending {
+// wait has a call wait until the app has said how many it takes.
+func (a *HTTP2) wait(x *exchange.Exchange) {
 	p := &pending{set: a.set, x: x, conn: a}
+	x.Waits(p)
 	if a.waiting = append(a.waiting, p); len(a.waiting) == 1 {
 		a.hurry()
 	}
-	return p
 }
 
 // greeting is how long calls wait for an app to say how many it takes. One that hangs is to be waited for as any other is, within the limits of
@@ -79,30 +73,9 @@ func (a *HTTP2) leave(p *pending) {
 	}
 }
 
-// Head implements exchange.App: what the exchange has of it lasts.
-func (*pending) Head(*exchange.Exchange) {}
-
-// Data implements exchange.App.
-func (p *pending) Data(b []byte) { p.early.Append(b) }
-
-// Finish implements exchange.App.
-func (p *pending) Finish(trailers []head.Field) {
-	p.whole, p.trailers = true, head.Clone(trailers)
-}
-
-// Full implements exchange.App.
-func (*pending) Full() bool { return true }
-
-// Taken implements exchange.App.
-func (*pending) Taken() uint64 { return 0 }
-
-// Want implements exchange.App.
-func (*pending) Want() {}
-
-// Cancel implements exchange.App.
+// Cancel implements exchange.Waiter.
 func (p *pending) Cancel() {
 	p.x = nil
-	p.early.Drop()
 	if p.conn != nil {
 		p.conn.leave(p)
 		return
@@ -110,32 +83,10 @@ func (p *pending) Cancel() {
 	p.dial.leave(p)
 }
 
-// goOn gives what has been said to the app.
-func (p *pending) goOn(to exchange.App) {
-	x := p.x
-	if k, ok := to.(*call); ok {
-		k.again = p.again
-	}
-	x.Moves(to)
-	to.Head(x)
-	if x.GoesTo(to) && p.early.Len() > 0 {
-		to.Data(p.early.Bytes())
-	}
-	p.early.Drop()
-	switch {
-	case !x.GoesTo(to):
-	case p.whole:
-		to.Finish(p.trailers)
-	case !to.Full():
-		x.AppTakes()
-	}
-}
-
 // fail tells of an app that cannot be connected to.
 func (p *pending) fail(err error) {
 	if x := p.x; x != nil {
 		p.x = nil
-		p.early.Drop()
 		x.AppFails(err)
 	}
 }
@@ -179,9 +130,9 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 		switch {
 		case p.x == nil:
 		case i == 0:
-			p.goOn(s.adopt(c, p.x))
+			p.x.Forward(s.adopt(c, p.x))
 		default:
-			p.passTo(s.dialAway(p.x, false))
+			s.dialAway(p.x, false)
 		}
 	}
 }
@@ -189,21 +140,9 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 // openHTTP2 goes on over HTTP/2. The connection that was waited for takes only so many calls (RFC 9113 section 5.1.2); others wait for
 // a further one.
 func (p *pending) openHTTP2() {
-	if p.x == nil {
-		return
+	if p.x != nil {
+		p.set.openHTTP2(p.x)
 	}
-	to := p.set.openHTTP2(p.x)
-	if other, ok := to.(*pending); ok {
-		p.passTo(other)
-		return
-	}
-	p.goOn(to)
-}
-
-// passTo has another one wait in its place.
-func (p *pending) passTo(other *pending) {
-	other.early, other.whole, other.trailers, other.again = p.early, p.whole, p.trailers, p.again
-	p.x.Moves(other)
 }
 
 // failed tells those who wait.

@@ -60,25 +60,28 @@ func (s *Set) Close() {
 }
 
 // Open implements exchange.Apps.
-func (s *Set) Open(x *exchange.Exchange) exchange.App {
+func (s *Set) Open(x *exchange.Exchange) {
 	if s.overHTTP2(x) {
-		return s.openHTTP2(x)
+		s.openHTTP2(x)
+		return
 	}
 	if a := s.idle; a != nil && !a.conn.Unread() { // what nobody has asked for is no answer to this
 		s.idle, a.next = a.next, nil
 		a.timer.Rest()
 		a.x = x
-		return a
+		x.Forward(a)
+		return
 	}
-	return s.open(x)
+	s.open(x)
 }
 
-// open returns a new connection for a request.
-func (s *Set) open(x *exchange.Exchange) exchange.App {
+// open has a new connection get a request.
+func (s *Set) open(x *exchange.Exchange) {
 	if !s.near {
-		return s.dialAway(x, false)
+		s.dialAway(x, false)
+		return
 	}
-	return s.dial(x)
+	x.Forward(s.dial(x))
 }
 
 // overHTTP2 reports whether the app gets a request in HTTP/2.

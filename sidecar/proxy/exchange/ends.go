@@ -54,8 +54,14 @@ type App interface {
 
 // Apps has a client's connections to the app.
 type Apps interface {
-	// Open returns an App for a request.
-	Open(x *Exchange) App
+	// Open has an App get a request, by Exchange.Forward: at once, or, with Exchange.Waits, when there is a connection.
+	Open(x *Exchange)
+}
+
+// Waiter waits for a connection to the app.
+type Waiter interface {
+	// Cancel ends the wait of a request that nobody waits for. The Waiter says nothing of it any more.
+	Cancel()
 }
 
 // Fields takes the fields of a head, one after the other. What it gets is valid until all of them have been given.

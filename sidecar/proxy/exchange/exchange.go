@@ -23,7 +23,7 @@ type Exchange struct {
 	host   *Host
 	conn   *Conn
 	client Client
-	app    App // nil: there is none, or none any more
+	app    App // nil: there is none yet, or none any more
 	trace  *trace.Request
 	res    *head.Response // whose fields are being passed on
 
@@ -31,12 +31,11 @@ type Exchange struct {
 	wakes  func() // x.wake, made once
 	expiry loop.Timer
 
-	step     step
-	whole    bool // all of the request has come
-	left     bool // the client has gone while the verdict was waited for
-	gathered bool // begun has the body, or its beginning
-	asked    bool // the client has been asked for its body
-	told     bool // the client has been told of an answer
+	step  step
+	whole bool // all of the request has come
+	left  bool // the client has gone while the verdict was waited for
+	asked bool // the client has been asked for its body
+	told  bool // the client has been told of an answer
 }
 
 // inquiry is what an exchange has of its request until all of that has come and the answer has begun. Up to then it may be sent, or sent again, and
@@ -58,14 +57,15 @@ type inquiry struct {
 	upgrade string             // the protocol that the app may switch to; empty: none
 	cancel  context.CancelFunc // ends the wait for the verdict
 	held    []byte             // the request's head; a block
-	begun   []byte             // the beginning of the body; a block
-	begins  int                // bytes of begun
+	begun   loop.Buffer        // what came of the body before there was an App
 	room    int                // what Gathered counts for it
 	kept    int                // what Heads counts for the head
 	tail    []head.Field       // the trailer section that came after begun
+	waits   Waiter             // for a connection to the app, as long as there is none
 	interim int                // interim answers so far
 	stall   Stall              // of the app, by App.Taken
 	stuck   bool               // the body waits for the app to take more
+	again   bool               // it has been sent again
 	old     bool               // it came in HTTP/1.0
 	isHead  bool
 	safe    bool
@@ -187,7 +187,7 @@ func (x *Exchange) bound() bool {
 	if x.most = x.verdict.MaxBody; own > 0 && (x.most == 0 || own < x.most) {
 		x.most = own
 	}
-	return x.most == 0 || x.Req.Length <= x.most
+	return x.most == 0 || max(x.Req.Length, int64(x.begun.Len())) <= x.most
 }
 
 // isSafe says that a method asks the app for nothing but an answer (RFC 9110 section 9.2.1): such a request may be sent again
@@ -203,23 +203,52 @@ func isSafe(method string) bool {
 // forward sends the request to the app.
 func (x *Exchange) forward() {
 	x.step = stepForward
-	x.app = x.conn.Apps.Open(x)
-	x.app.Head(x)
-	if x.gathered && !x.forwardGathered() {
-		return // it may be another request's by now
-	}
-	switch {
-	case x.step != stepForward: // it has failed already
-	case x.whole && x.gathered:
-	case x.whole:
-		x.app.Finish(nil)
+	x.conn.Apps.Open(x)
+}
+
+// Waits says who waits for a connection to the app, within the time that the app has for its answer. What comes of the body is held until Forward;
+// the client is not asked for it.
+func (x *Exchange) Waits(w Waiter) {
+	x.app, x.waits = nil, w
+	if !x.timer.On() {
 		x.await()
-	default:
-		if x.Req.Expect {
-			x.host.Loop.Set(&x.timer, hesitation)
-		}
-		x.client.Want()
 	}
+}
+
+// Forward has an App get the request: at once, when there is a connection at last, or in place of one that has not looked at it.
+func (x *Exchange) Forward(to App) {
+	x.app, x.waits = to, nil
+	if to.Head(x); x.app != to {
+		return // it has failed, and x may be another request's by now
+	}
+	if x.begun.Len() > 0 {
+		x.sent = int64(x.begun.Len())
+		to.Data(x.begun.Bytes())
+		x.begun.Drop()
+	}
+	if x.whole {
+		to.Finish(x.tail)
+		if x.tail = nil; !x.timer.On() {
+			x.await()
+		}
+		return
+	}
+	if x.timer.Rest(); x.Req.Expect {
+		x.host.Loop.Set(&x.timer, hesitation)
+	}
+	x.client.Want()
+}
+
+// SendAgain sends a request again of which its App has got nothing, or which is Repeatable. It returns false if that has been done before.
+func (x *Exchange) SendAgain() bool {
+	if x.again {
+		return false
+	}
+	if x.again = true; !x.whole {
+		x.timer.Rest() // it was for the body
+	}
+	x.forward()
+	return true
 }
 
 // Body takes a piece of the request's body. The Client gives no more while it returns false, until Want.
@@ -227,12 +256,16 @@ func (x *Exchange) Body(p []byte) (more bool) {
 	if x.step == stepGather {
 		return x.takeGathered(p)
 	}
-	if x.app == nil {
+	if x.app == nil && x.step != stepForward {
 		return true // nobody wants it any more
 	}
 	if x.sent += int64(len(p)); x.most > 0 && x.sent > x.most {
 		x.fail(decision.BodyTooLarge, nil)
 		return true
+	}
+	if x.app == nil {
+		x.begun.Append(p)
+		return false
 	}
 	x.app.Data(p)
 	if more = x.app == nil || !x.app.Full(); !more {
@@ -249,6 +282,9 @@ func (x *Exchange) BodyEnds(trailers []head.Field) {
 		return
 	}
 	if x.app == nil {
+		if x.step == stepForward {
+			x.tail = head.Clone(trailers)
+		}
 		return
 	}
 	x.app.Finish(trailers)
@@ -305,6 +341,11 @@ func (x *Exchange) ClientGone() {
 
 // abandon gives the app up.
 func (x *Exchange) abandon() {
+	if x.inquiry != nil && x.waits != nil {
+		w := x.waits
+		x.waits = nil
+		w.Cancel()
+	}
 	if app := x.app; app != nil {
 		x.app = nil
 		app.Cancel()
@@ -361,9 +402,6 @@ func (x *Exchange) Repeatable() bool { return x.safe && x.Empty() }
 
 // Moves says that another App has the request from now on.
 func (x *Exchange) Moves(to App) { x.app = to }
-
-// GoesTo reports whether an App has the request.
-func (x *Exchange) GoesTo(a App) bool { return x.app == a }
 
 // Whole reports whether all of the request has come.
 func (x *Exchange) Whole() bool { return x.whole }

@@ -30,7 +30,7 @@ type Aborted struct {
 // Error returns the text.
 func (e *Aborted) Error() string { return "the application reset the stream: " + e.Name }
 
-// AppFails says that the app does not answer, or has broken its answer off. The App is of no use any more.
+// AppFails says that the app does not answer, or has broken its answer off, or cannot be connected to. The App is of no use any more, nor the Waiter.
 func (x *Exchange) AppFails(err error) {
 	x.app = nil
 	if x.told {
@@ -38,6 +38,7 @@ func (x *Exchange) AppFails(err error) {
 		x.over()
 		return
 	}
+	x.waits = nil
 	x.fail("", err)
 }
 

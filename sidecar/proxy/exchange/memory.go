@@ -55,9 +55,7 @@ func (x *Exchange) forget() {
 	}
 	h, q := x.host, x.inquiry
 	x.giveRoom()
-	if q.begun != nil {
-		loop.Drop(q.begun)
-	}
+	q.begun.Drop()
 	*q = inquiry{values: q.values}
 	x.inquiry = nil
 	h.inquiries.Give(q, mostFree)

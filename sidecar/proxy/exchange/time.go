@@ -57,8 +57,8 @@ func (x *Exchange) takes() bool {
 // wake is called when the app's time is up.
 func (x *Exchange) wake() {
 	switch {
-	case x.step != stepForward || x.app == nil:
-	case x.whole, x.stuck && !x.takes():
+	case x.step != stepForward:
+	case x.whole, x.app == nil, x.stuck && !x.takes():
 		x.abandon()
 		x.AppFails(errTimeout)
 	case x.sent == 0 && !x.asked:

@@ -63,18 +63,16 @@ func (x *Exchange) gather(most int) {
 		}
 		most = int(x.Req.Length)
 	}
-	x.begun = loop.Grab(most)
-	room := len(x.begun)
+	room := loop.BlockSize(most)
 	if x.Req.Chunked && !x.HTTP2 {
 		room *= 2 // the chunks, and what is in them
 	}
 	if !x.keepHead() || !x.host.Gathered.Take(x.conn.Info.Remote, room) {
-		loop.Drop(x.begun)
-		x.begun = nil
 		x.verdict = gate.Verdict{Reason: decision.Overloaded, Path: x.verdict.Path, CORS: x.verdict.CORS}
 		x.settle()
 		return
 	}
+	x.begun.Free(most)
 	x.room = room
 	x.step = stepGather
 	if x.Req.Expect {
@@ -84,26 +82,20 @@ func (x *Exchange) gather(most int) {
 	x.client.Want()
 }
 
-// takeGathered takes a piece of the body.
+// takeGathered takes a piece of the body. Of one that is larger than what may be looked at, the rest goes on behind it.
 func (x *Exchange) takeGathered(p []byte) (more bool) {
-	n := copy(x.begun[x.begins:min(len(x.begun), x.verdict.WantBody)], p)
-	if x.begins += n; n == len(p) {
+	if x.begun.Append(p); x.begun.Len() <= x.verdict.WantBody {
 		return true // it may be whole
 	}
-	block := loop.Grab(x.begins + len(p) - n) // it is larger than what may be looked at: the rest goes on behind it
-	copy(block, x.begun[:x.begins])
-	x.begins += copy(block[x.begins:], p[n:])
-	loop.Drop(x.begun)
-	x.begun = block
 	x.endGather(nil)
 	return x.app != nil && !x.app.Full()
 }
 
 // endGather asks the gate again.
 func (x *Exchange) endGather(trailers []head.Field) {
-	x.step, x.gathered, x.tail = stepNew, true, head.Clone(trailers) // they lie in what was read last
+	x.step, x.tail = stepNew, head.Clone(trailers) // they lie in what was read last
 	x.giveRoom()
-	x.request.Body = &gate.Body{Data: x.begun[:min(x.begins, x.verdict.WantBody)], Whole: x.whole}
+	x.request.Body = &gate.Body{Data: x.begun.Bytes()[:min(x.begun.Len(), x.verdict.WantBody)], Whole: x.whole}
 	x.request.Time = x.host.Now() // it is later by now
 	x.judge()
 }
@@ -118,28 +110,6 @@ func (x *Exchange) giveRoom() {
 		x.host.Gathered.Give(x.conn.Info.Remote, x.room)
 		x.room = 0
 	}
-}
-
-// forwardGathered sends on what was gathered. It returns false if that is refused, or the app has failed: then the exchange is over.
-func (x *Exchange) forwardGathered() bool {
-	if x.app == nil {
-		return false
-	}
-	block, body, tail := x.begun, x.begun[:x.begins], x.tail
-	x.begun, x.tail = nil, nil
-	defer loop.Drop(block)
-	if x.sent = int64(len(body)); x.most > 0 && x.sent > x.most {
-		x.fail(decision.BodyTooLarge, nil)
-		return false
-	}
-	if len(body) > 0 {
-		x.app.Data(body)
-	}
-	if x.whole && x.app != nil {
-		x.app.Finish(tail)
-		x.await()
-	}
-	return true
 }
 
 // Gathers reports whether the beginning of the body is waited for, for the verdict.
