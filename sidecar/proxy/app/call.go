@@ -14,10 +14,8 @@ type call struct {
 	x  *exchange.Exchange // nil: nobody wants the answer
 	in exchange.Intake
 
-	queued   int  // bytes of the request that wait for the app's window
-	begun    bool // some of the body, or its trailers, has been given to the app
-	answered bool // the head of the answer has come
-	left     bool // it is over
+	queued int  // bytes of the request that wait for the app's window
+	left   bool // it is over
 
 	trailers [2]head.Field // room for those of the answer
 }
@@ -65,6 +63,7 @@ func (k *call) Head(x *exchange.Exchange) {
 	k.id = id
 	a.calls.Add(id, k)
 	k.in.Want(k)
+	x.Keep()
 	a.touch()
 }
 
@@ -78,7 +77,6 @@ func (l *fieldList) Field(name, value string) {
 
 // Data implements exchange.App.
 func (k *call) Data(p []byte) {
-	k.begun = true
 	n, sent := k.a.frames.Data(k.id, p, frame.More)
 	if n < len(p) { // the stream is gone, as will be told
 		return
@@ -99,11 +97,8 @@ func (k *call) Finish(trailers []head.Field) {
 	}
 	if len(s.fields) == 0 {
 		k.a.frames.Data(k.id, nil, frame.Last)
-	} else {
-		k.begun = true
-		if err := k.a.frames.Headers(k.id, s.fields, frame.Last); err != nil {
-			k.fails(err)
-		}
+	} else if err := k.a.frames.Headers(k.id, s.fields, frame.Last); err != nil {
+		k.fails(err)
 	}
 	clear(s.fields) // they point to what will be overwritten
 	k.a.touch()
@@ -127,8 +122,10 @@ func (k *call) fails(err error) {
 
 // queues notes that n bytes more of the request wait, or fewer.
 func (k *call) queues(n int) {
-	k.queued += n
-	loop.Count(n)
+	if n != 0 {
+		k.queued += n
+		loop.Count(n)
+	}
 }
 
 // Full implements exchange.App.
@@ -179,7 +176,7 @@ func (k *call) fail(err error, unseen bool) {
 	k.x = nil
 	k.in.Stop(k)
 	defer k.drop()
-	if !k.begun && !k.answered && (unseen || k.a.used && x.Repeatable()) && x.SendAgain() {
+	if (unseen || k.a.used && x.Repeatable()) && x.Kept() && x.SendAgain() {
 		return
 	}
 	x.AppFails(err)

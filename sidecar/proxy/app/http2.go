@@ -87,7 +87,7 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 }
 
 // openHTTP2 has a connection get a request that takes one more. The first one of a connection goes out at once. Others wait until the app has
-// said how many it takes: what is beyond that it would refuse, and a request whose body has begun cannot be sent again.
+// said how many it takes: what is beyond that it would refuse, and not every request can be sent again.
 func (s *Set) openHTTP2(x *exchange.Exchange) {
 	for _, a := range s.http2 {
 		if a.frames.CanOpen() == nil {
@@ -258,7 +258,6 @@ func (a *HTTP2) Headers(id uint32, h *frame.Head) {
 	case r.Length == 0: // trailers follow; who gets them speaks HTTP/2, too, where a length may stand before them
 		r.Length = -1
 	}
-	k.answered = true
 	k.x.Answers(r, false)
 }
 

@@ -12,11 +12,8 @@ const (
 
 // Interim takes an interim answer of the app's, and passes it on.
 func (x *Exchange) Interim(r *head.Response) {
-	size := 0
-	for i := range r.Fields {
-		size += len(r.Fields[i].Name) + len(r.Fields[i].Value)
-	}
-	if x.interim += 1 + size/interimBytes; x.interim > maxInterim {
+	x.keepNothing()
+	if x.interim += 1 + sizeOf(r.Fields)/interimBytes; x.interim > maxInterim {
 		x.abandon()
 		x.AppFails(head.ErrTooLarge)
 		return
@@ -35,6 +32,7 @@ func (x *Exchange) Interim(r *head.Response) {
 // Answers takes the head of the app's answer. With last there is no body.
 func (x *Exchange) Answers(r *head.Response, last bool) {
 	h := x.host
+	x.keepNothing()
 	x.timer.Rest()
 	x.step, x.told, x.status, x.res = stepAnswer, true, r.Status, r
 	h.answer = Answer{Status: r.Status, Text: r.StatusText, Length: r.Length, None: x.Bodiless(r.Status), x: x}

@@ -57,14 +57,16 @@ type inquiry struct {
 	upgrade string             // the protocol that the app may switch to; empty: none
 	cancel  context.CancelFunc // ends the wait for the verdict
 	held    []byte             // the request's head; a block
-	begun   loop.Buffer        // what came of the body before there was an App
+	begun   loop.Buffer        // what came of the body before there was an App, or, with keeps, all that the App got of it
 	room    int                // what Gathered counts for it
 	kept    int                // what Heads counts for the head
 	tail    []head.Field       // the trailer section that came after begun
 	waits   Waiter             // for a connection to the app, as long as there is none
+	counted int                // bytes of begun and tail that are kept so that they can be sent again
 	interim int                // interim answers so far
 	stall   Stall              // of the app, by App.Taken
 	stuck   bool               // the body waits for the app to take more
+	keeps   bool               // it can be sent again: begun and tail are kept
 	again   bool               // it has been sent again
 	old     bool               // it came in HTTP/1.0
 	isHead  bool
@@ -206,51 +208,6 @@ func (x *Exchange) forward() {
 	x.conn.Apps.Open(x)
 }
 
-// Waits says who waits for a connection to the app, within the time that the app has for its answer. What comes of the body is held until Forward;
-// the client is not asked for it.
-func (x *Exchange) Waits(w Waiter) {
-	x.app, x.waits = nil, w
-	if !x.timer.On() {
-		x.await()
-	}
-}
-
-// Forward has an App get the request: at once, when there is a connection at last, or in place of one that has not looked at it.
-func (x *Exchange) Forward(to App) {
-	x.app, x.waits = to, nil
-	if to.Head(x); x.app != to {
-		return // it has failed, and x may be another request's by now
-	}
-	if x.begun.Len() > 0 {
-		x.sent = int64(x.begun.Len())
-		to.Data(x.begun.Bytes())
-		x.begun.Drop()
-	}
-	if x.whole {
-		to.Finish(x.tail)
-		if x.tail = nil; !x.timer.On() {
-			x.await()
-		}
-		return
-	}
-	if x.timer.Rest(); x.Req.Expect {
-		x.host.Loop.Set(&x.timer, hesitation)
-	}
-	x.client.Want()
-}
-
-// SendAgain sends a request again of which its App has got nothing, or which is Repeatable. It returns false if that has been done before.
-func (x *Exchange) SendAgain() bool {
-	if x.again {
-		return false
-	}
-	if x.again = true; !x.whole {
-		x.timer.Rest() // it was for the body
-	}
-	x.forward()
-	return true
-}
-
 // Body takes a piece of the request's body. The Client gives no more while it returns false, until Want.
 func (x *Exchange) Body(p []byte) (more bool) {
 	if x.step == stepGather {
@@ -266,6 +223,9 @@ func (x *Exchange) Body(p []byte) (more bool) {
 	if x.app == nil {
 		x.begun.Append(p)
 		return false
+	}
+	if x.keepsMore(len(p)) {
+		x.begun.Append(p)
 	}
 	x.app.Data(p)
 	if more = x.app == nil || !x.app.Full(); !more {
@@ -286,6 +246,9 @@ func (x *Exchange) BodyEnds(trailers []head.Field) {
 			x.tail = head.Clone(trailers)
 		}
 		return
+	}
+	if len(trailers) > 0 && x.keepsMore(sizeOf(trailers)) {
+		x.tail = head.Clone(trailers)
 	}
 	x.app.Finish(trailers)
 	x.await()
@@ -396,12 +359,6 @@ func chooseID(id *requestid.ID, fields []head.Field) {
 }
 
 var _ decision.Header = (*Exchange)(nil)
-
-// Repeatable reports whether the request may be sent again, to another App, if it is not known whether the app got it.
-func (x *Exchange) Repeatable() bool { return x.safe && x.Empty() }
-
-// Moves says that another App has the request from now on.
-func (x *Exchange) Moves(to App) { x.app = to }
 
 // Whole reports whether all of the request has come.
 func (x *Exchange) Whole() bool { return x.whole }

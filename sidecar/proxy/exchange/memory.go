@@ -55,7 +55,7 @@ func (x *Exchange) forget() {
 	}
 	h, q := x.host, x.inquiry
 	x.giveRoom()
-	q.begun.Drop()
+	x.keepNothing()
 	*q = inquiry{values: q.values}
 	x.inquiry = nil
 	h.inquiries.Give(q, mostFree)

@@ -96,9 +96,7 @@ func (c *Conn) HoldsHead(n int) bool {
 func (x *Exchange) keepHead() bool {
 	n := len(x.held)
 	if x.HTTP2 { // there are no blocks
-		for i := range x.Req.Fields {
-			n += len(x.Req.Fields[i].Name) + len(x.Req.Fields[i].Value)
-		}
+		n += sizeOf(x.Req.Fields)
 	}
 	size := HeadSize(n)
 	if size > 0 && !x.host.Heads.Take(x.conn.Info.Remote, size) {
