@@ -48,9 +48,9 @@ func (k *call) Head(x *exchange.Exchange) {
 	}
 	s.fields = append(s.fields[:0], frame.Field{Name: ":method", Value: x.Method()}, frame.Field{Name: ":scheme", Value: scheme},
 		frame.Field{Name: ":authority", Value: x.Host()}, frame.Field{Name: ":path", Value: x.Target()})
-	x.Fields((*fieldList)(&s.fields))
+	x.Fields(&s.fields)
 	if x.Req.Trailers {
-		s.fields = append(s.fields, frame.Field{Name: "te", Value: "trailers"})
+		s.fields.Field("te", "trailers")
 	}
 	id, err := a.frames.Open(s.fields, frame.End(x.Empty()))
 	clear(s.fields) // they point to what will be overwritten
@@ -65,14 +65,6 @@ func (k *call) Head(x *exchange.Exchange) {
 	k.in.Want(k)
 	x.Keep()
 	a.touch()
-}
-
-// fieldList implements exchange.Fields.
-type fieldList []frame.Field
-
-// Field implements exchange.Fields.
-func (l *fieldList) Field(name, value string) {
-	*l = append(*l, frame.Field{Name: name, Value: value})
 }
 
 // Data implements exchange.App.
@@ -91,8 +83,7 @@ func (k *call) Finish(trailers []head.Field) {
 	s.fields = s.fields[:0]
 	for i := range trailers {
 		if f := &trailers[i]; k.x.Trailer(f) {
-			name, value := f.Text()
-			s.fields = append(s.fields, frame.Field{Name: name, Value: value})
+			s.fields.Field(f.Text())
 		}
 	}
 	if len(s.fields) == 0 {

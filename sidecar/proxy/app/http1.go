@@ -4,7 +4,6 @@ package app
 import (
 	"net"
 	"os"
-	"strconv"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
@@ -62,7 +61,7 @@ func (a *HTTP1) Head(x *exchange.Exchange) {
 type lines []byte
 
 // Field implements exchange.Fields.
-func (l *lines) Field(name, value string) { *l = appendField(*l, name, value) }
+func (l *lines) Field(name, value string) { *l = head.AppendField(*l, name, value) }
 
 // appendHead appends the head of a request, and says whether its body goes in chunks.
 func (s *Shared) appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked bool) {
@@ -94,13 +93,6 @@ func (s *Shared) appendHead(b []byte, x *exchange.Exchange) (out []byte, chunked
 	return out, x.Req.Chunked
 }
 
-func appendField(b []byte, name, value string) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...)
-}
-
 // little is a piece of a body, in bytes, that waits for others of its turn: a client of HTTP/2 can send one a byte.
 const little = 1 << 10
 
@@ -113,8 +105,7 @@ func (a *HTTP1) Data(p []byte) {
 		a.conn.Write(p)
 		return
 	}
-	b := strconv.AppendInt(a.conn.Compose(loop.FrameRoom), int64(len(p)), 16)
-	a.conn.Commit(append(b, "\r\n"...))
+	a.conn.Commit(head.AppendChunk(a.conn.Compose(loop.FrameRoom), len(p)))
 	a.conn.Write(p)
 	a.conn.Write(crlf)
 }
@@ -127,17 +118,17 @@ func (a *HTTP1) Splice(from *loop.Conn, most int64) (n int, more bool, err error
 	return a.conn.Splice(from, most, nil)
 }
 
-var crlf, lastChunk = []byte("\r\n"), []byte("0\r\n")
+var crlf = []byte("\r\n") // read only
 
 // Finish implements exchange.App.
 func (a *HTTP1) Finish(trailers []head.Field) {
 	if !a.chunked {
 		return
 	}
-	b := append(a.conn.Compose(loop.HeadRoom), lastChunk...)
+	b := append(a.conn.Compose(loop.HeadRoom), "0\r\n"...)
 	for i := range trailers {
 		if f := &trailers[i]; a.x.Trailer(f) {
-			b = appendField(b, string(f.Name), string(f.Value))
+			b = head.AppendField(b, string(f.Name), string(f.Value))
 		}
 	}
 	a.conn.Commit(append(b, crlf...))

@@ -40,7 +40,7 @@ type Shared struct {
 	Resolver *net.Resolver
 
 	pool   frame.Pool
-	fields []frame.Field // of the head that is being written
+	fields frame.Fields  // of the head that is being written
 	res    head.Response // the head that has been read
 	calls  loop.Spare[call]
 	lines  lines // of a head of HTTP/1.1 that is being written

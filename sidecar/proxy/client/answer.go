@@ -83,13 +83,10 @@ func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer) {
 
 // Field implements exchange.Fields.
 func (c *HTTP1) Field(name, value string) {
-	b := append(c.out, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
-	c.out = append(b, crlf...)
+	c.out = head.AppendField(c.out, name, value)
 }
 
-var crlf, lastChunk = []byte("\r\n"), []byte("0\r\n")
+var crlf = []byte("\r\n") // read only
 
 // Data implements exchange.Client.
 func (c *HTTP1) Data(p []byte) {
@@ -99,8 +96,7 @@ func (c *HTTP1) Data(p []byte) {
 		c.conn.Write(p)
 		return
 	}
-	b := strconv.AppendInt(c.conn.Compose(loop.FrameRoom), int64(len(p)), 16)
-	c.conn.Commit(append(b, crlf...))
+	c.conn.Commit(head.AppendChunk(c.conn.Compose(loop.FrameRoom), len(p)))
 	c.conn.Write(p)
 	c.conn.Write(crlf)
 }
@@ -117,9 +113,9 @@ func (c *HTTP1) Finish(trailers []head.Field) {
 	if !c.chunk {
 		return
 	}
-	c.out = append(c.conn.Compose(loop.HeadRoom), lastChunk...)
+	c.out = append(c.conn.Compose(loop.HeadRoom), "0\r\n"...)
 	for i := range trailers {
-		c.Field(string(trailers[i].Name), string(trailers[i].Value))
+		c.Field(trailers[i].Text())
 	}
 	c.conn.Commit(append(c.out, crlf...))
 	c.out = nil

@@ -56,16 +56,8 @@ func (k *call) Head(_ *exchange.Exchange, a *exchange.Answer) {
 func (k *call) fields(a *exchange.Answer) []frame.Field {
 	s := k.c.shared
 	s.fields = append(s.fields[:0], frame.Field{Name: ":status", Value: status(a.Status)})
-	a.Fields((*fieldList)(&s.fields))
+	a.Fields(&s.fields)
 	return s.fields
-}
-
-// fieldList implements exchange.Fields.
-type fieldList []frame.Field
-
-// Field implements exchange.Fields.
-func (l *fieldList) Field(name, value string) {
-	*l = append(*l, frame.Field{Name: name, Value: value})
 }
 
 func status(n int) string {
@@ -118,8 +110,7 @@ func (k *call) Finish(trailers []head.Field) {
 	s := k.c.shared
 	s.fields = s.fields[:0]
 	for i := range trailers {
-		name, value := trailers[i].Text()
-		s.fields = append(s.fields, frame.Field{Name: name, Value: value})
+		s.fields.Field(trailers[i].Text())
 	}
 	if err := k.c.frames.Headers(k.id, s.fields, frame.Last); err != nil {
 		k.reset(frame.InternalError)
@@ -264,28 +255,15 @@ func (k *call) paces() {
 	if k.x == nil || k.stream && !k.x.Gathers() {
 		return
 	}
-	l := k.c.host
 	open := k.in.Open()
-	d := k.pace.wait(open, l.Loop.Now(), &l.Limits)
-	switch {
-	case d > 0:
-		if k.timer.Do == nil {
-			k.timer = loop.Timer{Do: k.slow, Of: k.c.conn}
-		}
-		l.Loop.Set(&k.timer, d)
-	case !open:
-		k.timer.Rest()
+	if open && k.timer.Do == nil {
+		k.timer = loop.Timer{Do: k.slow, Of: k.c.conn}
 	}
+	k.pace.wait(open, &k.timer, k.c.host)
 }
 
 func (k *call) slow() {
-	if k.x == nil || !k.in.Open() {
-		return
+	if k.x != nil && k.in.Open() && k.pace.slow(&k.timer, k.c.host) {
+		k.x.BodySlow()
 	}
-	slow, again := k.pace.slow(k.c.host.Loop.Now(), &k.c.host.Limits)
-	if !slow {
-		k.c.host.Loop.Set(&k.timer, again)
-		return
-	}
-	k.x.BodySlow()
 }

@@ -40,7 +40,7 @@ type Shared struct {
 	Requests *Count
 
 	pool   frame.Pool
-	fields []frame.Field // of the head that is being written
+	fields frame.Fields // of the head that is being written
 	calls  loop.Spare[call]
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // pace is how fast a request's body comes.
@@ -13,26 +14,29 @@ type pace struct {
 	came    int64         // bytes of it
 }
 
-// wait notes whether the body is waited for. It returns how long that may go on before it is looked at; 0: for ever.
-func (p *pace) wait(is bool, now time.Time, l *exchange.Limits) time.Duration {
-	switch {
+// wait notes whether the body is waited for. The timer says when to look whether it comes too slowly.
+func (p *pace) wait(is bool, t *loop.Timer, h *exchange.Host) {
+	switch now := h.Loop.Now(); {
 	case is && p.since.IsZero():
 		p.since = now
 	case !is && !p.since.IsZero():
 		p.starved += now.Sub(p.since)
 		p.since = time.Time{}
 	}
-	if !is || l.BodyRate == 0 {
-		return 0
+	switch {
+	case !is:
+		t.Rest()
+	case h.Limits.BodyRate > 0:
+		h.Loop.Set(t, max(h.Limits.ReadHead-p.starved, 1))
 	}
-	return max(l.ReadHead-p.starved, 1)
 }
 
-// slow reports whether the body comes too slowly. If it does not, it is to be looked at again after a while.
-func (p *pace) slow(now time.Time, l *exchange.Limits) (is bool, again time.Duration) {
-	waited := p.starved + now.Sub(p.since)
-	if waited > l.ReadHead && float64(p.came) < float64(l.BodyRate)*waited.Seconds() {
-		return true, 0
+// slow reports whether the body comes too slowly. If it does not, the timer says when to look again.
+func (p *pace) slow(t *loop.Timer, h *exchange.Host) bool {
+	l, waited := &h.Limits, p.starved+h.Loop.Now().Sub(p.since)
+	slow := waited > l.ReadHead && float64(p.came) < float64(l.BodyRate)*waited.Seconds()
+	if !slow && l.BodyRate > 0 {
+		h.Loop.Set(t, max(l.ReadHead-waited, l.ReadHead/4))
 	}
-	return false, max(l.ReadHead-waited, l.ReadHead/4)
+	return slow
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
+	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 )
 
@@ -11,11 +12,7 @@ func (c *HTTP1) want(is bool) {
 		return
 	}
 	c.wanted = is
-	if d := c.pace.wait(is, c.host.Loop.Now(), &c.host.Limits); d > 0 {
-		c.host.Loop.Set(&c.timer, d)
-	} else if !is {
-		c.timer.Rest()
-	}
+	c.pace.wait(is, &c.timer, c.host)
 }
 
 // begin begins the next request if its head is complete.
@@ -26,7 +23,7 @@ func (c *HTTP1) begin() {
 		return
 	}
 	preface := c.first && isPreface(b)
-	if preface && len(b) >= len(http2Preface) {
+	if preface && len(b) >= len(frame.Preface) {
 		c.handOver(b)
 		return
 	}
@@ -67,11 +64,8 @@ func (c *HTTP1) waits(b []byte, preface bool) {
 
 // open opens an exchange for the request whose head is the first n bytes of b.
 func (c *HTTP1) open(b []byte, n int) {
-	x := c.of.New(c)
-	c.x, c.rest = x, b[n:]
-	c.enter(phaseBusy)
+	x := c.asks(b[n:])
 	if err := c.parse(x.Own(b[:n]), &x.Req); err != nil {
-		c.minor, c.keep = 1, false
 		x.Reject(err)
 		return
 	}
@@ -98,13 +92,10 @@ func (c *HTTP1) parse(b []byte, r *head.Request) error {
 	return nil
 }
 
-// http2Preface starts an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
-const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
 // isPreface reports whether the bytes are the start of HTTP/2's preface, as far as there are any.
 func isPreface(b []byte) bool {
-	n := min(len(b), len(http2Preface))
-	return string(b[:n]) == http2Preface[:n]
+	n := min(len(b), len(frame.Preface))
+	return string(b[:n]) == frame.Preface[:n]
 }
 
 // handOver gives the connection to who speaks HTTP/2.
@@ -116,13 +107,15 @@ func (c *HTTP1) handOver(b []byte) {
 	c.in.Drop()
 }
 
-// reject refuses what is no head.
-func (c *HTTP1) reject(err error) {
-	x := c.of.New(c)
-	c.x, c.rest, c.keep, c.minor = x, nil, false, 1
+// asks begins an exchange, of which no more is known than what comes behind its head.
+func (c *HTTP1) asks(rest []byte) *exchange.Exchange {
+	c.x, c.rest, c.keep, c.minor = c.of.New(c), rest, false, 1
 	c.enter(phaseBusy)
-	x.Reject(err)
+	return c.x
 }
+
+// reject refuses what is no head.
+func (c *HTTP1) reject(err error) { c.asks(nil).Reject(err) }
 
 // Want implements exchange.Client.
 func (c *HTTP1) Want() {

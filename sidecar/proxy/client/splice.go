@@ -1,8 +1,7 @@
 package client
 
 import (
-	"strconv"
-
+	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
@@ -36,7 +35,7 @@ func (c *HTTP1) splice() (more bool) {
 func (c *HTTP1) Splice(from *loop.Conn, most int64) (n int, more bool, err error) {
 	if !c.chunk {
 		n, more, err = c.conn.Splice(from, most, nil)
-	} else if n, more, err = c.conn.Splice(from, most, chunkHead); n > 0 {
+	} else if n, more, err = c.conn.Splice(from, most, head.AppendChunk); n > 0 {
 		c.conn.Commit(append(c.conn.Compose(loop.FrameRoom), crlf...))
 	}
 	if n > 0 {
@@ -45,6 +44,3 @@ func (c *HTTP1) Splice(from *loop.Conn, most int64) (n int, more bool, err error
 	}
 	return n, more, err
 }
-
-// chunkHead begins a chunk of n bytes (RFC 9112 section 7.1).
-func chunkHead(b []byte, n int) []byte { return append(strconv.AppendInt(b, int64(n), 16), crlf...) }

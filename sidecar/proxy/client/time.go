@@ -42,7 +42,10 @@ func (c *HTTP1) wake() {
 	case c.phase != phaseBusy:
 		c.close()
 	case c.wanted:
-		c.paces()
+		if c.pace.slow(&c.timer, c.host) {
+			c.body, c.wanted, c.keep = true, false, false
+			c.x.BodySlow()
+		}
 	default:
 		c.leaves()
 	}
@@ -63,21 +66,6 @@ func (c *HTTP1) leaves() {
 		return
 	}
 	c.close()
-}
-
-// paces ends a request whose body comes too slowly.
-func (c *HTTP1) paces() {
-	l := &c.host.Limits
-	if l.BodyRate == 0 {
-		return
-	}
-	slow, again := c.pace.slow(c.host.Loop.Now(), l)
-	if !slow {
-		c.host.Loop.Set(&c.timer, again)
-		return
-	}
-	c.body, c.wanted, c.keep = true, false, false
-	c.x.BodySlow()
 }
 
 // stalls ends a connection whose client takes nothing of what it is sent.

@@ -476,8 +476,8 @@ func TestOwnersEndConnections(t *testing.T) {
 		awaits uint32
 		holds  bool
 	}{
-		{[]byte(preface), began, false},
-		{client().Bytes()[len(preface):], 0, false},
+		{[]byte(Preface), began, false},
+		{client().Bytes()[len(Preface):], 0, false},
 		{client().get(1).Bytes()[len(client().Bytes()):], 0, false},
 		{client().frame(typeHeaders, 0, 3, "ab").Bytes()[len(client().Bytes()):], 3, true},
 	} {

@@ -9,6 +9,12 @@ import (
 // Field is a field line. Sensitive says nothing: no field that is sent gets into a table of HPACK.
 type Field = hpack.HeaderField
 
+// Fields are fields to be sent.
+type Fields []Field
+
+// Field adds one.
+func (l *Fields) Field(name, value string) { *l = append(*l, Field{Name: name, Value: value}) }
+
 // Conn is the protocol's state of one connection. It belongs to one goroutine.
 type Conn struct {
 	cfg    Config
@@ -72,16 +78,16 @@ func NewServer(cfg Config, pool *Pool, h Handler) *Conn {
 // NewClient returns the state of a connection to a server.
 func NewClient(cfg Config, pool *Pool, h Handler) *Conn {
 	c := newConn(cfg, pool, h)
-	c.client, c.preface = true, len(preface)
-	c.out = append(c.pool.buffer(len(preface)), preface...)
+	c.client, c.preface = true, len(Preface)
+	c.out = append(c.pool.buffer(len(Preface)), Preface...)
 	c.greet(setPush, 0)
 	return c
 }
 
-const (
-	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	maxID   = 1<<31 - 1
-)
+// Preface is what a client begins with (section 3.4).
+const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+const maxID = 1<<31 - 1
 
 func newConn(cfg Config, pool *Pool, h Handler) *Conn {
 	c := &Conn{

@@ -21,7 +21,7 @@ func seeds(f *testing.F, ofServers bool) {
 	slices.Sort(names)
 	for _, name := range names {
 		if b := broken[name]; b.client == ofServers && b.sends.Len() < 4096 {
-			f.Add(bytes.TrimPrefix(b.sends.Bytes(), []byte(preface)), uint16(7))
+			f.Add(bytes.TrimPrefix(b.sends.Bytes(), []byte(Preface)), uint16(7))
 		}
 	}
 }
@@ -67,7 +67,7 @@ func split(t *testing.T, c *Conn, r *recorder, p []byte, piece int) (log []strin
 func FuzzServer(f *testing.F) {
 	seeds(f, false)
 	f.Fuzz(func(t *testing.T, p []byte, piece uint16) {
-		p = append([]byte(preface), p...)
+		p = append([]byte(Preface), p...)
 		run := func(piece int) ([]string, []byte) {
 			r := &recorder{}
 			c := NewServer(Config{Streams: 5, Window: 2000, HeadBytes: 2000}, &Pool{}, r)
@@ -138,7 +138,7 @@ func FuzzHeads(f *testing.F) {
 		r.onHead = func(id uint32, h *Head) {
 			ours = append(ours, itoa(int(id))+" "+h.Method+" "+h.Scheme+" "+h.Authority+" "+h.Path+shown(h.Fields))
 		}
-		_, err := c.Feed([]byte(preface), start)
+		_, err := c.Feed([]byte(Preface), start)
 		if err == nil {
 			_, err = c.Feed(p, start)
 		}

@@ -45,7 +45,7 @@ func (f header) has(flag byte) bool { return f.flags&flag != 0 }
 // It returns the bytes taken, 0 if there are too few.
 func (c *Conn) step(p []byte) int {
 	switch {
-	case c.preface < len(preface):
+	case c.preface < len(Preface):
 		return c.readPreface(p)
 	case c.now.left > 0:
 		return c.proceed(p)
@@ -72,8 +72,8 @@ func (c *Conn) step(p []byte) int {
 }
 
 func (c *Conn) readPreface(p []byte) int {
-	n := min(len(p), len(preface)-c.preface)
-	if string(p[:n]) != preface[c.preface:c.preface+n] {
+	n := min(len(p), len(Preface)-c.preface)
+	if string(p[:n]) != Preface[c.preface:c.preface+n] {
 		c.fail(errPreface)
 		return 0
 	}

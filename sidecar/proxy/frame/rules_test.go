@@ -28,9 +28,9 @@ func brokenRules() map[string]broken {
 	reply := func(c *Conn, id uint32) { c.Headers(id, list(":status: 200"), Last) }
 	return map[string]broken{
 		"3.4: HTTP/1.1 instead of a preface":              {sends: bare().text("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), rule: errPreface},
-		"3.4: a preface with one wrong byte at its end":   {sends: bare().text(preface[:23] + "\r"), rule: errPreface},
-		"3.4: HEADERS before SETTINGS":                    {sends: bare().text(preface).get(1), rule: errNoSettings},
-		"3.4: an acknowledgement before SETTINGS":         {sends: bare().text(preface).frame(typeSettings, flagAck, 0), rule: errNoSettings},
+		"3.4: a preface with one wrong byte at its end":   {sends: bare().text(Preface[:23] + "\r"), rule: errPreface},
+		"3.4: HEADERS before SETTINGS":                    {sends: bare().text(Preface).get(1), rule: errNoSettings},
+		"3.4: an acknowledgement before SETTINGS":         {sends: bare().text(Preface).frame(typeSettings, flagAck, 0), rule: errNoSettings},
 		"3.4: a server that starts with PING":             {sends: bare().frame(typePing, 0, 0, "12345678"), client: true, rule: errNoSettings},
 		"4.2: a frame of 16,385 bytes":                    {sends: client().post(1).data(1, More, strings.Repeat("a", maxFrame+1)), rule: errFrameSize},
 		"4.2: RST_STREAM of 3 bytes":                      {sends: client().post(1).frame(typeReset, 0, 1, 0, 0, 0), rule: errFrameLength},

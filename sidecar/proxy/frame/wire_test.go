@@ -22,7 +22,7 @@ type wire struct {
 }
 
 // client is a peer that has sent its preface and empty SETTINGS; server one that has sent SETTINGS.
-func client() *wire { return bare().text(preface).frame(typeSettings, 0, 0) }
+func client() *wire { return bare().text(Preface).frame(typeSettings, 0, 0) }
 func server() *wire { return bare().frame(typeSettings, 0, 0) }
 
 func bare() *wire {
@@ -236,7 +236,7 @@ func take(c *Conn) []byte {
 
 func frames(t testing.TB, b []byte, dec *hpack.Decoder) (lines []string) {
 	t.Helper()
-	b = bytes.TrimPrefix(b, []byte(preface))
+	b = bytes.TrimPrefix(b, []byte(Preface))
 	r := http2.NewFramer(nil, bytes.NewReader(b))
 	r.ReadMetaHeaders = dec
 	for {

@@ -1,6 +1,9 @@
 package head
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // maxLine bounds a chunk's size line, extensions included, in bytes.
 const maxLine = 4 << 10
@@ -129,6 +132,11 @@ func (c *Chunks) size(b byte) error {
 		return nil
 	}
 	return c.want(b, '\r', chunkSizeLF)
+}
+
+// AppendChunk appends what begins a chunk of n bytes (RFC 9112 section 7.1).
+func AppendChunk(b []byte, n int) []byte {
+	return append(strconv.AppendInt(b, int64(n), 16), "\r\n"...)
 }
 
 // TrailerEnd returns the length of the trailer section at the start of b, its final CRLF included, or 0 if it is not

@@ -51,6 +51,12 @@ type Field struct {
 	Seen bool
 }
 
+// AppendField appends a field line.
+func AppendField(b []byte, name, value string) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, value...), "\r\n"...)
+}
+
 // Clone returns fields in memory of their own; nil for none.
 func Clone(fields []Field) []Field {
 	out := slices.Clone(fields)

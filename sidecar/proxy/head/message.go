@@ -86,9 +86,7 @@ func (m *Message) understand(n *counts, minor int) (err error) { //nolint:gocycl
 
 // connection notes the options that have a meaning here; it reports whether there are others (RFC 9110 section 7.6.1).
 func (n *counts) connection(list []byte) (others bool) {
-	for len(list) > 0 {
-		var option []byte
-		option, list, _ = bytes.Cut(list, comma)
+	for option := range bytes.SplitSeq(list, comma) {
 		switch option = trim(option); {
 		case equal(option, "close"):
 			n.close = true
