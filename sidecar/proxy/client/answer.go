@@ -26,7 +26,7 @@ func (c *HTTP1) Switch(x *exchange.Exchange, a *exchange.Answer) *loop.Conn {
 	c.conn.Commit(append(c.out, crlf...))
 	c.out = nil
 	c.timer.Rest()
-	c.host.Loop.Stop(&c.stall.Timer) // it may be set for an earlier answer
+	c.relax() // it may be set for an earlier answer
 	c.keep, c.lent = false, true
 	return c.conn
 }
@@ -104,7 +104,7 @@ func (c *HTTP1) Data(p []byte) {
 // watch bounds the time in which the client takes none of its answer.
 func (c *HTTP1) watch() {
 	if c.conn.Queued() > 0 {
-		c.stall.begin(c.host)
+		c.base.watch()
 	}
 }
 

@@ -17,20 +17,6 @@ func (c *HTTP1) close() {
 	c.end()
 }
 
-func (c *HTTP1) end() {
-	owner := c.owner
-	if owner == nil {
-		return
-	}
-	c.owner = nil
-	c.of.HoldsHead(0)
-	c.host.Loop.Stop(&c.timer)
-	c.host.Loop.Stop(&c.stall.Timer)
-	c.in.Drop()
-	c.conn.Close()
-	owner.Gone()
-}
-
 // looks is for a client that waits: it may have gone.
 func (c *HTTP1) looks(s loop.Ready) {
 	switch {
@@ -129,27 +115,7 @@ func (c *HTTP1) parts() {
 	c.linger()
 }
 
-// linger lets a client read its answer before what it still sends makes the kernel reset the connection (RFC 9112 section 9.6). It
-// ends at the client's close or at a bound.
 func (c *HTTP1) linger() {
-	c.rest = nil
-	c.in.Drop()
-	c.conn.CloseWrite()
-	c.enter(phaseLinger)
-	c.stall.begin(c.host)
-	c.lingered, c.since = 0, c.host.Loop.Now()
-	if !c.reading {
-		c.conn.Again()
-	}
-}
-
-// lingers drops what the client still sends.
-func (c *HTTP1) lingers() {
-	c.lingered += len(c.rest)
-	c.rest = nil
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.conn.Owes() {
-		c.end()
-		return
-	}
-	c.enter(phaseLinger)
+	c.rest, c.phase = nil, phaseLinger
+	c.base.linger()
 }

@@ -2,8 +2,6 @@
 package client
 
 import (
-	"time"
-
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
@@ -11,15 +9,10 @@ import (
 
 // HTTP1 is a client connection that speaks HTTP/1.1.
 type HTTP1 struct {
-	host  *exchange.Host
-	conn  *loop.Conn
-	of    *exchange.Conn
+	base
 	x     *exchange.Exchange // nil: no request is under way
-	owner Owner              // nil: it has been told of the end
-	stall stall
-	acked uint64 // the same, since it has closed its side
+	acked uint64             // what the client has taken, since it has closed its side
 
-	in      loop.Buffer
 	rest    []byte // what has come and was not used yet, in this turn
 	out     []byte // a head that is being written
 	chunks  head.Chunks
@@ -27,16 +20,13 @@ type HTTP1 struct {
 	left    int64
 	fast    exchange.Fast
 	skipped int
-	timer   loop.Timer
 	phase   phase
 	scanned int
 	minor   int
 
-	pace     pace
-	since    time.Time // when it began to linger
-	wrote    int       // pieces that the client was sent
-	written  int       // wrote, when it was last looked at
-	lingered int       // bytes
+	pace    pace
+	wrote   int // pieces that the client was sent
+	written int // wrote, when it was last looked at
 
 	first   bool // no head has been read yet
 	reading bool // a call of take is under way
@@ -71,20 +61,10 @@ const (
 	maxSkip     = 64 << 10
 )
 
-// Owner is whom a connection tells what becomes of it.
-type Owner interface {
-	// Gone is called when it has ended.
-	Gone()
-	// HTTP2 gets a connection that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.3), of which read has been read: the preface, and what
-	// came with it. Gone is not called.
-	HTTP2(read []byte)
-}
-
 // NewHTTP1 serves a connection.
 func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
-	c := &HTTP1{host: of.Host, conn: conn, of: of, owner: owner, first: true}
-	c.timer = loop.Timer{Do: c.wake, Of: conn}
-	c.stall.Timer = loop.Timer{Do: c.stalls, Of: conn}
+	c := &HTTP1{base: base{host: of.Host, conn: conn, of: of, owner: owner}, first: true}
+	c.self, c.timer = c, loop.Timer{Do: c.wake, Of: conn}
 	conn.Handle(c)
 	if c.enter(phaseFresh); c.host.Closing && !of.Info.Secure { // over TLS, the first request comes behind the handshake
 		c.Clear(true)
@@ -104,15 +84,9 @@ func (c *HTTP1) Clear(fresh bool) {
 	}
 }
 
-// End implements exchange.Member.
-func (c *HTTP1) End() { c.conn.Guard(c.close) }
-
-// Connected implements loop.Handler.
-func (*HTTP1) Connected(*loop.Conn, error) {}
-
 // Drained implements loop.Handler.
 func (c *HTTP1) Drained(*loop.Conn) {
-	c.stall.Begin()
+	c.takes()
 	switch {
 	case c.x != nil && c.conn.HasRoom():
 		c.x.ClientTakes()
@@ -123,12 +97,6 @@ func (c *HTTP1) Drained(*loop.Conn) {
 		c.crammed = false
 		c.next()
 	}
-}
-
-// Failed implements loop.Handler. Nobody may take what there is of an answer for all of it.
-func (c *HTTP1) Failed(*loop.Conn, error) {
-	c.conn.Reset()
-	c.close()
 }
 
 // turn is how many pieces of what has come are taken before others have their turn.
@@ -214,7 +182,9 @@ func (c *HTTP1) serve() {
 			}
 			c.more()
 		case phaseLinger:
-			c.lingers()
+			n := len(c.rest)
+			c.rest = nil
+			c.lingers(n)
 		default:
 			if c.crams() {
 				return
@@ -226,10 +196,3 @@ func (c *HTTP1) serve() {
 		}
 	}
 }
-
-// Bounds of linger.
-const (
-	lingerSilent = 500 * time.Millisecond // for a client that sends nothing more
-	lingerLong   = 10 * time.Second       // for one that does
-	lingerBytes  = 16 << 20               // a client that sends a large body reads the answer when it has sent it
-)

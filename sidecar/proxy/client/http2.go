@@ -11,25 +11,17 @@ import (
 // HTTP2 is a client connection that speaks HTTP/2. What its streams have to say in a turn of the loop goes out at the end of it, in
 // one write.
 type HTTP2 struct {
-	host   *exchange.Host
-	conn   *loop.Conn
-	of     *exchange.Conn
+	base   // its timer is for a connection without requests, and for what has begun to come, too
 	shared *Shared
-	owner  Owner // nil: it has been told of the end
 	frames *frame.Conn
 	calls  frame.Streams[call]
 
-	in    loop.Buffer // the beginning of a frame
-	idle  loop.Timer  // for a connection without requests, for what has begun to come, and for the connection's end
 	leave *loop.Timer // for a client that does not say that it has been told to go; nil: it has not been told
-	stall *stall      // nil: the client has taken all at once so far
-	late  uint32      // what is to come before the idle timer ends, as frame.Conn.Awaits tells; 0: nothing
+	late  uint32      // what is to come before the timer ends, as frame.Conn.Awaits tells; 0: nothing
 
-	reading  bool // what is to be written is written in any case
-	stopped  bool // what has come is not read on until the client reads
-	ending   bool // nothing is served any more
-	lingered int  // bytes
-	since    time.Time
+	reading bool // what is to be written is written in any case
+	stopped bool // what has come is not read on until the client reads
+	ending  bool // nothing is served any more
 }
 
 // Shared is what the connections of HTTP/2 of a loop share.
@@ -57,11 +49,11 @@ type HTTP2Options struct {
 
 // NewHTTP2 serves a connection.
 func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
-	c := &HTTP2{host: of.Host, conn: conn, of: of, shared: o.Shared, owner: o.Owner}
+	c := &HTTP2{base: base{host: of.Host, conn: conn, of: of, owner: o.Owner}, shared: o.Shared}
 	cfg := o.Shared.Config
 	cfg.Window, cfg.ConnWindow = o.Window, o.Window
 	c.frames = frame.NewServer(cfg, &o.Shared.pool, c)
-	c.idle = loop.Timer{Do: c.wake, Of: conn}
+	c.self, c.timer = c, loop.Timer{Do: c.wake, Of: conn}
 	conn.Handle(c)
 	if conn.Closed() { // while there was no place for it
 		c.end()
@@ -77,20 +69,9 @@ func NewHTTP2(conn *loop.Conn, of *exchange.Conn, o HTTP2Options) *HTTP2 {
 	return c
 }
 
-// Connected implements loop.Handler.
-func (*HTTP2) Connected(*loop.Conn, error) {}
-
-// Failed implements loop.Handler.
-func (c *HTTP2) Failed(*loop.Conn, error) {
-	c.conn.Reset()
-	c.close()
-}
-
 // Drained implements loop.Handler.
 func (c *HTTP2) Drained(*loop.Conn) {
-	if c.stall != nil {
-		c.stall.Begin()
-	}
+	c.takes()
 	c.flush()
 }
 
@@ -150,13 +131,13 @@ func (c *HTTP2) awaits() {
 		return
 	case is != 0 && d > 0:
 		c.late = is
-		c.host.Loop.Set(&c.idle, d)
+		c.host.Loop.Set(&c.timer, d)
 		return
 	}
 	if c.late = 0; c.calls.Len() == 0 {
 		c.rest()
 	} else {
-		c.idle.Rest()
+		c.timer.Rest()
 	}
 }
 
@@ -183,7 +164,7 @@ func (c *HTTP2) flush() {
 		c.watch()
 	case c.stopped && !c.frames.Full():
 		if c.stopped = false; c.late != 0 {
-			c.host.Loop.Set(&c.idle, c.host.Limits.ReadHead) // nothing was read meanwhile
+			c.host.Loop.Set(&c.timer, c.host.Limits.ReadHead) // nothing was read meanwhile
 		}
 		c.feed(nil)
 		c.conn.Again()
@@ -195,19 +176,17 @@ func (c *HTTP2) flush() {
 // rest bounds how long the connection may be without a request.
 func (c *HTTP2) rest() {
 	if d := c.host.Within(c.host.Limits.Idle); d > 0 && !c.ending && c.late == 0 {
-		c.host.Loop.Set(&c.idle, d)
+		c.host.Loop.Set(&c.timer, d)
 	}
 }
 
 // wake is called when the connection's time is up.
 func (c *HTTP2) wake() {
 	switch {
-	case c.ending && c.conn.Owes(): // in the time that stalls gives it
-		c.host.Loop.Set(&c.idle, lingerSilent)
 	case c.ending:
-		c.end()
+		c.silent()
 	case c.late != 0 && c.stopped: // it has to read first, in the time that stalls gives it
-		c.host.Loop.Set(&c.idle, c.host.Limits.ReadHead)
+		c.host.Loop.Set(&c.timer, c.host.Limits.ReadHead)
 	case c.late != 0:
 		c.fails(c.frames.Refuse(frame.ErrLate))
 	case c.calls.Len() == 0:
@@ -230,28 +209,9 @@ func (c *HTTP2) Clear(bool) {
 	c.touch()
 }
 
-// End implements exchange.Member.
-func (c *HTTP2) End() { c.conn.Guard(c.close) }
-
 func (c *HTTP2) insist() {
 	c.frames.Drain()
 	c.touch()
-}
-
-// watch bounds the time in which the client takes nothing of what it is sent.
-func (c *HTTP2) watch() {
-	if c.stall == nil {
-		c.stall = &stall{Timer: loop.Timer{Do: c.stalls, Of: c.conn}}
-	}
-	c.stall.begin(c.host)
-}
-
-// stalls ends a connection whose client takes nothing of what it is sent.
-func (c *HTTP2) stalls() {
-	if taken, more := c.conn.Taken(); c.stall.over(c.host, taken, more) {
-		c.conn.Reset()
-		c.close()
-	}
 }
 
 // fails ends a connection whose client breaks the protocol. What it is told must not be lost to a reset.
@@ -269,26 +229,9 @@ func (c *HTTP2) abandon() {
 	}
 }
 
-// linger lets the client read what it was told before what it still sends makes the kernel reset the connection.
 func (c *HTTP2) linger() {
 	c.ending, c.stopped = true, false
-	c.of.HoldsHead(0)
-	c.in.Drop()
-	c.conn.CloseWrite()
-	c.since = c.host.Loop.Now()
-	c.host.Loop.Set(&c.idle, lingerSilent)
-	c.watch()
-	c.conn.Again()
-}
-
-// lingers drops what the client still sends.
-func (c *HTTP2) lingers(n int) {
-	c.lingered += n
-	if c.lingered > lingerBytes || c.host.Loop.Now().Sub(c.since) > lingerLong && !c.conn.Owes() {
-		c.end()
-		return
-	}
-	c.host.Loop.Set(&c.idle, lingerSilent)
+	c.base.linger()
 }
 
 func (c *HTTP2) close() {
@@ -297,19 +240,10 @@ func (c *HTTP2) close() {
 }
 
 func (c *HTTP2) end() {
-	owner := c.owner
-	if owner == nil {
-		return
+	if c.owner != nil {
+		c.ending = true
+		c.host.Loop.Stop(c.leave)
+		c.frames.Close()
+		c.base.end()
 	}
-	c.owner, c.ending = nil, true
-	c.of.HoldsHead(0)
-	c.host.Loop.Stop(&c.idle)
-	c.host.Loop.Stop(c.leave)
-	if c.stall != nil {
-		c.host.Loop.Stop(&c.stall.Timer)
-	}
-	c.in.Drop()
-	c.frames.Close()
-	c.conn.Close()
-	owner.Gone()
 }

@@ -37,7 +37,7 @@ func (c *Count) Now() int64 { return c.n.Load() }
 // begin begins a call.
 func (c *HTTP2) begin(id uint32) (*call, *exchange.Exchange) {
 	c.late = 0
-	c.idle.Rest()
+	c.timer.Rest()
 	k := c.shared.calls.Take()
 	*k = call{c: c, id: id}
 	k.x = c.of.New(k)

@@ -1,11 +1,6 @@
 package client
 
-import (
-	"time"
-
-	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
-)
+import "time"
 
 // enter notes what is expected, and how long.
 func (c *HTTP1) enter(p phase) {
@@ -21,9 +16,7 @@ func (c *HTTP1) enter(p phase) {
 		d = l.ReadHead
 	case phaseIdle:
 		d = l.Idle
-	case phaseLinger:
-		d = lingerSilent
-	case phaseBusy:
+	case phaseBusy, phaseLinger:
 	}
 	if d == 0 {
 		c.timer.Rest()
@@ -37,8 +30,8 @@ func (c *HTTP1) wake() {
 	switch {
 	case c.phase == phaseIdle && c.conn.Queued() > 0: // it is busy with the last answer
 		c.enter(phaseIdle)
-	case c.phase == phaseLinger && c.conn.Owes(): // it has yet to read its answer, in the time that stalls gives it
-		c.enter(phaseLinger)
+	case c.phase == phaseLinger:
+		c.silent()
 	case c.phase != phaseBusy:
 		c.close()
 	case c.wanted:
@@ -66,36 +59,4 @@ func (c *HTTP1) leaves() {
 		return
 	}
 	c.close()
-}
-
-// stalls ends a connection whose client takes nothing of what it is sent.
-func (c *HTTP1) stalls() {
-	if taken, more := c.conn.Taken(); c.stall.over(c.host, taken, more) {
-		c.keep = false
-		c.conn.Reset()
-		c.close()
-	}
-}
-
-// stall bounds the time in which a client takes nothing of what it is sent.
-type stall struct {
-	loop.Timer
-	exchange.Stall
-}
-
-// begin has it be looked at, if that is not so already: more to be taken gives the client no more time.
-func (s *stall) begin(h *exchange.Host) {
-	if d := h.Limits.Write; d > 0 && !s.On() {
-		s.Begin()
-		h.Loop.Set(&s.Timer, d/exchange.Looks)
-	}
-}
-
-// over reports whether the client's time is up, by how much it has taken. If it is not, and there is more to be taken, it is looked at again.
-func (s *stall) over(h *exchange.Host, taken uint64, more bool) bool {
-	over := s.Over(taken) && more
-	if more && !over {
-		h.Loop.Set(&s.Timer, h.Limits.Write/exchange.Looks)
-	}
-	return over
 }
