@@ -10,15 +10,12 @@ import (
 // Bounds of an answer.
 var answerLimits = head.Limits{Bytes: 256 << 10, Fields: 1000}
 
-// maxTrailers bounds a trailer section, in bytes.
-const maxTrailers = 16 << 10
-
 // ends is for the end of the connection.
 func (a *HTTP1) ends(err error) {
 	switch {
-	case a.phase == phaseClose && err == io.EOF && !a.conn.Torn(): //nolint:errorlint // as Read documents; RFC 9112 section 9.8
+	case a.begun && a.comes.ToClose && err == io.EOF && !a.conn.Torn(): //nolint:errorlint // as Read documents; RFC 9112 section 9.8
 		a.done(nil, false)
-	case a.phase == phaseHead && a.in.Len() == 0:
+	case !a.begun && a.in.Len() == 0:
 		a.fail(err)
 	default:
 		a.fail(io.ErrUnexpectedEOF)
@@ -29,10 +26,10 @@ func (a *HTTP1) ends(err error) {
 func (a *HTTP1) take(b []byte) {
 	a.in.Feed(b, func(b []byte) (used int) {
 		for asked, n := a.asked, 1; n > 0 && used < len(b) && a.x != nil && a.asked == asked; used += n {
-			if a.phase == phaseHead || a.phase == phaseTrailers {
-				n = a.section(b[used:])
-			} else {
+			if a.begun {
 				n = a.body(b[used:])
+			} else {
+				n = a.head(b[used:])
 			}
 		}
 		if a.conn.Closed() || a.given {
@@ -42,11 +39,8 @@ func (a *HTTP1) take(b []byte) {
 	})
 }
 
-// section takes a head or a trailer section: 0 if it is not complete.
-func (a *HTTP1) section(b []byte) int {
-	if a.phase == phaseTrailers {
-		return a.trailer(b)
-	}
+// head takes a head: 0 if it is not complete.
+func (a *HTTP1) head(b []byte) int {
 	n := head.End(b, a.scanned)
 	if n == 0 {
 		if err := head.Check(b, a.scanned, answerLimits); err != nil {
@@ -93,76 +87,38 @@ func (a *HTTP1) final(r *head.Response, body []byte) {
 			return
 		}
 	}
-	switch {
-	case none, !r.Chunked && r.Length == 0:
+	if none || !r.Chunked && r.Length == 0 {
 		x := a.let(len(body) > 0)
 		x.Answers(r, true)
 		return
-	case r.Chunked:
-		a.phase, a.chunks = phaseChunks, head.Chunks{}
-		r.Length = -1
-	case r.Length > 0:
-		a.phase, a.left = phaseLength, r.Length
-		a.fast.Begin(r.Length)
-	default:
-		a.phase, a.closing = phaseClose, true
 	}
+	a.begun = true
+	a.comes.Begin(&r.Message)
+	a.closing = a.closing || a.comes.ToClose
+	a.fast.Begin(r.Length)
 	a.x.Answers(r, false)
 }
 
-// body takes a piece of the body.
+// body takes a piece of the body, or what is behind it.
 func (a *HTTP1) body(b []byte) int {
-	switch a.phase {
-	case phaseLength:
-		n := int(min(a.left, int64(len(b))))
-		a.left -= int64(n)
-		a.paused = !a.x.Data(b[:n])
-		if a.left == 0 {
-			a.done(nil, len(b) > n)
-		}
-		return n
-	case phaseChunks:
-		kept, used, err := a.chunks.Take(b)
-		if err != nil {
-			a.fail(err)
-			return used
-		}
-		if kept > 0 {
-			a.paused = !a.x.Data(b[:kept])
-		}
-		if a.chunks.Ended() {
-			a.phase = phaseTrailers
-		}
-		return used
-	default:
-		a.paused = !a.x.Data(b)
-		return len(b)
-	}
-}
-
-// trailer takes the trailer section.
-func (a *HTTP1) trailer(b []byte) int {
-	n := head.TrailerEnd(b)
-	if n == 0 {
-		if len(b) > maxTrailers {
-			a.fail(head.ErrTooLarge)
-		}
-		return 0
-	}
-	s := a.set.Shared
-	var err error
-	if s.trailers, err = head.ParseTrailers(b[:n], answerLimits, s.trailers); err != nil {
+	kept, used, err := a.comes.Take(b, answerLimits)
+	if err != nil {
 		a.fail(err)
-		return n
+		return used
 	}
-	kept := s.trailers[:0]
-	for _, f := range s.trailers {
-		if exchange.Trails(f.Kind) {
-			kept = append(kept, f)
+	if kept > 0 {
+		a.paused = !a.x.Data(b[:kept])
+	}
+	if a.comes.Left == 0 {
+		trailers := a.comes.Trailers[:0]
+		for _, f := range a.comes.Trailers {
+			if exchange.Trails(f.Kind) {
+				trailers = append(trailers, f)
+			}
 		}
+		a.done(trailers, len(b) > used)
 	}
-	a.done(kept, len(b) > n)
-	return n
+	return used
 }
 
 // done ends the answer. More says that more has come than was asked for.

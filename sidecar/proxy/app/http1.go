@@ -19,14 +19,13 @@ type HTTP1 struct {
 	timer loop.Timer         // for dialling, and for the next request
 
 	in      loop.Buffer
-	chunks  head.Chunks
-	left    int64
+	comes   head.Body // of the answer
 	fast    exchange.Fast
 	asked   int // requests so far
-	phase   phase
 	scanned int
 
 	chunked bool // the request's body is
+	begun   bool // the head of the answer has come
 	again   bool // the request may have to be sent again
 	used    bool // an answer has come
 	closing bool // the app closes the connection after its answer
@@ -34,21 +33,10 @@ type HTTP1 struct {
 	given   bool // it is a tunnel's
 }
 
-// phase is what is expected of the app.
-type phase uint8
-
-const (
-	phaseHead phase = iota
-	phaseLength
-	phaseChunks
-	phaseTrailers
-	phaseClose // data up to the end of the connection
-)
-
 // Head implements exchange.App.
 func (a *HTTP1) Head(x *exchange.Exchange) {
 	a.asked++
-	a.phase, a.closing, a.scanned, a.paused = phaseHead, false, 0, false
+	a.begun, a.closing, a.scanned, a.paused = false, false, 0, false
 	a.conn.Mark()
 	out, chunked := a.set.Shared.appendHead(a.conn.Compose(loop.HeadRoom), x)
 	a.chunked = chunked

@@ -44,8 +44,6 @@ type Shared struct {
 	res    head.Response // the head that has been read
 	calls  loop.Spare[call]
 	lines  lines // of a head of HTTP/1.1 that is being written
-
-	trailers []head.Field // that have been read over HTTP/1.1
 }
 
 // Bounds of what an app sends that no client has taken. A stream has its own; what all of them send must not keep one from going on.

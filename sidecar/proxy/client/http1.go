@@ -13,11 +13,9 @@ type HTTP1 struct {
 	x     *exchange.Exchange // nil: no request is under way
 	acked uint64             // what the client has taken, since it has closed its side
 
-	rest    []byte // what has come and was not used yet, in this turn
-	out     []byte // a head that is being written
-	chunks  head.Chunks
-	fields  []head.Field
-	left    int64
+	rest    []byte    // what has come and was not used yet, in this turn
+	out     []byte    // a head that is being written
+	comes   head.Body // of the request
 	fast    exchange.Fast
 	skipped int
 	phase   phase
@@ -31,7 +29,6 @@ type HTTP1 struct {
 	first   bool // no head has been read yet
 	reading bool // a call of take is under way
 	body    bool // of the request: there is more to come
-	chunked bool // the request's body is
 	wanted  bool // the exchange wants it
 	keep    bool // the connection goes on after the answer
 	chunk   bool // the answer goes in chunks
@@ -55,11 +52,8 @@ const (
 	phaseLinger              // its end
 )
 
-// maxTrailers bounds a trailer section, in bytes; maxSkip a body that is read to no end so that the connection can go on.
-const (
-	maxTrailers = 16 << 10
-	maxSkip     = 64 << 10
-)
+// maxSkip bounds a body that is read to no end so that the connection can go on, in bytes.
+const maxSkip = 64 << 10
 
 // NewHTTP1 serves a connection.
 func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {

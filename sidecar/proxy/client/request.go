@@ -71,8 +71,8 @@ func (c *HTTP1) open(b []byte, n int) {
 	}
 	r := &x.Req
 	c.minor, c.keep = r.Minor, r.KeepAlive && !c.host.Draining
-	c.chunked, c.left, c.chunks = r.Chunked, r.Length, head.Chunks{}
-	c.body, c.wanted = r.Chunked || r.Length > 0, false
+	c.comes.Begin(&r.Message)
+	c.body, c.wanted = c.comes.Left > 0, false
 	c.pace = pace{}
 	c.fast.Begin(r.Length)
 	x.Begin()
@@ -125,62 +125,23 @@ func (c *HTTP1) Want() {
 	}
 }
 
-// more takes a piece of the body.
+// more takes a piece of the body, or what is behind it.
 func (c *HTTP1) more() {
-	if !c.chunked {
-		n := int(min(c.left, int64(len(c.rest))))
-		p := c.rest[:n]
-		c.rest, c.left = c.rest[n:], c.left-int64(n)
-		c.piece(p, c.left == 0)
-		return
-	}
-	if c.chunks.Ended() {
-		c.trailer()
-		return
-	}
 	b := c.rest
-	kept, used, err := c.chunks.Take(b)
+	kept, used, err := c.comes.Take(b, c.host.Limits.Head)
+	if err == nil && used == 0 && !c.of.HoldsHead(exchange.HeadSize(len(b))) {
+		err = head.ErrCrowded
+	}
 	if err != nil {
 		c.breaks(err)
 		return
 	}
 	c.rest = b[used:]
-	c.piece(b[:kept], false)
-	if c.phase == phaseBusy && !c.wanted { // as it may be while its beginning is judged
-		return
-	}
-	if c.x == nil && c.phase != phaseSkip {
-		return
-	}
-	if c.chunks.Ended() {
-		c.trailer()
-	}
-}
-
-func (c *HTTP1) trailer() {
-	n := head.TrailerEnd(c.rest)
-	if n == 0 {
-		switch {
-		case len(c.rest) > maxTrailers:
-			c.breaks(head.ErrTooLarge)
-		case !c.of.HoldsHead(exchange.HeadSize(len(c.rest))):
-			c.breaks(head.ErrCrowded)
-		}
-		return
-	}
-	l := c.host.Limits.Head
-	l.Bytes = maxTrailers
-	var err error
-	if c.fields, err = head.ParseTrailers(c.rest[:n], l, c.fields); err != nil {
-		c.breaks(err)
-		return
-	}
-	c.rest = c.rest[n:]
-	c.whole(c.fields)
+	c.piece(b[:kept])
 }
 
 // piece passes a piece of the body on.
-func (c *HTTP1) piece(p []byte, last bool) {
+func (c *HTTP1) piece(p []byte) {
 	if c.x != nil && len(p) > 0 {
 		c.pace.came += int64(len(p))
 		more := c.x.Body(p)
@@ -194,13 +155,13 @@ func (c *HTTP1) piece(p []byte, last bool) {
 			return
 		}
 	}
-	if last {
-		c.whole(nil)
+	if c.comes.Left == 0 {
+		c.whole()
 	}
 }
 
 // whole is for a body that has ended.
-func (c *HTTP1) whole(trailers []head.Field) {
+func (c *HTTP1) whole() {
 	c.body = false
 	c.of.HoldsHead(0)
 	c.want(false)
@@ -209,7 +170,7 @@ func (c *HTTP1) whole(trailers []head.Field) {
 		return
 	}
 	if c.x != nil {
-		c.x.BodyEnds(trailers)
+		c.x.BodyEnds(c.comes.Trailers)
 	}
 }
 
@@ -228,5 +189,5 @@ func (c *HTTP1) breaks(err error) {
 // skippable reports whether what is to come of the body may be short enough to be read to no end: not if much has come already of one
 // whose length nobody knows. One that is held back may never come.
 func (c *HTTP1) skippable(x *exchange.Exchange) bool {
-	return !x.Req.Expect && c.left <= maxSkip && !(c.chunked && c.pace.came >= maxSkip)
+	return !x.Req.Expect && (c.comes.Left <= maxSkip || c.comes.Chunked && c.pace.came < maxSkip)
 }

@@ -7,12 +7,12 @@ import (
 
 // splices says whether what comes next is of the request's body and to be spliced.
 func (c *HTTP1) splices() bool {
-	return c.phase == phaseBusy && c.wanted && !c.chunked && c.x != nil && c.in.Len() == 0 && c.fast.Splices(c.left)
+	return c.phase == phaseBusy && c.wanted && !c.comes.Chunked && c.x != nil && c.in.Len() == 0 && c.fast.Splices(c.comes.Left)
 }
 
 // splice passes on a piece of the body that is not read. It returns false if there is none now.
 func (c *HTTP1) splice() (more bool) {
-	n, goes, err := c.x.BodyFrom(c.conn, c.left)
+	n, goes, err := c.x.BodyFrom(c.conn, c.comes.Left)
 	switch {
 	case err == loop.ErrCopy: //nolint:errorlint // as Splice documents
 		c.fast.Read(0)
@@ -22,9 +22,9 @@ func (c *HTTP1) splice() (more bool) {
 		return false
 	}
 	c.fast.Spliced(n)
-	c.left, c.pace.came = c.left-int64(n), c.pace.came+int64(n)
-	if c.left == 0 {
-		c.whole(nil)
+	c.comes.Left, c.pace.came = c.comes.Left-int64(n), c.pace.came+int64(n)
+	if c.comes.Left == 0 {
+		c.whole()
 		return true
 	}
 	c.want(goes)

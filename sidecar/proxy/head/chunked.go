@@ -29,7 +29,7 @@ const (
 	chunkTrailer
 )
 
-// Ended reports whether the last chunk has been taken. The trailer section follows: see ParseTrailers.
+// Ended reports whether the last chunk has been taken. The trailer section follows: see Body.
 func (c *Chunks) Ended() bool { return c.state == chunkTrailer }
 
 // Take follows the next bytes of the body. The data is moved to the start of b, kept bytes of it; used is how many bytes
@@ -137,21 +137,4 @@ func (c *Chunks) size(b byte) error {
 // AppendChunk appends what begins a chunk of n bytes (RFC 9112 section 7.1).
 func AppendChunk(b []byte, n int) []byte {
 	return append(strconv.AppendInt(b, int64(n), 16), "\r\n"...)
-}
-
-// TrailerEnd returns the length of the trailer section at the start of b, its final CRLF included, or 0 if it is not
-// complete yet.
-func TrailerEnd(b []byte) int {
-	if len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
-		return 2
-	}
-	return End(b, 0)
-}
-
-// ParseTrailers reads a complete trailer section (RFC 9112 section 7.1.2). The storage of out is used again.
-func ParseTrailers(b []byte, l Limits, out []Field) ([]Field, error) {
-	if len(b) > l.Bytes {
-		return out[:0], ErrTooLarge
-	}
-	return fields(b, out[:0], l)
 }

@@ -137,22 +137,56 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// scanAll takes a body in steps of some bytes and returns what lies behind its trailers.
+// scanAll takes a body in steps of some bytes, as who reads from a socket does, and returns what lies behind its trailers.
 func scanAll(s string, step int) (rest string, done bool, err error) {
-	var c Chunks
-	for len(s) > 0 && !c.Ended() {
-		_, used, err := c.Take([]byte(s[:min(step, len(s))]))
-		if err != nil {
-			return s[used:], false, err
+	var y Body
+	y.Begin(&Message{Length: -1, Chunked: true})
+	for held := []byte(nil); len(s) > 0; {
+		n := min(step, len(s))
+		held, s = append(held, s[:n]...), s[n:]
+		for used := 1; used > 0 && len(held) > 0 && y.Left > 0; held = held[used:] {
+			if _, used, err = y.Take(held, limits); err != nil {
+				return "", false, err
+			}
 		}
-		s = s[used:]
+		if y.Left == 0 {
+			return string(held) + s, true, nil
+		}
 	}
-	end := TrailerEnd([]byte(s))
-	if !c.Ended() || end == 0 {
-		return "", false, nil
+	return "", false, nil
+}
+
+// A body that has no chunks ends by its length, or never.
+func TestBodiesWithoutChunks(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int64]string{0: "", 3: "abc", 10: "abcdef", -1: "abcdef"} {
+		var y Body
+		y.Begin(&Message{Length: length})
+		got := ""
+		for _, p := range []string{"ab", "cde", "f"} {
+			kept, used, err := y.Take([]byte(p), limits)
+			if kept != used || err != nil {
+				t.Errorf("of length %d: kept %d of %d, %v", length, kept, used, err)
+			}
+			got += p[:used]
+		}
+		if got != want || (y.Left == 0) != (length >= 0 && int(length) == len(want)) || y.ToClose != (length < 0) {
+			t.Errorf("of length %d: %q, %d are left", length, got, y.Left)
+		}
 	}
-	_, err = ParseTrailers([]byte(s[:end]), limits, nil)
-	return s[end:], true, err
+}
+
+// A trailer section is bounded, whether it comes at once or not.
+func TestTrailersAreBounded(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]error{maxTrailers: nil, maxTrailers + 1: ErrTooLarge, 2 * maxTrailers: ErrTooLarge} {
+		give := "0\r\na: " + strings.Repeat("b", length-len("a: \r\n\r\n")) + "\r\n\r\n"
+		for _, step := range []int{1000, len(give)} {
+			if _, done, err := scanAll(give, step); err != want || done != (want == nil) { //nolint:errorlint // constants
+				t.Errorf("of %d bytes, in steps of %d: %v, want %v", length, step, err, want)
+			}
+		}
+	}
 }
 
 func TestTakeKeepsTheData(t *testing.T) {
