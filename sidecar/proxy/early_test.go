@@ -33,7 +33,7 @@ func TestTheRestOfABodyIsNeverTheNextRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(patience))
 			fmt.Fprintf(c, "POST /docs/a HTTP/1.1\r\nHost: orders.shop\r\n%s\r\n\r\n", body.framing)
 			r := bufio.NewReader(c)
 			first, err := http.ReadResponse(r, nil)
@@ -67,7 +67,7 @@ func TestAnAnswerUnderWayIsFollowedByNoRefusal(t *testing.T) {
 		rest   string
 	}{
 		"too large": {Limits{Body: 1000, Drain: time.Second}, "7d0\r\n" + strings.Repeat("b", 2000) + "\r\n"},
-		"too slow":  {Limits{BodyRate: 1000, ReadHead: short, Drain: time.Second}, ""},
+		"too slow":  {Limits{BodyRate: 1000, ReadHead: time.Second, Drain: time.Second}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +85,7 @@ func TestAnAnswerUnderWayIsFollowedByNoRefusal(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(patience))
 			fmt.Fprint(conn, "POST /docs/a HTTP/1.1\r\nHost: orders.shop\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
 			var got strings.Builder
 			for buf := make([]byte, 1024); !strings.Contains(got.String(), "early"); {

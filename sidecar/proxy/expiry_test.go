@@ -103,7 +103,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 		url, _ := grpcApp(t)
 		token, clock, exp := soon()
 		g := protect(t, url, func(c *Config) { c.Now = clock.Now }, expiring(policy.CloseStream))
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 		stream, err := grpcClient(t, g.addr, insecure.NewCredentials()).Watch(ctx, &healthpb.HealthCheckRequest{})

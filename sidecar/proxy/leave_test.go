@@ -17,7 +17,7 @@ import (
 // and, after Limits.Linger, by ending idle connections, HTTP/2 with GOAWAY.
 func TestLeave(t *testing.T) {
 	t.Parallel()
-	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 300 * time.Millisecond, Drain: 2 * time.Second} })
+	g := protect(t, echo(t).URL, func(c *Config) { c.Limits = Limits{Linger: 3 * time.Second, Drain: 2 * time.Second} })
 	const get = "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n"
 	busy, idle, two := dial(t, g.addr), dial(t, g.addr), client(t, true)
 	fromBusy, fromIdle := bufio.NewReader(busy), bufio.NewReader(idle)

@@ -22,13 +22,13 @@ import (
 // dialFrom connects from another address of this machine.
 func dialFrom(t *testing.T, from, addr string) net.Conn {
 	t.Helper()
-	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	c, err := d.DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * patience))
 	return c
 }
 
@@ -184,7 +184,7 @@ func TestHeadsThatWaitAreBoundedTogether(t *testing.T) { //nolint:paralleltest /
 					ended.Add(1)
 				}()
 			}
-			until(t, "those that are too many are answered", 5*time.Second, func() bool { return ended.Load() >= all-fit })
+			until(t, "those that are too many are answered", patience, func() bool { return ended.Load() >= all-fit })
 			if asked.Load() == 0 {
 				t.Error("nobody waits")
 			}

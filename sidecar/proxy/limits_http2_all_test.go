@@ -46,7 +46,7 @@ func TestHTTP2LimitOfConnections(t *testing.T) {
 		t.Errorf("once another has ended: %s", got)
 	}
 
-	_, _, third = full(short)
+	_, _, third = full(3 * time.Second) // so that a slow machine sees that it waits
 	sentAway("after --read-header-timeout", third)
 
 	g, _, third = full(time.Minute)

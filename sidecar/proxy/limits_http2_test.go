@@ -25,11 +25,25 @@ type wire2 struct {
 // preface opens a connection.
 func preface(t *testing.T, addr string, settings ...http2.Setting) *wire2 {
 	t.Helper()
+	w := hello(t, addr, settings...)
+	w.ready(t)
+	return w
+}
+
+// hello opens a connection, and sends what is sent first.
+func hello(t *testing.T, addr string, settings ...http2.Setting) *wire2 {
+	t.Helper()
 	w := &wire2{conn: dial(t, addr)}
 	w.Framer, w.enc = http2.NewFramer(w.conn, w.conn), hpack.NewEncoder(&w.block)
 	first := bytes.NewBufferString(http2.ClientPreface)
 	_ = http2.NewFramer(first, nil).WriteSettings(settings...)
 	_, _ = w.conn.Write(first.Bytes()) // at once, since there may be little time for it
+	return w
+}
+
+// ready returns when all that has been sent has been read.
+func (w *wire2) ready(t *testing.T) {
+	t.Helper()
 	for {
 		f, err := w.ReadFrame()
 		if err != nil {
@@ -40,7 +54,7 @@ func preface(t *testing.T, addr string, settings ...http2.Setting) *wire2 {
 			_ = w.WritePing(false, [8]byte{1})
 		}
 		if f, ok := f.(*http2.PingFrame); ok && f.IsAck() {
-			return w // all of this has been read
+			return
 		}
 	}
 }
@@ -260,7 +274,7 @@ func TestHTTP2LimitsOfTime(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	g = protect(t, url, func(c *Config) { c.Limits = Limits{Idle: time.Second, Drain: time.Second} }) // so that a slow machine can ask before
+	g = protect(t, url, func(c *Config) { c.Limits = Limits{Idle: 3 * time.Second, Drain: time.Second} }) // so that a slow machine can ask before
 	w := preface(t, g.addr)
 	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
 	if got := w.end(); got != "200" {

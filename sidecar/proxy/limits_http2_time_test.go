@@ -71,10 +71,12 @@ func TestHTTP2LimitOfBodyRate(t *testing.T) {
 	t.Parallel()
 	url := app(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }).URL
 	begin := func(app AppProtocol, contentType string) *wire2 {
-		g := protect(t, url, func(c *Config) {
+		g := prepare(t, url, func(c *Config) {
 			c.AppProtocol, c.Limits = app, Limits{ReadHead: short, BodyRate: 1000, Drain: time.Second}
 		})
-		w := preface(t, g.addr)
+		w := hello(t, g.addr)
+		g.run()
+		w.ready(t)
 		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("POST", "/docs/a", "content-type", contentType), EndHeaders: true})
 		_ = w.WriteData(1, false, []byte("abc"))
 		return w

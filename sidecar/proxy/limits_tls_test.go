@@ -29,7 +29,7 @@ func TestLimitOfHandshakes(t *testing.T) {
 			})
 			c := dial(t, g.addr)
 			_, _ = io.WriteString(c, tt.send)
-			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			var timeout net.Error
 			if _, err := io.ReadAll(c); errors.As(err, &timeout) && timeout.Timeout() {
 				t.Error("the connection goes on")

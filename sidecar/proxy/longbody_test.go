@@ -204,7 +204,7 @@ func TestASlowReaderStopsTheApp(t *testing.T) {
 			_ = c.Close()
 			select {
 			case <-ended:
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Error("the app still answers")
 			}
 		})
@@ -302,7 +302,7 @@ func TestTheClientBreaksALongBodyOff(t *testing.T) {
 				if err == nil {
 					t.Error("the app takes the body to be whole")
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Error("the app still waits")
 			}
 		})
@@ -364,7 +364,7 @@ func TestLongBodiesEndWithTheirToken(t *testing.T) {
 		clock.start()
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 		}
 		if !clock.justEnded(exp) {
 			t.Errorf("%s before its end", exp.Sub(clock.Now()))
@@ -395,18 +395,18 @@ func TestLongBodiesEndWithTheirToken(t *testing.T) {
 // Who takes nothing of a long answer is ended; who takes some is not.
 func TestStallsOfLongAnswers(t *testing.T) {
 	url, _, ended := flood(t, endlessLength)
-	g := protect(t, url, func(c *Config) { c.Limits.Write = 300 * time.Millisecond; c.Limits.Idle = 100 * time.Millisecond })
+	g := protect(t, url, func(c *Config) { c.Limits.Write = time.Second })
 	c := dial(t, g.addr)
 	fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
 	for range 20 {
 		if _, err := io.CopyN(io.Discard, c, 4<<20); err != nil {
 			t.Fatalf("who reads is ended: %v", err)
 		}
-		<-time.After(50 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("who reads nothing is not ended")
 	}
 }
@@ -418,7 +418,7 @@ func TestALongBodyThatStops(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		got <- err
 	}).URL
-	g := protect(t, url, func(c *Config) { c.Limits.ReadHead = 200 * time.Millisecond; c.Limits.BodyRate = 10 << 20 })
+	g := protect(t, url, func(c *Config) { c.Limits.ReadHead = time.Second; c.Limits.BodyRate = 10 << 20 })
 	c := dial(t, g.addr)
 	fmt.Fprint(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
 	_, _ = io.Copy(c, bytesOf(1<<20))

@@ -25,7 +25,8 @@ type loops struct {
 	places places            // for connections of HTTP/2
 	http2  atomic.Int64      // how many there are
 
-	handshakes places // for TLS handshakes
+	handshakes places        // for TLS handshakes
+	last       time.Duration // lastHandshake, but in tests
 }
 
 // host is what a loop's connections share.
@@ -55,7 +56,7 @@ func newLoops(p *Proxy) (*loops, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ls := &loops{
-		proxy: p, stop: stop, calls: &clientside.Count{Most: int64(p.config.Limits.HTTP2Requests)},
+		proxy: p, stop: stop, last: lastHandshake, calls: &clientside.Count{Most: int64(p.config.Limits.HTTP2Requests)},
 		places: places{
 			most: p.config.Limits.HTTP2Connections, patience: p.config.Limits.ReadHead, cause: "as many of HTTP/2 are open as may be", log: p.config.Log,
 		},
@@ -110,10 +111,10 @@ func (ls *loops) drain() {
 	ls.places.close()
 	ls.handshakes.close()
 	ls.each(func(h *host) {
-		h.Draining, h.Closing, h.Ends = true, true, h.Loop.Now().Add(lastHandshake)
+		h.Draining, h.Closing, h.Ends = true, true, h.Loop.Now().Add(ls.last)
 		h.Clear(true)
 		for c := range h.shaking {
-			c.CutAfter(lastHandshake)
+			c.CutAfter(ls.last)
 		}
 	})
 }

@@ -269,7 +269,7 @@ func TestMCPBodiesThatComeSlowly(t *testing.T) {
 	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
 		g := protect(t, repeat(t), func(c *Config) {
 			c.AppProtocol = app
-			c.Limits.ReadHead, c.Limits.BodyRate = 100*time.Millisecond, 1<<20
+			c.Limits.ReadHead, c.Limits.BodyRate = time.Second, 1<<20
 		}, gatetest.Policy("server", mcpServer()))
 		slow, end := io.Pipe()
 		defer end.Close()
@@ -306,7 +306,7 @@ func TestMCPRequestsWithoutABodyTakeNoRoom(t *testing.T) {
 
 // A body that is waited for holds a block of its own length, and counts for that.
 func TestMCPBodiesHoldWhatTheyCountFor(t *testing.T) { //nolint:paralleltest // what is held is the process's
-	g := protect(t, repeat(t), nil, gatetest.Policy("server", mcpServer()))
+	g := protect(t, repeat(t), func(c *Config) { c.Limits.ReadHead = time.Hour }, gatetest.Policy("server", mcpServer()))
 	begin := func(length int) (status int) {
 		c := dial(t, g.addr)
 		fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\n\r\n", length, token())
@@ -340,7 +340,7 @@ func TestMCPBodiesHoldWhatTheyCountFor(t *testing.T) { //nolint:paralleltest // 
 func TestMCPBodiesOfOneClientLeaveRoom(t *testing.T) {
 	t.Parallel()
 	waysToTheApp(t, func(t *testing.T, app AppProtocol, h2 bool) {
-		g := protect(t, repeat(t), func(c *Config) { c.AppProtocol = app }, gatetest.Policy("server", mcpServer()))
+		g := protect(t, repeat(t), func(c *Config) { c.AppProtocol, c.Limits.ReadHead = app, time.Hour }, gatetest.Policy("server", mcpServer()))
 		const bodies = 300
 		c := client(t, h2)
 		refused := make(chan string, bodies)
@@ -369,7 +369,7 @@ func TestMCPBodiesOfOneClientLeaveRoom(t *testing.T) {
 				if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "Overloaded") {
 					t.Fatalf("a body too many: %s", got)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience / 2):
 				t.Fatal("the bodies of one client have more room than they may")
 			}
 		}

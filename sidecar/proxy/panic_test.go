@@ -35,7 +35,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	serve := func() net.Conn {
 		c, server := pair(t)
 		t.Cleanup(func() { _ = c.Close() })
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		p.loops.serve(server, exchange.Info{Port: 80, Upstream: upstream, Remote: netip.MustParseAddr("127.0.0.1")}, func(netip.Addr) { ended <- struct{}{} })
 		return c
 	}
@@ -74,7 +74,7 @@ func TestPanicBeforeAConnectionIsServed(t *testing.T) {
 		}, nil)
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Errorf("%s: nobody is told of the end", name)
 			continue
 		}

@@ -24,6 +24,9 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
+// patience bounds every wait; only a failing test takes as long.
+const patience = 30 * time.Second
+
 var corp = gatetest.NewIssuer("https://login.example.com", "k1")
 
 // orders is the policy of most tests.
@@ -44,6 +47,7 @@ type guard struct {
 	*Proxy
 	addr     string
 	observer *recorder
+	run      func() // starts it
 	stop     func() // starts the drain
 	stopped  chan error
 }
@@ -88,6 +92,14 @@ func (r *recorder) reasons() []string {
 // protect runs a proxy in front of an upstream.
 func protect(t *testing.T, upstream string, change func(*Config), policies ...bundle.Object) *guard {
 	t.Helper()
+	g := prepare(t, upstream, change, policies...)
+	g.run()
+	return g
+}
+
+// prepare makes a proxy that listens, and serves nobody before it is run: what is sent until then comes in time for all limits.
+func prepare(t *testing.T, upstream string, change func(*Config), policies ...bundle.Object) *guard {
+	t.Helper()
 	if len(policies) == 0 {
 		policies = []bundle.Object{gatetest.Policy("orders", orders())}
 	}
@@ -108,8 +120,9 @@ func protect(t *testing.T, upstream string, change func(*Config), policies ...bu
 		t.Fatal(err)
 	}
 	out := &guard{Proxy: p, addr: p.Addrs()[0].String(), observer: rec, stop: cancel, stopped: make(chan error, 1)}
-	go func() { out.stopped <- p.Run(ctx) }()
+	out.run = sync.OnceFunc(func() { go func() { out.stopped <- p.Run(ctx) }() })
 	t.Cleanup(func() {
+		out.run()
 		cancel()
 		if err := <-out.stopped; err != nil {
 			t.Errorf("Run: %v", err)
@@ -157,7 +170,7 @@ func client(t *testing.T, h2 bool) *http.Client {
 	tr.Protocols.SetHTTP1(!h2)
 	tr.Protocols.SetUnencryptedHTTP2(h2)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	return &http.Client{Transport: tr, Timeout: patience}
 }
 
 // ask sends a request and returns status and body.
@@ -191,12 +204,12 @@ func token() string { return corp.Token(time.Now(), nil) }
 
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", addr)
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * patience))
 	return c
 }
 

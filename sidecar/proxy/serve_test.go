@@ -59,7 +59,7 @@ func TestGRPC(t *testing.T) {
 		"h2c": grpcClient(t, plain.addr, insecure.NewCredentials()),
 		"TLS": grpcClient(t, secure.addr, credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})), //nolint:gosec // a test
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		with := metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token())
 
@@ -176,7 +176,11 @@ func TestFailuresOfTheApp(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := protect(t, tt.upstream, func(c *Config) { c.Limits.Response = 200 * time.Millisecond })
+			g := protect(t, tt.upstream, func(c *Config) {
+				if tt.status == 504 {
+					c.Limits.Response = 200 * time.Millisecond
+				}
+			})
 			res, body := ask(t, client(t, false), request(t, "GET", "http://"+g.addr+"/docs/a", nil))
 			if res.StatusCode != tt.status || !strings.Contains(body, `"reason":"`+tt.reason+`"`) {
 				t.Errorf("%d %s, want %d %s", res.StatusCode, body, tt.status, tt.reason)

@@ -16,7 +16,7 @@ func TestHTTP2ABodyThatWaitsHoldsUpNoOther(t *testing.T) { //nolint:paralleltest
 	_ = w.WriteHeaders(http2.HeadersFrameParam{
 		StreamID: 1, BlockFragment: w.fields("POST", "/orders/a", "authorization", "Bearer "+unknown()), EndHeaders: true,
 	})
-	until(t, "the keys are asked for", 5*time.Second, func() bool { return asked.Load() > 0 })
+	until(t, "the keys are asked for", patience, func() bool { return asked.Load() > 0 })
 	for range wideBytes / (16 << 10) {
 		_ = w.WriteData(1, false, make([]byte, 16<<10))
 	}

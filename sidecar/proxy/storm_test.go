@@ -34,7 +34,7 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // co
 		w.Header().Set("X-End", r.Trailer.Get("X-End"))
 	}))
 	upstream, _ := url.Parse(app.URL)
-	p := open(t, Config{Limits: Limits{ReadHead: time.Second, Idle: time.Second, Write: time.Second}})
+	p := open(t, Config{Limits: Limits{ReadHead: patience, Idle: patience, Write: patience}})
 	before := runtime.NumGoroutine()
 	var all sync.WaitGroup
 	for i := range 200 {
@@ -46,7 +46,7 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // co
 		})
 		all.Go(func() {
 			defer client.Close()
-			_ = client.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = client.SetDeadline(time.Now().Add(patience))
 			mark := fmt.Sprintf("%04d", i)
 			piece := "1000\r\n" + strings.Repeat(mark, 1024) + "\r\n"
 			send := "POST /a HTTP/1.1\r\nHost: a\r\nX-From: " + mark + "\r\nTrailer: X-End\r\nTransfer-Encoding: chunked\r\n\r\n" +
@@ -72,7 +72,7 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) { //nolint:paralleltest // co
 	}
 	all.Wait()
 	app.Close()
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; <-time.After(time.Millisecond) {
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > before; <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])

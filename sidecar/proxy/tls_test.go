@@ -199,7 +199,7 @@ func TestCertificateReload(t *testing.T) {
 	for _, name := range []string{"one.test", "two.test"} {
 		renew(name)
 		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		c, err := d.DialContext(ctx, "tcp", g.addr)
 		if err != nil {

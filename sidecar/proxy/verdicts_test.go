@@ -51,7 +51,7 @@ func TestAVerdictThatComesTooLateIsNobodyElses(t *testing.T) {
 			fmt.Fprintf(first, "%x\r\n%s\r\n%s", len(body)-begin, body[begin:], end)
 			select {
 			case <-judging:
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatal(p.observer.reasons())
 			}
 			if end == "" {
@@ -72,7 +72,7 @@ func TestAVerdictThatComesTooLateIsNobodyElses(t *testing.T) {
 					}
 				})
 			}
-			until(t, "the others wait", 5*time.Second, func() bool { return asked.Load() >= 8 })
+			until(t, "the others wait", patience, func() bool { return asked.Load() >= 8 })
 			letGo()
 			others.Wait()
 			if !strings.HasPrefix(end, "0\r\nX-T") {

@@ -21,7 +21,7 @@ import (
 func waits(t *testing.T) (g *gate.Gate, asked *atomic.Int32) {
 	t.Helper()
 	asked = &atomic.Int32{}
-	g = gate.New(gate.Options{OnUnknownKey: func(string) (time.Duration, bool) { asked.Add(1); return 0, true }})
+	g = gate.New(gate.Options{KeyWait: time.Hour, OnUnknownKey: func(string) (time.Duration, bool) { asked.Add(1); return 0, true }})
 	g.Swap(gatetest.Fetched(t, orders(), corp))
 	return g, asked
 }
@@ -71,14 +71,14 @@ func TestARequestThatWaitsForKeysEndsWithItsClient(t *testing.T) {
 			if _, err := fmt.Fprintf(c, "GET /orders/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n%s", unknown(), test.behind); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the keys are asked for", 5*time.Second, func() bool { return asked.Load() > 0 })
+			until(t, "the keys are asked for", patience, func() bool { return asked.Load() > 0 })
 			if n := len(p.observer.reasons()); n > 0 {
 				t.Fatalf("answered at once, %s", p.observer.reasons())
 			}
 			if err := test.leave(c); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the wait ends", 6*time.Second, func() bool { return len(p.observer.reasons()) > 0 })
+			until(t, "the wait ends", patience, func() bool { return len(p.observer.reasons()) > 0 })
 			if got := p.observer.reasons()[0]; got != string(decision.UnknownKey) {
 				t.Errorf("reason %s", got)
 			}
@@ -111,12 +111,11 @@ func TestARequestThatWaitsForKeysHoldsUpNoOther(t *testing.T) {
 					}
 				})
 			}
-			until(t, "all have asked, and those who find no place are refused", 5*time.Second, func() bool { return asked.Load() >= 30 && refused.Load() >= 10 })
+			until(t, "all have asked, and those who find no place are refused", patience, func() bool { return asked.Load() >= 30 && refused.Load() >= 10 })
 			for range 20 {
-				began := time.Now()
 				res, _ := ask(t, c, request(t, "GET", "http://"+p.addr+"/orders/1", nil, "Authorization", "Bearer "+token()))
-				if took := time.Since(began); res.StatusCode != http.StatusOK || took > 2*time.Second {
-					t.Errorf("beside requests that wait: %d after %s", res.StatusCode, took)
+				if res.StatusCode != http.StatusOK {
+					t.Errorf("beside requests that wait: %d", res.StatusCode)
 				}
 			}
 			if n := refused.Load(); n != 10 {
@@ -124,7 +123,7 @@ func TestARequestThatWaitsForKeysHoldsUpNoOther(t *testing.T) {
 			}
 			cancel() // the waits end with their streams
 			all.Wait()
-			until(t, "the waits end with their streams", 5*time.Second, func() bool { return len(p.observer.reasons()) >= 30+21 })
+			until(t, "the waits end with their streams", patience, func() bool { return len(p.observer.reasons()) >= 30+21 })
 		})
 	}
 }

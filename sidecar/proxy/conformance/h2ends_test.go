@@ -88,7 +88,7 @@ func TestConnectionsOfHTTP2EndWhereNothingCanBeAsked(t *testing.T) {
 		}
 		select {
 		case <-over:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("the app's connection is kept, though nothing is asked on it")
 		}
 	})

@@ -102,7 +102,7 @@ func TestAnAnswerThatTheClientDoesNotTakeEndsAtTheApp(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the app goes on")
 	}
 	_ = c

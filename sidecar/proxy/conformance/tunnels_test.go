@@ -15,7 +15,7 @@ import (
 // it, and whatever ends the tunnel is the end of no other client's request.
 func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
 	t.Parallel()
-	const limit = 400 * time.Millisecond
+	const limit = 2 * time.Second
 	const big = 32 << 20
 	full, stuck, end, answer := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	url := rawApp(t, func(c *wire, _ int) {
@@ -23,7 +23,7 @@ func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
 			switch h := c.head(); {
 			case strings.Contains(h.line, "/big"):
 				c.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", big))
-				rest := big - fills(c, limit/8)
+				rest := big - fills(c, limit/20)
 				close(full)
 				_ = c.SetWriteDeadline(time.Now().Add(patience))
 				c.send(strings.Repeat("x", rest))
@@ -32,7 +32,7 @@ func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
 				c.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
 			default:
 				c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
-				fills(c, limit/8)
+				fills(c, limit/20)
 				close(stuck)
 				c.wait(end)
 				return

@@ -61,7 +61,7 @@ func halts(t testing.TB, n int64) io.Reader {
 // An app that takes a body slowly has all the time it takes.
 func TestAppsThatTakeLittleAreNotAnsweredFor(t *testing.T) {
 	t.Parallel()
-	const limit, size = 2 * time.Second, 64 << 20
+	const limit, size = 2 * time.Second, 32 << 20
 	for name, change := range map[string]func(*proxy.Config){
 		"HTTP/1.1": func(*proxy.Config) {},
 		"HTTP/2":   func(c *proxy.Config) { c.AppProtocol = proxy.AppH2C },
@@ -70,7 +70,7 @@ func TestAppsThatTakeLittleAreNotAnsweredFor(t *testing.T) {
 			t.Parallel()
 			url := app(t, func(w http.ResponseWriter, r *http.Request) {
 				for until := time.Now().Add(3 * limit); time.Now().Before(until); {
-					_, _ = io.CopyN(io.Discard, r.Body, 256<<10)
+					_, _ = io.CopyN(io.Discard, r.Body, 64<<10)
 					<-time.After(limit / 40)
 				}
 				n, err := io.Copy(io.Discard, r.Body)
