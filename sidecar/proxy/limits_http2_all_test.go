@@ -25,7 +25,7 @@ func TestHTTP2LimitOfConnections(t *testing.T) {
 		_ = third.WriteSettings()
 		_ = third.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: third.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
 		eventually(t, "it waits", func() bool {
-			return g.loops.waits() == 1
+			return g.loops.places.waits() == 1
 		})
 		return g, first, third
 	}
@@ -89,7 +89,7 @@ func TestHTTP2LimitOfRequests(t *testing.T) {
 				t.Errorf("recorded: %v, want the last to be %s", got, decision.Overloaded)
 			}
 			_ = one.conn.Close()
-			eventually(t, "two requests are given up", func() bool { return open.Load() == 1 && g.loops.requests() == 1 })
+			eventually(t, "two requests are given up", func() bool { return open.Load() == 1 && g.loops.calls.Now() == 1 })
 			begin(other, 5)
 			eventually(t, "another request gets to the app", func() bool { return open.Load() == 2 })
 		})
@@ -137,4 +137,11 @@ func windows(t *testing.T, addr string) (stream, conn int) {
 			return stream, conn
 		}
 	}
+}
+
+// waits is how many wait for a place.
+func (p *places) waits() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue)
 }

@@ -100,9 +100,7 @@ func (ls *loops) stay() {
 		h.Stay()
 	})
 }
-func (ls *loops) clear()          { ls.each(func(h *host) { h.Clear(false) }) }
-func (ls *loops) requests() int64 { return ls.calls.Now() }
-func (ls *loops) waits() int      { return ls.places.waits() }
+func (ls *loops) clear() { ls.each(func(h *host) { h.Clear(false) }) }
 
 // lastHandshake is how long a handshake may go on once the sidecar drains, and the wait for the first request behind it.
 const lastHandshake = 2 * time.Second

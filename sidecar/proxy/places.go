@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,16 +17,15 @@ type places struct {
 	log      logr.Logger
 
 	mu     sync.Mutex
-	taken  int       // guarded by mu
-	queue  list.List // guarded by mu: of *waiting, who came first is first
-	closed bool      // guarded by mu: nobody waits any more
+	taken  int        // guarded by mu
+	queue  []*waiting // guarded by mu: who came first is first
+	closed bool       // guarded by mu: nobody waits any more
 }
 
 // waiting is a connection that has no place yet.
 type waiting struct {
 	serve, away func()
 	timer       *time.Timer
-	out         bool // guarded by places.mu: of the queue
 }
 
 // take has serve called, which must not block, once there is a place for a connection, which leave gives back. Where there
@@ -43,8 +42,8 @@ func (p *places) take(serve, away func()) {
 		p.mu.Unlock()
 		p.sendAway(w)
 	default:
-		e := p.queue.PushBack(w)
-		w.timer = time.AfterFunc(p.patience, func() { p.giveUp(e) })
+		p.queue = append(p.queue, w)
+		w.timer = time.AfterFunc(p.patience, func() { p.giveUp(w) })
 		p.mu.Unlock()
 	}
 }
@@ -60,27 +59,25 @@ func (p *places) leave() {
 func (p *places) next(empty func()) *waiting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := p.queue.Front()
-	if first == nil {
+	if len(p.queue) == 0 {
 		empty()
 		return nil
 	}
-	w := p.queue.Remove(first).(*waiting)
+	w := p.queue[0]
+	p.queue = slices.Delete(p.queue, 0, 1)
 	w.timer.Stop()
-	w.out = true
 	return w
 }
 
 // giveUp sends away who has waited for too long, unless somebody has taken it out of the queue just now.
-func (p *places) giveUp(e *list.Element) {
+func (p *places) giveUp(w *waiting) {
 	p.mu.Lock()
-	w := e.Value.(*waiting)
-	out := w.out
-	if !out {
-		p.queue.Remove(e)
+	i := slices.Index(p.queue, w)
+	if i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
 	}
 	p.mu.Unlock()
-	if !out {
+	if i >= 0 {
 		p.sendAway(w)
 	}
 }
@@ -106,11 +103,4 @@ func (p *places) crowded() bool {
 func (p *places) sendAway(w *waiting) {
 	p.log.V(1).Info("connection refused", "cause", p.cause)
 	w.away()
-}
-
-// waits is how many wait for a place.
-func (p *places) waits() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.queue.Len()
 }

@@ -259,7 +259,7 @@ func TestHandshakesTakeTurns(t *testing.T) {
 		return func() bool {
 			turns.mu.Lock()
 			defer turns.mu.Unlock()
-			return turns.taken == n && turns.queue.Len() == queue
+			return turns.taken == n && len(turns.queue) == queue
 		}
 	}
 	first := dial(t, g.addr)

@@ -88,7 +88,7 @@ func (s *Set) adoptHTTP2(c *loop.Conn) *HTTP2 {
 // said how many it takes: what is beyond that it would refuse, and not every request can be sent again.
 func (s *Set) openHTTP2(x *exchange.Exchange) {
 	for _, a := range s.http2 {
-		if a.frames.CanOpen() == nil {
+		if a.frames.CanOpen() {
 			if a.busy && !a.lets {
 				a.wait(x)
 				return

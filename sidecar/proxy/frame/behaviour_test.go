@@ -156,7 +156,7 @@ func TestClient(t *testing.T) {
 		"6.8: what a server has looked at goes on": {sends: server().frame(typeGoAway, 0, 0, uint32(3), uint32(0)).headers(3, Last, ":status: 200").headers(1, Last, ":status: 200"),
 			log: []string{"3 200 end", "1 200 end"},
 			do: func(t *testing.T, c *Conn) {
-				if _, err := c.Open(nil, Last); !errors.Is(err, errAway) {
+				if _, err := c.Open(nil, Last); !errors.Is(err, errBusy) {
 					t.Errorf("error %v", err)
 				}
 			},

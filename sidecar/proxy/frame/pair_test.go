@@ -163,7 +163,7 @@ func schedule(t testing.TB, rnd *rand.Rand) {
 				a.pump(id, rnd.IntN(piece+1), len(bodies[id]))
 			}
 		case 4:
-			if len(bodies) < 12 && client.conn.CanOpen() == nil {
+			if len(bodies) < 12 && client.conn.CanOpen() {
 				id := ask(t, client.conn, More)
 				body := make([]byte, rnd.IntN(size))
 				for i := range body {

@@ -9,26 +9,19 @@ import (
 // Why something is not sent.
 var (
 	errBusy    = errors.New("the server takes no more streams now")
-	errAway    = errors.New("the server takes no more streams on this connection")
 	errGone    = errors.New("the stream has ended")
 	errTooLong = errors.New("fields exceed the peer's SETTINGS_MAX_HEADER_LIST_SIZE")
 )
 
-// CanOpen says why a client cannot open a stream, or nil: errBusy, until a stream ends or settings change, or errAway.
-func (c *Conn) CanOpen() error {
-	switch {
-	case c.err != nil, !c.client, c.away, c.opened >= maxID:
-		return errAway
-	case c.streams.Len() >= int(min(c.peer.streams, maxID)):
-		return errBusy
-	}
-	return nil
+// CanOpen reports whether a client can open a stream: not while there are as many as the server takes, nor after GOAWAY.
+func (c *Conn) CanOpen() bool {
+	return c.err == nil && c.client && !c.away && c.opened < maxID && c.streams.Len() < int(min(c.peer.streams, maxID))
 }
 
 // Open sends a request's head, pseudo-fields first, and returns the stream's number.
 func (c *Conn) Open(fields []Field, end End) (id uint32, err error) {
-	if err := c.CanOpen(); err != nil {
-		return 0, err
+	if !c.CanOpen() {
+		return 0, errBusy
 	}
 	block, err := c.encode(fields)
 	if err != nil {
