@@ -13,6 +13,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// DefaultConnections is the default of --max-connections. A sidecar has it be less where its memory limit does not hold as many.
+const DefaultConnections = 10000
+
 // Values are what the flags say. Those of a type that pflag lacks are there once Check was called.
 type Values struct {
 	// TrustForwarded are proxies whose X-Forwarded-* fields are believed.
@@ -77,7 +80,7 @@ func (v *Values) defineSizes(fs *pflag.FlagSet) {
 	fs.IntVar(&v.URLBytes, "max-url-bytes", 32<<10, "most bytes of a request target")
 	fs.Int64Var(&v.BodyBytes, "max-body-bytes", 0, "most bytes of a request's body, whatever the rules allow; 0: no bound")
 	fs.Int64Var(&v.BodyRate, "min-body-rate", 100, "least bytes a second of a request's body, on average once it was waited for as long as --read-header-timeout; 0: any")
-	fs.IntVar(&v.Connections, "max-connections", 10000, "most open client connections; others wait")
+	fs.IntVar(&v.Connections, "max-connections", DefaultConnections, "most open client connections, by default fewer if memory is short; others wait")
 	fs.IntVar(&v.PerClient, "max-connections-per-client", 0, "most open connections of one address, others are closed; 0: no bound")
 	fs.IntVar(&v.Streams, "max-streams", 250, "most concurrent requests on one HTTP/2 connection")
 	fs.IntVar(&v.HTTP2Connections, "max-http2-connections", 5000, "most open connections of HTTP/2 clients; others wait, as long as --read-header-timeout")

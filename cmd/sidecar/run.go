@@ -133,8 +133,10 @@ func run(ctx context.Context, conf config.Config, log logr.Logger, lines *logque
 // newSidecar makes what judges, counts and logs.
 func newSidecar(conf config.Config, log logr.Logger, lines *logqueue.Queue) (*sidecar, error) {
 	limitMemory(log)
-	conf.CacheBytes = boundCache(conf.CacheBytes, debug.SetMemoryLimit(-1), log)
-	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: debug.SetMemoryLimit(-1), leaving: newDeparture(), explaining: newExplaining()}
+	memory := debug.SetMemoryLimit(-1)
+	conf.CacheBytes = boundCache(conf.CacheBytes, memory, log)
+	conf.Limits.Connections = boundConnections(conf.Limits.Connections, memory, conf.CacheBytes, conf.TLS.Cert != "" || len(conf.Listen) == 0, log)
+	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: memory, leaving: newDeparture(), explaining: newExplaining()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),
 		AwaitRevocations: true,

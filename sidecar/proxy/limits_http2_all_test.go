@@ -14,16 +14,19 @@ import (
 // A connection of HTTP/2 that is one too many waits for a place, and is sent away if it gets none.
 func TestHTTP2LimitOfConnections(t *testing.T) {
 	t.Parallel()
-	url, _ := counting(t)
 	full := func(patience time.Duration) (g *guard, first, third *wire2) {
+		url, open, _ := holding(t)
 		g = protect(t, url, func(c *Config) { c.Limits = Limits{HTTP2Connections: 2, ReadHead: patience, Drain: time.Second} })
 		first = preface(t, g.addr)
-		preface(t, g.addr)
+		for i, w := range []*wire2{first, preface(t, g.addr)} { // each with a request, or it would make way
+			_ = w.open(1, "/docs/a")
+			eventually(t, "its request gets to the app", func() bool { return open.Load() == int64(i)+1 })
+		}
 		third = &wire2{conn: dial(t, g.addr)}
 		third.Framer, third.enc = http2.NewFramer(third.conn, third.conn), hpack.NewEncoder(&third.block)
 		_, _ = io.WriteString(third.conn, http2.ClientPreface)
 		_ = third.WriteSettings()
-		_ = third.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: third.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+		_ = third.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: third.fields("GET", "/none"), EndHeaders: true, EndStream: true})
 		eventually(t, "it waits", func() bool {
 			return g.loops.places.waits() == 1
 		})
@@ -38,11 +41,11 @@ func TestHTTP2LimitOfConnections(t *testing.T) {
 		}
 	}
 	g, first, third := full(time.Minute)
-	if res, _ := ask(t, client(t, false), request(t, "GET", "http://"+g.addr+"/docs/a", nil)); res.StatusCode != 200 {
+	if res, _ := ask(t, client(t, false), request(t, "GET", "http://"+g.addr+"/none", nil)); res.StatusCode != 401 {
 		t.Errorf("HTTP/1.1 meanwhile: %d", res.StatusCode)
 	}
 	_ = first.conn.Close()
-	if got := third.end(); got != "200" {
+	if got := third.end(); got != "401" {
 		t.Errorf("once another has ended: %s", got)
 	}
 

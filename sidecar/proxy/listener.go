@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
@@ -23,6 +24,9 @@ type sockets struct {
 	ctx   context.Context //nolint:containedctx // ends the goroutines that accept
 	stop  context.CancelFunc
 
+	waiting atomic.Int32 // goroutines that wait for a place
+	full    pressure     // while any does
+
 	clients clients
 	own     ownAddresses
 	release func(netip.Addr) // s.left, made once
@@ -36,6 +40,7 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 		clients: clients{most: p.config.Limits.PerClient, open: map[netip.Addr]int{}},
 	}
 	s.release = s.left
+	s.full = pressure{waits: func() bool { return s.waiting.Load() > 0 }, relax: func() { p.loops.makeWay(cap(s.room), anyMember) }}
 	var lc net.ListenConfig
 	for _, l := range p.listens {
 		sock, err := lc.Listen(ctx, "tcp", l.Address)
@@ -82,14 +87,8 @@ func (s *sockets) wait(ctx context.Context) error {
 func (s *sockets) acceptAll(l net.Listener, listen target) {
 	pause := time.Duration(0)
 	for {
-		select {
-		case s.room <- struct{}{}:
-		case <-s.ctx.Done():
-			return
-		}
 		c, err := l.Accept()
 		if err != nil {
-			<-s.room
 			if s.ctx.Err() != nil {
 				return
 			}
@@ -103,7 +102,30 @@ func (s *sockets) acceptAll(l net.Listener, listen target) {
 			continue
 		}
 		pause = 0
+		if !s.enter() {
+			_ = c.Close()
+			return
+		}
 		go s.welcome(c, listen)
+	}
+}
+
+// enter takes a place for a connection once there is one; false: no more are served. Where there is none, one that waits for a next request
+// makes way; where none does, further clients wait in the kernel's queue.
+func (s *sockets) enter() bool {
+	select {
+	case s.room <- struct{}{}:
+		return true
+	default:
+	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	s.full.rises()
+	select {
+	case s.room <- struct{}{}:
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 

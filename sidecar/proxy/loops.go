@@ -64,11 +64,13 @@ func newLoops(p *Proxy) (*loops, error) {
 			most: mostHandshakes, patience: p.config.Limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.config.Log,
 		},
 	}
+	ls.places.full = pressure{waits: ls.places.crowds, relax: func() { ls.makeWay(ls.places.most, ofHTTP2) }}
 	for range runtime.GOMAXPROCS(0) {
 		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
 			p.config.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
 		}})
 		if err != nil {
+			ls.close()
 			return nil, err
 		}
 		ls.hosts = append(ls.hosts, &host{
@@ -101,6 +103,19 @@ func (ls *loops) stay() {
 	})
 }
 func (ls *loops) clear() { ls.each(func(h *host) { h.Clear(false) }) }
+
+// makeWay ends a few of those members of a kind that wait for a next request, most of which there may be: those that have waited for longest
+// on each loop.
+func (ls *loops) makeWay(most int, kind func(exchange.Member) bool) {
+	ls.each(func(h *host) { h.MakeWay(max(most/64, 1), kind) })
+}
+
+func anyMember(exchange.Member) bool { return true }
+
+func ofHTTP2(m exchange.Member) bool {
+	_, is := m.(*clientside.HTTP2)
+	return is
+}
 
 // lastHandshake is how long a handshake may go on once the sidecar drains, and the wait for the first request behind it.
 const lastHandshake = 2 * time.Second

@@ -15,6 +15,7 @@ type places struct {
 	patience time.Duration
 	cause    string // why a client is sent away, for the log
 	log      logr.Logger
+	full     pressure // while any wait; the zero pressure: nobody makes way
 
 	mu     sync.Mutex
 	taken  int        // guarded by mu
@@ -45,6 +46,7 @@ func (p *places) take(serve, away func()) {
 		p.queue = append(p.queue, w)
 		w.timer = time.AfterFunc(p.patience, func() { p.giveUp(w) })
 		p.mu.Unlock()
+		p.full.rises()
 	}
 }
 
@@ -103,4 +105,11 @@ func (p *places) crowded() bool {
 func (p *places) sendAway(w *waiting) {
 	p.log.V(1).Info("connection refused", "cause", p.cause)
 	w.away()
+}
+
+// crowds reports whether any wait for a place.
+func (p *places) crowds() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) > 0
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -325,28 +326,71 @@ func accepts(addr string) bool {
 	return err == nil
 }
 
+// A connection that is one too many waits for one of those that have a request to end.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	url, _ := counting(t)
+	url, open, _ := holding(t)
 	g := protect(t, url, func(c *Config) { c.Limits.Connections = 2 })
-	idle := []net.Conn{dial(t, g.addr), dial(t, g.addr)}
-	for _, c := range idle { // both are open for sure
-		fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
-		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
-			t.Fatal(err)
-		}
+	busy := []net.Conn{dial(t, g.addr), dial(t, g.addr)}
+	for _, c := range busy {
+		fmt.Fprint(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
 	}
+	eventually(t, "both are open for sure", func() bool { return open.Load() == 2 })
 	waiting := make(chan string, 1)
-	go func() { waiting <- raw(t, g.addr, "GET /docs/b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") }()
+	go func() { waiting <- raw(t, g.addr, "GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") }()
+	eventually(t, "the third waits", func() bool { return g.sockets.waiting.Load() == 1 })
+	<-time.After(2 * relaxEvery) // in which those that wait for a request would make way
 	g.observer.mu.Lock()
-	open := g.observer.conns
+	conns := g.observer.conns
 	g.observer.mu.Unlock()
-	if open != 2 {
-		t.Errorf("%d connections open", open)
+	if conns != 2 {
+		t.Errorf("%d connections open", conns)
 	}
-	_ = idle[0].Close()
-	if got := <-waiting; !strings.HasPrefix(got, "HTTP/1.1 200") {
+	_ = busy[0].Close()
+	if got := <-waiting; !strings.HasPrefix(got, "HTTP/1.1 401") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Where there are as many connections as may be, those that wait for a next request make way for those that come, a few at a time.
+func TestConnectionsThatRestMakeWay(t *testing.T) {
+	t.Parallel()
+	const most = 32
+	url, _ := counting(t)
+	for name, tt := range map[string]struct {
+		limits Limits
+		rest   func(*guard) net.Conn
+	}{
+		"HTTP/1.1": {Limits{Connections: most}, func(g *guard) net.Conn {
+			c := dial(t, g.addr)
+			fmt.Fprint(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n")
+			if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}},
+		"HTTP/2":            {Limits{Connections: most}, func(g *guard) net.Conn { return preface(t, g.addr).conn }},
+		"HTTP/2 of its own": {Limits{HTTP2Connections: most}, func(g *guard) net.Conn { return preface(t, g.addr).conn }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, url, func(c *Config) { c.Limits = tt.limits })
+			ended := &atomic.Int64{}
+			for range most {
+				c := tt.rest(g)
+				go func() {
+					_, _ = io.Copy(io.Discard, c)
+					ended.Add(1)
+					_ = c.Close()
+				}()
+			}
+			if res, _ := ask(t, client(t, name != "HTTP/1.1"), request(t, "GET", "http://"+g.addr+"/docs/b", nil)); res.StatusCode != 200 {
+				t.Errorf("one more: %d", res.StatusCode)
+			}
+			if n := ended.Load(); n == most {
+				t.Error("all have made way")
+			}
+		})
 	}
 }
 

@@ -2,6 +2,8 @@
 package client
 
 import (
+	"time"
+
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
@@ -76,6 +78,14 @@ func (c *HTTP1) Clear(fresh bool) {
 		c.clears = true
 		c.conn.Look()
 	}
+}
+
+// Rests implements exchange.Member.
+func (c *HTTP1) Rests() time.Duration {
+	if c.phase != phaseIdle || c.given || c.clears || c.conn.Queued() > 0 {
+		return 0
+	}
+	return c.host.Rested(&c.timer)
 }
 
 // Drained implements loop.Handler.

@@ -209,6 +209,14 @@ func (c *HTTP2) Clear(bool) {
 	c.touch()
 }
 
+// Rests implements exchange.Member.
+func (c *HTTP2) Rests() time.Duration {
+	if c.calls.Len() > 0 || c.late != 0 || c.leave != nil || c.ending {
+		return 0
+	}
+	return c.host.Rested(&c.timer)
+}
+
 func (c *HTTP2) insist() {
 	c.frames.Drain()
 	c.touch()

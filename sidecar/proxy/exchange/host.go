@@ -1,9 +1,11 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -90,6 +92,8 @@ type Member interface {
 	loop.Handler
 	// Clear ends the connection if it waits for a next request; with fresh, also if it waits for its first.
 	Clear(fresh bool)
+	// Rests is how long the connection has waited for a next request, as far as Limits.Idle bounds that; 0: it does not.
+	Rests() time.Duration
 	// End ends the connection, whatever goes on.
 	End()
 }
@@ -128,6 +132,31 @@ func (h *Host) Clear(fresh bool) {
 	for t := range h.tunnels {
 		t.leave(closeGoingAway)
 	}
+}
+
+// leastRest is how long a connection has waited for a next request before it makes way: one in use waits now and then.
+const leastRest = time.Second
+
+// MakeWay ends up to n of those members that have waited for a next request for a while, those first that have for longest.
+func (h *Host) MakeWay(n int, among func(Member) bool) {
+	var all []Member
+	h.each(func(m Member) {
+		if m.Rests() >= leastRest && among(m) {
+			all = append(all, m)
+		}
+	})
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(b.Rests(), a.Rests()) })
+	for _, m := range all[:min(n, len(all))] {
+		m.Clear(false)
+	}
+}
+
+// Rested is how long who rests has done so, by the timer that ends it.
+func (h *Host) Rested(t *loop.Timer) time.Duration {
+	if !t.On() {
+		return 0
+	}
+	return h.Limits.Idle - h.Loop.Left(t)
 }
 
 // End ends all that goes on.

@@ -58,6 +58,9 @@ func (t *Timer) Rest() { t.at = 0 }
 // On reports whether the timer is set.
 func (t *Timer) On() bool { return t.at != 0 }
 
+// Left is how long it is until the time of a timer that is set.
+func (l *Loop) Left(t *Timer) time.Duration { return time.Duration(max(t.at-l.tick, 0)) * Tick }
+
 func (t *Timer) fire() {
 	if t.Of == nil {
 		t.Do()
