@@ -214,14 +214,17 @@ func breaksOff(t testing.TB, send, says string, reset bool) {
 		}
 	})))
 	c.send(send)
-	var begin string
+	begin, _ := c.in.ReadString('\n')
+	if strings.HasPrefix(begin, "HTTP/1.1 502") {
+		return // nothing of the answer was passed on
+	}
 	if reset {
-		begin = c.until("hello") + "hello"
+		begin += c.until("hello") + "hello"
 		close(begun)
 	}
 	end, err := io.ReadAll(c.in)
 	head, body, ok := strings.Cut(begin+string(end), "\r\n\r\n")
-	if ok && !strings.HasPrefix(head, "HTTP/1.1 502") && whole(head, body, err) {
+	if ok && whole(head, body, err) {
 		t.Errorf("%q reads as a whole answer: %q", head, tail([]byte(body)))
 	}
 }
