@@ -20,7 +20,10 @@ func TestReadersOfNothingHoldLittle(t *testing.T) {
 	g := protect(t, app, nil)
 	before := inUse()
 	small := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+		return raw.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 536) // else the kernel holds megabytes for each
+		})
 	}}
 	for range clients {
 		c, err := small.DialContext(t.Context(), "tcp", g.addr)
@@ -68,6 +71,7 @@ func talker(t *testing.T) (url string, stuck chan struct{}) {
 			}
 			all.Go(func() {
 				defer c.Close()
+				_ = c.(*net.TCPConn).SetWriteBuffer(4096) // as above
 				if _, err := http.ReadRequest(bufio.NewReaderSize(c, 512)); err != nil {
 					return
 				}
