@@ -12,7 +12,7 @@ type base struct {
 	host  *exchange.Host
 	conn  *loop.Conn
 	of    *exchange.Conn
-	owner Owner       // nil: it has been told of the end
+	owner Owner       // nil: it has been told of the end, or has given the connection to another handler
 	in    loop.Buffer // what has come and cannot be used yet
 	timer loop.Timer  // for what is waited for, and for the connection's end
 	stall *stall      // nil: the client has taken all at once so far

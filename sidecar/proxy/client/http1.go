@@ -35,7 +35,6 @@ type HTTP1 struct {
 	keep    bool // the connection goes on after the answer
 	chunk   bool // the answer goes in chunks
 	lent    bool // a tunnel has it
-	given   bool // it speaks HTTP/2, and another handler serves it
 	flushes bool // it ends once all has been written
 	crammed bool // no request is read until all has been written
 	clears  bool // it ends once it is found idle
@@ -71,7 +70,7 @@ func NewHTTP1(conn *loop.Conn, of *exchange.Conn, owner Owner) *HTTP1 {
 // Clear implements exchange.Member. A request that has come is answered, also if nobody has looked at it yet.
 func (c *HTTP1) Clear(fresh bool) {
 	switch {
-	case c.given:
+	case c.owner == nil:
 	case c.phase == phaseIdle && c.conn.Queued() > 0:
 		c.crammed, c.clears = true, true
 	case c.phase == phaseIdle, fresh && c.phase == phaseFresh:
@@ -82,7 +81,7 @@ func (c *HTTP1) Clear(fresh bool) {
 
 // Rests implements exchange.Member.
 func (c *HTTP1) Rests() time.Duration {
-	if c.phase != phaseIdle || c.given || c.clears || c.conn.Queued() > 0 {
+	if c.phase != phaseIdle || c.owner == nil || c.clears || c.conn.Queued() > 0 {
 		return 0
 	}
 	return c.host.Rested(&c.timer)
@@ -108,7 +107,7 @@ const turn = 16
 
 // Readable implements loop.Handler.
 func (c *HTTP1) Readable(conn *loop.Conn) {
-	for pieces := 0; !conn.Closed() && !c.given; pieces++ {
+	for pieces := 0; !conn.Closed() && c.owner != nil; pieces++ {
 		if c.phase == phaseBusy && !c.wanted {
 			if !c.flushes {
 				c.looks(conn.Side())
@@ -166,7 +165,7 @@ func (c *HTTP1) take(b []byte) {
 		c.rest = b
 		c.serve()
 		left := len(c.rest)
-		if c.rest = nil; c.conn.Closed() || c.given {
+		if c.rest = nil; c.conn.Closed() || c.owner == nil {
 			return len(b)
 		}
 		return len(b) - left
@@ -177,7 +176,7 @@ func (c *HTTP1) take(b []byte) {
 func (c *HTTP1) serve() {
 	c.reading = true
 	defer func() { c.reading = false }()
-	for len(c.rest) > 0 && !c.conn.Closed() && !c.given {
+	for len(c.rest) > 0 && !c.conn.Closed() && c.owner != nil {
 		had := len(c.rest)
 		switch c.phase {
 		case phaseBusy, phaseSkip:

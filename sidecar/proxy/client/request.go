@@ -102,7 +102,7 @@ func isPreface(b []byte) bool {
 func (c *HTTP1) handOver(b []byte) {
 	c.host.Loop.Stop(&c.timer)
 	owner := c.owner
-	c.owner, c.rest, c.given = nil, nil, true
+	c.owner, c.rest = nil, nil
 	owner.HTTP2(b)
 	c.in.Drop()
 }

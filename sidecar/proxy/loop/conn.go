@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -163,12 +164,7 @@ func (c *Conn) recover() {
 	c.handler.Failed(c, errPanicked)
 }
 
-type connError string
-
-// Error returns the text.
-func (e connError) Error() string { return string(e) }
-
-const errPanicked connError = "what serves the connection has panicked"
+var errPanicked = errors.New("what serves the connection has panicked")
 
 // Again has Readable be called in the next turn, before the loop waits.
 func (c *Conn) Again() { c.turn(rereads) }

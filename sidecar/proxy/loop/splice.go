@@ -1,7 +1,9 @@
 package loop
 
+import "errors"
+
 // ErrCopy says that bytes cannot go from one connection to another without being copied to this process.
-const ErrCopy connError = "the bytes have to be copied"
+var ErrCopy = errors.New("the bytes have to be copied")
 
 // Splice writes what has come on another connection of the loop, up to most bytes, without copying it to this process (splice(2)). Where
 // before is not nil it appends what is to be written before n bytes.

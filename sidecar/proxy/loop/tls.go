@@ -81,7 +81,7 @@ type below struct {
 // by each 27 (RFC 8446 section 4.6.3).
 const mostUnread = 4 << 10
 
-const errUnread connError = "the peer has TLS answer, and does not read it"
+var errUnread = errors.New("the peer has TLS answer, and does not read it")
 
 // errAgain says that nothing has come yet. TLS can read again after it.
 var errAgain = os.ErrDeadlineExceeded
