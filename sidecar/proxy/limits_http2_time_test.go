@@ -86,6 +86,16 @@ func TestHTTP2LimitOfBodyRate(t *testing.T) {
 		if got := begin(app, "text/plain").end(); got != "408" {
 			t.Errorf("%s: %s", app, got)
 		}
+		trickles := begin(app, "text/plain")
+		go func() {
+			for trickles.WriteData(1, false, []byte("d")) == nil {
+				<-time.After(short / 4)
+			}
+		}()
+		if got := trickles.end(); got != "408" {
+			t.Errorf("%s, byte by byte: %s", app, got)
+		}
+		_ = trickles.conn.Close()
 	}
 	_ = stream.WriteData(1, true, nil)
 	if got := stream.end(); got != "200" {

@@ -252,7 +252,7 @@ func (k *call) stalls() {
 
 // paces bounds how slowly the body may come, while it is waited for.
 func (k *call) paces() {
-	if k.x == nil || k.stream && !k.x.Gathers() {
+	if !k.hurries() {
 		return
 	}
 	open := k.in.Open()
@@ -262,8 +262,11 @@ func (k *call) paces() {
 	k.pace.wait(open, &k.timer, k.c.host)
 }
 
+// hurries reports whether the body has to come at a rate: messages have not, once nobody waits for all of them.
+func (k *call) hurries() bool { return k.x != nil && (!k.stream || k.x.Gathers()) }
+
 func (k *call) slow() {
-	if k.x != nil && k.in.Open() && k.pace.slow(&k.timer, k.c.host) {
+	if k.hurries() && k.in.Open() && k.pace.slow(&k.timer, k.c.host) {
 		k.x.BodySlow()
 	}
 }

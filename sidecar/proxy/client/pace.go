@@ -14,20 +14,17 @@ type pace struct {
 	came    int64         // bytes of it
 }
 
-// wait notes whether the body is waited for. The timer says when to look whether it comes too slowly.
+// wait notes whether the body is waited for. The timer says when to look whether it comes too slowly; what comes meanwhile does not put it off.
 func (p *pace) wait(is bool, t *loop.Timer, h *exchange.Host) {
 	switch now := h.Loop.Now(); {
 	case is && p.since.IsZero():
-		p.since = now
+		if p.since = now; h.Limits.BodyRate > 0 {
+			h.Loop.Set(t, max(h.Limits.ReadHead-p.starved, 1))
+		}
 	case !is && !p.since.IsZero():
 		p.starved += now.Sub(p.since)
 		p.since = time.Time{}
-	}
-	switch {
-	case !is:
 		t.Rest()
-	case h.Limits.BodyRate > 0:
-		h.Loop.Set(t, max(h.Limits.ReadHead-p.starved, 1))
 	}
 }
 
