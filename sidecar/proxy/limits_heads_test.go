@@ -220,7 +220,7 @@ func TestHTTP2LimitOfTheTimeOfHeads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, open, _ := holding(t)
-			g := protect(t, url, func(c *Config) { c.Limits = Limits{ReadHead: 2 * time.Second, BodyRate: -1, Drain: time.Second} })
+			g := protect(t, url, func(c *Config) { c.Limits = Limits{ReadHead: 4 * time.Second, BodyRate: -1, Drain: time.Second} })
 			w := preface(t, g.addr)
 			_ = w.open(1, "/docs/a")
 			eventually(t, "a stream is open", func() bool { return open.Load() > 0 })
@@ -242,7 +242,7 @@ func TestHTTP2LimitOfTheTimeOfThePreface(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := protect(t, url, func(c *Config) {
-				c.TLS, c.Limits = certificate(t), Limits{ReadHead: 2 * time.Second, Drain: time.Second}
+				c.TLS, c.Limits = certificate(t), Limits{ReadHead: 4 * time.Second, Drain: time.Second}
 			})
 			c := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a test
 			if _, err := io.WriteString(c, send); err != nil {
