@@ -36,7 +36,7 @@ func TestHandshakesHalfWay(t *testing.T) {
 // once there are some again.
 func TestHandshakesWithoutDescriptors(t *testing.T) { //nolint:paralleltest // it takes all file descriptors
 	url, _ := counting(t)
-	g := protect(t, url, func(c *Config) { c.TLS, c.Limits.ReadHead = certificate(t), 10*time.Second })
+	g := protect(t, url, func(c *Config) { c.TLS, c.Limits.ReadHead = certificate(t), 3*time.Second })
 	if got := verdict(t, secure(t, false), request(t, "GET", "https://"+g.addr+"/docs/a", nil)); got != "200" {
 		t.Fatal(got)
 	}

@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -16,14 +17,14 @@ import (
 func TestATunnelOutlivesTheLimitsOfEarlierAnswers(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
-	const big = 32 << 20
+	const big = 64 << 20 // much more than the kernel holds, as a rule
 	full, stuck, end, answer := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	url := rawApp(t, func(c *wire, _ int) {
 		for {
 			switch h := c.head(); {
 			case strings.Contains(h.line, "/big"):
 				c.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", big))
-				rest := big - fills(c, limit/20)
+				rest := big - fillsUpTo(c, limit/20, big)
 				close(full)
 				_ = c.SetWriteDeadline(time.Now().Add(patience))
 				c.send(strings.Repeat("x", rest))
@@ -96,13 +97,17 @@ func TestATunnelThatHasEndedLeavesNoAppConnection(t *testing.T) {
 }
 
 // fills writes until nothing has been taken for a while, and returns how many bytes have been.
-func fills(c *wire, while time.Duration) (n int) {
+func fills(c *wire, while time.Duration) (n int) { return fillsUpTo(c, while, math.MaxInt) }
+
+// fillsUpTo is fills that writes no more than most bytes.
+func fillsUpTo(c *wire, while time.Duration, most int) (n int) {
 	piece := pattern(64 << 10)
-	for {
+	for n < most {
 		_ = c.SetWriteDeadline(time.Now().Add(while))
-		k, err := io.WriteString(c, piece)
+		k, err := io.WriteString(c, piece[:min(len(piece), most-n)])
 		if n += k; err != nil && n >= len(piece) { // else it was not tried in time
-			return n
+			break
 		}
 	}
+	return n
 }
