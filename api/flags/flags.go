@@ -13,8 +13,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// DefaultConnections is the default of --max-connections. A sidecar has it be less where its memory limit does not hold as many.
-const DefaultConnections = 10000
+// Defaults of --max-connections and --max-http2-connections. They are less where a sidecar's memory limit does not hold as many.
+const (
+	DefaultConnections      = 10000
+	DefaultHTTP2Connections = 5000
+)
 
 // Values are what the flags say. Those of a type that pflag lacks are there once Check was called.
 type Values struct {
@@ -83,7 +86,7 @@ func (v *Values) defineSizes(fs *pflag.FlagSet) {
 	fs.IntVar(&v.Connections, "max-connections", DefaultConnections, "most open client connections, by default fewer if memory is short; others wait")
 	fs.IntVar(&v.PerClient, "max-connections-per-client", 0, "most open connections of one address, others are closed; 0: no bound")
 	fs.IntVar(&v.Streams, "max-streams", 250, "most concurrent requests on one HTTP/2 connection")
-	fs.IntVar(&v.HTTP2Connections, "max-http2-connections", 5000, "most open connections of HTTP/2 clients; others wait, as long as --read-header-timeout")
+	fs.IntVar(&v.HTTP2Connections, "max-http2-connections", DefaultHTTP2Connections, "most open connections of HTTP/2 clients, by default fewer if memory is short; others wait, as long as --read-header-timeout")
 	fs.IntVar(&v.HTTP2Requests, "max-http2-requests", 3000, "most concurrent requests of all HTTP/2 clients, others get 503")
 	fs.IntVar(&v.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
 	fs.Int64Var(&v.TokenCacheBytes, "token-cache-bytes", 24<<20, "most bytes for verified tokens; 0: no cache")

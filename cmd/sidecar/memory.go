@@ -1,11 +1,14 @@
 package main
 
 import (
+	"math"
+
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/memlimit"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
+	"github.com/bearerguard/bearerguard/sidecar/proxy"
 )
 
 // limitMemory tells the garbage collector of the container's memory limit, unless GOMEMLIMIT does.
@@ -25,26 +28,24 @@ func boundCache(asked, limit int64, log logr.Logger) int64 {
 	return max(limit/4, 1)
 }
 
-// What memory is for besides the cache, in bytes. A connection's is what `make bench-wear` and a container's own account say at most, the
-// kernel's part and the app's side included.
-const (
-	plainConnection = 8 << 10
-	tlsConnection   = 16 << 10 // crypto/tls keeps buffers
-	allElse         = 32 << 20
-	leastBound      = 256 // connections
-)
+// boundConnections lowers the default bounds of client connections to what the memory limit holds besides the cache, so that nobody can have the
+// kernel end the sidecar by opening connections. Of HTTP/2 there may be half as many, as by default: they hold more. Others are what was asked for.
+func boundConnections(l *proxy.Limits, limit, cache int64, tls bool, log logr.Logger) {
+	holds := memlimit.Connections(limit, cache, tls)
+	if l.Connections == flags.DefaultConnections && holds < flags.DefaultConnections {
+		l.Connections = int(holds)
+		log.V(1).Info("as many client connections may be open as the memory limit holds", "connections", holds)
+	}
+	if l.HTTP2Connections == flags.DefaultHTTP2Connections && holds/2 < flags.DefaultHTTP2Connections {
+		l.HTTP2Connections = int(holds / 2)
+	}
+}
 
-// boundConnections returns how many client connections may be open: what was asked for, or, of the default, as many as the memory limit
-// affords besides the cache, so that nobody can have the kernel end the sidecar by opening connections.
-func boundConnections(asked int, limit, cache int64, tls bool, log logr.Logger) int {
-	each := int64(plainConnection)
-	if tls {
-		each = tlsConnection
+// leaveToKernel lowers the collector's limit by what connections take of the kernel's memory, which counts as the container's too: by a quarter
+// at most. It returns the new limit.
+func leaveToKernel(limit int64, connections int) int64 {
+	if limit == math.MaxInt64 {
+		return limit
 	}
-	affords := max(limit-max(cache, 0)-allElse, leastBound*each) / each
-	if asked != flags.DefaultConnections || affords >= int64(asked) {
-		return asked
-	}
-	log.V(1).Info("as many client connections may be open as the memory limit affords", "connections", affords)
-	return int(affords)
+	return limit - min(int64(connections)*memlimit.Kernel, limit/4)
 }

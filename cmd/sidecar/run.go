@@ -135,7 +135,9 @@ func newSidecar(conf config.Config, log logr.Logger, lines *logqueue.Queue) (*si
 	limitMemory(log)
 	memory := debug.SetMemoryLimit(-1)
 	conf.CacheBytes = boundCache(conf.CacheBytes, memory, log)
-	conf.Limits.Connections = boundConnections(conf.Limits.Connections, memory, conf.CacheBytes, conf.TLS.Cert != "" || len(conf.Listen) == 0, log)
+	boundConnections(&conf.Limits, memory, conf.CacheBytes, conf.TLS.Cert != "" || len(conf.Listen) == 0, log)
+	memory = leaveToKernel(memory, conf.Limits.Connections)
+	debug.SetMemoryLimit(memory)
 	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: memory, leaving: newDeparture(), explaining: newExplaining()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/bearerguard/bearerguard/api/memlimit"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
 
@@ -17,9 +18,6 @@ const (
 
 // littleCPU is the limit below which requests wait for the sidecar before the app is busy.
 const littleCPU = "100m"
-
-// connectionBytes is what one connection may cost, by docs/limits.md.
-const connectionBytes = 16 << 10
 
 // setResource reads one annotation about the sidecar's resources.
 func (s *settings) setResource(p place, name, value string) (err error) {
@@ -94,9 +92,10 @@ func (s *settings) memoryWarnings() []string {
 		out = append(out, fmt.Sprintf("%s: %d bytes are more than half of the sidecar's memory limit of %s; connections need memory too",
 			s.said["token-cache-bytes"].field, cache, s.memMax.String()))
 	}
-	if n := s.number("max-connections"); n > limit/connectionBytes {
-		out = append(out, fmt.Sprintf("%s: so many connections may need more than the sidecar's memory limit of %s; one takes up to %d KiB",
-			s.said["max-connections"].field, s.memMax.String(), connectionBytes>>10))
+	holds := memlimit.Connections(limit/10*9, s.number("token-cache-bytes"), s.said[tlsCert].value != "")
+	if n := s.number("max-connections"); n > holds {
+		out = append(out, fmt.Sprintf("%s: so many connections may need more than the sidecar's memory limit of %s, which holds %d",
+			s.said["max-connections"].field, s.memMax.String(), holds))
 	}
 	return out
 }

@@ -107,7 +107,7 @@ func (ls *loops) clear() { ls.each(func(h *host) { h.Clear(false) }) }
 // makeWay ends a few of those members of a kind that wait for a next request, most of which there may be: those that have waited for longest
 // on each loop.
 func (ls *loops) makeWay(most int, kind func(exchange.Member) bool) {
-	ls.each(func(h *host) { h.MakeWay(max(most/64, 1), kind) })
+	ls.each(func(h *host) { h.MakeWay(max(most/16, 1), kind) })
 }
 
 func anyMember(exchange.Member) bool { return true }

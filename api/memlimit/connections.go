@@ -1,0 +1,23 @@
+package memlimit
+
+// What a client connection may cost in bytes, besides what has bounds of its own: Kernel is the kernel's part, both sockets of a request that is
+// under way; TLS keeps ciphers and buffers.
+const (
+	Kernel  = 8 << 10
+	plain   = 16 << 10
+	withTLS = 24 << 10
+)
+
+const (
+	allElse = 32 << 20 // bytes, of a sidecar without connections and tokens
+	least   = 256      // connections
+)
+
+// Connections returns how many client connections a sidecar holds under a limit of its memory, in bytes, with a cache of tokens of so many.
+func Connections(limit, cache int64, tls bool) int64 {
+	each := int64(plain)
+	if tls {
+		each = withTLS
+	}
+	return max((limit-max(cache, 0)-allElse)/each, least)
+}
