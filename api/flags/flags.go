@@ -19,6 +19,9 @@ const (
 	DefaultHTTP2Connections = 5000
 )
 
+// DefaultTokenCacheBytes is the default of --token-cache-bytes, a quarter of the memory limit if that is less.
+const DefaultTokenCacheBytes = 24 << 20
+
 // Values are what the flags say. Those of a type that pflag lacks are there once Check was called.
 type Values struct {
 	// TrustForwarded are proxies whose X-Forwarded-* fields are believed.
@@ -89,7 +92,7 @@ func (v *Values) defineSizes(fs *pflag.FlagSet) {
 	fs.IntVar(&v.HTTP2Connections, "max-http2-connections", DefaultHTTP2Connections, "most open connections of HTTP/2 clients, by default fewer if memory is short; others wait, as long as --read-header-timeout")
 	fs.IntVar(&v.HTTP2Requests, "max-http2-requests", 3000, "most concurrent requests of all HTTP/2 clients, others get 503")
 	fs.IntVar(&v.Resets, "max-resets", 100, "most requests that an HTTP/2 client may give up in a second; then its connection ends")
-	fs.Int64Var(&v.TokenCacheBytes, "token-cache-bytes", 24<<20, "most bytes for verified tokens; 0: no cache")
+	fs.Int64Var(&v.TokenCacheBytes, "token-cache-bytes", DefaultTokenCacheBytes, "most bytes for verified tokens; 0: no cache")
 }
 
 func (v *Values) defineTimes(fs *pflag.FlagSet) {

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/bearerguard/bearerguard/api/flags"
 	"github.com/bearerguard/bearerguard/api/memlimit"
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
 )
@@ -87,12 +88,16 @@ func (s *settings) checkResources() error {
 // memoryWarnings tells of what may use up the sidecar's memory.
 func (s *settings) memoryWarnings() []string {
 	var out []string
-	limit := s.memMax.Value()
-	if cache := s.number("token-cache-bytes"); cache > limit/2 {
+	limit, cache := s.memMax.Value(), s.number("token-cache-bytes")
+	if cache > limit/2 {
 		out = append(out, fmt.Sprintf("%s: %d bytes are more than half of the sidecar's memory limit of %s; connections need memory too",
 			s.said["token-cache-bytes"].field, cache, s.memMax.String()))
 	}
-	holds := memlimit.Connections(limit/10*9, s.number("token-cache-bytes"), s.said[tlsCert].value != "")
+	collector := limit / 10 * 9 // what the sidecar goes by
+	if _, said := s.said["token-cache-bytes"]; !said {
+		cache = min(flags.DefaultTokenCacheBytes, collector/4)
+	}
+	holds := memlimit.Connections(collector, cache, s.said[tlsCert].value != "")
 	if n := s.number("max-connections"); n > holds {
 		out = append(out, fmt.Sprintf("%s: so many connections may need more than the sidecar's memory limit of %s, which holds %d",
 			s.said["max-connections"].field, s.memMax.String(), holds))
