@@ -40,7 +40,13 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 		clients: clients{most: p.config.Limits.PerClient, open: map[netip.Addr]int{}},
 	}
 	s.release = s.left
-	s.full = pressure{waits: func() bool { return s.waiting.Load() > 0 }, relax: func() { p.loops.makeWay(cap(s.room), anyMember) }}
+	s.full = pressure{
+		waits: func() bool { return s.waiting.Load() > 0 },
+		relax: func() { p.loops.makeWay(cap(s.room), anyMember) },
+		say: func() {
+			p.config.Log.Info("clients wait: as many connections are open as --max-connections and the memory limit allow", "connections", cap(s.room))
+		},
+	}
 	var lc net.ListenConfig
 	for _, l := range p.listens {
 		sock, err := lc.Listen(ctx, "tcp", l.Address)

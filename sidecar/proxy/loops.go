@@ -64,7 +64,13 @@ func newLoops(p *Proxy) (*loops, error) {
 			most: mostHandshakes, patience: p.config.Limits.ReadHead, cause: "as many TLS handshakes are under way as may be", log: p.config.Log,
 		},
 	}
-	ls.places.full = pressure{waits: ls.places.crowds, relax: func() { ls.makeWay(ls.places.most, ofHTTP2) }}
+	ls.places.full = pressure{
+		waits: ls.places.crowds,
+		relax: func() { ls.makeWay(ls.places.most, ofHTTP2) },
+		say: func() {
+			p.config.Log.Info("clients of HTTP/2 wait: as many are connected as --max-http2-connections and the memory limit allow", "connections", ls.places.most)
+		},
+	}
 	for range runtime.GOMAXPROCS(0) {
 		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
 			p.config.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))

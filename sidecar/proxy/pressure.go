@@ -9,13 +9,17 @@ import (
 type pressure struct {
 	waits func() bool // whether any does
 	relax func()      // has some make way
+	say   func()      // tells of it, now and then
 
-	mu sync.Mutex
-	on bool // guarded by mu
+	mu   sync.Mutex
+	on   bool      // guarded by mu
+	said time.Time // guarded by mu
 }
 
-// relaxEvery is how often: a client of HTTP/2 that is asked to go may take a while.
-const relaxEvery = 250 * time.Millisecond
+const (
+	relaxEvery = 250 * time.Millisecond // a client of HTTP/2 that is asked to go may take a while
+	sayEvery   = time.Minute
+)
 
 // rises is for who waits from now on. It may be called at any time.
 func (p *pressure) rises() {
@@ -34,8 +38,15 @@ func (p *pressure) rises() {
 func (p *pressure) work() {
 	p.mu.Lock()
 	p.on = p.waits()
-	on := p.on
+	on, now := p.on, time.Now()
+	says := on && now.Sub(p.said) >= sayEvery
+	if says {
+		p.said = now
+	}
 	p.mu.Unlock()
+	if says {
+		p.say()
+	}
 	if on {
 		p.relax()
 		time.AfterFunc(relaxEvery, p.work)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -330,7 +331,15 @@ func accepts(addr string) bool {
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	url, open, _ := holding(t)
-	g := protect(t, url, func(c *Config) { c.Limits.Connections = 2 })
+	said := make(chan string, 1)
+	g := protect(t, url, func(c *Config) {
+		c.Limits.Connections = 2
+		c.Log = funcr.New(func(_, line string) {
+			if strings.Contains(line, "clients wait") {
+				said <- line // once: a second line would wait for ever
+			}
+		}, funcr.Options{})
+	})
 	busy := []net.Conn{dial(t, g.addr), dial(t, g.addr)}
 	for _, c := range busy {
 		fmt.Fprint(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
@@ -345,6 +354,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	g.observer.mu.Unlock()
 	if conns != 2 {
 		t.Errorf("%d connections open", conns)
+	}
+	if line := <-said; !strings.Contains(line, `"connections"=2`) {
+		t.Errorf("the log says %s", line)
 	}
 	_ = busy[0].Close()
 	if got := <-waiting; !strings.HasPrefix(got, "HTTP/1.1 401") {
