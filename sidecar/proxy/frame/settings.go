@@ -89,10 +89,11 @@ func (c *Conn) apply(p []byte) {
 // resize changes what may be sent on all streams, which may get negative (section 6.9.2).
 func (c *Conn) resize(delta int64) {
 	for st := range c.streams.all {
-		if st.window += delta; st.window > maxWindow {
+		if st.window+delta > maxWindow {
 			c.fail(errWindowsGrow)
 			return
 		}
+		st.window += delta
 		c.schedule(st)
 	}
 }
