@@ -13,6 +13,9 @@ const (
 	least   = 256      // connections
 )
 
+// Cache returns how many bytes a sidecar's cache of verified tokens has that has so many by default: a quarter of its limit if that is less.
+func Cache(limit, byDefault int64) int64 { return min(byDefault, max(limit/4, 1)) }
+
 // Connections returns how many client connections a sidecar holds under a limit of its memory, in bytes, with a cache of tokens of so many.
 func Connections(limit, cache int64, tls bool) int64 {
 	each := int64(plain)

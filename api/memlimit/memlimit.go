@@ -17,10 +17,13 @@ func Set() int64 {
 	}
 	limit := container(os.ReadFile)
 	if limit > 0 {
-		debug.SetMemoryLimit(limit / 10 * 9)
+		debug.SetMemoryLimit(Collector(limit))
 	}
 	return limit
 }
+
+// Collector is what the garbage collector may use of a container's limit, in bytes.
+func Collector(container int64) int64 { return container / 10 * 9 }
 
 // container is the memory limit of the process's control group, in bytes; 0 if there is none.
 func container(read func(string) ([]byte, error)) int64 {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"math"
-
 	"github.com/go-logr/logr"
 
 	"github.com/bearerguard/bearerguard/api/flags"
@@ -21,11 +19,12 @@ func limitMemory(log logr.Logger) {
 // boundCache returns how many bytes the cache of verified tokens may have: what was asked for; the default where the memory
 // limit is four times that or more, else a quarter of the limit, so that a pod with little memory is not ended for want of it.
 func boundCache(asked, limit int64, log logr.Logger) int64 {
-	if asked != gate.DefaultCacheBytes || asked <= limit/4 {
+	may := memlimit.Cache(limit, gate.DefaultCacheBytes)
+	if asked != gate.DefaultCacheBytes || asked == may {
 		return asked
 	}
-	log.V(1).Info("the cache of verified tokens has a quarter of the memory limit", "bytes", limit/4)
-	return max(limit/4, 1)
+	log.V(1).Info("the cache of verified tokens has a quarter of the memory limit", "bytes", may)
+	return may
 }
 
 // boundConnections lowers the default bounds of client connections to what the memory limit holds besides the cache, so that nobody can have the
@@ -39,13 +38,4 @@ func boundConnections(l *proxy.Limits, limit, cache int64, tls bool, log logr.Lo
 	if l.HTTP2Connections == flags.DefaultHTTP2Connections && holds/2 < flags.DefaultHTTP2Connections {
 		l.HTTP2Connections = int(holds / 2)
 	}
-}
-
-// leaveToKernel lowers the collector's limit by what connections take of the kernel's memory, which counts as the container's too: by a quarter
-// at most. It returns the new limit.
-func leaveToKernel(limit int64, connections int) int64 {
-	if limit == math.MaxInt64 {
-		return limit
-	}
-	return limit - min(int64(connections)*memlimit.Kernel, limit/4)
 }

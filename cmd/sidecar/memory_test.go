@@ -43,7 +43,10 @@ func TestConnectionsAreBoundedByTheMemoryLimit(t *testing.T) {
 		"an injected sidecar's limit":           {10000, 5000, 128 * mib / 10 * 9, 24 * mib, false, 3788, 1894},
 		"an injected sidecar's limit, with TLS": {10000, 5000, 128 * mib / 10 * 9, 24 * mib, true, 2525, 1262},
 		"no cache":                              {10000, 5000, 128 * mib / 10 * 9, -1, true, 3549, 1774},
+		"half the memory":                       {10000, 5000, 64 * mib / 10 * 9, 64 * mib / 10 * 9 / 4, false, 716, 358},
+		"half the memory, with TLS":             {10000, 5000, 64 * mib / 10 * 9, 64 * mib / 10 * 9 / 4, true, 477, 238},
 		"twice the memory":                      {10000, 5000, 256 * mib / 10 * 9, 24 * mib, false, 10000, 5000},
+		"twice the memory, with TLS":            {10000, 5000, 256 * mib / 10 * 9, 24 * mib, true, 7441, 3720},
 		"a pod of little memory":                {10000, 5000, 24 * mib / 10 * 9, 5 * mib, false, 256, 128},
 		"more, as somebody wants it":            {10001, 5001, 128 * mib / 10 * 9, 24 * mib, true, 10001, 5001},
 		"fewer":                                 {100, 10, 24 * mib / 10 * 9, 5 * mib, true, 100, 10},
@@ -51,25 +54,6 @@ func TestConnectionsAreBoundedByTheMemoryLimit(t *testing.T) {
 		l := proxy.Limits{Connections: tt.asked, HTTP2Connections: tt.http2}
 		if boundConnections(&l, tt.limit, tt.cache, tt.tls, logr.Discard()); l.Connections != tt.want || l.HTTP2Connections != tt.want2 {
 			t.Errorf("%s: %d and %d of HTTP/2, want %d and %d", name, l.Connections, l.HTTP2Connections, tt.want, tt.want2)
-		}
-	}
-}
-
-func TestTheKernelHasMemoryForConnections(t *testing.T) {
-	t.Parallel()
-	const mib = 1 << 20
-	for name, tt := range map[string]struct {
-		limit       int64
-		connections int
-		want        int64
-	}{
-		"no limit":     {math.MaxInt64, 10000, math.MaxInt64},
-		"some":         {112 * mib, 1024, 104 * mib},
-		"a quarter":    {100 * mib, 100000, 75 * mib},
-		"little of it": {20 * mib, 256, 18 * mib},
-	} {
-		if got := leaveToKernel(tt.limit, tt.connections); got != tt.want {
-			t.Errorf("%s: %d, want %d", name, got, tt.want)
 		}
 	}
 }

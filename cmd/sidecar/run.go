@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"math"
 	"net"
 	"os/signal"
 	"runtime/debug"
@@ -76,7 +75,7 @@ type sidecar struct {
 	rules   rules
 	ports   *exposure.Watch
 	began   atomic.Bool // it has been ready once
-	memory  int64       // the limit that the collector keeps to without revocations
+	budget  *budget
 	server  server
 	proxy   *proxy.Proxy // the server, if it is one
 	leaving *departure
@@ -136,9 +135,7 @@ func newSidecar(conf config.Config, log logr.Logger, lines *logqueue.Queue) (*si
 	memory := debug.SetMemoryLimit(-1)
 	conf.CacheBytes = boundCache(conf.CacheBytes, memory, log)
 	boundConnections(&conf.Limits, memory, conf.CacheBytes, conf.TLS.Cert != "" || len(conf.Listen) == 0, log)
-	memory = leaveToKernel(memory, conf.Limits.Connections)
-	debug.SetMemoryLimit(memory)
-	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), memory: memory, leaving: newDeparture(), explaining: newExplaining()}
+	s := &sidecar{conf: conf, log: log, lines: lines, reg: prometheus.NewRegistry(), budget: newBudget(memory), leaving: newDeparture(), explaining: newExplaining()}
 	s.gate = gate.New(gate.Options{
 		MaxWaiting:       mostWaiting(conf.Limits),
 		AwaitRevocations: true,
@@ -258,9 +255,8 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 // revoke puts revocations in force.
 func (s *sidecar) revoke(set *revoked.Set) {
 	s.gate.Revoke(set)
-	if s.memory != math.MaxInt64 && s.conf.StateDir != "" {
-		// The last good copy lies in memory too, twice while it is replaced, and the collector does not see it.
-		debug.SetMemoryLimit(max(s.memory-2*int64(set.Len())*revoked.Size, s.memory/2))
+	if s.conf.StateDir != "" {
+		s.budget.holds(2 * int64(set.Len()) * revoked.Size) // the last good copy, twice while it is replaced
 	}
 	s.metrics.Revocations(set.Len())
 }
@@ -273,12 +269,13 @@ func (s *sidecar) leftOut(l gate.LeftOut) {
 
 // observer counts and logs requests.
 func (s *sidecar) observer() proxy.Observer {
-	return observer{s.metrics, s.decided}
+	return observer{s.metrics, s.decided, s.budget}
 }
 
 type observer struct {
 	metrics *telemetry.Metrics
 	log     *telemetry.DecisionLog
+	budget  *budget
 }
 
 func (o observer) Request(r *telemetry.Record) {
@@ -286,7 +283,10 @@ func (o observer) Request(r *telemetry.Record) {
 	o.log.Request(r)
 }
 
-func (o observer) Connection(delta int) { o.metrics.Connection(delta) }
+func (o observer) Connection(delta int) {
+	o.metrics.Connection(delta)
+	o.budget.connection(delta)
+}
 
 func (s *sidecar) freshness() (connected bool, age time.Duration, known bool) {
 	if s.rules == nil {

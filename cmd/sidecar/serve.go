@@ -85,7 +85,7 @@ type asked struct {
 }
 
 func (s *sidecar) newAsked() asked {
-	a := asked{observer{s.metrics, s.decided}, prometheus.NewCounterVec(prometheus.CounterOpts{
+	a := asked{observer{s.metrics, s.decided, s.budget}, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bearerguard_checks_total", Help: "Questions of gateways, by the protocol that they came by.",
 	}, []string{"protocol", "decision"})}
 	s.reg.MustRegister(a.checks)

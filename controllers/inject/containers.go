@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/bearerguard/bearerguard/api/memlimit"
 	"github.com/bearerguard/bearerguard/api/probe"
 )
 
@@ -21,7 +22,7 @@ func (s *settings) sidecar(cfg Config, probes string) corev1.Container {
 	c.Lifecycle = s.leaveHook()
 	c.Env = []corev1.EnvVar{
 		{Name: probe.Env, Value: probes},
-		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(s.memMax.Value()/10*9, 10)},
+		{Name: "GOMEMLIMIT", Value: strconv.FormatInt(memlimit.Collector(s.memMax.Value()), 10)},
 	}
 	c.Env = append(c.Env, s.flagEnv()...)
 	c.Ports = []corev1.ContainerPort{{Name: AdminPortName, ContainerPort: AdminPort, Protocol: corev1.ProtocolTCP}}

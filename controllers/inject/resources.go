@@ -93,9 +93,9 @@ func (s *settings) memoryWarnings() []string {
 		out = append(out, fmt.Sprintf("%s: %d bytes are more than half of the sidecar's memory limit of %s; connections need memory too",
 			s.said["token-cache-bytes"].field, cache, s.memMax.String()))
 	}
-	collector := limit / 10 * 9 // what the sidecar goes by
+	collector := memlimit.Collector(limit) // what the sidecar goes by
 	if _, said := s.said["token-cache-bytes"]; !said {
-		cache = min(flags.DefaultTokenCacheBytes, collector/4)
+		cache = memlimit.Cache(collector, flags.DefaultTokenCacheBytes)
 	}
 	holds := memlimit.Connections(collector, cache, s.said[tlsCert].value != "")
 	if n := s.number("max-connections"); n > holds {
