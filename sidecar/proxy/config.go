@@ -90,14 +90,15 @@ type Limits struct {
 	// BodyRate is how many bytes a second a body has to come in at on average, once it has been waited for as long as
 	// ReadHead (100); negative: any.
 	BodyRate int64
-	// Connections bounds open client connections; others wait in the kernel's queue (default 10,000).
+	// Connections bounds open client connections (default 10,000). Where there are as many, those that have waited for a next request for
+	// longest make way, and others wait in the kernel's queue.
 	Connections int
 	// PerClient bounds the connections of one address, further ones are closed at once; 0: no bound but Connections.
 	PerClient int
 	// Streams bounds concurrent requests on one HTTP/2 connection (default 250), Resets how many of them a client may give
 	// up in a second before its connection ends (100).
 	Streams, Resets int
-	// HTTP2Connections bounds open connections that speak HTTP/2, further ones wait for as long as ReadHead (5,000).
+	// HTTP2Connections bounds open connections that speak HTTP/2 (5,000), likewise; further ones wait for as long as ReadHead.
 	// HTTP2Requests bounds the concurrent requests of all of them, further ones are refused (3,000).
 	HTTP2Connections, HTTP2Requests int
 	// ReadHead bounds the time for a head (10 s), Idle that between requests (75 s), Write how long a client may take none
