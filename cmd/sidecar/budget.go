@@ -9,19 +9,23 @@ import (
 	"github.com/bearerguard/bearerguard/api/memlimit"
 )
 
-// budget gives the garbage collector what others leave it of the memory limit: the kernel, for the sockets of connections, and files in memory.
-// All methods may be called at any time.
+// budget gives the garbage collector what others leave it of the memory limit: the kernel, for connections and what their sockets hold, and files
+// in memory. All methods may be called at any time.
 type budget struct {
 	limit int64        // bytes, of all; math.MaxInt64: there is none
 	set   func(int64)  // gives the collector its own
 	conns atomic.Int64 // client connections that are open
 	heeds atomic.Int64 // how many of them set knows of, rounded up
 	mu    sync.Mutex   // held while set is called
-	files int64        // guarded by mu: bytes
+
+	files, sockets int64 // guarded by mu: bytes
 }
 
-// heedEvery is how many connections the collector is told of at a time: the process stops for that.
-const heedEvery = 256
+// heedEvery is how many connections the collector is told of at a time, and heedBytes how much of what sockets hold: the process stops for that.
+const (
+	heedEvery = 256
+	heedBytes = 4 << 20
+)
 
 func newBudget(limit int64) *budget {
 	return &budget{limit: limit, set: func(n int64) { debug.SetMemoryLimit(n) }}
@@ -31,28 +35,37 @@ func newBudget(limit int64) *budget {
 func (b *budget) connection(delta int) {
 	n := b.conns.Add(int64(delta))
 	if d := b.heeds.Load() - n; d < 0 || d > 2*heedEvery {
-		b.settle(nil)
+		b.settle(func() {})
 	}
 }
 
 // holds notes how many bytes of files are in memory.
-func (b *budget) holds(files int64) { b.settle(&files) }
+func (b *budget) holds(files int64) { b.settle(func() { b.files = files }) }
 
-func (b *budget) settle(files *int64) {
+// hold notes for how many bytes sockets are to have room.
+func (b *budget) hold(sockets int64) {
+	sockets = (sockets + heedBytes - 1) / heedBytes * heedBytes
+	b.mu.Lock()
+	same := b.sockets == sockets
+	b.mu.Unlock()
+	if !same {
+		b.settle(func() { b.sockets = sockets })
+	}
+}
+
+func (b *budget) settle(note func()) {
 	if b.limit == math.MaxInt64 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if files != nil {
-		b.files = *files
-	}
+	note()
 	heeds := (b.conns.Load() + heedEvery - 1) / heedEvery * heedEvery
 	b.heeds.Store(heeds)
-	b.set(collectorLimit(b.limit, heeds, b.files))
+	b.set(collectorLimit(b.limit, heeds, b.files+b.sockets))
 }
 
 // collectorLimit is what is left to the collector: a half of the limit at least, of which connections take a quarter at most.
-func collectorLimit(limit, connections, files int64) int64 {
-	return max(limit-min(connections*memlimit.Kernel, limit/4)-files, limit/2)
+func collectorLimit(limit, connections, others int64) int64 {
+	return max(limit-min(connections*memlimit.Kernel, limit/4)-others, limit/2)
 }

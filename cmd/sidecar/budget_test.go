@@ -38,10 +38,13 @@ func TestTheCollectorIsToldOfConnections(t *testing.T) {
 		b.connection(+1)
 	}
 	b.holds(10 * mib)
+	b.hold(5 * mib)
+	b.hold(6 * mib)
+	b.hold(0)
 	for range 257 {
 		b.connection(-1)
 	}
-	if want := []int64{2, 4, 14}; !slices.Equal(told, want) {
+	if want := []int64{2, 4, 14, 22, 14}; !slices.Equal(told, want) {
 		t.Errorf("left to others, MiB: %d, want %d", told, want)
 	}
 	for range 1024 {

@@ -200,13 +200,14 @@ func (s *sidecar) openProxy(ctx context.Context) error {
 		Gate: s.gate, Listen: c.Listen, Limits: c.Limits, TLS: tls, Plaintext: c.Plaintext, TrustForwarded: c.TrustForwarded,
 		AppProtocol: c.AppProtocol,
 		Tracer:      s.tracer,
+		Pressure:    watchSockets(s.budget),
 		Observer:    s.observer(), Log: s.log.WithName("proxy"), Flush: func() { s.lines.Flush(logqueue.LastWords) },
 	})
 	s.server = s.proxy
 	if err != nil {
 		return err
 	}
-	return telemetry.RegisterLoops(s.reg, s.proxy.Held)
+	return telemetry.RegisterLoops(s.reg, s.proxy.Held, s.proxy.Relieved)
 }
 
 // serve runs everything until ctx is done or a part fails. The rules and the admin port outlive the proxy's drain.

@@ -136,7 +136,7 @@ func readMetrics() (map[string][]metric, error) {
 		return nil, err
 	}
 	lines := logqueue.New(io.Discard)
-	if err := errors.Join(telemetry.RegisterLoops(&sidecar, nil), lines.Register(&sidecar), lines.Register(&controller)); err != nil {
+	if err := errors.Join(telemetry.RegisterLoops(&sidecar, nil, nil), lines.Register(&sidecar), lines.Register(&controller)); err != nil {
 		return nil, err
 	}
 	sidecar.MustRegister(otlp.NewMetrics(nil, nil))

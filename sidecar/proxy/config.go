@@ -42,6 +42,10 @@ type Config struct {
 	Observer Observer
 	// Tracer traces requests; nil: none is.
 	Tracer *tracing.Tracer
+	// Pressure reports whether the kernel is to hold little for each connection now, of what it has sent and of what it has yet to take, and how many bytes
+	// less it has to hold for all: connections for which it holds most are ended. Loops call it up to once a millisecond while anything happens; it must
+	// not block. Nil: the kernel may hold anything.
+	Pressure func() (tight bool, excess int64)
 	// Log gets state changes and what goes wrong with connections.
 	Log logr.Logger
 	// Flush is called when a loop ends, also by a panic that ends the program: it returns when what was logged is written, or soon.

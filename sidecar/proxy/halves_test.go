@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"golang.org/x/net/http2"
 )
 
 // panics is a log that has the panics of a proxy.
@@ -81,5 +83,27 @@ func TestARefusedBodyBehindAHeadInPieces(t *testing.T) {
 				t.Error(text)
 			}
 		})
+	}
+}
+
+// A client of HTTP/2 that closes its side gives up what it has asked for. What it has been sent is no victim of that.
+func TestHTTP2WhoClosesItsSideGetsWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	url := app(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 8<<20))
+		<-over
+	}).URL
+	t.Cleanup(func() { close(over) })
+	g := protect(t, url, nil)
+	w := preface(t, g.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+	_ = w.WriteWindowUpdate(0, 1<<30)
+	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+	if _, err := w.ReadFrame(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.conn.(*net.TCPConn).CloseWrite()
+	if n, err := io.Copy(io.Discard, w.conn); err != nil || n == 0 {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }

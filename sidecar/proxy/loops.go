@@ -27,6 +27,8 @@ type loops struct {
 
 	handshakes places        // for TLS handshakes
 	last       time.Duration // lastHandshake, but in tests
+
+	relief relief
 }
 
 // host is what a loop's connections share.
@@ -35,6 +37,10 @@ type host struct {
 	clients clientside.Shared
 	apps    appside.Shared
 	shaking map[*loop.Conn]struct{} // whose TLS handshakes are under way
+
+	looked   time.Time  // when it was last asked what the kernel holds
+	tight    time.Time  // when that was last too much
+	relieves loop.Timer // has the loop wake up to ask again
 }
 
 func newLoops(p *Proxy) (*loops, error) {
@@ -72,27 +78,41 @@ func newLoops(p *Proxy) (*loops, error) {
 		},
 	}
 	for range runtime.GOMAXPROCS(0) {
-		l, err := loop.New(loop.Options{Panicked: func(stack []byte) {
-			p.config.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
-		}})
-		if err != nil {
-			ls.close()
-			return nil, err
-		}
-		ls.hosts = append(ls.hosts, &host{
-			Host: exchange.NewHost(ctx, c, l), shaking: map[*loop.Conn]struct{}{},
+		h := &host{
+			shaking: map[*loop.Conn]struct{}{}, relieves: loop.Timer{Do: func() {}},
 			clients: clientside.Shared{Requests: ls.calls, Config: frame.Config{
 				Streams:   uint32(min(p.config.Limits.Streams, math.MaxInt32)), //nolint:gosec // it fits
 				HeadBytes: p.config.Limits.HeadBytes, Fields: p.config.Limits.Fields, Queue: 256 << 10, Resets: p.config.Limits.Resets,
 			}},
 			apps: appside.Shared{HTTP2: protocols[p.config.AppProtocol], Roots: p.config.AppRoots, Resolver: p.config.Resolver},
-		})
+		}
+		o := loop.Options{Panicked: func(stack []byte) {
+			p.config.Log.Error(nil, "panic while serving a connection, which is closed", "stack", string(stack))
+		}}
+		if p.config.Pressure != nil {
+			o.Works = func(now time.Time) { ls.relieve(h, now) }
+		}
+		l, err := loop.New(o)
+		if err != nil {
+			ls.run()
+			ls.close()
+			return nil, err
+		}
+		h.Host = exchange.NewHost(ctx, c, l)
+		ls.hosts = append(ls.hosts, h)
+	}
+	ls.run()
+	return ls, nil
+}
+
+// run starts the loops, once all of them are there.
+func (ls *loops) run() {
+	for _, h := range ls.hosts {
 		go func() {
-			defer p.config.Flush() // without recovering: a panic that gets here ends the program, with its own stack
-			l.Run()
+			defer ls.proxy.config.Flush() // without recovering: a panic that gets here ends the program, with its own stack
+			h.Loop.Run()
 		}()
 	}
-	return ls, nil
 }
 
 func (ls *loops) each(do func(*host)) {

@@ -79,6 +79,12 @@ func (r *recorder) total() int {
 	return r.came
 }
 
+func (r *recorder) open() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns
+}
+
 func (r *recorder) reasons() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

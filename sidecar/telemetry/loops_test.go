@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,20 +10,24 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
 )
 
-func TestHeldLoopsAreAskedForWhenCollected(t *testing.T) {
+func TestLoopsAreAskedWhenCollected(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	held := uint64(2)
-	if err := telemetry.RegisterLoops(reg, func() uint64 { return held }); err != nil {
+	held, relieved := uint64(2), uint64(4)
+	if err := telemetry.RegisterLoops(reg, func() uint64 { return held }, func() uint64 { return relieved }); err != nil {
 		t.Fatal(err)
 	}
-	held = 3
+	held, relieved = 3, 5
 	all, err := reg.Gather()
-	if err != nil || len(all) != 1 {
-		t.Fatal(all, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if name, n := all[0].GetName(), all[0].GetMetric()[0].GetCounter().GetValue(); name != "bearerguard_loop_held_total" || n != 3 {
-		t.Errorf("got %s %v", name, n)
+	got := map[string]float64{}
+	for _, one := range all {
+		got[one.GetName()] = one.GetMetric()[0].GetCounter().GetValue()
+	}
+	if want := map[string]float64{"bearerguard_loop_held_total": 3, "bearerguard_connections_relieved_total": 5}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Error(problems, err)

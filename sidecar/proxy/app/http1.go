@@ -153,7 +153,7 @@ func (a *HTTP1) close() {
 // shut is close while what has been read is still looked at.
 func (a *HTTP1) shut() {
 	a.set.host.Loop.Stop(&a.timer)
-	a.conn.Close()
+	a.conn.Drop()
 }
 
 // wake is called when dialling has taken too long, or nothing was asked for a while.

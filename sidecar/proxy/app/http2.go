@@ -227,7 +227,7 @@ func (a *HTTP2) fail(err error) {
 	}
 	a.in.Drop()
 	a.frames.Close()
-	a.conn.Close()
+	a.conn.Drop()
 }
 
 // rest is for a connection on which something has ended.

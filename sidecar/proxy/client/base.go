@@ -20,6 +20,7 @@ type base struct {
 
 	lingered int // bytes
 	since    time.Time
+	orderly  bool // the client gets what it has yet to take
 }
 
 // closer is a connection of either version.
@@ -47,7 +48,10 @@ func (b *base) Failed(*loop.Conn, error) {
 }
 
 // End implements exchange.Member.
-func (b *base) End() { b.conn.Guard(b.self.close) }
+func (b *base) End() {
+	b.orderly = true
+	b.conn.Guard(b.self.close)
+}
 
 // Bounds of linger.
 const (
@@ -80,11 +84,18 @@ func (b *base) lingers(n int) {
 
 // silent is for a client that sends nothing more.
 func (b *base) silent() {
-	if b.conn.Owes() { // it has yet to read its answer, in the time that stalls gives it
-		b.host.Loop.Set(&b.timer, lingerSilent)
-		return
+	if !b.takesOn() {
+		b.self.close()
 	}
-	b.self.close()
+}
+
+// takesOn reports whether a client that sends nothing more has yet to read its answer, in the time that stalls gives it. Then silent is called again.
+func (b *base) takesOn() bool {
+	if !b.conn.Owes() {
+		return false
+	}
+	b.host.Loop.Set(&b.timer, lingerSilent)
+	return true
 }
 
 // end closes the connection, once.
@@ -98,7 +109,11 @@ func (b *base) end() {
 	b.host.Loop.Stop(&b.timer)
 	b.relax()
 	b.in.Drop()
-	b.conn.Close()
+	if b.orderly {
+		b.conn.Close()
+	} else {
+		b.conn.Drop()
+	}
 	owner.Gone()
 }
 

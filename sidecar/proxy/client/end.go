@@ -108,11 +108,13 @@ func (c *HTTP1) finishes() {
 // parts ends a connection on which all has been written. What is not read of it, or comes still, would have the kernel drop what the
 // client has yet to take.
 func (c *HTTP1) parts() {
-	if c.flushes = false; c.conn.Side()&loop.Gone != 0 || c.phase == phaseLinger {
+	switch c.flushes = false; {
+	case c.phase == phaseLinger && c.takesOn():
+	case c.phase == phaseLinger || c.conn.Side()&loop.Gone != 0:
 		c.end()
-		return
+	default:
+		c.linger()
 	}
-	c.linger()
 }
 
 func (c *HTTP1) linger() {

@@ -102,11 +102,12 @@ func (c *HTTP1) Drained(*loop.Conn) {
 	}
 }
 
-// turn is how many pieces of what has come are taken before others have their turn.
+// turn is how many pieces of what has come are taken before others have their turn. Sixteen pieces of answers count as one.
 const turn = 16
 
 // Readable implements loop.Handler.
 func (c *HTTP1) Readable(conn *loop.Conn) {
+	before := c.wrote
 	for pieces := 0; !conn.Closed() && c.owner != nil; pieces++ {
 		if c.phase == phaseBusy && !c.wanted {
 			if !c.flushes {
@@ -114,7 +115,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 			}
 			return
 		}
-		if pieces == turn {
+		if pieces+(c.wrote-before)/turn >= turn {
 			conn.Again()
 			return
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"io"
 	"time"
 
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
@@ -93,12 +94,23 @@ func (c *HTTP2) Readable(conn *loop.Conn) {
 			c.feed(b)
 			continue
 		case err != nil:
-			c.close()
+			c.ends(err)
 			return
 		}
 		break
 	}
 	c.flush()
+}
+
+// ends is for a client that sends no more. What it has asked for ends; what it has yet to take of that, it gets.
+func (c *HTTP2) ends(err error) {
+	switch {
+	case err != io.EOF || !c.takesOn(): //nolint:errorlint // as Read documents
+		c.close()
+	case !c.ending:
+		c.abandon()
+		c.linger()
+	}
 }
 
 // feed takes what has come.

@@ -155,13 +155,21 @@ func (c *Conn) recover() {
 	if c.loop.panicked != nil {
 		c.loop.panicked(debug.Stack())
 	}
+	defer func() { _ = recover() }()
+	c.breaks(errPanicked)
+}
+
+// breaks ends the connection in the middle of anything, and tells who serves it. That may give it back to who has served it before.
+func (c *Conn) breaks(err error) {
 	defer func() {
-		_ = recover()
 		if h, ok := c.handler.(*handshake); !ok || h.below.shaken { // else the descriptor is in use: it has been cut, and ends soon
 			c.Reset()
 		}
 	}()
-	c.handler.Failed(c, errPanicked)
+	for h := Handler(nil); c.handler != h && !c.Closed(); {
+		h = c.handler
+		h.Failed(c, err)
+	}
 }
 
 var errPanicked = errors.New("what serves the connection has panicked")
@@ -258,12 +266,28 @@ func (c *Conn) Close() {
 	c.forget()
 }
 
+// muchOwed is how many bytes a peer has yet to take that may be at fault for that: the kernel would hold them for minutes.
+const muchOwed = 16 << 10
+
+// Drop is Close where the peer may be at fault: what it has yet to take is lost as well, if that is much.
+func (c *Conn) Drop() {
+	if !c.Closed() && c.held() > muchOwed {
+		c.unlinger()
+	}
+	c.Close()
+}
+
 // Reset closes the connection so that the peer cannot take it for an orderly end.
 func (c *Conn) Reset() {
 	if !c.Closed() {
-		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		c.unlinger()
 	}
 	c.forget()
+}
+
+// unlinger has the kernel forget the connection when it is closed, with all that it holds for it.
+func (c *Conn) unlinger() {
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
 // opError is an error as package net makes them, so that nobody need tell ours from theirs.

@@ -23,6 +23,9 @@ type Loop struct {
 	scratch  []byte // what is composed for TLS
 	pipes    pipes
 	panicked func(stack []byte)
+	tight    bool // the kernel is to hold little for each connection
+	works    func(now time.Time)
+	work     int // connections that have been served since works was called
 	held     atomic.Uint64
 	size     atomic.Int64
 
@@ -38,6 +41,8 @@ type Options struct {
 	// Panicked is told of a panic in what a connection's handler did, whose connection is then closed; nil: nobody is. What the
 	// panic said is not told, since it may quote a request.
 	Panicked func(stack []byte)
+	// Works is called on the loop while it works, between connections: before it waits, and whenever some have been served. Nil: nobody is.
+	Works func(now time.Time)
 }
 
 // blockOfReads is the size of what Read reads into, in bytes.
@@ -52,7 +57,7 @@ func New(o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{poll: p, in: make([]byte, blockOfReads), scratch: make([]byte, 0, HeadRoom), start: time.Now(), panicked: o.Panicked}
+	l := &Loop{poll: p, in: make([]byte, blockOfReads), scratch: make([]byte, 0, HeadRoom), start: time.Now(), panicked: o.Panicked, works: o.Works}
 	l.turn()
 	return l, nil
 }
@@ -68,12 +73,16 @@ func (l *Loop) Run() {
 			}
 			if c := l.slots[id]; c != nil {
 				c.happens(ready)
+				l.served()
 			}
 		}
 		l.open()
 		l.timers.advance(l.tick)
 		l.repeat()
 		l.free, l.left = append(l.free, l.left...), l.left[:0]
+		if l.works != nil {
+			l.works(time.Now())
+		}
 		if time.Since(began) > longHold {
 			l.held.Add(1)
 		}
@@ -140,8 +149,23 @@ func (l *Loop) repeat() {
 	for i, c := range again {
 		again[i] = nil
 		c.repeat()
+		l.served()
 	}
 	l.spare = again[:0]
+}
+
+// someServed is how many connections are served before Options.Works is called again.
+const someServed = 4
+
+// served counts connections for Options.Works.
+func (l *Loop) served() {
+	if l.works == nil {
+		return
+	}
+	if l.work++; l.work >= someServed {
+		l.work = 0
+		l.works(time.Now())
+	}
 }
 
 // Post has do run on the loop, after what was posted before. It returns false if the loop is closed: then do never runs.
@@ -190,6 +214,9 @@ func (l *Loop) Each(do func(Handler)) {
 
 // take gives a connection an id.
 func (l *Loop) take(c *Conn) {
+	if l.tight {
+		narrow(int(c.fd))
+	}
 	l.size.Add(1)
 	if n := len(l.free) - 1; n >= 0 {
 		c.id, l.free = l.free[n], l.free[:n]

@@ -9,14 +9,15 @@ func socket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
-// Taken returns how many bytes the peer has taken in all, and whether there are more that it has not, queued here or in the kernel.
+// Taken returns how many bytes the peer has taken in all, and whether there are more that it has not, queued here or in the kernel: none if it has
+// reset the connection.
 func (c *Conn) Taken() (bytes uint64, more bool) {
 	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return 0, c.Queued() > 0 // it has ended
 	}
 	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
-	return info.Bytes_acked, c.Queued() > 0 || err == nil && n > 0
+	return info.Bytes_acked, info.State != unix.BPF_TCP_CLOSE && (c.Queued() > 0 || err == nil && n > 0)
 }
 
 // accepts reports whether the kernel has room for more that the peer has yet to take: a third of what it holds at most (tcp(7)). If not, the poller

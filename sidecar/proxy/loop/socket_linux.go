@@ -5,6 +5,8 @@ package loop
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // recv reads from a socket without blocking, so the scheduler need not be told. recvfrom(2) has a shorter way through the
@@ -26,4 +28,42 @@ func send(fd int, b []byte) (int, syscall.Errno) {
 			return int(n), errno
 		}
 	}
+}
+
+// unsent is how many bytes that were written the kernel holds beyond those that are on their way, for a peer that takes no more. More would be of no
+// use: the loop is told when there is room.
+const unsent = 16 << 10
+
+// bound has the kernel hold no more for the socket than it is of use.
+func bound(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent) }
+
+// What the kernel holds of what has come, and of what is to be sent, for a connection while it is to hold little, and at first when it need not any more,
+// in bytes. It takes twice as much with its own.
+const (
+	narrowed = 16 << 10
+	widened  = 64 << 10
+)
+
+// narrow has the kernel hold little for a socket.
+func narrow(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, narrowed)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, narrowed)
+}
+
+// widen has it hold as much as it finds good, from Linux 5.14 on.
+func widen(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, widened)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, widened)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BUF_LOCK, 0)
+}
+
+// held is how many bytes the kernel holds for the connection: what has come and has not been read, and what the peer has yet to take.
+func (c *Conn) held() int64 {
+	var info [9]uint32 // of linux/sock_diag.h, SK_MEMINFO_VARS
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(c.fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0) //nolint:gosec // as unix.GetsockoptInt does
+	if errno != 0 {
+		return 0
+	}
+	return int64(info[unix.SK_MEMINFO_RMEM_ALLOC]) + int64(info[unix.SK_MEMINFO_WMEM_QUEUED])
 }

@@ -1,0 +1,66 @@
+package loop
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+)
+
+// ErrRelieved is what a handler is told of a connection that Relieve ends.
+var ErrRelieved = errors.New("the kernel held more for connections than the memory limit allows")
+
+// Tighten has the kernel hold little for each connection, those too that come now, or as much as it finds good again.
+func (l *Loop) Tighten(tight bool) {
+	if l.tight == tight {
+		return
+	}
+	l.tight = tight
+	set := widen
+	if tight {
+		set = narrow
+	}
+	for _, c := range l.slots {
+		if c != nil && !c.Closed() {
+			set(int(c.fd))
+		}
+	}
+}
+
+// leastHeld is what the kernel holds for a connection that Relieve may end, in bytes: a page.
+const leastHeld = 4 << 10
+
+// Relieve ends connections until the kernel holds so many bytes less: those first for which it holds most. It returns how many it has ended.
+func (l *Loop) Relieve(held int64) (ended int) {
+	type load struct {
+		c    *Conn
+		held int64
+	}
+	var all []load
+	for _, c := range l.slots {
+		if c == nil || c.Closed() {
+			continue
+		}
+		if n := c.held(); n >= leastHeld {
+			all = append(all, load{c, n})
+		}
+	}
+	slices.SortFunc(all, func(a, b load) int { return cmp.Compare(b.held, a.held) })
+	for _, one := range all {
+		if held <= 0 {
+			break
+		}
+		held -= one.held
+		if !one.c.Closed() { // else it has ended with one before
+			one.c.relieve()
+			ended++
+		}
+	}
+	return ended
+}
+
+// relieve ends the connection so that the kernel forgets what it holds at once.
+func (c *Conn) relieve() {
+	defer c.recover()
+	c.unlinger()
+	c.breaks(ErrRelieved)
+}

@@ -1,0 +1,101 @@
+//go:build !386 && !s390x && !loop_poll
+
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2"
+)
+
+// Where the kernel holds too much for connections, those end for which it holds most, whoever is to blame. One that is in use goes on.
+func TestConnectionsThatHoldMuchEnd(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	much := strings.Repeat("x", 1<<20)
+	url := app(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/docs/much":
+			for range 16 {
+				_, _ = io.WriteString(w, much)
+			}
+		case "/docs/never":
+			select {
+			case <-over:
+			case <-r.Context().Done():
+			}
+		case "/docs/tunnel":
+			c, rw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+			_ = rw.Flush()
+			for range 64 {
+				if _, err := io.WriteString(c, much); err != nil {
+					return
+				}
+			}
+		default:
+			_, _ = io.WriteString(w, "ok")
+		}
+	}).URL
+	t.Cleanup(func() { close(over) }) // before the app is closed
+	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
+	everything := http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}
+	for name, load := range map[string]func(net.Conn){
+		"it takes nothing of a long answer": func(c net.Conn) { _, _ = io.WriteString(c, get("/docs/much")) },
+		"it asks again and again, and takes no answer": func(c net.Conn) {
+			for err := error(nil); err == nil; {
+				_, err = io.WriteString(c, strings.Repeat(get("/orders/1"), 100)) // refused: it has no token
+			}
+		},
+		"it asks more before an answer": func(c net.Conn) {
+			_, _ = io.WriteString(c, get("/docs/never"))
+			for err := error(nil); err == nil; {
+				_, err = io.WriteString(c, strings.Repeat(get("/docs/a"), 100))
+			}
+		},
+		"the app takes nothing of its body": func(c net.Conn) {
+			_, err := io.WriteString(c, "POST /docs/never HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+			for err == nil {
+				_, err = io.WriteString(c, much)
+			}
+		},
+		"it takes nothing of a tunnel": func(c net.Conn) {
+			_, _ = io.WriteString(c, "GET /docs/tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		},
+		"it takes nothing of HTTP/2": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := protect(t, url, func(c *Config) { c.Pressure = func() (bool, int64) { return true, 1 } })
+			if load == nil {
+				w := preface(t, g.addr, everything)
+				_ = w.WriteWindowUpdate(0, 1<<30)
+				_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/much"), EndHeaders: true, EndStream: true})
+			} else {
+				go load(dial(t, g.addr))
+			}
+			until(t, "the connection ends", patience, func() bool {
+				return g.Relieved() > 0 && (load == nil || g.observer.open() == 0) // one of HTTP/2 can go on without its stream
+			})
+			c := client(t, false)
+			for range 50 {
+				if res, body := ask(t, c, request(t, "GET", "http://"+g.addr+"/docs/a", nil)); res.StatusCode != 200 || body != "ok" {
+					t.Fatal(res.StatusCode, body)
+				}
+			}
+			if n := g.observer.total(); n != 2 {
+				t.Errorf("%d connections have come: one in use has ended", n)
+			}
+		})
+	}
+}
