@@ -75,7 +75,7 @@ func (c *Container) Usage() Usage {
 		return u
 	}
 	stat := c.read(c.stat)
-	u.Bound, u.Sockets = current-field(stat, "file"), field(stat, "sock")
+	u.Bound, u.Sockets = current-field(stat, "file")+field(stat, "shmem"), field(stat, "sock") // files in memory, as of an emptyDir, are among both
 	return u
 }
 

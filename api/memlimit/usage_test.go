@@ -8,7 +8,7 @@ import (
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	const stat = "anon 31457280\nfile 20971520\nkernel 4194304\nsock 52428800\nfile_mapped 1\n"
+	const stat = "anon 31457280\nfile 20971520\nkernel 4194304\nsock 52428800\nshmem 4194304\nfile_mapped 1\n"
 	tests := map[string]struct {
 		own   string
 		files map[string]string
@@ -16,11 +16,11 @@ func TestUsage(t *testing.T) {
 	}{
 		"a container that sees its own control group alone": {
 			"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "109051904\n", "memory.stat": stat},
-			&Usage{Limit: 128 << 20, Bound: 84 << 20, Sockets: 50 << 20},
+			&Usage{Limit: 128 << 20, Bound: 88 << 20, Sockets: 50 << 20},
 		},
 		"a program of the system's": {
 			"1:name=systemd:/x\n0::/a/b\n", map[string]string{"a/b/memory.max": "134217728\n", "a/b/memory.current": "109051904\n", "a/b/memory.stat": stat},
-			&Usage{Limit: 128 << 20, Bound: 84 << 20, Sockets: 50 << 20},
+			&Usage{Limit: 128 << 20, Bound: 88 << 20, Sockets: 50 << 20},
 		},
 		"little is taken": {
 			"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "67108863\n", "memory.stat": stat},

@@ -13,7 +13,6 @@ import (
 
 	"github.com/bearerguard/bearerguard/sidecar/capture"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // sockets accepts on all sockets, finds out where connections go, and gives them to the loops.
@@ -48,7 +47,7 @@ func (p *Proxy) listen(ctx context.Context) (*sockets, error) {
 			p.config.Log.Info("clients wait: as many connections are open as --max-connections and the memory limit allow", "connections", cap(s.room))
 		},
 	}
-	lc := net.ListenConfig{Control: loop.Control}
+	var lc net.ListenConfig
 	for _, l := range p.listens {
 		sock, err := lc.Listen(ctx, "tcp", l.Address)
 		if err != nil {

@@ -46,7 +46,7 @@ func (d *dialling) start() {
 
 // connect returns a socket that does not block.
 func connect(ctx context.Context, host string, resolver *net.Resolver) (fd int, err error) {
-	c, err := (&net.Dialer{Resolver: resolver, Control: loop.Control}).DialContext(ctx, "tcp", host)
+	c, err := (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", host)
 	if err != nil {
 		return -1, err
 	}

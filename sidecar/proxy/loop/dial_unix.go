@@ -42,7 +42,6 @@ func dial(to netip.AddrPort) (fd int, err error) {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	bound(fd)
 	if err = unix.Connect(fd, address); err != nil && err != unix.EINPROGRESS && err != unix.EINTR { //nolint:errorlint // an errno
 		_ = unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)

@@ -30,13 +30,6 @@ func send(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// unsent is how many bytes that were written the kernel holds beyond those that are on their way, for a peer that takes no more. More would be of no
-// use: the loop is told when there is room.
-const unsent = 16 << 10
-
-// bound has the kernel hold no more for the socket than it is of use.
-func bound(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent) }
-
 // What the kernel holds of what has come, and of what is to be sent, for a connection while it is to hold little, and at first when it need not any more,
 // in bytes. It takes twice as much with its own.
 const (

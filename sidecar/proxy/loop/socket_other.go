@@ -28,9 +28,6 @@ func result(call func() (int, error)) (int, syscall.Errno) {
 	}
 }
 
-// bound has the kernel hold what it likes.
-func bound(int) {}
-
 func narrow(int) {}
 func widen(int)  {}
 
