@@ -12,6 +12,8 @@ import (
 type Usage struct {
 	// Limit is the limit.
 	Limit int64
+	// Taken is all.
+	Taken int64
 	// Bound is what the kernel cannot get back by dropping what it can read again.
 	Bound int64
 	// Sockets is the part of Bound that is for what connections have sent and nobody has read, and for what they have yet to take.
@@ -66,16 +68,15 @@ func openContainer(dir, own string) (*Container, error) {
 	return c, nil
 }
 
-// Usage returns what the container takes now. Where that is less than half of the limit, pages of files included, Bound and Sockets are 0: to find them
-// out costs more.
-func (c *Container) Usage() Usage {
-	u := Usage{Limit: c.limit}
-	current := number(c.read(c.current))
-	if current < c.limit/2 {
+// Usage returns what the container takes now. Where that is less than half of the limit, or than least bytes, Bound and Sockets are 0: to find them out
+// costs more.
+func (c *Container) Usage(least int64) Usage {
+	u := Usage{Limit: c.limit, Taken: number(c.read(c.current))}
+	if u.Taken < max(c.limit/2, least) {
 		return u
 	}
 	stat := c.read(c.stat)
-	u.Bound, u.Sockets = current-field(stat, "file")+field(stat, "shmem"), field(stat, "sock") // files in memory, as of an emptyDir, are among both
+	u.Bound, u.Sockets = u.Taken-field(stat, "file")+field(stat, "shmem"), field(stat, "sock") // files in memory, as of an emptyDir, are among both
 	return u
 }
 

@@ -16,22 +16,22 @@ func TestUsage(t *testing.T) {
 	}{
 		"a container that sees its own control group alone": {
 			"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "109051904\n", "memory.stat": stat},
-			&Usage{Limit: 128 << 20, Bound: 88 << 20, Sockets: 50 << 20},
+			&Usage{Limit: 128 << 20, Taken: 104 << 20, Bound: 88 << 20, Sockets: 50 << 20},
 		},
 		"a program of the system's": {
 			"1:name=systemd:/x\n0::/a/b\n", map[string]string{"a/b/memory.max": "134217728\n", "a/b/memory.current": "109051904\n", "a/b/memory.stat": stat},
-			&Usage{Limit: 128 << 20, Bound: 88 << 20, Sockets: 50 << 20},
+			&Usage{Limit: 128 << 20, Taken: 104 << 20, Bound: 88 << 20, Sockets: 50 << 20},
 		},
 		"little is taken": {
-			"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "67108863\n", "memory.stat": stat},
-			&Usage{Limit: 128 << 20},
+			"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "73400319\n", "memory.stat": stat},
+			&Usage{Limit: 128 << 20, Taken: 70<<20 - 1},
 		},
 		"no limit":      {"0::/\n", map[string]string{"memory.max": "max\n", "memory.current": "1\n", "memory.stat": stat}, nil},
 		"version 1":     {"4:memory:/x\n", nil, nil},
 		"no statistics": {"0::/\n", map[string]string{"memory.max": "134217728\n", "memory.current": "1\n"}, nil},
 		"junk": {
 			"0::/\n\n0:", map[string]string{"memory.max": "134217728\n", "memory.current": "109051904 \n", "memory.stat": "sock\nfile x\n\n"},
-			&Usage{Limit: 128 << 20, Bound: 104 << 20},
+			&Usage{Limit: 128 << 20, Taken: 104 << 20, Bound: 104 << 20},
 		},
 	}
 	for name, test := range tests {
@@ -57,7 +57,7 @@ func TestUsage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := c.Usage(); got != *test.want {
+			if got := c.Usage(70 << 20); got != *test.want {
 				t.Errorf("it takes %+v, want %+v", got, *test.want)
 			}
 		})

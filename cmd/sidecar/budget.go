@@ -21,7 +21,7 @@ type budget struct {
 	files, sockets int64 // guarded by mu: bytes
 }
 
-// heedEvery is how many connections the collector is told of at a time, and heedBytes how much of what sockets hold: the process stops for that.
+// heedEvery is how many connections the collector is told of at a time, and heedBytes how much of what sockets hold: it then finds out anew when to run.
 const (
 	heedEvery = 256
 	heedBytes = 4 << 20

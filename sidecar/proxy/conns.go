@@ -119,6 +119,10 @@ func (e *entrant) HTTP2(read []byte) {
 	read = bytes.Clone(read)
 	e.ls.places.take(func() {
 		e.post(func() {
+			if e.left == nil { // it has ended meanwhile
+				e.ls.places.leave()
+				return
+			}
 			e.placed = true
 			window := wideBytes
 			if e.ls.http2.Add(1) > wideConns {
@@ -147,6 +151,9 @@ const (
 
 // secure does the TLS handshake, once it is its turn, and then serves what the client and we agreed on (RFC 7301).
 func (ls *loops) secure(c net.Conn, info exchange.Info, left func(netip.Addr)) {
+	if ls.proxy.config.Pressure != nil {
+		loop.Narrow(c.(*net.TCPConn)) // while it waits, no loop could have it hold less
+	}
 	ls.handshakes.take(func() {
 		ls.take(c, &entrant{ls: ls, of: exchange.Conn{Info: info}, left: left, shaking: true}, (*entrant).shakeHands)
 	}, func() {
@@ -160,6 +167,9 @@ func (e *entrant) shakeHands() {
 	limit := e.h.Within(ls.proxy.config.Limits.ReadHead)
 	if ls.handshakes.crowded() {
 		limit = min(limit, crowdedHandshake)
+	}
+	if ls.proxy.config.Pressure != nil {
+		e.conn.Widen()
 	}
 	e.h.shaking[e.conn] = struct{}{}
 	e.conn.Handshake(func(below net.Conn) *tls.Conn { return tls.Server(below, ls.proxy.config.TLS) }, limit, func(t *tls.Conn, err error) {

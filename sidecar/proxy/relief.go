@@ -8,9 +8,10 @@ import (
 // reliefEvery is how often a loop that works asks how much less the kernel has to hold: what it holds grows only then, and by as much as 10 MiB in 10 ms.
 const reliefEvery = time.Millisecond
 
-// relief counts connections that were ended because the kernel held too much for all.
+// relief is what loops share while the kernel holds too much for all connections.
 type relief struct {
 	ended atomic.Uint64
+	woken atomic.Bool  // all loops have been told that it is
 	said  atomic.Int64 // when it was last told of, in nanoseconds since 1970
 }
 
@@ -29,13 +30,17 @@ func (ls *loops) relieve(h *host, now time.Time) {
 	if now.Sub(h.looked) < reliefEvery {
 		return
 	}
-	h.looked = now
+	defer func() { h.looked = time.Now() }() // it may have taken a while
 	tight, excess := ls.proxy.config.Pressure()
 	if tight {
 		h.tight = now
 		h.Loop.Tighten(true)
+		if ls.relief.woken.CompareAndSwap(false, true) {
+			ls.each(func(*host) {}) // those that sleep look as well
+		}
 	} else if now.Sub(h.tight) >= looseAfter {
 		h.Loop.Tighten(false)
+		ls.relief.woken.Store(false)
 		return
 	}
 	h.Loop.Set(&h.relieves, reliefEvery)

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -98,4 +99,33 @@ func TestConnectionsThatHoldMuchEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One that ends while it waits for a place among those of HTTP/2 takes none.
+func TestConnectionsThatHoldMuchTakeNoPlace(t *testing.T) {
+	t.Parallel()
+	g := protect(t, echo(t).URL, func(c *Config) {
+		c.TLS, c.Limits = certificate(t), Limits{HTTP2Connections: 1, ReadHead: patience}
+		c.Pressure = func() (bool, int64) { return true, 1 }
+	})
+	greet := func(more int) *tls.Conn {
+		c := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a test
+		_, _ = io.WriteString(c, http2.ClientPreface)
+		_ = http2.NewFramer(c, nil).WriteSettings()
+		_, _ = c.Write(make([]byte, more))
+		return c
+	}
+	served := func(c *tls.Conn) {
+		t.Helper()
+		if _, err := http2.NewFramer(nil, c).ReadFrame(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := greet(0)
+	served(first)
+	greet(64 << 10)
+	until(t, "who waits and holds much ends", patience, func() bool { return g.Relieved() == 1 })
+	next := greet(0)
+	_ = first.Close()
+	served(next)
 }

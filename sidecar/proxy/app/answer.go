@@ -132,7 +132,7 @@ func (a *HTTP1) let(more bool) *exchange.Exchange {
 	x := a.x
 	a.x, a.used, a.paused = nil, true, false
 	if a.closing || more || !x.Whole() || a.conn.Queued() > 0 {
-		a.shut() // what is held, the answer is still read from: take drops it
+		a.shut(x.Whole()) // what is held, the answer is still read from: take drops it
 		return x
 	}
 	a.set.keep(a)

@@ -147,12 +147,16 @@ func (a *HTTP1) Cancel() {
 
 func (a *HTTP1) close() {
 	a.in.Drop()
-	a.shut()
+	a.shut(false)
 }
 
-// shut is close while what has been read is still looked at.
-func (a *HTTP1) shut() {
+// shut is close while what has been read is still looked at. An app that has been sent a whole request gets what it has yet to take of it.
+func (a *HTTP1) shut(whole bool) {
 	a.set.host.Loop.Stop(&a.timer)
+	if whole && a.conn.Queued() == 0 {
+		a.conn.Close()
+		return
+	}
 	a.conn.Drop()
 }
 

@@ -25,6 +25,7 @@ type HTTP1 struct {
 	minor   int
 
 	pace    pace
+	asked   int // requests
 	wrote   int // pieces that the client was sent
 	written int // wrote, when it was last looked at
 
@@ -102,12 +103,12 @@ func (c *HTTP1) Drained(*loop.Conn) {
 	}
 }
 
-// turn is how many pieces of what has come are taken before others have their turn. Sixteen pieces of answers count as one.
+// turn is how many pieces of what has come are taken before others have their turn. Sixteen requests count as one.
 const turn = 16
 
 // Readable implements loop.Handler.
 func (c *HTTP1) Readable(conn *loop.Conn) {
-	before := c.wrote
+	before := c.asked
 	for pieces := 0; !conn.Closed() && c.owner != nil; pieces++ {
 		if c.phase == phaseBusy && !c.wanted {
 			if !c.flushes {
@@ -115,7 +116,7 @@ func (c *HTTP1) Readable(conn *loop.Conn) {
 			}
 			return
 		}
-		if pieces+(c.wrote-before)/turn >= turn {
+		if pieces+(c.asked-before)/turn >= turn {
 			conn.Again()
 			return
 		}

@@ -162,7 +162,7 @@ func (c *HTTP2) touch() {
 
 // flush writes what is to be written, as far as the client takes it.
 func (c *HTTP2) flush() {
-	for !c.conn.Closed() && c.conn.Queued() == 0 {
+	for !c.ending && !c.conn.Closed() && c.conn.Queued() == 0 {
 		out := c.frames.Output()
 		if len(out) == 0 {
 			break

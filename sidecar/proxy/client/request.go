@@ -110,6 +110,7 @@ func (c *HTTP1) handOver(b []byte) {
 // asks begins an exchange, of which no more is known than what comes behind its head.
 func (c *HTTP1) asks(rest []byte) *exchange.Exchange {
 	c.x, c.rest, c.keep, c.minor = c.of.New(c), rest, false, 1
+	c.asked++
 	c.enter(phaseBusy)
 	return c.x
 }

@@ -32,6 +32,8 @@ func (c *HTTP1) wake() {
 		c.enter(phaseIdle)
 	case c.phase == phaseLinger:
 		c.silent()
+	case c.phase == phaseIdle:
+		c.clear()
 	case c.phase != phaseBusy:
 		c.close()
 	case c.wanted:

@@ -209,8 +209,24 @@ func (t *tunnel) end() {
 	t.over = true
 	host := t.x.host
 	delete(host.tunnels, t)
-	if t.app.End(); !t.app.Closed() && host.Limits.Write > 0 { // else nobody would end what the app does not take
-		host.Loop.Set(&loop.Timer{Do: t.app.Reset, Of: t.app}, host.Limits.Write)
+	if !t.app.Owes() || host.Limits.Write == 0 {
+		t.app.End()
+	} else {
+		t.app.CloseWrite()
+		t.lasts(host.Loop.Now().Add(host.Limits.Write))
 	}
 	t.x.over() // the client's end closes it
+}
+
+// lasts keeps the app's end until the app has taken all, or until its time is up: the kernel would keep what is left for longer.
+func (t *tunnel) lasts(until time.Time) {
+	host, timer := t.x.host, &loop.Timer{Of: t.app}
+	timer.Do = func() {
+		if t.app.Owes() && host.Loop.Now().Before(until) {
+			host.Loop.Set(timer, time.Second)
+			return
+		}
+		t.app.Drop()
+	}
+	host.Loop.Set(timer, min(time.Second, time.Until(until)))
 }

@@ -166,7 +166,7 @@ func (c *Conn) breaks(err error) {
 			c.Reset()
 		}
 	}()
-	for h := Handler(nil); c.handler != h && !c.Closed(); {
+	for h := Handler(nil); c.handler != h && (h == nil || !c.Closed()); {
 		h = c.handler
 		h.Failed(c, err)
 	}
@@ -271,7 +271,7 @@ const muchOwed = 16 << 10
 
 // Drop is Close where the peer may be at fault: what it has yet to take is lost as well, if that is much.
 func (c *Conn) Drop() {
-	if !c.Closed() && c.held() > muchOwed {
+	if !c.Closed() && c.owed() > muchOwed {
 		c.unlinger()
 	}
 	c.Close()

@@ -20,6 +20,12 @@ func (c *Conn) Taken() (bytes uint64, more bool) {
 	return info.Bytes_acked, info.State != unix.BPF_TCP_CLOSE && (c.Queued() > 0 || err == nil && n > 0)
 }
 
+// owed is how many bytes the kernel has that the peer has yet to take.
+func (c *Conn) owed() int {
+	n, _ := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+	return n
+}
+
 // accepts reports whether the kernel has room for more that the peer has yet to take: a third of what it holds at most (tcp(7)). If not, the poller
 // tells of it as of a write that did not go out.
 func (c *Conn) accepts() bool {

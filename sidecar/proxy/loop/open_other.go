@@ -28,5 +28,8 @@ func (c *Conn) Taken() (bytes uint64, more bool) {
 	return uint64(n), n > 0 //nolint:gosec // it is not negative
 }
 
+// owed is for Linux alone, as well.
+func (*Conn) owed() int { return 0 }
+
 // accepts is for Linux alone, as Taken is, without which nobody would notice a peer that takes nothing.
 func (*Conn) accepts() bool { return true }

@@ -3,6 +3,7 @@ package loop
 import (
 	"cmp"
 	"errors"
+	"net"
 	"slices"
 )
 
@@ -26,6 +27,20 @@ func (l *Loop) Tighten(tight bool) {
 	}
 }
 
+// Narrow has the kernel hold little for a connection that is not the loop's yet.
+func Narrow(c *net.TCPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { narrow(int(fd)) }) //nolint:gosec // it is one
+	}
+}
+
+// Widen undoes Narrow, unless the loop's connections are to hold little.
+func (c *Conn) Widen() {
+	if !c.loop.tight && !c.Closed() {
+		widen(int(c.fd))
+	}
+}
+
 // leastHeld is what the kernel holds for a connection that Relieve may end, in bytes: a page.
 const leastHeld = 4 << 10
 
@@ -37,7 +52,7 @@ func (l *Loop) Relieve(held int64) (ended int) {
 	}
 	var all []load
 	for _, c := range l.slots {
-		if c == nil || c.Closed() {
+		if c == nil || c.Closed() || c.cut() {
 			continue
 		}
 		if n := c.held(); n >= leastHeld {
@@ -56,6 +71,12 @@ func (l *Loop) Relieve(held int64) (ended int) {
 		}
 	}
 	return ended
+}
+
+// cut reports whether the connection is about to end with its handshake.
+func (c *Conn) cut() bool {
+	h, ok := c.handler.(*handshake)
+	return ok && h.below.cut.Load()
 }
 
 // relieve ends the connection so that the kernel forgets what it holds at once.
