@@ -28,7 +28,12 @@ func TestSocketsMakeWayForMemory(t *testing.T) {
 		s := sockets{budget: b, usage: func(int64) memlimit.Usage {
 			return memlimit.Usage{Limit: 128 * oneMiB, Taken: (tt.bound + 20) * oneMiB, Bound: tt.bound * oneMiB, Sockets: tt.sockets * oneMiB}
 		}}
-		tight, excess := s.pressure(time.Now())
+		start := time.Now()
+		s.eased = start
+		if _, excess := s.pressure(start); (excess > 0) != (tt.excess > 0 && tt.bound > 112) {
+			t.Errorf("%s: %d MiB have to go before the collector has done what it can", name, excess/oneMiB)
+		}
+		tight, excess := s.pressure(start.Add(collects))
 		want := max(115*oneMiB-(tt.room*oneMiB+heedBytes-1)/heedBytes*heedBytes, 115*oneMiB/2)
 		if left != want || excess != tt.excess*oneMiB || tight != (tt.room > 0) {
 			t.Errorf("%s: the collector has %d MiB and %d MiB have to go, tight %v; want %d and %d", name, left/oneMiB, excess/oneMiB, tight, want/oneMiB, tt.excess)

@@ -29,6 +29,7 @@ type entrant struct {
 	left    func(netip.Addr) // is told of the end; nil: it has been
 	shaking bool             // it has a place among the handshakes
 	placed  bool             // it has one among the connections of HTTP/2
+	narrow  bool             // the kernel has held little for it while it waited
 }
 
 // serve serves a connection that speaks HTTP without TLS, as far as is known.
@@ -130,7 +131,7 @@ func (e *entrant) HTTP2(read []byte) {
 			}
 			clientside.NewHTTP2(e.conn, &e.of, clientside.HTTP2Options{Shared: &e.h.clients, Window: window, Read: read, Owner: e})
 		})
-	}, func() {
+	}, func() {}, func() {
 		e.post(func() {
 			e.conn.Write(frame.Farewell(frame.EnhanceYourCalm, "too many connections"))
 			e.conn.End()
@@ -151,11 +152,15 @@ const (
 
 // secure does the TLS handshake, once it is its turn, and then serves what the client and we agreed on (RFC 7301).
 func (ls *loops) secure(c net.Conn, info exchange.Info, left func(netip.Addr)) {
-	if ls.proxy.config.Pressure != nil {
-		loop.Narrow(c.(*net.TCPConn)) // while it waits, no loop could have it hold less
-	}
+	e := &entrant{ls: ls, of: exchange.Conn{Info: info}, left: left}
 	ls.handshakes.take(func() {
-		ls.take(c, &entrant{ls: ls, of: exchange.Conn{Info: info}, left: left, shaking: true}, (*entrant).shakeHands)
+		e.shaking = true
+		ls.take(c, e, (*entrant).shakeHands)
+	}, func() {
+		if ls.proxy.config.Pressure != nil {
+			loop.Narrow(c.(*net.TCPConn)) // while it waits, no loop could have it hold less
+			e.narrow = true
+		}
 	}, func() {
 		_ = c.Close()
 		left(info.Remote)
@@ -168,7 +173,7 @@ func (e *entrant) shakeHands() {
 	if ls.handshakes.crowded() {
 		limit = min(limit, crowdedHandshake)
 	}
-	if ls.proxy.config.Pressure != nil {
+	if e.narrow {
 		e.conn.Widen()
 	}
 	e.h.shaking[e.conn] = struct{}{}

@@ -71,7 +71,7 @@ func TestPanicBeforeAConnectionIsServed(t *testing.T) {
 		ended := make(chan struct{}, 2)
 		p.loops.handshakes.take(func() {
 			p.loops.take(server, &entrant{ls: p.loops, left: func(netip.Addr) { ended <- struct{}{} }, shaking: true}, do)
-		}, nil)
+		}, nil, nil)
 		select {
 		case <-ended:
 		case <-time.After(patience):

@@ -30,8 +30,8 @@ type waiting struct {
 }
 
 // take has serve called, which must not block, once there is a place for a connection, which leave gives back. Where there
-// is none, away is called in the end.
-func (p *places) take(serve, away func()) {
+// is none, waits is called at once, and if none comes, away in the end.
+func (p *places) take(serve, waits, away func()) {
 	w := &waiting{serve: serve, away: away}
 	p.mu.Lock()
 	switch {
@@ -43,6 +43,7 @@ func (p *places) take(serve, away func()) {
 		p.mu.Unlock()
 		p.sendAway(w)
 	default:
+		waits()
 		p.queue = append(p.queue, w)
 		w.timer = time.AfterFunc(p.patience, func() { p.giveUp(w) })
 		p.mu.Unlock()

@@ -36,7 +36,7 @@ func (ls *loops) relieve(h *host, now time.Time) {
 		h.tight = now
 		h.Loop.Tighten(true)
 		if ls.relief.woken.CompareAndSwap(false, true) {
-			ls.each(func(*host) {}) // those that sleep look as well
+			ls.each(func(h *host) { h.looked = time.Time{} }) // those that sleep look as well
 		}
 	} else if now.Sub(h.tight) >= looseAfter {
 		h.Loop.Tighten(false)

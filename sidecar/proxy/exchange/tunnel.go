@@ -220,13 +220,17 @@ func (t *tunnel) end() {
 
 // lasts keeps the app's end until the app has taken all, or until its time is up: the kernel would keep what is left for longer.
 func (t *tunnel) lasts(until time.Time) {
-	host, timer := t.x.host, &loop.Timer{Of: t.app}
+	host, timer, look := t.x.host, &loop.Timer{Of: t.app}, loop.Tick
 	timer.Do = func() {
-		if t.app.Owes() && host.Loop.Now().Before(until) {
-			host.Loop.Set(timer, time.Second)
-			return
+		switch owes := t.app.Owes(); {
+		case owes && host.Loop.Now().Before(until):
+			look = min(2*look, time.Second)
+			host.Loop.Set(timer, look)
+		case owes:
+			t.app.Reset()
+		default:
+			t.app.Close()
 		}
-		t.app.Drop()
 	}
-	host.Loop.Set(timer, min(time.Second, time.Until(until)))
+	host.Loop.Set(timer, look)
 }

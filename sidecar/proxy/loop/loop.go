@@ -96,7 +96,7 @@ func (l *Loop) Run() {
 			h.abandon()
 			continue
 		}
-		c.Reset()
+		c.Close() // an app may have yet to take something
 	}
 	l.pipes.end(l)
 	l.poll.close()

@@ -17,7 +17,13 @@ func (c *Conn) Taken() (bytes uint64, more bool) {
 		return 0, c.Queued() > 0 // it has ended
 	}
 	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
-	return info.Bytes_acked, info.State != unix.BPF_TCP_CLOSE && (c.Queued() > 0 || err == nil && n > 0)
+	switch info.State {
+	case unix.BPF_TCP_CLOSE:
+		return info.Bytes_acked, false
+	case unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_CLOSING, unix.BPF_TCP_LAST_ACK:
+		n-- // the end itself counts as a byte
+	}
+	return info.Bytes_acked, c.Queued() > 0 || err == nil && n > 0
 }
 
 // owed is how many bytes the kernel has that the peer has yet to take.
