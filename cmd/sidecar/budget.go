@@ -35,31 +35,36 @@ func newBudget(limit int64) *budget {
 func (b *budget) connection(delta int) {
 	n := b.conns.Add(int64(delta))
 	if d := b.heeds.Load() - n; d < 0 || d > 2*heedEvery {
-		b.settle(func() {})
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.settle()
 	}
 }
 
-// holds notes how many bytes of files are in memory.
-func (b *budget) holds(files int64) { b.settle(func() { b.files = files }) }
-
-// hold notes for how many bytes sockets are to have room.
-func (b *budget) hold(sockets int64) {
-	sockets = (sockets + heedBytes - 1) / heedBytes * heedBytes
+// holdFiles notes how many bytes of files are in memory.
+func (b *budget) holdFiles(bytes int64) {
 	b.mu.Lock()
-	same := b.sockets == sockets
-	b.mu.Unlock()
-	if !same {
-		b.settle(func() { b.sockets = sockets })
+	defer b.mu.Unlock()
+	b.files = bytes
+	b.settle()
+}
+
+// holdSockets notes for how many bytes sockets are to have room.
+func (b *budget) holdSockets(bytes int64) {
+	bytes = (bytes + heedBytes - 1) / heedBytes * heedBytes
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sockets != bytes {
+		b.sockets = bytes
+		b.settle()
 	}
 }
 
-func (b *budget) settle(note func()) {
+// settle gives the collector what is left. mu is held.
+func (b *budget) settle() {
 	if b.limit == math.MaxInt64 {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	note()
 	heeds := (b.conns.Load() + heedEvery - 1) / heedEvery * heedEvery
 	b.heeds.Store(heeds)
 	b.set(collectorLimit(b.limit, heeds, b.files+b.sockets))

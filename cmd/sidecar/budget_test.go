@@ -37,10 +37,10 @@ func TestTheCollectorIsToldOfConnections(t *testing.T) {
 		b.connection(-1)
 		b.connection(+1)
 	}
-	b.holds(10 * mib)
-	b.hold(5 * mib)
-	b.hold(6 * mib)
-	b.hold(0)
+	b.holdFiles(10 * mib)
+	b.holdSockets(5 * mib)
+	b.holdSockets(6 * mib)
+	b.holdSockets(0)
 	for range 257 {
 		b.connection(-1)
 	}
@@ -60,5 +60,5 @@ func TestTheCollectorIsToldOfConnections(t *testing.T) {
 	free := newBudget(math.MaxInt64)
 	free.set = func(int64) { t.Error("there is no limit, and one is set") }
 	free.connection(+1)
-	free.holds(mib)
+	free.holdFiles(mib)
 }

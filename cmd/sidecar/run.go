@@ -257,7 +257,7 @@ func (s *sidecar) apply(b *bundle.Bundle, version string) error {
 func (s *sidecar) revoke(set *revoked.Set) {
 	s.gate.Revoke(set)
 	if s.conf.StateDir != "" {
-		s.budget.holds(2 * int64(set.Len()) * revoked.Size) // the last good copy, twice while it is replaced
+		s.budget.holdFiles(2 * int64(set.Len()) * revoked.Size) // the last good copy, twice while it is replaced
 	}
 	s.metrics.Revocations(set.Len())
 }

@@ -58,7 +58,7 @@ func (s *sockets) pressure(now time.Time) (tight bool, excess int64) {
 	if !s.tight && u.Bound > 0 {
 		s.nothing, s.known = min(u.Taken+leastSockets(u)-u.Sockets, u.Limit/8*7), now
 	}
-	s.budget.hold(room)
+	s.budget.holdSockets(room)
 	return s.tight, s.excess
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -104,15 +105,20 @@ func TestConnectionsThatHoldMuchEnd(t *testing.T) {
 // One that ends while it waits for a place among those of HTTP/2 takes none.
 func TestConnectionsThatHoldMuchTakeNoPlace(t *testing.T) {
 	t.Parallel()
+	var pressed atomic.Bool
 	g := protect(t, echo(t).URL, func(c *Config) {
 		c.TLS, c.Limits = certificate(t), Limits{HTTP2Connections: 1, ReadHead: patience}
-		c.Pressure = func() (bool, int64) { return true, 1 }
+		c.Pressure = func() (bool, int64) {
+			if !pressed.Load() {
+				return false, 0
+			}
+			return true, 1
+		}
 	})
-	greet := func(more int) *tls.Conn {
+	greet := func() *tls.Conn {
 		c := tls.Client(dial(t, g.addr), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a test
 		_, _ = io.WriteString(c, http2.ClientPreface)
 		_ = http2.NewFramer(c, nil).WriteSettings()
-		_, _ = c.Write(make([]byte, more))
 		return c
 	}
 	served := func(c *tls.Conn) {
@@ -121,11 +127,15 @@ func TestConnectionsThatHoldMuchTakeNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := greet(0)
+	first := greet()
 	served(first)
-	greet(64 << 10)
+	second := greet()
+	until(t, "it waits", patience, g.loops.places.crowds)
+	pressed.Store(true)
+	_, _ = second.Write(make([]byte, 64<<10))
 	until(t, "who waits and holds much ends", patience, func() bool { return g.Relieved() == 1 })
-	next := greet(0)
+	pressed.Store(false)
+	next := greet()
 	_ = first.Close()
 	served(next)
 }

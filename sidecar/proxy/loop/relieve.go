@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// ErrRelieved is what a handler is told of a connection that Relieve ends.
-var ErrRelieved = errors.New("the kernel held more for connections than the memory limit allows")
+// errRelieved is what a handler is told of a connection that Relieve ends.
+var errRelieved = errors.New("the kernel held more for connections than the memory limit allows")
 
 // Tighten has the kernel hold little for each connection, those too that come now, or as much as it finds good again.
 func (l *Loop) Tighten(tight bool) {
@@ -83,5 +83,5 @@ func (c *Conn) cut() bool {
 func (c *Conn) relieve() {
 	defer c.recover()
 	c.unlinger()
-	c.breaks(ErrRelieved)
+	c.breaks(errRelieved)
 }

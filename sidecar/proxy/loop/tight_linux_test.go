@@ -9,12 +9,12 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
-// While the kernel is to hold little, it does for connections that were there and for new ones; afterwards it finds out again how much is good.
+// While the kernel is to hold little, it does for connections that were there and for new ones; afterwards it may find out again how much is good.
 func TestTheKernelHoldsLittle(t *testing.T) {
 	t.Parallel()
-	const much, little = 8 << 20, 128 << 10
+	const little = 128 << 10
 	l := start(t, loop.Options{})
-	before, send := pair(t, l, &handler{})
+	before, _ := pair(t, l, &handler{})
 	on(t, l, func() { l.Tighten(true) })
 	after, _ := pair(t, l, &handler{})
 	for name, c := range map[string]*loop.Conn{"one that was there": before, "a new one": after} {
@@ -25,28 +25,15 @@ func TestTheKernelHoldsLittle(t *testing.T) {
 		})
 	}
 
-	on(t, l, func() { l.Tighten(false) })
-	got, all := 0, make(chan struct{})
-	h := &handler{}
-	h.readable = func(c *loop.Conn) {
-		for {
-			b, err := c.Read()
-			if len(b) == 0 || err != nil {
-				return
-			}
-			if got += len(b); got == much {
-				close(all)
-			}
-		}
-	}
-	on(t, l, func() { before.Handle(h); before.Again() })
-	if _, err := send.Write(make([]byte, much)); err != nil {
-		t.Fatal(err)
-	}
-	receive(t, all)
 	on(t, l, func() {
-		if in, _ := before.Buffers(); in <= little {
-			t.Errorf("afterwards it holds up to %d bytes that have come", in)
+		l.Tighten(false)
+		for name, c := range map[string]*loop.Conn{"one that was there": before, "a new one": after} {
+			switch locked, err := c.BuffersLocked(); {
+			case err != nil:
+				t.Skip(err) // before Linux 5.14
+			case locked:
+				t.Errorf("%s: the kernel may not find out how much is good", name)
+			}
 		}
 	})
 }
