@@ -107,10 +107,17 @@ bench-proxy: ## Measure a request's cost beside HAProxy and nginx (root; QUICK=1
 	$(BIN)/bench-proxy/bench-proxy
 
 .PHONY: bench-wear
-bench-wear: ## Attack a sidecar and measure what that costs it and others (seven minutes; ONLY=regexp).
+bench-wear: build-wear ## Attack a sidecar and measure what that costs it and others (seven minutes; ONLY=regexp; MEMORY=128: in a control group).
+	$(BIN)/bench-wear/bench-wear --sidecar $(BIN)/bench-wear/sidecar --only '$(ONLY)' --memory $(or $(MEMORY),0)
+
+.PHONY: bench-wear-vm
+bench-wear-vm: build-wear ## Attack a sidecar of 128 MiB in a virtual machine, whose kernel counts sockets to it (root; ten minutes; ONLY=regexp, MEMORY=0: as bench-wear).
+	hack/bench/wear/vm.sh $(BIN)/bench-wear $(or $(MEMORY),128) $(if $(ONLY),--only '$(ONLY)')
+
+.PHONY: build-wear
+build-wear:
 	go build $(SIDECAR) -o $(BIN)/bench-wear/sidecar ./cmd/sidecar
 	go build -trimpath -o $(BIN)/bench-wear/bench-wear ./hack/bench/wear
-	$(BIN)/bench-wear/bench-wear --sidecar $(BIN)/bench-wear/sidecar --only '$(ONLY)'
 
 .PHONY: bench-fleet
 bench-fleet: ## Measure 10,000 sidecars on a real API server and controller (ten minutes; N=1000, ONLY=regexp).

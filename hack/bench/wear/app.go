@@ -74,7 +74,23 @@ func answer(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-	case "/open/live":
+	case "/open/one":
+		w.Header().Set("Content-Length", fmt.Sprint(1<<20))
+		_, _ = w.Write(tenMiB[:1<<20])
+	case "/open/endless":
+		for {
+			if _, err := w.Write(tenMiB[:64<<10]); err != nil {
+				return
+			}
+		}
+	case "/open/wait":
+		<-r.Context().Done()
+	case "/open/stall": // takes nothing of the body, until the process ends
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			defer c.Close()
+			select {}
+		}
+	case "/open/live", "/open/talks":
 		live(w, r)
 	default:
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -82,7 +98,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// live is a WebSocket that says nothing.
+// live is a WebSocket that says nothing and reads, or that talks and reads nothing.
 func live(w http.ResponseWriter, r *http.Request) {
 	c, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -92,5 +108,11 @@ func live(w http.ResponseWriter, r *http.Request) {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // as above
 	fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
 	_ = rw.Flush()
-	_, _ = io.Copy(io.Discard, c)
+	if r.URL.Path == "/open/live" {
+		_, _ = io.Copy(io.Discard, c)
+		return
+	}
+	for err == nil {
+		_, err = c.Write(append([]byte{0x82, 126, 0x40, 0}, tenMiB[:16<<10]...)) // RFC 6455 section 5.2
+	}
 }

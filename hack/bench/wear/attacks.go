@@ -27,8 +27,11 @@ type attack struct {
 	// open is called for each connection, and hold then until the attack ends; it returns early if the connection has
 	// ended, and another takes its place. No hold: nothing is done and the connection stays.
 	open func(c net.Conn, i int) error
-	hold func(ctx context.Context, c net.Conn, i int)
+	hold holder
 }
+
+// holder is what a connection does until the attack ends.
+type holder = func(ctx context.Context, c net.Conn, i int)
 
 // transport is what an attack's connections speak, and what the sidecar takes.
 type transport int
@@ -83,9 +86,9 @@ type force struct {
 	done    sync.WaitGroup
 }
 
-// attack opens all connections and returns; they are held until ctx ends.
-func (f *force) attack(a attack) {
-	opened := make(chan struct{}, f.conns)
+// attack begins to open all connections, and sends for each that it has been tried. They are held until ctx ends.
+func (f *force) attack(a attack) (opened chan struct{}) {
+	opened = make(chan struct{}, f.conns)
 	places := make(chan struct{}, 64) // connecting at one time
 	for i := range f.conns {
 		f.done.Go(func() {
@@ -110,6 +113,12 @@ func (f *force) attack(a attack) {
 			}
 		})
 	}
+	return opened
+}
+
+// attackAll is attack, and returns once all connections have been tried.
+func (f *force) attackAll(a attack) {
+	opened := f.attack(a)
 	for range f.conns {
 		<-opened
 		if len(opened)%64 == 0 {
@@ -199,23 +208,32 @@ func untilClosed(ctx context.Context, c net.Conn, _ int) {
 	_, _ = io.Copy(io.Discard, c)
 }
 
+// preface is what opens a connection of HTTP/2 and so many requests on it. Those without GET have a body.
+func preface(streams int, method, path string, settings ...http2.Setting) *bytes.Buffer {
+	var out, block bytes.Buffer
+	out.WriteString(http2.ClientPreface)
+	fr := http2.NewFramer(&out, nil)
+	_ = fr.WriteSettings(settings...)
+	_ = fr.WriteSettingsAck()
+	enc := hpack.NewEncoder(&block)
+	for i := range streams {
+		block.Reset()
+		for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":authority", "a"}, {":path", path}} {
+			_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+		}
+		_ = fr.WriteHeaders(http2.HeadersFrameParam{
+			StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true, EndStream: method == "GET", //nolint:gosec // few
+		})
+	}
+	return &out
+}
+
 // frames opens a connection of HTTP/2 and so many requests on it whose bodies never come. It waits until all has been read,
 // or for a moment: the connection may have to wait for its turn.
 func frames(streams int) func(net.Conn, int) error {
 	return func(c net.Conn, _ int) error {
-		var out, block bytes.Buffer
-		out.WriteString(http2.ClientPreface)
-		fr := http2.NewFramer(&out, c)
-		_ = fr.WriteSettings()
-		_ = fr.WriteSettingsAck()
-		enc := hpack.NewEncoder(&block)
-		for i := range streams {
-			block.Reset()
-			for _, f := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/open/a"}} {
-				_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
-			}
-			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true}) //nolint:gosec // few
-		}
+		out := preface(streams, "POST", "/open/a")
+		fr := http2.NewFramer(out, c)
 		_ = fr.WritePing(false, [8]byte{1})
 		if _, err := c.Write(out.Bytes()); err != nil {
 			return err
@@ -234,7 +252,7 @@ func frames(streams int) func(net.Conn, int) error {
 }
 
 // flood sends requests with tokens that are never the same twice, 50 a second on each connection.
-func flood(token func(n int) string) func(context.Context, net.Conn, int) {
+func flood(token func(n int) string) holder {
 	return func(ctx context.Context, c net.Conn, i int) {
 		read := sayAndReadAnswer(c)
 		t := time.NewTicker(20 * time.Millisecond)

@@ -3,10 +3,14 @@
 //
 //	make bench-wear                      # all, in seven minutes
 //	make bench-wear ONLY='slow|idle'     # some
+//	make bench-wear-vm                   # those that the kernel holds memory for, against a sidecar of 128 MiB in a virtual machine
 //
 // The sidecar is the real binary, a process of its own, with the limits that it has by default but for the number of
 // connections. The app is another process; attackers and the well-behaved client are in this one. All are on one machine,
 // so what the attackers spend is missing to the sidecar; floods come at a fixed rate for that reason.
+//
+// With --memory the attacks are others (sieges.go), and the sidecar runs in a control group of version 2 with a memory limit and the limits that it has
+// by default. The kernel ends a sidecar that needs more.
 package main
 
 import (
@@ -34,13 +38,19 @@ type options struct {
 	sidecar     string
 	connections int
 	duration    time.Duration
-	files       int // that a process may open
+	patience    time.Duration // of a well-behaved client
+	files       int           // that a process may open
+	memory      int64         // bytes; 0: the attacks without a control group
 	only        *regexp.Regexp
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "app" {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "app":
 		serveApp()
+		return
+	case os.Getpid() == 1:
+		machine()
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,18 +63,8 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	var o options
-	var only string
-	flag.StringVar(&o.sidecar, "sidecar", "bin/sidecar", "the sidecar's binary")
-	flag.IntVar(&o.connections, "connections", 10_000, "connections of an attack")
-	flag.DurationVar(&o.duration, "duration", 10*time.Second, "how long an attack goes on once all connections are open")
-	flag.StringVar(&only, "only", "", "regular expression: attacks to run")
-	flag.Parse()
-	var err error
-	if o.only, err = regexp.Compile(only); err != nil {
-		return fmt.Errorf("--only: %w", err)
-	}
-	if o.files, err = raiseFiles(); err != nil {
+	o, err := parse()
+	if err != nil {
 		return err
 	}
 	app, err := startApp(ctx)
@@ -72,13 +72,49 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer app.stop()
+	if o.memory > 0 {
+		fmt.Printf("%-50s %5s  %-18s  %-11s  %s\n", "attack", "conns", "peak MiB, sockets", "answered, lost", "the sidecar")
+		return each(ctx, o, app.addr, sieges, besiege)
+	}
 	fmt.Printf("%-34s %6s  %-32s  %-36s\n", "attack", "conns", "RSS MiB before/during/after, cost", "median us before/during, factor")
+	return each(ctx, o, app.addr, attacks, measure)
+}
+
+// parse reads the command line, and raises the limit of open files.
+func parse() (*options, error) {
+	var o options
+	var only string
+	var memory int64
+	flag.StringVar(&o.sidecar, "sidecar", "bin/sidecar", "the sidecar's binary")
+	flag.IntVar(&o.connections, "connections", 10_000, "connections of an attack")
+	flag.DurationVar(&o.duration, "duration", 10*time.Second, "how long an attack goes on once all connections are open")
+	flag.DurationVar(&o.patience, "patience", 5*time.Second, "how long the well-behaved client waits for an answer")
+	flag.Int64Var(&memory, "memory", 0, "MiB of a control group of version 2 that the sidecar runs in (root): attacks that have the kernel hold memory; 0: the others")
+	flag.StringVar(&only, "only", "", "regular expression: attacks to run")
+	flag.Parse()
+	var err error
+	if o.only, err = regexp.Compile(only); err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
+	}
+	o.memory = memory << 20
+	o.files, err = raiseFiles()
+	return &o, err
+}
+
+// row is what an attack did.
+type row interface {
+	fmt.Stringer
+	good() bool
+}
+
+// each runs the attacks that are wanted and prints their rows.
+func each[R row](ctx context.Context, o *options, app string, attacks []attack, run func(context.Context, *options, string, attack) (R, error)) error {
 	var failed error
 	for _, a := range attacks {
 		if !o.only.MatchString(a.name) {
 			continue
 		}
-		r, err := measure(ctx, &o, app.addr, a)
+		r, err := run(ctx, o, app, a)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
@@ -138,7 +174,7 @@ func (r *result) String() string {
 
 // measure runs one attack against a sidecar of its own.
 func measure(ctx context.Context, o *options, app string, a attack) (*result, error) {
-	s, err := startSidecar(ctx, o.sidecar, app, a.over != plaintext)
+	s, err := startSidecar(ctx, o, app, a.over != plaintext, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +195,7 @@ func measure(ctx context.Context, o *options, app string, a attack) (*result, er
 	if a.conns > 0 {
 		force.conns = a.conns
 	}
-	force.attack(a)
+	force.attackAll(a)
 	peak := make(chan float64, 1)
 	watching, seen := context.WithCancel(attackCtx)
 	go func() { peak <- s.peak(watching) }()

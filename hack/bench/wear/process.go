@@ -33,15 +33,18 @@ type sidecar struct {
 	addr string
 	cmd  *exec.Cmd
 	dir  string
+
+	patience time.Duration // of a well-behaved client
 }
 
-// startSidecar starts one in front of the app and waits until it answers. If secure, it takes TLS beside plaintext.
-func startSidecar(ctx context.Context, binary, app string, secure bool) (*sidecar, error) {
+// startSidecar starts one in front of the app, in a control group if there is one, and waits until it answers. If secure, it takes TLS beside
+// plaintext.
+func startSidecar(ctx context.Context, o *options, app string, secure bool, g *group) (*sidecar, error) {
 	dir, err := os.MkdirTemp("", "wear")
 	if err != nil {
 		return nil, err
 	}
-	s := &sidecar{dir: dir}
+	s := &sidecar{dir: dir, patience: o.patience}
 	object, _ := json.Marshal(map[string]any{
 		"apiVersion": "bearerguard.dev/v1alpha1", "kind": "AuthPolicy",
 		"metadata": map[string]any{"name": "wear", "namespace": "default"},
@@ -61,7 +64,10 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 	}
 	args := []string{
 		"run", "--policies", dir, "--listen", s.addr, "--upstream", "http://" + app,
-		"--admin", "", "--max-connections", "20000", "--log-level", "error",
+		"--admin", "", "--log-level", "error",
+	}
+	if g == nil {
+		args = append(args, "--max-connections", "20000")
 	}
 	if secure {
 		certificate, err := selfsigned.Write(dir)
@@ -70,8 +76,11 @@ func startSidecar(ctx context.Context, binary, app string, secure bool) (*sideca
 		}
 		args = append(args, "--tls-cert", certificate, "--tls-key", certificate, "--tls-permissive")
 	}
-	s.cmd = exec.CommandContext(ctx, binary, args...) //nolint:gosec // the binary to measure
+	s.cmd = exec.CommandContext(ctx, o.sidecar, args...) //nolint:gosec // the binary to measure
 	s.cmd.Stderr = os.Stderr
+	if g != nil {
+		g.has(s)
+	}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -120,21 +129,25 @@ func (s *sidecar) peak(ctx context.Context) (most float64) {
 
 // polite is a well-behaved client: a request with a good token each few milliseconds, on one connection.
 type polite struct {
-	conn    net.Conn
-	in      *bufio.Reader
-	addr    string
-	request []byte
-	lost    int
+	conn     net.Conn
+	in       *bufio.Reader
+	addr     string
+	request  []byte
+	patience time.Duration
+
+	answered, lost int
 }
 
 func newPolite(s *sidecar) (*polite, error) {
-	p := &polite{addr: s.addr, request: []byte("GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + corp.Token(time.Now(), nil) + "\r\n\r\n")}
+	request := "GET /orders/1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + corp.Token(time.Now(), nil) + "\r\n\r\n"
+	p := &polite{addr: s.addr, request: []byte(request), patience: s.patience}
 	return p, p.dial()
 }
 
-func (p *polite) dial() (err error) {
-	if p.conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), "tcp", p.addr); err == nil {
-		p.in = bufio.NewReader(p.conn)
+func (p *polite) dial() error {
+	c, err := (&net.Dialer{Timeout: p.patience}).DialContext(context.Background(), "tcp", p.addr)
+	if err == nil {
+		p.conn, p.in = c, bufio.NewReader(c)
 	}
 	return err
 }
@@ -155,12 +168,13 @@ func (p *polite) run(ctx context.Context, d time.Duration) time.Duration {
 			continue
 		}
 		all = append(all, time.Since(begin))
+		p.answered++
 	}
 	return median(all)
 }
 
 func (p *polite) ask() error {
-	_ = p.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(p.patience))
 	if _, err := p.conn.Write(p.request); err != nil {
 		return err
 	}
