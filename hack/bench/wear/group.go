@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,14 +24,18 @@ type group struct {
 
 // newGroup makes one below the root. That takes root, a kernel of 5.19 or later for memory.peak, and the memory controller.
 func newGroup(limit int64) (*group, error) {
-	path, err := os.MkdirTemp("/sys/fs/cgroup", "wear")
+	const root = "/sys/fs/cgroup"
+	if _, err := os.Stat(root + "/cgroup.controllers"); err != nil {
+		return nil, errors.New("control groups here are not of version 2; make bench-wear-vm brings a kernel that has them")
+	}
+	path, err := os.MkdirTemp(root, "wear")
 	if err != nil {
-		return nil, fmt.Errorf("making a control group of version 2 (make bench-wear-vm brings a kernel that has them): %w", err)
+		return nil, err
 	}
 	for file, value := range map[string]string{"memory.max": strconv.FormatInt(limit, 10), "memory.swap.max": "0"} {
 		if err := os.WriteFile(filepath.Join(path, file), []byte(value), 0o600); err != nil && file == "memory.max" {
 			_ = os.Remove(path)
-			return nil, err
+			return nil, fmt.Errorf("the memory controller (cgroup.subtree_control): %w", err)
 		}
 	}
 	dir, err := os.Open(path) //nolint:gosec // it has just been made
