@@ -151,9 +151,9 @@ func (k *call) Cancel() {
 	k.drop()
 }
 
-// fail tells of an answer that does not come, or breaks off; one that has come as a whole goes on to the client as it takes it. A request that
-// is known not to have been looked at, or that may be sent again, is, once. Nothing more comes on the stream.
-func (k *call) fail(err error, unseen bool) {
+// fail tells of an answer that does not come, or breaks off; one that has come as a whole goes on to the client as it takes it. A request that may
+// be sent again is, once, if the app has not begun to answer it. Nothing more comes on the stream.
+func (k *call) fail(err error, again bool) {
 	x := k.x
 	if x == nil {
 		return
@@ -166,12 +166,14 @@ func (k *call) fail(err error, unseen bool) {
 	}
 	k.x = nil
 	k.in.Stop(k)
-	defer k.drop()
-	if (unseen || k.a.used && x.Repeatable()) && x.Kept() && x.SendAgain() {
-		return
+	if !again || !x.Kept() || !x.SendAgain() {
+		x.AppFails(err)
 	}
-	x.AppFails(err)
+	k.drop() // not where that has panicked: the exchange may still have it
 }
+
+// repeatable reports whether the request may be sent again though the app may have looked at it.
+func (k *call) repeatable() bool { return k.a.used && k.x != nil && k.x.Kept() && k.x.Repeatable() }
 
 // leave parts the stream from the exchange, once all of the answer has come.
 func (k *call) leave() *exchange.Exchange {

@@ -125,7 +125,7 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 		}
 		return
 	}
-	s.onlyHTTP1 = s.Secure && len(d.protocols) > 1
+	s.onlyHTTP1 = s.onlyHTTP1 || len(d.protocols) > 1
 	for i, p := range waiting {
 		switch {
 		case p.x == nil:
