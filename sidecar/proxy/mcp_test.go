@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/api/policy"
+	"github.com/bearerguard/bearerguard/api/tracing"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/mcp"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
@@ -94,18 +96,50 @@ func TestMCPBodies(t *testing.T) {
 		if res.StatusCode != 200 {
 			t.Errorf("a stream: %s", res.Status)
 		}
-		r := request(t, "POST", "http://"+g.addr+"/mcp", io.MultiReader(strings.NewReader(toolCall("get_user", 0))),
-			"Authorization", "Bearer "+token(), "Content-Type", "application/json")
-		r.Trailer = http.Header{"X-T": {"end"}}
-		if res, _ := ask(t, c, r); res.StatusCode != 200 || res.Header.Get("X-Trailer") != "end" {
-			t.Errorf("a trailer: %s %q", res.Status, res.Header.Get("X-Trailer"))
+		for _, size := range []int{0, 20 << 10} {
+			r := request(t, "POST", "http://"+g.addr+"/mcp", io.MultiReader(strings.NewReader(toolCall("get_user", size))),
+				"Authorization", "Bearer "+token(), "Content-Type", "application/json")
+			r.Trailer = http.Header{"X-T": {"end"}}
+			if res, _ := ask(t, c, r); res.StatusCode != 200 || res.Header.Get("X-Trailer") != "end" {
+				t.Errorf("a trailer behind %d bytes: %s %q", size, res.Status, res.Header.Get("X-Trailer"))
+			}
 		}
-		r = request(t, "POST", "http://"+g.addr+"/mcp", strings.NewReader(toolCall("drop", 0)),
+		r := request(t, "POST", "http://"+g.addr+"/mcp", strings.NewReader(toolCall("drop", 0)),
 			"Authorization", "Bearer "+token(), "Content-Type", "application/json", "Mcp-Method", "tools/call", "Mcp-Name", "get_user")
 		if res, got := ask(t, c, r); res.StatusCode != 400 || !strings.Contains(got, "MCPMismatch") {
 			t.Errorf("a header of another tool: %s %s", res.Status, got)
 		}
 	})
+}
+
+// kept keeps spans.
+type kept chan []byte
+
+// Add implements tracing.Sink.
+func (k kept) Add(encoded []byte, _ int) { k <- bytes.Clone(encoded) }
+
+// A client that goes before its message has been read has not been refused: nothing was decided.
+func TestMCPRequestsThatAreLeft(t *testing.T) {
+	t.Parallel()
+	spans := make(kept, 8)
+	p := protect(t, repeat(t), func(c *Config) {
+		c.Tracer = tracing.NewTracer(spans, tracing.Options{Ratio: 1, PerSecond: 100})
+	}, gatetest.Policy("server", mcpServer()))
+	c := dial(t, p.addr)
+	_, _ = fmt.Fprintf(c, "POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n", token())
+	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusContinue {
+		t.Fatalf("the client is not asked for its body: %v, %v", res, err)
+	}
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+	select {
+	case span := <-spans:
+		if bytes.Contains(span, []byte("InternalError")) || bytes.Contains(span, []byte("deny")) {
+			t.Errorf("the span is %q", span)
+		}
+	case <-time.After(patience):
+		t.Error("there is no span")
+	}
 }
 
 // A body may be slow to come. The token has to be good when it is there, not only when the head was.

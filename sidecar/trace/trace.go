@@ -84,7 +84,8 @@ type End struct {
 	Status int
 	// Allowed says that the request went to the app, whatever the app said.
 	Allowed bool
-	Reason  decision.Reason
+	// Reason is why; empty: the client went before anything was decided.
+	Reason decision.Reason
 	// Policy and Rule are those that decided.
 	Policy, Rule string
 	RequestID    string
@@ -124,7 +125,9 @@ func (r *Request) End(now time.Time, e *End) {
 	case failed:
 		a.Text("error.type", string(e.Reason))
 	}
-	a.Text("bearerguard.decision", map[bool]string{false: "deny", true: "allow"}[e.Allowed])
+	if e.Reason != "" {
+		a.Text("bearerguard.decision", map[bool]string{false: "deny", true: "allow"}[e.Allowed])
+	}
 	a.Text("bearerguard.reason", string(e.Reason))
 	a.Text("bearerguard.policy", e.Policy)
 	a.Text("bearerguard.rule", e.Rule)

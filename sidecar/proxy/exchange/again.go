@@ -25,6 +25,7 @@ func (x *Exchange) Waits(w Waiter) {
 // Forward has an App get the request: at once, when there is a connection at last, or in place of one that has not looked at it.
 func (x *Exchange) Forward(to App) {
 	x.app, x.waits = to, nil
+	tail := x.tail // which may not be kept
 	if to.Head(x); x.app != to {
 		return // it has failed, and x may be another request's by now
 	}
@@ -36,7 +37,7 @@ func (x *Exchange) Forward(to App) {
 		}
 	}
 	if x.whole {
-		to.Finish(x.tail)
+		to.Finish(tail)
 		if len(x.tail) > 0 && !x.keepsMore(sizeOf(x.tail)) {
 			x.tail = nil
 		}
@@ -97,7 +98,7 @@ func (x *Exchange) SendAgain() bool {
 	return true
 }
 
-// Repeatable reports whether the request may be sent again, to another App, if it is not known whether the app got it.
+// Repeatable reports whether the request, which the app has not begun to answer, may be sent again, to another App, if it is not known whether the app got it.
 func (x *Exchange) Repeatable() bool { return x.safe && x.Empty() }
 
 // Moves says that another App has the request from now on.

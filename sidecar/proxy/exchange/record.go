@@ -67,9 +67,13 @@ func (x *Exchange) endTrace() {
 		return
 	}
 	v, i := &x.verdict, &x.conn.Info
+	reason := cmp.Or(x.failed, v.Reason)
+	if x.unjudged() {
+		reason = x.failed
+	}
 	x.trace.End(x.host.Now(), &trace.End{
 		Protocol: x.protocol(), Port: i.Port, Secure: i.Secure, Status: x.status, Allowed: v.Forward && x.failed == "",
-		Reason: cmp.Or(x.failed, v.Reason), Policy: v.Policy, Rule: v.Rule, RequestID: x.id.Text(),
+		Reason: reason, Policy: v.Policy, Rule: v.Rule, RequestID: x.id.Text(),
 	})
 }
 

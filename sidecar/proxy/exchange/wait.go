@@ -32,7 +32,9 @@ func (x *Exchange) judged(v *gate.Verdict) {
 	x.verdict, x.cancel, x.step = *v, nil, stepNew
 	x.giveRoom()
 	if x.left {
-		x.observe("")
+		if !x.unjudged() {
+			x.observe("")
+		}
 		x.endTrace()
 		x.release()
 		return
@@ -81,6 +83,9 @@ func (x *Exchange) gather(most int) {
 	}
 	x.client.Want()
 }
+
+// unjudged reports whether the gate has no verdict yet, and wants to see the body.
+func (x *Exchange) unjudged() bool { return x.verdict.WantBody > 0 }
 
 // takeGathered takes a piece of the body. Of one that is larger than what may be looked at, the rest goes on behind it.
 func (x *Exchange) takeGathered(p []byte) (more bool) {
