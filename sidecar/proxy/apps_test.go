@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -98,6 +99,69 @@ func TestAppsOverTLSThatEndWithoutAWord(t *testing.T) {
 			if whole := err == nil; string(b) != "half" || whole != (name == "in order") {
 				t.Errorf("%s, HTTP/2 %v: %q, %v", name, h2, b, err)
 			}
+		}
+	}
+}
+
+// held is a connection that holds what is written once it is told to, and writes all of it at once.
+type held struct {
+	net.Conn
+	hold bool
+	out  []byte
+}
+
+// Write implements net.Conn.
+func (h *held) Write(p []byte) (int, error) {
+	if h.hold {
+		h.out = append(h.out, p...)
+		return len(p), nil
+	}
+	return h.Conn.Write(p)
+}
+
+// What an app says over TLS besides an answer is no answer to the request that the client has sent behind that.
+func TestStrayAnswersOverTLS(t *testing.T) {
+	t.Parallel()
+	certificates := httptest.NewTLSServer(nil)
+	t.Cleanup(certificates.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	go func() {
+		for answers := []string{answer + "first", answer + "stray"}; ; answers = []string{answer + "other"} {
+			below, err := l.Accept()
+			if err != nil {
+				return
+			}
+			h := &held{Conn: below}
+			c := tls.Server(h, certificates.TLS)
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+				t.Error(err)
+				return
+			}
+			h.hold = true
+			for _, a := range answers {
+				_, _ = io.WriteString(c, a)
+			}
+			_, _ = below.Write(h.out)
+		}
+	}()
+	roots := x509.NewCertPool()
+	roots.AddCert(certificates.Certificate())
+	g := protect(t, "https://"+l.Addr().String(), func(c *Config) { c.AppRoots = roots })
+	conn := dial(t, g.addr)
+	_, _ = io.WriteString(conn, strings.Repeat("GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\n", 2))
+	in := bufio.NewReader(conn)
+	for _, want := range []string{"first", "other"} {
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); string(b) != want || err != nil {
+			t.Errorf("the answer is %q, %v; want %q", b, err, want)
 		}
 	}
 }

@@ -193,8 +193,8 @@ func (c *Conn) turn(why state) {
 	c.state |= repeating | why
 }
 
-// Unread reports whether something is known to have come that has not been read.
-func (c *Conn) Unread() bool { return c.state&readable != 0 }
+// Unread reports whether something is known to have come that has not been read. Over TLS, the beginning of it is lost then.
+func (c *Conn) Unread() bool { return c.state&readable != 0 || c.tls != nil && c.tls.holds() }
 
 // Read returns bytes that have come, which are valid until the next Read on the loop: none if none have, io.EOF once the peer has
 // closed its side. The caller reads on until there are none, or calls Again later.

@@ -18,6 +18,8 @@ import (
 type secured struct {
 	*tls.Conn
 	below *below
+	more  bool // the last read returned something: TLS may hold what came with it
+	held  bool // it did
 }
 
 // read reads what has come.
@@ -25,6 +27,7 @@ func (s *secured) read(b []byte) (int, error) {
 	s.below.reading = true
 	n, err := s.Read(b)
 	s.below.reading = false
+	s.more = n > 0
 	switch {
 	case s.below.unread > mostUnread:
 		return 0, errUnread
@@ -34,6 +37,16 @@ func (s *secured) read(b []byte) (int, error) {
 		return 0, nil
 	}
 	return 0, err
+}
+
+// holds reports whether something has been read from the socket that nobody has read from TLS. What is found out so is lost.
+func (s *secured) holds() bool {
+	if s.more && !s.held {
+		var b [1]byte
+		n, err := s.read(b[:])
+		s.held = n > 0 || err != nil
+	}
+	return s.held
 }
 
 // write writes b, in as few calls as it takes.
