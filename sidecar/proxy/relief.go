@@ -28,6 +28,9 @@ const looseAfter = time.Second
 // called again soon if nothing else happens.
 func (ls *loops) relieve(h *host, now time.Time) {
 	if now.Sub(h.looked) < reliefEvery {
+		if !h.tight.IsZero() && !h.relieves.On() { // it was woken too early
+			h.Loop.Set(&h.relieves, reliefEvery)
+		}
 		return
 	}
 	defer func() { h.looked = time.Now() }() // it may have taken a while
@@ -40,6 +43,7 @@ func (ls *loops) relieve(h *host, now time.Time) {
 		}
 	} else if now.Sub(h.tight) >= looseAfter {
 		h.Loop.Tighten(false)
+		h.tight = time.Time{}
 		ls.relief.woken.Store(false)
 		return
 	}
