@@ -141,7 +141,7 @@ func schedule(t testing.TB, rnd *rand.Rand) {
 	if rnd.IntN(4) == 0 {
 		piece = 1 + rnd.IntN(20)
 	}
-	size := 1 + rnd.IntN(min(100_000, 500*piece))
+	size := 1 + rnd.IntN(min(100_000, 500*min(piece, server.conn.cfg.Window, client.conn.cfg.Window, server.conn.cfg.Queue, client.conn.cfg.Queue)))
 	quit := rnd.IntN(3) == 0 // some streams are reset
 	for step := 0; len(bodies) < 12 || len(client.send)+len(server.send)+len(client.in)+len(server.in) > 0 || client.conn.streams.Len() > 0 || server.conn.streams.Len() > 0; step++ {
 		if step > 1_000_000 {

@@ -156,18 +156,17 @@ func (r *recorder) Headers(id uint32, h *Head) {
 	}
 }
 
-func (r *recorder) Data(id uint32, all []byte, end End) {
-	p := all
-	if last := len(r.log) - 1; last >= 0 && strings.HasPrefix(r.log[last], fmt.Sprintf("%d data ", id)) {
-		if len(r.log[last]) > 100 {
-			p = nil
-		}
-		r.log[last] += string(p) + ending(end) // pieces of a frame are told of as they come
-	} else {
-		r.note("%d data %s%s", id, p, ending(end))
+// Data notes the beginning of what one call after the other is told of a stream: pieces of a frame are told of as they come.
+func (r *recorder) Data(id uint32, p []byte, end End) {
+	const most = 100 // bytes of a line
+	line := fmt.Sprintf("%d data ", id)
+	if last := len(r.log) - 1; last >= 0 && strings.HasPrefix(r.log[last], line) {
+		line, r.log = r.log[last], r.log[:last]
 	}
+	shown := p[:min(len(p), max(0, most-len(line)))]
+	r.log = append(r.log, line+string(shown)+ending(end))
 	if r.onData != nil {
-		r.onData(id, all, end)
+		r.onData(id, p, end)
 	}
 }
 
