@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -119,9 +121,16 @@ func (h *held) Write(p []byte) (int, error) {
 	return h.Conn.Write(p)
 }
 
-// What an app says over TLS besides an answer is no answer to the request that the client has sent behind that.
+// What an app says over TLS besides an answer is no answer to the request that the client has sent behind that, though only the beginning of it has come by then.
 func TestStrayAnswersOverTLS(t *testing.T) {
 	t.Parallel()
+	t.Run("whole", func(t *testing.T) { t.Parallel(); strayOverTLS(t, 0) })
+	t.Run("all but the end", func(t *testing.T) { t.Parallel(); strayOverTLS(t, 1) })
+	t.Run("the length of the record", func(t *testing.T) { t.Parallel(); strayOverTLS(t, 60) })
+}
+
+// strayOverTLS has so many bytes of the stray answer come after the next request.
+func strayOverTLS(t *testing.T, late int) {
 	certificates := httptest.NewTLSServer(nil)
 	t.Cleanup(certificates.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
@@ -146,7 +155,12 @@ func TestStrayAnswersOverTLS(t *testing.T) {
 			for _, a := range answers {
 				_, _ = io.WriteString(c, a)
 			}
-			_, _ = below.Write(h.out)
+			_, _ = below.Write(h.out[:len(h.out)-late])
+			if late > 0 && len(answers) > 1 {
+				_ = below.SetReadDeadline(time.Now().Add(200 * time.Millisecond)) // nothing comes if the connection is not used again
+				_, _ = below.Read(make([]byte, 1))
+			}
+			_, _ = below.Write(h.out[len(h.out)-late:])
 		}
 	}()
 	roots := x509.NewCertPool()
@@ -163,6 +177,33 @@ func TestStrayAnswersOverTLS(t *testing.T) {
 		if b, err := io.ReadAll(res.Body); string(b) != want || err != nil {
 			t.Errorf("the answer is %q, %v; want %q", b, err, want)
 		}
+	}
+}
+
+// An app that has chosen HTTP/1.1 is not asked again by the connections of the same client.
+func TestAppsOverTLSAreAskedOnceForHTTP2(t *testing.T) {
+	t.Parallel()
+	var offers atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
+	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Contains(hello.SupportedProtos, "h2") {
+			offers.Add(1)
+		}
+		return nil, nil
+	}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	g := protect(t, s.URL, func(c *Config) { c.AppRoots, c.AppProtocol = roots, AppH2C })
+	c := client(t, true)
+	for range 4 {
+		if res, body := ask(t, c, request(t, "GET", "http://"+g.addr+"/docs/a", nil)); res.StatusCode != http.StatusOK {
+			t.Errorf("got %s %q", res.Status, body)
+		}
+	}
+	if n := offers.Load(); n != 1 {
+		t.Errorf("HTTP/2 was offered %d times", n)
 	}
 }
 

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -39,15 +40,42 @@ func (s *secured) read(b []byte) (int, error) {
 	return 0, err
 }
 
-// holds reports whether something has been read from the socket that nobody has read from TLS. What is found out so is lost.
+// holds reports whether something has been read from the socket that nobody has read from TLS, if only the beginning of a record. What is found
+// out so is lost.
 func (s *secured) holds() bool {
 	if s.more && !s.held {
 		var b [1]byte
 		n, err := s.read(b[:])
 		s.held = n > 0 || err != nil
 	}
-	return s.held
+	return s.held || s.below.records.within()
 }
+
+// records tells where records begin and end in what is read (RFC 8446 section 5.1).
+type records struct {
+	head [5]byte
+	n    uint8  // of head
+	left uint16 // bytes of the record
+}
+
+// pass takes in what has been read.
+func (r *records) pass(p []byte) {
+	for len(p) > 0 {
+		if r.left > 0 {
+			k := min(len(p), int(r.left))
+			r.left -= uint16(k) //nolint:gosec // it is at most left
+			p = p[k:]
+			continue
+		}
+		r.head[r.n], p = p[0], p[1:]
+		if r.n++; int(r.n) == len(r.head) {
+			r.n, r.left = 0, binary.BigEndian.Uint16(r.head[3:])
+		}
+	}
+}
+
+// within reports whether a record has begun and has not come as a whole.
+func (r *records) within() bool { return r.n > 0 || r.left > 0 }
 
 // write writes b, in as few calls as it takes.
 func (s *secured) write(b []byte) {
@@ -83,11 +111,12 @@ type below struct {
 	conn     *Conn
 	fd       int
 	more     chan struct{} // holds one when something may have come
-	shaken   bool          // the handshake is over
-	reading  bool          // TLS reads: what it writes are answers of its own
-	unread   int           // bytes of those that have been queued since the queue was empty
-	cut      atomic.Bool   // it is to end
-	torn     bool          // the socket's end has come in place of what TLS waited for
+	records  records
+	shaken   bool        // the handshake is over
+	reading  bool        // TLS reads: what it writes are answers of its own
+	unread   int         // bytes of those that have been queued since the queue was empty
+	cut      atomic.Bool // it is to end
+	torn     bool        // the socket's end has come in place of what TLS waited for
 }
 
 // mostUnread bounds what TLS has said by itself and the peer has not taken, in bytes: it may ask for an answer, that is a new key,
@@ -105,6 +134,7 @@ func (b *below) Read(p []byte) (int, error) {
 		return b.wait(p)
 	}
 	n, err := b.conn.take(p)
+	b.records.pass(p[:n])
 	if n == 0 && err == nil {
 		err = errAgain
 	}
@@ -127,6 +157,7 @@ func (b *below) wait(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		}
+		b.records.pass(p[:n])
 		return n, nil
 	}
 }
