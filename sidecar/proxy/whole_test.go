@@ -81,3 +81,48 @@ func promptApp(t *testing.T) *url.URL {
 	}()
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}
 }
+
+// An app may answer before it has taken a body. It gets the rest of that, too, if the client leaves then.
+func TestAnAppThatAnswersEarlyGetsTheWholeBody(t *testing.T) {
+	t.Parallel()
+	const size = 100 << 10
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	left := make(chan struct{})
+	got := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+		in := bufio.NewReader(c)
+		req, err := http.ReadRequest(in)
+		if err != nil {
+			got <- err
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		<-left
+		n, err := io.Copy(io.Discard, req.Body)
+		if err == nil && n != size {
+			err = fmt.Errorf("%d bytes", n)
+		}
+		got <- err
+	}()
+	g := protect(t, "http://"+l.Addr().String(), nil)
+	c := dial(t, g.addr)
+	_, _ = fmt.Fprintf(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, make([]byte, size))
+	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	_ = c.Close()
+	until(t, "the client has left", patience, func() bool { return g.observer.open() == 0 })
+	close(left)
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}

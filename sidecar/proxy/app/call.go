@@ -166,6 +166,7 @@ func (k *call) fail(err error, again bool) {
 	}
 	k.x = nil
 	k.in.Stop(k)
+	k.queues(-k.queued)
 	if !again || !x.Kept() || !x.SendAgain() {
 		x.AppFails(err)
 	}

@@ -160,6 +160,12 @@ func (a *HTTP1) shut(whole bool) {
 	a.conn.Drop()
 }
 
+// retire is close where nothing is asked. What was asked last has been written as a whole, and the app may have answered before it took that.
+func (a *HTTP1) retire() {
+	a.in.Drop()
+	a.shut(true)
+}
+
 // wake is called when dialling has taken too long, or nothing was asked for a while.
 func (a *HTTP1) wake() {
 	if a.x != nil {
@@ -167,7 +173,7 @@ func (a *HTTP1) wake() {
 		return
 	}
 	a.set.forget(a)
-	a.close()
+	a.retire()
 }
 
 var errDial = &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
@@ -256,7 +262,7 @@ func (a *HTTP1) Readable(c *loop.Conn) {
 		switch {
 		case a.x == nil && (len(b) > 0 || err != nil): // nobody has asked
 			a.set.forget(a)
-			a.close()
+			a.retire()
 			return
 		case (len(b) > 0 || err != nil) && a.unsent():
 			a.move()

@@ -52,7 +52,7 @@ func (s *Set) Init(h *exchange.Host, o Options) {
 // Close closes the connections, on which nothing is asked any more. The set need not be ready.
 func (s *Set) Close() {
 	for ; s.idle != nil; s.idle = s.idle.next {
-		s.idle.close()
+		s.idle.retire()
 	}
 	for _, a := range s.http2 {
 		s.host.Loop.Post(func() { a.conn.Guard(func() { a.fail(nil) }) }) // it may be in the middle of something
