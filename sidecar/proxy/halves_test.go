@@ -107,3 +107,57 @@ func TestHTTP2WhoClosesItsSideGetsWhatIsOnItsWay(t *testing.T) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }
+
+// What a client has been answered before it closes its side it gets, though it has yet to take what came before that.
+func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	url := app(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 16<<20))
+		<-over
+	}).URL
+	t.Cleanup(func() { close(over) })
+	g := protect(t, url, nil)
+	w := preface(t, g.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+	_ = w.WriteWindowUpdate(0, 1<<30)
+	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
+	if _, err := w.ReadFrame(); err != nil {
+		t.Fatal(err)
+	}
+	const last = 21
+	for id := uint32(3); id <= last; id += 2 { // refused, without a body
+		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.fields("HEAD", "/orders/1"), EndHeaders: true, EndStream: true})
+	}
+	_ = w.conn.(*net.TCPConn).CloseWrite()
+	ended := map[uint32]bool{}
+	for {
+		f, err := w.ReadFrame()
+		if err != nil {
+			break
+		}
+		if h, ok := f.(*http2.HeadersFrame); ok && h.StreamEnded() {
+			ended[h.StreamID] = true
+		}
+	}
+	if len(ended) != (last-1)/2 {
+		t.Errorf("answers to %v", ended)
+	}
+}
+
+// A client that takes a long answer slowly gets all of it, though it does not go on with the request that it has begun behind that.
+func TestWhoIsSlowGetsTheAnswerBeforeAHeadThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	url := app(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", size)) }).URL
+	g := protect(t, url, func(c *Config) { c.Limits.ReadHead = 200 * time.Millisecond })
+	c := dial(t, g.addr)
+	_, _ = io.WriteString(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\nG")
+	<-time.After(time.Second)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, res.Body); n != size || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}

@@ -102,15 +102,25 @@ func (c *HTTP2) Readable(conn *loop.Conn) {
 	c.flush()
 }
 
-// ends is for a client that sends no more. What it has asked for ends; what it has yet to take of that, it gets.
+// ends is for a client that sends no more. What it has asked for ends; what has been answered, it gets.
 func (c *HTTP2) ends(err error) {
+	closed := err == io.EOF //nolint:errorlint // as Read documents
+	if closed && !c.ending {
+		c.abandon()
+		c.says()
+	}
 	switch {
-	case err != io.EOF || !c.takesOn(): //nolint:errorlint // as Read documents
+	case !closed || !c.takesOn():
 		c.close()
 	case !c.ending:
-		c.abandon()
 		c.linger()
 	}
+}
+
+// says writes all that is to be said, before nothing more is, though the client has yet to take what was said before.
+func (c *HTTP2) says() {
+	c.conn.Write(c.frames.Output())
+	c.frames.Wrote()
 }
 
 // feed takes what has come.
@@ -238,7 +248,7 @@ func (c *HTTP2) insist() {
 func (c *HTTP2) fails(err error) {
 	c.host.Log.V(1).Info("connection ended", "cause", err.Error())
 	c.abandon()
-	c.flush()
+	c.says()
 	c.linger()
 }
 

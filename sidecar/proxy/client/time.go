@@ -32,10 +32,8 @@ func (c *HTTP1) wake() {
 		c.enter(phaseIdle)
 	case c.phase == phaseLinger:
 		c.silent()
-	case c.phase == phaseIdle:
-		c.clear()
 	case c.phase != phaseBusy:
-		c.close()
+		c.clear()
 	case c.wanted:
 		if c.pace.slow(&c.timer, c.host) {
 			c.body, c.wanted, c.keep = true, false, false
