@@ -93,7 +93,11 @@ func (x *Exchange) takeGathered(p []byte) (more bool) {
 		return true // it may be whole
 	}
 	x.endGather(nil)
-	return x.app != nil && !x.app.Full()
+	if x.app != nil && x.app.Full() {
+		x.untaken()
+		return false
+	}
+	return x.app != nil
 }
 
 // endGather asks the gate again.
