@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	h2 "golang.org/x/net/http2"
 )
@@ -35,18 +34,20 @@ func TestAnswersOfHTTP2ThatBreakOffBesideOthers(t *testing.T) {
 		"the app breaks the rules": {func(_ *wire, f *h2.Framer, _, _ uint32) { _ = f.WriteRawFrame(h2.FrameData, 0, 0, []byte("whole")) }, false},
 	} {
 		overH2C(t, name, func(t testing.TB) {
+			var broken atomic.Bool
 			addr := guard(t, h2cApp(t, func(c *wire, f *h2.Framer, s uint32) {
-				switch s {
-				case 3, 5: // begin to answer
+				switch {
+				case s < 5 && !broken.Load(): // begin to answer
 					answers(f, s, false, ":status", "200")
-				case 7:
-					tt.breaks(c, f, 3, 5)
+				case s == 7:
+					broken.Store(true)
+					tt.breaks(c, f, 1, 3)
 					whole(f, s)
 				default:
 					whole(f, s)
 				}
 			}))
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			c := client(t, http2)
 			get := func() *http.Response {
@@ -57,10 +58,11 @@ func TestAnswersOfHTTP2ThatBreakOffBesideOthers(t *testing.T) {
 				t.Cleanup(func() { _ = res.Body.Close() })
 				return res
 			}
+			begun, other := get(), get()
 			if b, err := io.ReadAll(get().Body); string(b) != "whole" || err != nil {
-				t.Fatalf("the first answer is %q, %v", b, err)
+				t.Fatalf("the answer that has come as a whole is %q, %v", b, err)
 			}
-			begun, other, last := get(), get(), get()
+			last := get()
 			if _, err := io.ReadAll(begun.Body); err == nil || ctx.Err() != nil {
 				t.Errorf("the answer that broke off ended with %v", err)
 			}
