@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -83,6 +84,7 @@ type force struct {
 	sidecar *sidecar
 	conns   int
 	peak    float64 // of the sidecar's memory while the connections opened
+	opened  atomic.Int64
 	done    sync.WaitGroup
 }
 
@@ -100,6 +102,9 @@ func (f *force) attack(a attack) (opened chan struct{}) {
 					err = a.open(c, i)
 				}
 				<-places
+				if err == nil {
+					f.opened.Add(1)
+				}
 				first()
 				if err != nil {
 					if c != nil {

@@ -80,24 +80,26 @@ func (g *group) mostOf(ctx context.Context, file, key string) (most int64) {
 // siege is what an attack did to a sidecar in a group.
 type siege struct {
 	name                 string
-	conns                int
+	conns, opened        int64 // wanted at a time, and opened in all
 	limit, peak, sockets int64 // bytes
 	killed               bool
 	answered, lost       int // requests of the well-behaved client, meanwhile
 	after                int // of them, lost after the attack
 }
 
-func (s *siege) good() bool { return !s.killed && s.after == 0 }
+func (s *siege) good() bool { return !s.killed && s.after == 0 && s.opened > 0 }
 
 func (s *siege) String() string {
 	end := "lives"
 	switch {
 	case s.killed:
 		end = "KILLED by the kernel"
+	case s.opened == 0:
+		end = "MISSED: no connection was opened"
 	case s.after > 0:
 		end = fmt.Sprintf("MISSED: %d requests lost after the attack", s.after)
 	}
-	return fmt.Sprintf("%-50s %5d  %4d of %d, %4d   %7d %5d   %s", s.name, s.conns, s.peak>>20, s.limit>>20, s.sockets>>20, s.answered, s.lost, end)
+	return fmt.Sprintf("%-50s %5d %6d  %4d of %d, %4d   %7d %5d   %s", s.name, s.conns, s.opened, s.peak>>20, s.limit>>20, s.sockets>>20, s.answered, s.lost, end)
 }
 
 // besiege runs one attack against a sidecar in a group of its own.
@@ -117,7 +119,7 @@ func besiege(ctx context.Context, o *options, app string, a attack) (*siege, err
 		return nil, err
 	}
 	defer polite.close()
-	r := &siege{name: a.name, conns: a.conns, limit: g.limit}
+	r := &siege{name: a.name, conns: int64(a.conns), limit: g.limit}
 	attackCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sockets := make(chan int64, 1)
@@ -126,6 +128,7 @@ func besiege(ctx context.Context, o *options, app string, a attack) (*siege, err
 	f.attack(a)
 	polite.run(ctx, o.duration)
 	cancel()
+	r.opened = f.opened.Load()
 	r.answered, r.lost, r.sockets = polite.answered, polite.lost, <-sockets
 	f.done.Wait()
 	if r.killed = g.value("memory.events", "oom_kill ") > 0; !r.killed {

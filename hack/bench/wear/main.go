@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 	}
 	defer app.stop()
 	if o.memory > 0 {
-		fmt.Printf("%-50s %5s  %-18s  %-11s  %s\n", "attack", "conns", "peak MiB, sockets", "answered, lost", "the sidecar")
+		fmt.Printf("%-50s %5s %6s  %-18s  %-11s  %s\n", "attack", "conns", "opened", "peak MiB, sockets", "answered, lost", "the sidecar")
 		return each(ctx, o, app.addr, sieges, besiege)
 	}
 	fmt.Printf("%-34s %6s  %-32s  %-36s\n", "attack", "conns", "RSS MiB before/during/after, cost", "median us before/during, factor")
