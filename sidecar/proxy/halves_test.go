@@ -125,8 +125,9 @@ func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	const last = 21
-	for id := uint32(3); id <= last; id += 2 { // refused, without a body
-		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.fields("HEAD", "/orders/1"), EndHeaders: true, EndStream: true})
+	for id := uint32(3); id <= last; id += 2 { // refused, with and without a body
+		method := []string{"GET", "HEAD"}[id/2%2]
+		_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.fields(method, "/orders/1"), EndHeaders: true, EndStream: true})
 	}
 	_ = w.conn.(*net.TCPConn).CloseWrite()
 	ended := map[uint32]bool{}
@@ -135,14 +136,52 @@ func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
 		if err != nil {
 			break
 		}
-		if h, ok := f.(*http2.HeadersFrame); ok && h.StreamEnded() {
-			ended[h.StreamID] = true
+		switch f := f.(type) {
+		case *http2.HeadersFrame:
+			ended[f.StreamID] = ended[f.StreamID] || f.StreamEnded()
+		case *http2.DataFrame:
+			ended[f.StreamID] = ended[f.StreamID] || f.StreamEnded()
 		}
 	}
-	if len(ended) != (last-1)/2 {
-		t.Errorf("answers to %v", ended)
+	for id := uint32(3); id <= last; id += 2 {
+		if !ended[id] {
+			t.Errorf("the answer on stream %d does not end", id)
+		}
 	}
 }
+
+// A client that closes its side and reads nothing for a while gets the answer that has come as a whole, though another is waited for.
+func TestWhoClosesItsSideGetsTheAnswerBeforeOneThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	over := make(chan struct{})
+	url := app(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/docs/never" {
+			select {
+			case <-over:
+			case <-r.Context().Done():
+			}
+			return
+		}
+		_, _ = io.WriteString(w, strings.Repeat("x", size))
+	}).URL
+	t.Cleanup(func() { close(over) })
+	g := protect(t, url, nil)
+	c := dial(t, g.addr)
+	_, _ = io.WriteString(c, "GET /docs/a HTTP/1.1\r\nHost: a\r\n\r\nGET /docs/never HTTP/1.1\r\nHost: a\r\n\r\n")
+	_ = c.(*net.TCPConn).CloseWrite()
+	<-time.After(2*halfClosedFor + time.Second)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, res.Body); n != size || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// halfClosedFor is how long a client that has closed its side is taken to wait for more.
+const halfClosedFor = 2 * time.Second
 
 // A client that takes a long answer slowly gets all of it, though it does not go on with the request that it has begun behind that.
 func TestWhoIsSlowGetsTheAnswerBeforeAHeadThatDoesNotCome(t *testing.T) {

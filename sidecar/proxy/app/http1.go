@@ -150,7 +150,8 @@ func (a *HTTP1) close() {
 	a.shut(false)
 }
 
-// shut is close while what has been read is still looked at. An app that has been sent a whole request gets what it has yet to take of it.
+// shut is close while what has been read is still looked at. An app that has been sent a whole request gets what it has yet to take of it, unless the client
+// has left before the answer came.
 func (a *HTTP1) shut(whole bool) {
 	a.set.host.Loop.Stop(&a.timer)
 	if whole && a.conn.Queued() == 0 {
@@ -197,7 +198,7 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 		return false
 	}
 	a.set.open(x)
-	a.close()
+	a.retire()
 	return true
 }
 
@@ -212,7 +213,7 @@ func (a *HTTP1) move() {
 	b.chunked = a.chunked
 	a.conn.Move(b.conn)
 	x.Moves(b)
-	a.close()
+	a.retire()
 }
 
 // Connected implements loop.Handler.

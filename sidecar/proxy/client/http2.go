@@ -117,10 +117,12 @@ func (c *HTTP2) ends(err error) {
 	}
 }
 
-// says writes all that is to be said, before nothing more is, though the client has yet to take what was said before.
+// says writes all that may be said, before nothing more is, though the client has yet to take what was said before.
 func (c *HTTP2) says() {
-	c.conn.Write(c.frames.Output())
-	c.frames.Wrote()
+	for out := c.frames.Output(); len(out) > 0; out = c.frames.Output() {
+		c.conn.Write(out)
+		c.frames.Wrote()
+	}
 }
 
 // feed takes what has come.
@@ -252,15 +254,20 @@ func (c *HTTP2) fails(err error) {
 	c.linger()
 }
 
-// abandon ends what the client has asked for.
+// abandon ends what the client has asked for. Answers that have come as a whole may still be written.
 func (c *HTTP2) abandon() {
 	for k := c.calls.Pop(); k != nil; k = c.calls.Pop() {
+		if k.x != nil {
+			c.frames.Reset(k.id, frame.Cancel)
+		}
 		k.lost()
 	}
 }
 
 func (c *HTTP2) linger() {
 	c.ending, c.stopped = true, false
+	c.host.Loop.Stop(c.leave)
+	c.frames.Close()
 	c.base.linger()
 }
 

@@ -53,7 +53,10 @@ func (c *HTTP1) leaves() {
 	if c.conn.Side() == 0 || c.flushes {
 		return
 	}
-	if taken, _ := c.conn.Taken(); c.wrote != c.written || taken != c.acked {
+	if taken, owes := c.conn.Taken(); owes || c.wrote != c.written || taken != c.acked {
+		if owes {
+			c.base.watch() // which bounds how long it takes nothing
+		}
 		c.written, c.acked = c.wrote, taken
 		c.host.Loop.Set(&c.timer, halfClosed)
 		return
