@@ -65,6 +65,7 @@ check "upgrade: where sidecars are enforced, no other image is taken" "to $image
 check "upgrade: nor noted as the former one" "is not the image that" dry "$image:next" '{"bearerguard.dev/former-image":"evil.example/x:1"}'
 check "upgrade: the one that new pods get is" "patched" dry "$image:next" '{}'
 kn helm upgrade bearerguard charts/bearerguard -n bearerguard-system --reuse-values --set sidecar.image.tag=dev --wait --timeout 90s >/dev/null
+until_ok 20 bash -c 'hack/cluster/kn bin/bearerguard upgrade-sidecars --dry-run -n shop | grep -q "^0 of 2 sidecars have"' # as above
 check "upgrade: the Role of docs/upgrades.md" "created" bash -c "awk '/^\`\`\`\$/ {on = 0} on; /^\`\`\`yaml\$/ {on = 1}' docs/upgrades.md | hack/cluster/kn kubectl apply -f -"
 k create rolebinding upgrades-sidecars --role=upgrades-sidecars --user=ops >/dev/null
 check "upgrade: helm's rollback, and the sidecars after it by who has that Role" "^2 of 2 sidecars have $image:dev" bg upgrade-sidecars deploy/orders --as ops
