@@ -86,31 +86,9 @@ func TestARefusedBodyBehindAHeadInPieces(t *testing.T) {
 	}
 }
 
-// A client of HTTP/2 that closes its side gives up what it has asked for. What it has been sent is no victim of that.
-func TestHTTP2WhoClosesItsSideGetsWhatIsOnItsWay(t *testing.T) {
-	t.Parallel()
-	over := make(chan struct{})
-	url := app(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat("x", 8<<20))
-		<-over
-	}).URL
-	t.Cleanup(func() { close(over) })
-	g := protect(t, url, nil)
-	w := preface(t, g.addr, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
-	_ = w.WriteWindowUpdate(0, 1<<30)
-	_ = w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.fields("GET", "/docs/a"), EndHeaders: true, EndStream: true})
-	if _, err := w.ReadFrame(); err != nil {
-		t.Fatal(err)
-	}
-	_ = w.conn.(*net.TCPConn).CloseWrite()
-	if n, err := io.Copy(io.Discard, w.conn); err != nil || n == 0 {
-		t.Errorf("%d bytes, %v", n, err)
-	}
-}
-
-// What a client has been answered before it closes its side it gets, though it has yet to take what came before that.
-func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
-	t.Parallel()
+// unreadAnswer is a client of HTTP/2 whose first request has begun to be answered, by more than the kernel holds and without an end.
+func unreadAnswer(t *testing.T) *wire2 {
+	t.Helper()
 	over := make(chan struct{})
 	url := app(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 16<<20))
@@ -124,6 +102,23 @@ func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
 	if _, err := w.ReadFrame(); err != nil {
 		t.Fatal(err)
 	}
+	return w
+}
+
+// A client of HTTP/2 that closes its side gives up what it has asked for. What it has been sent is no victim of that.
+func TestHTTP2WhoClosesItsSideGetsWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	w := unreadAnswer(t)
+	_ = w.conn.(*net.TCPConn).CloseWrite()
+	if n, err := io.Copy(io.Discard, w.conn); err != nil || n == 0 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// What a client has been answered before it closes its side it gets, though it has yet to take what came before that.
+func TestHTTP2WhoClosesItsSideGetsAllAnswers(t *testing.T) {
+	t.Parallel()
+	w := unreadAnswer(t)
 	const last = 21
 	for id := uint32(3); id <= last; id += 2 { // refused, with and without a body
 		method := []string{"GET", "HEAD"}[id/2%2]

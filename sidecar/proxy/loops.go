@@ -39,7 +39,7 @@ type host struct {
 	shaking map[*loop.Conn]struct{} // whose TLS handshakes are under way
 
 	looked   time.Time  // when it was last asked what the kernel holds
-	tight    time.Time  // when that was last too much
+	tight    time.Time  // when that was last too much; zero: it is not, and has not been for a while
 	relieves loop.Timer // has the loop wake up to ask again
 }
 

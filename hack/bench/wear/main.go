@@ -49,7 +49,7 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "app":
 		serveApp()
 		return
-	case os.Getpid() == 1:
+	case os.Getpid() == 1 && os.Args[0] == "/init": // not that of a container
 		machine()
 		return
 	}
