@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // object is a Secret or ConfigMap with one entry.
@@ -41,5 +41,5 @@ func wrap(where, namespace string, content []byte, secret bool) ([]byte, error) 
 	default:
 		return nil, fmt.Errorf("--manifest: kind %q is neither Secret nor ConfigMap", kind)
 	}
-	return yaml.Marshal(o)
+	return output.MarshalYAML(o)
 }

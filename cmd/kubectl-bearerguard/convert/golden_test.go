@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/bearerguard/bearerguard/api/v1alpha1"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/convert"
 )
 
@@ -114,6 +117,25 @@ func TestOddAudiences(t *testing.T) {
 		r := run(t, []byte(in))
 		if len(r.Policies) != 1 || len(r.Policies[0].Spec.Issuers) > 0 {
 			t.Errorf("%s: %+v", odd, r.Policies)
+		}
+	}
+}
+
+// Texts with characters that do not show are written so that they are read as what they were; JSON is read as kubectl reads it.
+func TestCharactersThatDoNotShow(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		`{"apiVersion": "security.istio.io\/v1", "kind": "RequestAuthentication", "spec": {"jwtRules": [{"issuer": "https:\/\/a.example", "audiences": ["a` + "\uffff" + `b\ud83d\ude00"]}]}}`,
+		"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nspec: {jwtRules: [{issuer: https://a.example, audiences: [\"a\\uffffb😀\"]}]}\n",
+	} {
+		r := run(t, []byte(in))
+		var text bytes.Buffer
+		if err := convert.Write(&text, r); err != nil {
+			t.Fatal(err)
+		}
+		var got v1alpha1.AuthPolicy
+		if err := yaml.UnmarshalStrict(text.Bytes(), &got); err != nil || len(got.Spec.Issuers) != 1 || !slices.Equal(got.Spec.Issuers[0].Audiences, []string{"a\uffffb😀"}) {
+			t.Errorf("%s: %v\n%s", in, err, &text)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // node is a value of a source file, and where it is. A nil node is one that is not there.
@@ -59,7 +61,7 @@ func (n *node) note(e Effect, format string, args ...any) {
 
 // documents reads the objects of a file, those of lists included.
 func documents(f File, notes *[]Note) (out []*node, err error) {
-	d := yaml.NewDecoder(bytes.NewReader(f.Data))
+	d := yaml.NewDecoder(bytes.NewReader(output.JSONForYAML(f.Data)))
 	for {
 		var doc yaml.Node
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {

@@ -6,9 +6,8 @@ import (
 	"io"
 	"math"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // Write writes policies as YAML documents, below comments that say what there is to know.
@@ -21,7 +20,7 @@ func Write(w io.Writer, r Result) error {
 		if i > 0 || len(r.Notes) > 0 {
 			b.WriteString("---\n")
 		}
-		text, err := yaml.Marshal(p)
+		text, err := output.MarshalYAML(p)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/decision/advice"
@@ -20,6 +19,7 @@ import (
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/check"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/cluster"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/fleet"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/page"
 	"github.com/bearerguard/bearerguard/sidecar/explain"
 )
@@ -123,7 +123,7 @@ func byPolicies(q *page.Question, policies []v1alpha1.AuthPolicy, pod *corev1.Po
 
 // PolicyYAML writes a policy as a user would, without what the cluster adds.
 func PolicyYAML(p *v1alpha1.AuthPolicy) (string, error) {
-	text, err := yaml.Marshal(map[string]any{
+	text, err := output.MarshalYAML(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "AuthPolicy",
 		"metadata": map[string]string{"name": p.Name, "namespace": p.Namespace}, "spec": p.Spec,
 	})

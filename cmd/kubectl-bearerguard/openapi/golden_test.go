@@ -118,6 +118,18 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// JSON is read as JSON, though YAML does not have all of it: escapes as of PHP, characters that do not show.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	document := `{"openapi": "3.0.0", "info": {"title": "T\ud83d\ude00"}, "components": {"securitySchemes": {"oauth": {"type": "oauth2"}}},
+		"paths": {"\/a": {"get": {"summary": "a` + "\x7f" + `", "security": [{"oauth": ["read"]}]}}}}`
+	r, err := openapi.Generate("d.json", func(string) ([]byte, error) { return []byte(document), nil },
+		openapi.Options{Issuers: []string{"https://a.example"}, Audiences: []string{"a"}})
+	if err != nil || len(r.Policies) != 1 || r.Covered != 1 {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
 // A policy has 256 rules at most: of more, there are several policies.
 func TestManyRules(t *testing.T) {
 	t.Parallel()

@@ -1,12 +1,12 @@
 package openapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	kyaml "sigs.k8s.io/yaml"
+
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // RefusedError says why nothing is made of a document.
@@ -40,14 +40,7 @@ type member struct {
 
 func parse(file string, data []byte) (node, error) {
 	var doc yaml.Node
-	err := yaml.Unmarshal(data, &doc)
-	if err != nil && json.Valid(data) { // which YAML has but for some texts
-		var text []byte
-		if text, err = kyaml.JSONToYAML(data); err == nil {
-			err = yaml.Unmarshal(text, &doc)
-		}
-	}
-	if err != nil {
+	if err := yaml.Unmarshal(output.JSONForYAML(data), &doc); err != nil {
 		return node{}, &RefusedError{file, 1, "", "is neither YAML nor JSON: " + err.Error()}
 	}
 	if len(doc.Content) == 0 {

@@ -8,9 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -82,37 +79,21 @@ func JSON(w io.Writer, v any) error {
 	return err
 }
 
-// EscapeJSON writes the characters of a JSON text that do not show, which can only be within strings, as \uXXXX (RFC 8259 section 7). The text
-// is as encoding/json writes it, or compact.
-func EscapeJSON(text []byte) []byte {
-	if !bytes.ContainsFunc(text, hidden) {
-		return text
-	}
-	out := make([]byte, 0, len(text)+64)
-	for _, r := range string(text) { // what is no UTF-8 becomes U+FFFD
-		switch {
-		case !hidden(r):
-			out = utf8.AppendRune(out, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}
-
-func hidden(r rune) bool {
-	return !unicode.IsPrint(r) && r != '\n' || r == utf8.RuneError
-}
-
 // YAML writes v by its JSON names.
 func YAML(w io.Writer, v any) error {
-	text, err := yaml.Marshal(v)
+	text, err := MarshalYAML(v)
 	if err != nil {
 		return err
 	}
 	_, err = w.Write(text)
 	return err
+}
+
+// MarshalYAML is v as YAML by its JSON names, whatever characters its texts have.
+func MarshalYAML(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(JSONForYAML(text))
 }

@@ -2,14 +2,17 @@ package output
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
 )
 
 func TestTables(t *testing.T) {
@@ -145,6 +148,40 @@ func TestFormats(t *testing.T) {
 	AddFlag(&cobra.Command{Use: "x"}, &f, FormatTable, FormatJSON)
 	if err := f.Set("xml"); err == nil || err.Error() != "want table or json" || f.String() != FormatTable {
 		t.Errorf("xml: %v, %s", err, f.String())
+	}
+}
+
+// What is written as YAML is read as what it was, whatever characters its texts have.
+func TestMarshalYAML(t *testing.T) {
+	t.Parallel()
+	for r := range rune(0x11000) {
+		in := map[string]string{"a": "x" + string(r) + "y", "b" + string(r): "c"}
+		text, err := MarshalYAML(in)
+		if err != nil {
+			t.Errorf("%U: %v", r, err)
+			continue
+		}
+		var out map[string]string
+		if err := yaml.Unmarshal(text, &out); err != nil || !maps.Equal(in, out) {
+			t.Errorf("%U: %q is read as %q, %v", r, text, out, err)
+		}
+	}
+}
+
+// JSON is read as YAML, with its values.
+func TestJSONForYAML(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"\/a\\/":"\\\/\\\\\/"}`, `{"a":"\ud83d\ude00\uD83D\uDE00"}`, `{"a":"\ud83d\ud83d\ude00\ude00\\ud83d"}`, `{"a":"\ud83d"}`, `{"a":"\u00e9\u0000\b\f\n\r\t\""}`,
+		"{\"a\":\"\x7f\u0085\uffff😀\"}", "{\n\t\"a\"\t:\r\n[1.5e3, true]}",
+	} {
+		var want, got any
+		if err := json.Unmarshal([]byte(text), &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(JSONForYAML([]byte(text)), &got); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%q is %q; want %q; %v", text, got, want, err)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/bearerguard/bearerguard/api/v1alpha1"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 	"github.com/bearerguard/bearerguard/controllers/inject"
 	"github.com/bearerguard/bearerguard/sidecar/source/manifest"
 )
@@ -97,7 +98,7 @@ func documents(data []byte) (out []map[string]any, err error) {
 			return nil, err
 		}
 		var object map[string]any
-		if err := yaml.Unmarshal(text, &object); err != nil {
+		if err := yaml.Unmarshal(output.JSONForYAML(text), &object); err != nil {
 			return nil, err
 		}
 		out = append(out, items(object)...)
@@ -135,7 +136,7 @@ func typedOf(object map[string]any) (runtime.Object, error) {
 }
 
 func (o Options) admit(object map[string]any, namespaces map[string]inject.Namespace) (Outcome, error) {
-	before, err := yaml.Marshal(object)
+	before, err := output.MarshalYAML(object)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -226,6 +227,6 @@ func text(object runtime.Object) (string, error) {
 		return "", err
 	}
 	delete(members, "status")
-	out, err := yaml.Marshal(members)
+	out, err := output.MarshalYAML(members)
 	return string(out), err
 }

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/bearerguard/bearerguard/api/printable"
+	"github.com/bearerguard/bearerguard/cmd/kubectl-bearerguard/output"
 )
 
 // Document is an AuthPolicy to be written.
@@ -45,7 +46,7 @@ func (d *Document) write(w io.Writer) error {
 		return err
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	if err := yaml.Unmarshal(output.JSONForYAML(text), &doc); err != nil {
 		return err
 	}
 	plain(&doc)
