@@ -85,7 +85,15 @@ func promptApp(t *testing.T) *url.URL {
 // An app may answer before it has taken a body. It gets the rest of that, too, if the client leaves then.
 func TestAnAppThatAnswersEarlyGetsTheWholeBody(t *testing.T) {
 	t.Parallel()
-	const size = 100 << 10
+	if err := answersEarly(t, 100<<10, nil, func(string) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// answersEarly has an app answer before it takes a body of so many bytes, and the client leave. The app reads on after then, which gets its address, and it returns
+// whether that gets all.
+func answersEarly(t *testing.T, size int64, change func(*Config), then func(app string)) error {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +121,7 @@ func TestAnAppThatAnswersEarlyGetsTheWholeBody(t *testing.T) {
 		}
 		got <- err
 	}()
-	g := protect(t, "http://"+l.Addr().String(), nil)
+	g := protect(t, "http://"+l.Addr().String(), change)
 	c := dial(t, g.addr)
 	_, _ = fmt.Fprintf(c, "POST /docs/a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, make([]byte, size))
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusOK {
@@ -121,8 +129,7 @@ func TestAnAppThatAnswersEarlyGetsTheWholeBody(t *testing.T) {
 	}
 	_ = c.Close()
 	until(t, "the client has left", patience, func() bool { return g.observer.open() == 0 })
+	then(l.Addr().String())
 	close(left)
-	if err := <-got; err != nil {
-		t.Error(err)
-	}
+	return <-got
 }

@@ -30,7 +30,7 @@ type HTTP1 struct {
 	used    bool // an answer has come
 	closing bool // the app closes the connection after its answer
 	paused  bool
-	given   bool // it is a tunnel's
+	given   bool // another serves it now
 }
 
 // Head implements exchange.App.
@@ -150,12 +150,13 @@ func (a *HTTP1) close() {
 	a.shut(false)
 }
 
-// shut is close while what has been read is still looked at. An app that has been sent a whole request gets what it has yet to take of it, unless the client
-// has left before the answer came.
+// shut is close while what has been read is still looked at. An app that is sent a whole request gets what it has yet to take of it, unless the client has
+// left before the answer came.
 func (a *HTTP1) shut(whole bool) {
 	a.set.host.Loop.Stop(&a.timer)
-	if whole && a.conn.Queued() == 0 {
-		a.conn.Close()
+	if whole {
+		a.given = true
+		a.set.host.Leave(a.conn)
 		return
 	}
 	a.conn.Drop()
@@ -198,7 +199,11 @@ func (a *HTTP1) repeat(x *exchange.Exchange) bool {
 		return false
 	}
 	a.set.open(x)
-	a.retire()
+	if a.conn.Queued() > 0 {
+		a.close() // what is sent again need not arrive
+	} else {
+		a.retire()
+	}
 	return true
 }
 

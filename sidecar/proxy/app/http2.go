@@ -228,6 +228,10 @@ func (a *HTTP2) fail(err error) {
 	}
 	a.in.Drop()
 	a.frames.Close()
+	if err == nil { // it has been sent whole requests
+		a.set.host.Leave(a.conn)
+		return
+	}
 	a.conn.Drop()
 }
 

@@ -207,30 +207,8 @@ func (t *tunnel) end() {
 		return
 	}
 	t.over = true
-	host := t.x.host
-	delete(host.tunnels, t)
-	if !t.app.Owes() || host.Limits.Write == 0 {
-		t.app.End()
-	} else {
-		t.app.CloseWrite()
-		t.lasts(host.Loop.Now().Add(host.Limits.Write))
-	}
+	delete(t.x.host.tunnels, t)
+	t.app.CloseWrite()
+	t.x.host.Leave(t.app)
 	t.x.over() // the client's end closes it
-}
-
-// lasts keeps the app's end until the app has taken all, or until its time is up: the kernel would keep what is left for longer.
-func (t *tunnel) lasts(until time.Time) {
-	host, timer, look := t.x.host, &loop.Timer{Of: t.app}, loop.Tick
-	timer.Do = func() {
-		switch owes := t.app.Owes(); {
-		case owes && host.Loop.Now().Before(until):
-			look = min(2*look, time.Second)
-			host.Loop.Set(timer, look)
-		case owes:
-			t.app.Reset()
-		default:
-			t.app.Close()
-		}
-	}
-	host.Loop.Set(timer, look)
 }

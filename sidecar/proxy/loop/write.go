@@ -129,6 +129,9 @@ func (c *Conn) Move(to *Conn) { to.out, c.out = c.out, Buffer{} }
 
 // Owes reports whether the peer has yet to take some of what was written.
 func (c *Conn) Owes() bool {
+	if c.Closed() || c.Queued() == 0 && c.owed() == 0 {
+		return false
+	}
 	_, more := c.Taken()
 	return more
 }
