@@ -42,7 +42,9 @@ func (c *HTTP1) Interim(a *exchange.Answer) {
 func (c *HTTP1) status(a *exchange.Answer) {
 	b := append(c.conn.Compose(loop.HeadRoom), "HTTP/1.1 "...)
 	if len(a.Text) > 0 {
-		b = append(b, a.Text...)
+		if b = append(b, a.Text...); len(a.Text) == len("200") {
+			b = append(b, ' ') // RFC 9112 section 4
+		}
 	} else {
 		b = strconv.AppendInt(b, int64(a.Status), 10)
 		b = append(append(b, ' '), http.StatusText(a.Status)...)
@@ -60,13 +62,13 @@ func (c *HTTP1) Head(x *exchange.Exchange, a *exchange.Answer) {
 	}
 	c.status(a)
 	a.Fields(c)
-	c.chunk = false
+	c.chunk, c.unframed = false, false
 	if !a.None && a.Length < 0 {
 		if c.minor == 1 {
 			c.chunk = true
 			c.Field("Transfer-Encoding", "chunked")
 		} else {
-			c.keep = false
+			c.keep, c.unframed = false, true
 		}
 	}
 	switch {
@@ -110,6 +112,7 @@ func (c *HTTP1) watch() {
 
 // Finish implements exchange.Client.
 func (c *HTTP1) Finish(trailers []head.Field) {
+	c.unframed = false
 	if !c.chunk {
 		return
 	}

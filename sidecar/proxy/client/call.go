@@ -242,8 +242,12 @@ func (k *call) watch() {
 	k.stall.begin(k.c.host)
 }
 
-// stalls ends a stream whose client opens no window for it.
+// stalls ends a stream whose client opens no window for it. That the client takes little of all streams together is another matter.
 func (k *call) stalls() {
+	if k.queued > 0 && !k.c.frames.Blocked(k.id) {
+		k.stall.begin(k.c.host)
+		return
+	}
 	if k.stall.over(k.c.host, uint64(k.sent), k.queued > 0) { //nolint:gosec // it is not negative
 		k.reset(frame.InternalError)
 		k.lost()
@@ -266,7 +270,10 @@ func (k *call) paces() {
 func (k *call) hurries() bool { return k.x != nil && (!k.stream || k.x.Gathers()) }
 
 func (k *call) slow() {
-	if k.hurries() && k.in.Open() && k.pace.slow(&k.timer, k.c.host) {
+	switch {
+	case !k.hurries() || !k.in.Open():
+	case k.c.shut != nil && k.pace.waited(k.c.shutUntil(), &k.timer, k.c.host): // the client could not send
+	case k.pace.slow(&k.timer, k.c.host):
 		k.x.BodySlow()
 	}
 }

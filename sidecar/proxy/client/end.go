@@ -11,7 +11,9 @@ func (c *HTTP1) close() {
 		return
 	}
 	if x := c.x; x != nil {
-		c.keep = false
+		if c.keep = false; c.unframed {
+			c.conn.Reset() // else the client takes what it has for all of the answer
+		}
 		x.ClientGone()
 	}
 	c.end()

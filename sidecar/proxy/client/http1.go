@@ -29,17 +29,18 @@ type HTTP1 struct {
 	wrote   int // pieces that the client was sent
 	written int // wrote, when it was last looked at
 
-	first   bool // no head has been read yet
-	reading bool // a call of take is under way
-	body    bool // of the request: there is more to come
-	wanted  bool // the exchange wants it
-	keep    bool // the connection goes on after the answer
-	chunk   bool // the answer goes in chunks
-	lent    bool // a tunnel has it
-	flushes bool // it ends once all has been written
-	crammed bool // no request is read until all has been written
-	clears  bool // it ends once it is found idle
-	blank   bool // an empty line has been ignored
+	first    bool // no head has been read yet
+	reading  bool // a call of take is under way
+	body     bool // of the request: there is more to come
+	wanted   bool // the exchange wants it
+	keep     bool // the connection goes on after the answer
+	chunk    bool // the answer goes in chunks
+	unframed bool // the connection's end is to be that of the answer, which goes on
+	lent     bool // a tunnel has it
+	flushes  bool // it ends once all has been written
+	crammed  bool // no request is read until all has been written
+	clears   bool // it ends once it is found idle
+	blank    bool // an empty line has been ignored
 }
 
 // phase is what is expected of the client.

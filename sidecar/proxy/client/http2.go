@@ -18,6 +18,7 @@ type HTTP2 struct {
 	calls  frame.Streams[call]
 
 	leave *loop.Timer // for a client that does not say that it has been told to go; nil: it has not been told
+	shut  *shut       // nil: it has not been
 	late  uint32      // what is to come before the timer ends, as frame.Conn.Awaits tells; 0: nothing
 
 	reading bool // what is to be written is written in any case
@@ -254,7 +255,7 @@ func (c *HTTP2) fails(err error) {
 	c.linger()
 }
 
-// abandon ends what the client has asked for. Answers that have come as a whole may still be written.
+// abandon ends what the client has asked for. Answers that have been passed on as a whole may still be written.
 func (c *HTTP2) abandon() {
 	for k := c.calls.Pop(); k != nil; k = c.calls.Pop() {
 		if k.x != nil {
@@ -267,6 +268,7 @@ func (c *HTTP2) abandon() {
 func (c *HTTP2) linger() {
 	c.ending, c.stopped = true, false
 	c.host.Loop.Stop(c.leave)
+	c.staysOpen()
 	c.frames.Close()
 	c.base.linger()
 }
@@ -280,6 +282,7 @@ func (c *HTTP2) end() {
 	if c.owner != nil {
 		c.ending = true
 		c.host.Loop.Stop(c.leave)
+		c.staysOpen()
 		c.frames.Close()
 		c.base.end()
 	}

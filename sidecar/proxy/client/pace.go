@@ -37,3 +37,15 @@ func (p *pace) slow(t *loop.Timer, h *exchange.Host) bool {
 	}
 	return slow
 }
+
+// waited counts the time anew from one at which the client could not send, if that was later. It reports whether there is time left.
+func (p *pace) waited(at time.Time, t *loop.Timer, h *exchange.Host) bool {
+	if at.After(p.since) {
+		p.since, p.starved = at, 0
+	}
+	left := h.Limits.ReadHead - p.starved - h.Loop.Now().Sub(p.since)
+	if left > 0 {
+		h.Loop.Set(t, left)
+	}
+	return left > 0
+}

@@ -8,7 +8,6 @@ import (
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/frame"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/head"
-	"github.com/bearerguard/bearerguard/sidecar/proxy/loop"
 )
 
 // Count counts requests. It is safe for concurrent use.
@@ -182,9 +181,7 @@ func (c *HTTP2) Data(id uint32, p []byte, end frame.End) {
 		k.in.End(k, nil)
 	}
 	k.paces()
-	if loop.Room() == loop.LargeBlock { // what nobody takes yet, as while a verdict is waited for, must not stop the other streams
-		c.frames.Lend(id)
-	}
+	c.lends(id)
 }
 
 // Trailers implements frame.Handler.

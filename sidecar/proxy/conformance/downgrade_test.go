@@ -246,4 +246,12 @@ func TestCookiesAreOneFieldBehindHTTP2(t *testing.T) {
 	if diff := cmp.Diff([]string{"a=1; b=2"}, receive(t, got)); diff != "" {
 		t.Error(diff)
 	}
+	var many []string
+	for i := range 180 {
+		many = append(many, fmt.Sprintf("c%d=%d", i, i))
+	}
+	ask(t, c, request(t, "GET", base+"/open/a", nil, "Cookie", strings.Join(many, "; "))) // the client splits it
+	if diff := cmp.Diff([]string{strings.Join(many, "; ")}, receive(t, got)); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -184,6 +184,19 @@ func TestAnswersThatBreakOff(t *testing.T) {
 	run(t, "by a reset, HTTP/1.0", func(t testing.TB) {
 		breaksOff(t, "GET /open/a HTTP/1.0\r\nHost: a\r\n\r\n", ok+"\r\nhello", true)
 	})
+	run(t, "where the client of HTTP/1.0 has closed its side, and nothing more comes for a while", func(t testing.TB) {
+		c := dial(t, guard(t, rawApp(t, func(c *wire, _ int) {
+			c.head()
+			c.send(ok + "\r\nhello")
+			c.rest() // the proxy gives up
+		})))
+		c.send("GET /open/a HTTP/1.0\r\nHost: a\r\n\r\n")
+		_ = c.CloseWrite()
+		c.until("hello")
+		if b, err := io.ReadAll(c.in); err == nil {
+			t.Errorf("reads as a whole answer, of hello%s", b)
+		}
+	})
 	both(t, "an app that gives up", func(t testing.TB, v version) {
 		addr := guard(t, app(t, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "half")

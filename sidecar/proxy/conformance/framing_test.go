@@ -122,6 +122,7 @@ func TestAnswerFramingOnTheWire(t *testing.T) {
 		"an error with a body":                 {"GET", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 5\r\n\r\nhello", "500", "hello", "5"},
 		"a length in another case of the name": {"GET", ok + "content-length:5\r\n\r\nhello", "200", "hello", "5"},
 		"a reason phrase that is empty":        {"GET", "HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\nhello", "200", "hello", "5"},
+		"no reason phrase, nor the space":      {"GET", "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", "200", "hello", "5"},
 		"a status that nobody knows":           {"GET", "HTTP/1.1 299 Whatever\r\nContent-Length: 5\r\n\r\nhello", "299", "hello", "5"},
 	}
 	for name, tt := range tests {
@@ -143,8 +144,8 @@ func TestAnswerFramingOnTheWire(t *testing.T) {
 				if h.status() != tt.status || body != tt.body || h.get("Content-Length") != tt.length {
 					t.Fatalf("got %s %q and %q, want %s %q and a length of %q", h.line, h.fields, body, tt.status, tt.body, tt.length)
 				}
-				if !strings.HasPrefix(h.line, "HTTP/1.1 ") {
-					t.Errorf("%s; the version is the proxy's own (RFC 9110 section 2.5)", h.line)
+				if !strings.HasPrefix(h.line, "HTTP/1.1 "+tt.status+" ") {
+					t.Errorf("%q; the version is the proxy's own (RFC 9110 section 2.5), and a space stands behind the status (RFC 9112 section 4)", h.line)
 				}
 				if h.get("Connection") == "close" {
 					t.Fatalf("the client's connection ends, too: %q", h.fields)

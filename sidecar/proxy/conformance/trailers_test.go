@@ -98,6 +98,7 @@ func TestTrailersOfAnswers(t *testing.T) {
 		"of an empty body":         {"Trailer: X-Sum\r\n", "X-Sum: 1\r\n", []string{"X-Sum: 1"}},
 		"framing":                  {"", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", nil},
 		"framing that is promised": {"Trailer: Content-Length\r\n", "Content-Length: 3\r\n", nil},
+		"of this hop alone":        {"", "Proxy-Connection: close\r\nConnection: close\r\nKeep-Alive: timeout=5\r\n", nil},
 	} {
 		run(t, "on the wire: "+name, func(t testing.TB) {
 			data := "3\r\nabc\r\n"

@@ -123,7 +123,7 @@ func nominated(fields []head.Field, name []byte) bool {
 // Trails says whether a field of an answer's trailer section goes to the client (RFC 9110 section 6.5.1).
 func Trails(k head.Kind) bool {
 	switch k {
-	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.Upgrade, head.Trailer, head.TE:
+	case head.ContentLength, head.TransferEncoding, head.Host, head.Connection, head.KeepAlive, head.ProxyConnection, head.Upgrade, head.Trailer, head.TE:
 		return false
 	default:
 		return true

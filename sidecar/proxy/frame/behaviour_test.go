@@ -426,6 +426,33 @@ func TestNoStreamStarves(t *testing.T) {
 	}
 }
 
+// The window of the connection goes back where some streams hold most of it: others would wait for ever.
+func TestWindowOfTheConnectionBesideWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	c := NewServer(Config{}, &Pool{}, &recorder{})
+	body := strings.Repeat("a", 16<<10)
+	w := client().frame(typeSettings, flagAck, 0).post(1)
+	for range 3 {
+		w.data(1, More, body)
+	}
+	left := initial - 3*len(body)
+	if err := feed(t, c, w.post(3).data(3, More, body[:left]).Bytes(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if take(c); !c.Shut() {
+		t.Errorf("the window is %d", c.recv)
+	}
+	c.Took(3, 100)
+	got := written(t, c)
+	if err := feed(t, c, bare().data(3, More, body[:100]).Bytes(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	c.Took(3, left)
+	if diff := cmp.Diff([]string{"WINDOW_UPDATE 0 100", "WINDOW_UPDATE 0 " + itoa(left)}, append(got, written(t, c)...)); diff != "" {
+		t.Errorf("the peer is told: %s", diff)
+	}
+}
+
 // TestLend opens the window of the connection for what nobody has taken, up to a bound, and counts nothing twice whatever becomes of it.
 func TestLend(t *testing.T) {
 	t.Parallel()

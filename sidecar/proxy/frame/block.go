@@ -76,10 +76,19 @@ func (c *Conn) Unfinished() int { return cap(c.block.bytes) }
 // pseudoMost is how many pseudo-fields a head may have.
 const pseudoMost = 4
 
+// mostCrumbs is how many fields a cookie may come in that count as one (section 8.2.3): browsers send one for each of a site's cookies, of which they
+// keep 180 at least.
+const mostCrumbs = 200
+
 // decoded takes a field. What an index refers to may be a hundred times the index: none is kept once the limit is met.
 func (c *Conn) decoded(f Field) {
 	c.size += int(f.Size())
-	if len(c.pool.fields) >= pseudoMost || !strings.HasPrefix(f.Name, ":") {
+	switch {
+	case f.Name == "cookie" && c.crumbs < mostCrumbs:
+		if c.crumbs++; c.crumbs == 1 {
+			c.others++
+		}
+	case len(c.pool.fields) >= pseudoMost || !strings.HasPrefix(f.Name, ":"):
 		c.others++
 	}
 	if c.over || c.size > c.cfg.HeadBytes || c.others > c.cfg.Fields {
@@ -115,7 +124,7 @@ func (c *Conn) request(b gathering) {
 		c.fail(errStreamID)
 		return
 	case b.id <= c.opened:
-		c.reopened(b.id)
+		c.reopened(b.id, b.end)
 		return
 	case b.id > c.limit: // section 6.8: what comes after GOAWAY is as good as not sent
 		c.spend()
@@ -153,8 +162,8 @@ func (c *Conn) request(b gathering) {
 }
 
 // reopened is about HEADERS on a number that is below the highest (section 5.1.1).
-func (c *Conn) reopened(id uint32) {
-	if c.closed.of(id) == forgotten {
+func (c *Conn) reopened(id uint32, end End) {
+	if c.closed.of(id) == forgotten && !(bool(end) && c.closed.full()) { // else they may be trailers that were on their way when the stream was reset
 		c.fail(errStreamID)
 		return
 	}

@@ -42,7 +42,8 @@ type Conn struct {
 	table   table
 	long    *long // nil: none has come
 	size    int   // of the fields that were decoded
-	others  int   // of them, pseudo-fields left out
+	others  int   // how many, pseudo-fields left out, a cookie being one
+	crumbs  int   // how many the cookie comes in
 	over    bool  // they exceed a limit
 	budget  budget
 

@@ -134,11 +134,27 @@ const mostLent = 1 << 20
 // go on: the stream's own window bounds it then.
 func (c *Conn) Lend(id uint32) {
 	if st := c.find(id); st != nil && c.err == nil {
-		n := min(st.held-st.lent, mostLent-c.lent)
-		st.lent, c.lent = st.lent+n, c.lent+n
-		c.credit(n)
+		c.lend(st)
 	}
 }
+
+// LendAll is Lend for all streams.
+func (c *Conn) LendAll() {
+	for st := range c.streams.all {
+		if c.err == nil {
+			c.lend(st)
+		}
+	}
+}
+
+func (c *Conn) lend(st *stream) {
+	n := min(st.held-st.lent, mostLent-c.lent)
+	st.lent, c.lent = st.lent+n, c.lent+n
+	c.credit(n)
+}
+
+// Shut reports whether the peer can send DATA of no stream: what has come is held, and takes all of the connection's window. Took and Lend open it.
+func (c *Conn) Shut() bool { return c.recv <= 0 }
 
 // give opens the window of a stream.
 func (c *Conn) give(st *stream, n int64) {
@@ -150,9 +166,10 @@ func (c *Conn) give(st *stream, n int64) {
 	}
 }
 
-// credit opens the connection's window.
+// credit opens the connection's window. The peer is told once it is worth a frame, or has no more left than that: the rest of the window may be that
+// of streams of which nobody takes anything.
 func (c *Conn) credit(n int64) {
-	if c.pending += n; c.err == nil && c.pending >= int64(c.cfg.ConnWindow)/2 {
+	if c.pending += n; c.err == nil && c.pending > 0 && c.pending >= min(int64(c.cfg.ConnWindow)/2, c.recv) {
 		c.writeUpdate(0, c.pending)
 		c.recv += c.pending
 		c.pending = 0

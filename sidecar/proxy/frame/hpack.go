@@ -60,7 +60,7 @@ func (t *table) resize(to, most uint32) {
 
 // decode appends a block's fields to the pool's, as far as the limits go. All of it is decoded, since the table goes on with it.
 func (c *Conn) decode(p []byte) {
-	c.pool.fields, c.size, c.others, c.over = c.pool.fields[:0], 0, 0, false
+	c.pool.fields, c.size, c.others, c.crumbs, c.over = c.pool.fields[:0], 0, 0, 0, false
 	for first := true; len(p) > 0 && c.err == nil; {
 		update := p[0]&0xe0 == 0x20
 		if update && !first {

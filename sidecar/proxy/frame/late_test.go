@@ -6,6 +6,32 @@ import (
 	"testing"
 )
 
+// Trailers, too, may be on their way to streams that have ended here, of which there may be more than are remembered.
+func TestTrailersOnTheirWayToStreamsThatAreForgotten(t *testing.T) {
+	t.Parallel()
+	const many = 2 * mostClosed
+	r := &recorder{}
+	c := broken{cfg: Config{Streams: many}}.conn(t, r)
+	first, late := client(), bare()
+	for i := range many {
+		id := uint32(2*i + 1) //nolint:gosec // few
+		first.post(id)
+		late.headers(id, Last, "x-sum: 1")
+	}
+	if err := feed(t, c, first.Bytes(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		_ = c.Headers(uint32(2*i+1), list(":status: 401"), Last) //nolint:gosec // few
+	}
+	if err := feed(t, c, late.Bytes(), 1<<20); err != nil {
+		t.Error(err)
+	}
+	if err := feed(t, c, bare().post(1).Bytes(), 1<<20); !errors.Is(err, errStreamID) {
+		t.Errorf("a request by a number of before: %v", err)
+	}
+}
+
 // TestDataOnItsWayToStreamsThatHaveEnded has peers send on, in frames that are small, what a stream's window had allowed: they do not know yet
 // that it has ended here (RFC 9113 section 5.1). Other streams go on. What is more than that counts.
 func TestDataOnItsWayToStreamsThatHaveEnded(t *testing.T) {

@@ -123,6 +123,12 @@ func (c *Conn) enqueue(st *stream, p []byte) {
 	c.schedule(st)
 }
 
+// Blocked reports whether the peer has to open a window before more of a stream can be sent.
+func (c *Conn) Blocked(id uint32) bool {
+	st := c.find(id)
+	return st != nil && (st.window <= 0 || c.window <= 0)
+}
+
 // schedule has a stream wait for its turn if it could send.
 func (c *Conn) schedule(st *stream) {
 	switch {

@@ -55,6 +55,9 @@ func (m *memory) add(id uint32, h how) {
 	*m = append(*m, closing{id, h})
 }
 
+// full reports whether streams have been forgotten.
+func (m memory) full() bool { return len(m) == mostClosed }
+
 // of returns how a stream was closed at last.
 func (m memory) of(id uint32) how {
 	for _, c := range slices.Backward(m) {

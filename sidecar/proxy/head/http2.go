@@ -16,6 +16,9 @@ func (r *Request) Complete(length int64) error {
 		return err
 	}
 	r.Length, r.Chunked = max(length, 0), length < 0
+	if r.Chunked && r.framing {
+		return ErrTrailer
+	}
 	return nil
 }
 

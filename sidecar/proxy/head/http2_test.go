@@ -47,6 +47,7 @@ func TestRequestsOfParts(t *testing.T) {
 		"two lengths":                  {parts(add("Content-Length", "3", "3")), "", ErrLength},
 		"a length of no digits":        {parts(add("Content-Length", "+3")), "", ErrLength},
 		"a length in another spelling": {parts(add("Content_Length", "3")), "", ErrSpelling},
+		"a length behind the body":     {parts(func(p *ofParts) { p.Length, p.Header["Trailer"] = -1, []string{"X-Sum, Content-Length"} }), "", ErrTrailer},
 		"two tokens":                   {parts(add("Authorization", "Bearer a", "Bearer b")), "", ErrAuthorization},
 	} {
 		var r Request

@@ -15,6 +15,8 @@ type Request struct {
 	Trailers bool
 	// Message has the protocol that the client asks to switch to, and whether it wants the connection to persist.
 	Message
+
+	framing bool // trailers are announced that frame a message
 }
 
 // ParseRequest reads a complete head, as End delimits it, into r. The storage of r.Fields is used again.
@@ -61,6 +63,7 @@ func (r *Request) understand() error {
 	var n counts
 	err := r.Message.understand(&n, r.Minor)
 	r.Host, r.Expect, r.Trailers, r.Length = n.host, n.expect, n.trailers, max(r.Length, 0)
+	r.framing = n.framing
 	switch {
 	case err != nil:
 		return err
