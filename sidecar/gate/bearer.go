@@ -40,6 +40,16 @@ func (s *Snapshot) who(sd *side, found token.Found, r *decision.Request) *bearer
 	return s.meet(sd, found, text, r.Now)
 }
 
+// of is what was found out with another request's copy of a token, for this one: the other may be over, and its memory in use again.
+func (f *finding) of(found token.Found) *finding {
+	if f.question == nil {
+		return f
+	}
+	own, q := *f, *f.question
+	q.found, own.question = found, &q
+	return &own
+}
+
 // meet verifies a token that is not in the cache; once, however many requests bring it at the same time. The text is nil if it was
 // not read yet.
 func (s *Snapshot) meet(sd *side, found token.Found, t *text, now time.Time) *bearer {
@@ -53,7 +63,11 @@ func (s *Snapshot) meet(sd *side, found token.Found, t *text, now time.Time) *be
 		b, bytes := s.newBearer(f)
 		return token.Entry[bearer]{Value: b, Bytes: bytes, Expiry: earlier(f.until, f.fresh), Keep: true}
 	})
-	if !mine && b.refused == nil && b.common.asked {
+	switch {
+	case mine:
+	case b.refused != nil:
+		b = &bearer{refused: b.refused.of(found)}
+	case b.common.asked:
 		s.answers.used.Add(1)
 	}
 	return b

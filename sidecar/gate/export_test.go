@@ -40,3 +40,10 @@ func (v *Verdict) Slow() bool { return v.lack != nil && v.lack.time }
 
 // JudgeBriefly judges as JudgeNow does at first.
 func (g *Gate) JudgeBriefly(r *Request) Verdict { return g.judge(r, decision.NewBudget(patience)) }
+
+// HoldAnswers has all that look for an answer of an issuer wait until release is called.
+func (g *Gate) HoldAnswers() (release func()) {
+	a := g.snapshot.Load().answers
+	a.mu.Lock()
+	return a.mu.Unlock
+}

@@ -1,7 +1,11 @@
 package gate_test
 
 import (
+	"context"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -94,5 +98,42 @@ func TestCountsGoOnWithTheNextSnapshot(t *testing.T) {
 	}
 	if s := g.CacheStats(); s.Misses != 3 || s.Hits != 3 || s.Entries != 1 {
 		t.Errorf("got %+v, want 3 misses and hits, and the entry of the last", s)
+	}
+}
+
+// Requests that bring a token at the same time find out about it once. What is asked about it is of the memory of the one who asks: another one's
+// may be in use again by then.
+func TestWhatIsAskedIsOfTheRequestThatAsks(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, active)
+	g, load := asking(t, gate.Options{}, d)
+	load(gatetest.Policy("orders", policy.Spec{Issuers: []policy.Issuer{d.issuer("desk")}, Rules: []policy.Rule{{Name: "all", Allow: &policy.Allow{Authenticated: true}}}}))
+	for i := range 40 {
+		text := fmt.Sprintf("opaque-%030d", i)
+		var memory [2]buffer
+		var waits [2]func(context.Context) gate.Verdict
+		var both sync.WaitGroup
+		release := g.HoldAnswers()
+		for j := range memory {
+			r := memory[j].request("/a", text)
+			both.Go(func() { _, waits[j] = g.JudgeNow(r) })
+		}
+		for range 1000 {
+			runtime.Gosched() // until both look for an answer, as a rule
+		}
+		release()
+		both.Wait()
+		over, asks := i%2, 1-i%2
+		other := strings.Repeat("z", len(text))
+		memory[over].request("/zzz", other)
+		if v := waits[asks](t.Context()); !v.Forward {
+			t.Errorf("%s (%v)", v.Reason, v.Cause)
+		}
+		if _, asked := d.about.Load(text); !asked {
+			t.Errorf("the issuer was not asked about %s", text)
+		}
+		if _, asked := d.about.Load(other); asked {
+			t.Fatal("the issuer was asked about what lies in another request's memory")
+		}
 	}
 }

@@ -59,84 +59,76 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 	if no := p.Fits(dpop.Use{Method: r.Method, Token: f.Raw, Key: c.JKT}); no.Refused() {
 		return b, no
 	}
-	if memory != nil {
-		if waits := s.waits(sd, r, f, b, p); waits != nil {
-			return waits, waits.refused.refusal
-		}
-	}
-	passed, no := s.passes(sd, r, b, p, memory)
-	if no.Refused() || passed == f.Takers {
+	ok, no := s.satisfied(sd, r, b, p)
+	if no.Refused() {
 		return b, no
 	}
-	f.Takers = passed
+	// First of all that may have to wait: a request that was judged again would be one whose proof has been taken.
+	b, no = s.narrow(sd, r, f, b, ok.takers)
+	if no.Refused() || ok.once == 0 || memory == nil || memory.Take(p, ok.longest, r.Now) {
+		return b, no
+	}
+	if ok.takers &^= ok.once; ok.takers == 0 {
+		return b, ok.why(replayed)
+	}
+	return s.narrow(sd, r, f, b, ok.takers)
+}
+
+var replayed = decision.Refusal{Reason: decision.ProofReplayed, Cause: decision.Because("a proof with this jti and key was taken before; proof.replay is PerPod")}
+
+// narrow returns the bearer of whom these takers' issuers alone vouch.
+func (s *Snapshot) narrow(sd *side, r *decision.Request, f token.Found, b *bearer, takers decision.IssuerSet) (*bearer, decision.Refusal) {
+	if takers == f.Takers {
+		return b, decision.Refusal{}
+	}
+	f.Takers = takers
 	if b = s.who(sd, f, r); b.refused != nil {
 		return b, b.refused.refusal
 	}
 	return b, decision.Refusal{}
 }
 
-// waits returns a bearer of whom something is to be found out first, if the proof leaves fewer issuers that vouch; else nil. It is
-// asked before the proof is remembered: the request may have to wait for an answer, and is judged again with it then.
-func (s *Snapshot) waits(sd *side, r *decision.Request, f token.Found, b *bearer, p *dpop.Proof) *bearer {
-	if !sd.asks || len(sd.issuers) < 2 {
-		return nil
-	}
-	passed, no := s.passes(sd, r, b, p, nil)
-	if no.Refused() || passed == f.Takers {
-		return nil
-	}
-	f.Takers = passed
-	if b := s.who(sd, f, r); b.refused != nil && b.refused.question != nil {
-		return b
-	}
-	return nil
+// satisfaction is whom a proof satisfies.
+type satisfaction struct {
+	takers  decision.IssuerSet // of the token, whose issuers it does
+	once    decision.IssuerSet // of them, those whose issuers take a proof once
+	longest *dpop.Settings     // of those issuers, the ones that remember it for longest
+	first   decision.Refusal   // why it does not satisfy another; zero: it satisfies all
 }
 
-// passes holds a proof against what each issuer wants that vouches for the token. It returns the takers of the token whose
-// issuers are satisfied; if there is none, why the first is not.
-func (s *Snapshot) passes(sd *side, r *decision.Request, b *bearer, p *dpop.Proof, memory *dpop.Memory) (decision.IssuerSet, decision.Refusal) {
-	no := decision.Refusal{Reason: decision.InternalError}
-	var passed, once decision.IssuerSet
-	var longest *dpop.Settings
-	first := true
-	path, _, _ := strings.Cut(asOrigin(r.Target), "?")
-	fail := func(why decision.Refusal) {
-		if first {
-			no, first = why, false
-		}
+// why is the reason that counts where nobody is satisfied, if this one is the last.
+func (ok *satisfaction) why(last decision.Refusal) decision.Refusal {
+	if ok.first.Refused() {
+		return ok.first
 	}
+	return last
+}
+
+// satisfied holds a proof against what each issuer wants that vouches for the token. It is refused if no issuer is satisfied: why the first is not.
+func (s *Snapshot) satisfied(sd *side, r *decision.Request, b *bearer, p *dpop.Proof) (ok satisfaction, no decision.Refusal) {
+	path, _, _ := strings.Cut(asOrigin(r.Target), "?")
 	for i := range sd.proving {
 		g := &sd.proving[i]
 		if g.issuers&b.subject.Verified() == 0 {
 			continue
 		}
 		if why := g.settings.Check(p, path, r.Now); why.Refused() {
-			fail(why)
+			ok.first = ok.why(why)
 			continue
 		}
-		passed |= g.takers
+		ok.takers |= g.takers
 		if g.settings.Once() {
-			once |= g.takers
-			longest = g.settings.Longer(longest)
+			ok.once |= g.takers
+			ok.longest = g.settings.Longer(ok.longest)
 		}
 	}
-	if passed == 0 {
-		return 0, no
+	switch {
+	case ok.takers == 0:
+		return ok, ok.why(decision.Refusal{Reason: decision.InternalError})
+	case !r.Budget.Spend(p.Work()):
+		return ok, unjudged
 	}
-	if !r.Budget.Spend(p.Work()) {
-		return 0, unjudged
-	}
-	if why := p.Signed(); why.Refused() {
-		return 0, why
-	}
-	if once != 0 && memory != nil && !memory.Take(p, longest, r.Now) {
-		fail(decision.Refusal{Reason: decision.ProofReplayed, Cause: decision.Because("a proof with this jti and key was taken before; proof.replay is PerPod")})
-		passed &^= once
-	}
-	if passed == 0 {
-		return 0, no
-	}
-	return passed, decision.Refusal{}
+	return ok, p.Signed()
 }
 
 // giveNonce has the answer bring a nonce for the next proof, whoever gives the answer (RFC 9449 section 8.2).

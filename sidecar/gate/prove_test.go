@@ -273,7 +273,16 @@ func TestIssuersOfSeveralPolicies(t *testing.T) {
 	}
 	elsewhere := dpopIfBound()
 	elsewhere.PublicURLs = []string{"https://partner.example.net/shop/"}
-	g := newGate(t, gatetest.Policy("a", other(dpopIfBound(), "a", "/a")), gatetest.Policy("b", other(elsewhere, "b", "/b")))
+	ways := map[string]func(g *gate.Gate, r *gate.Request) gate.Verdict{
+		"at once": (*gate.Gate).Judge,
+		"as a loop does, which has little time for one": func(g *gate.Gate, r *gate.Request) gate.Verdict {
+			v, wait := g.JudgeNow(r)
+			if wait != nil {
+				v = wait(t.Context())
+			}
+			return v
+		},
+	}
 	token := bound(alice, nil)
 	for i, tt := range []struct {
 		path, url string
@@ -285,9 +294,12 @@ func TestIssuersOfSeveralPolicies(t *testing.T) {
 		{"/a", "https://partner.example.net/shop/a", decision.NoRule},
 		{"/a", "https://partner.example.net/a", decision.BadProof},
 	} {
-		v := g.Judge(attempt{token: token, by: alice, target: tt.path, made: gatetest.Made{URL: tt.url, ID: fmt.Sprint(i)}}.request())
-		if v.Reason != tt.want {
-			t.Errorf("%s as %s: %s (%v), want %s", tt.path, tt.url, v.Reason, v.Cause, tt.want)
+		for name, judge := range ways {
+			g := newGate(t, gatetest.Policy("a", other(dpopIfBound(), "a", "/a")), gatetest.Policy("b", other(elsewhere, "b", "/b")))
+			v := judge(g, attempt{token: token, by: alice, target: tt.path, made: gatetest.Made{URL: tt.url, ID: fmt.Sprint(i)}}.request())
+			if v.Reason != tt.want {
+				t.Errorf("%s as %s, %s: %s (%v), want %s", tt.path, tt.url, name, v.Reason, v.Cause, tt.want)
+			}
 		}
 	}
 }
