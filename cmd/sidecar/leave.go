@@ -125,13 +125,17 @@ func (s *sidecar) awaitLeave(ctx context.Context) error {
 	defer stop()
 	for {
 		conn, err := lis.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case err == nil:
+			_ = conn.Close()
+			s.leaving.tell()
+			continue
+		case ctx.Err() != nil:
 			return nil
 		}
-		if err != nil {
-			return err
+		select { // there may be no file for it now; it waits
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
 		}
-		_ = conn.Close()
-		s.leaving.tell()
 	}
 }

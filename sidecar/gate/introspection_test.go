@@ -501,3 +501,20 @@ func TestRulesSeeTheIssuerThatWasAsked(t *testing.T) {
 		}
 	}
 }
+
+// Rules that are not taken open no endpoints, nor end those of the rules in force.
+func TestSnapshotsThatAreRefusedOpenNothing(t *testing.T) {
+	t.Parallel()
+	p := reading(asks, policy.Issuer{Name: "other", Issuer: "https://other.example.com", Audiences: []string{"orders"}, Keys: policy.KeySource{JWKSURL: "https://other.example.com/keys"}})
+	keys := map[string]bundle.KeySet{
+		bundle.IntrospectionID(p.Namespace, asks):       {JWKS: credential.Credential{ClientID: "sidecar"}.Encode()},
+		bundle.SourceID(p.Namespace, p.Spec.Issuers[1]): {JWKS: []byte(`{"keys":`)},
+	}
+	opened := 0
+	_, err := gate.NewSnapshot(bundle.Assemble([]bundle.Object{p}, keys), "test", gate.SnapshotOptions{
+		Endpoints: func(all []gate.Asked) ([]gate.Endpoint, error) { opened++; return make([]gate.Endpoint, len(all)), nil },
+	})
+	if err == nil || !strings.Contains(err.Error(), "issuers[1]: ") || opened > 0 {
+		t.Errorf("error %v, opened %d times", err, opened)
+	}
+}

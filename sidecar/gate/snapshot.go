@@ -110,10 +110,10 @@ func NewSnapshot(b *bundle.Bundle, version string, o SnapshotOptions) (*Snapshot
 	}
 	s.keyless, s.answers = keyless(b), newAnswers()
 	s.resources = describeAll(program)
-	if err := s.addIssuers(b, o.Endpoints); err != nil {
+	if err := s.addForwarding(b); err != nil {
 		return nil, err
 	}
-	if err := s.addForwarding(b); err != nil {
+	if err := s.addIssuers(b, o.Endpoints); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -188,8 +188,10 @@ func (s *Snapshot) addIssuers(b *bundle.Bundle, open func([]Asked) ([]Endpoint, 
 		}
 		specs[at] = append(specs[at], is.Spec)
 	}
-	if err := asked.open(open); err != nil {
-		problems = append(problems, err)
+	if len(problems) == 0 { // else those of the snapshot in force stay open
+		if err := asked.open(open); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	s.unresolved = keys.unresolved
 	s.enforce.locator, s.audit.locator = token.NewLocator(specs[0]), token.NewLocator(specs[1])

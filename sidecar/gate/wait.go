@@ -37,6 +37,9 @@ type lack struct {
 	proved bool // its proof of possession was taken nevertheless
 }
 
+// Open reports whether the verdict is only what holds until more has been done, which the request has not waited for.
+func (v *Verdict) Open() bool { return v.lack != nil && (v.lack.time || v.lack.question != nil) }
+
 // JudgeWaiting is Judge for requests that can wait: a token that only its issuer can tell about is asked about, and judged again with
 // the answer. A token that fails for want of its key is judged again with each next
 // snapshot, until its key sets have been looked at after the request came. So an issuer that signs with a new key at once

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/api/bundle"
 	"github.com/bearerguard/bearerguard/api/credential"
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate"
 	"github.com/bearerguard/bearerguard/sidecar/telemetry"
@@ -144,5 +145,29 @@ func TestWhatWaitsKeepsItsMemory(t *testing.T) {
 	slices.Sort(c.asked)
 	if len(c.asked) != n || len(slices.Compact(c.asked)) != n || c.asked[0] != "opaque-0000" {
 		t.Errorf("asked about %d tokens: %q", len(c.asked), c.asked)
+	}
+}
+
+// Who leaves before the verdict is there has been refused nothing.
+func TestWhoLeavesWhileTheIssuerIsAskedIsNotRefused(t *testing.T) {
+	t.Parallel()
+	c := &clerk{answer: make(chan struct{})}
+	g := protect(t, echo(t).URL, func(o *Config) { o.Gate = c.gate(t) })
+	left := dial(t, g.addr)
+	_, _ = fmt.Fprint(left, "GET /a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer opaque-1\r\n\r\n")
+	until(t, "the issuer is asked", patience, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.asked) > 0
+	})
+	_ = left.Close()
+	until(t, "the client has left", patience, func() bool { return g.observer.open() == 0 })
+	close(c.answer)
+	if res, _ := ask(t, client(t, false), request(t, "GET", "http://"+g.addr+"/a", nil, "Authorization", "Bearer opaque-2")); res.StatusCode != 200 {
+		t.Fatalf("another request: %s", res.Status)
+	}
+	until(t, "there is a record", patience, func() bool { return len(g.observer.reasons()) > 0 })
+	if got := g.observer.reasons(); !slices.Equal(got, []string{string(decision.Allowed)}) {
+		t.Errorf("the records say %v", got)
 	}
 }

@@ -101,7 +101,9 @@ func NewMetrics(reg prometheus.Registerer, s Sources) (*Metrics, error) {
 // Request counts one request.
 func (m *Metrics) Request(r *Record) {
 	m.requests.inc(counterKey{verdict(!r.refused()), r.Reason, r.Policy, r.Rule})
-	observe(m.own, r.Own, r.Trace)
+	if r.Own > 0 { // else it is one more record of a request
+		observe(m.own, r.Own, r.Trace)
+	}
 	for _, a := range r.Audit {
 		m.audits.inc(counterKey{verdict(a.Allowed), a.Reason, a.Policy, a.Rule})
 	}

@@ -571,3 +571,26 @@ func TestAuditRefusalsAreLoggedThoughForwarded(t *testing.T) {
 		t.Errorf("%d lines, want 1", len(got))
 	}
 }
+
+// A request may have a further record, of what became of it. It is no request that took no time.
+func TestFurtherRecordsHaveNoDuration(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	m, err := NewMetrics(reg, Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Request(&Record{Forwarded: true, Reason: decision.Allowed, Own: time.Microsecond})
+	m.Request(&Record{Reason: decision.UpstreamTimeout})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "bearerguard_request_duration_seconds" {
+			if n := f.GetMetric()[0].GetHistogram().GetSampleCount(); n != 1 {
+				t.Errorf("%d requests took a time; want 1", n)
+			}
+		}
+	}
+}

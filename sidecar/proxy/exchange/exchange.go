@@ -45,6 +45,8 @@ type inquiry struct {
 	Req head.Request
 
 	start   time.Time
+	gathers time.Duration // from start until what the gate wants to see of the body was waited for
+	late    time.Duration // how long the client took for that
 	id      requestid.ID
 	verdict gate.Verdict
 	failed  decision.Reason // why it has failed after it was forwarded; empty: it has not

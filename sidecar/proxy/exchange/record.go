@@ -12,9 +12,10 @@ import (
 // observe tells the observer of a request's fate, and its cause if it is malformed.
 func (x *Exchange) observe(cause string) {
 	h, v := x.host, &x.verdict
-	own := h.Now().Sub(x.start)
+	now := h.Now()
+	own := now.Sub(x.start) - x.late
 	if x.trace != nil {
-		x.trace.Judged(x.start.Add(own))
+		x.trace.Judged(now)
 	}
 	if h.Observe == nil {
 		return

@@ -32,7 +32,9 @@ func (x *Exchange) judged(v *gate.Verdict) {
 	x.verdict, x.cancel, x.step = *v, nil, stepNew
 	x.giveRoom()
 	if x.left {
-		if !x.unjudged() {
+		if x.unjudged() || x.verdict.Open() || x.verdict.Forward { // nothing has become of it
+			x.verdict = gate.Verdict{}
+		} else {
 			x.observe("")
 		}
 		x.endTrace()
@@ -76,6 +78,7 @@ func (x *Exchange) gather(most int) {
 	}
 	x.begun.Free(most)
 	x.room = room
+	x.gathers = x.host.Now().Sub(x.start)
 	x.step = stepGather
 	if x.Req.Expect {
 		x.Req.Expect, x.asked = false, true
@@ -106,6 +109,7 @@ func (x *Exchange) endGather(trailers []head.Field) {
 	x.giveRoom()
 	x.request.Body = &gate.Body{Data: x.begun.Bytes()[:min(x.begun.Len(), x.verdict.WantBody)], Whole: x.whole}
 	x.request.Time = x.host.Now() // it is later by now
+	x.late = x.request.Time.Sub(x.start) - x.gathers
 	x.judge()
 }
 
