@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/api/decision"
 	"github.com/bearerguard/bearerguard/api/policy"
 	"github.com/bearerguard/bearerguard/sidecar/gate/gatetest"
 	"github.com/bearerguard/bearerguard/sidecar/proxy/exchange"
@@ -60,11 +61,19 @@ func (r *noter) serve(c net.Conn) {
 		}
 		r.mu.Lock()
 		path, _, _ := strings.Cut(req.RequestURI, "?")
-		r.seen = append(r.seen, req.Method+" "+path)
+		r.seen = append(r.seen, req.Method+" "+asRules(path))
 		r.mu.Unlock()
 		_, _ = io.Copy(io.Discard, req.Body)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	}
+}
+
+// asRules is a path as rules match it, and records have it.
+func asRules(path string) string {
+	if read, err := decision.ReadPath(path, decision.PathOptions{}); err == nil {
+		return read.Match
+	}
+	return path
 }
 
 // take returns what has been noted, once all connections up to now have ended.
@@ -98,6 +107,7 @@ func FuzzRelay(f *testing.F) {
 	f.Add([]byte("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), 50)
 	f.Add([]byte("GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), 7)
 	f.Add([]byte("POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcTRACE / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n\r\nGET /c HTTP/1.0\r\n\r\n"), 2)
+	f.Add([]byte("GET /%24a/%7Eb HTTP/1.1\r\nHost: a\r\n\r\n"), 100)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
