@@ -167,10 +167,12 @@ func (k *call) fail(err error, again bool) {
 	k.x = nil
 	k.in.Stop(k)
 	k.queues(-k.queued)
-	if !again || !x.Kept() || !x.SendAgain() {
-		x.AppFails(err)
-	}
-	k.drop() // not where that has panicked: the exchange may still have it
+	x.Guard(func() {
+		if !again || !x.Kept() || !x.SendAgain() {
+			x.AppFails(err)
+		}
+		k.drop() // not where that has panicked: the exchange may still have it
+	})
 }
 
 // repeatable reports whether the request may be sent again though the app may have looked at it.

@@ -189,7 +189,7 @@ func (a *HTTP1) fail(err error) {
 	}
 	a.close()
 	if x != nil {
-		x.AppFails(err)
+		x.Guard(func() { x.AppFails(err) })
 	}
 }
 

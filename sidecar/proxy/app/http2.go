@@ -215,16 +215,20 @@ func (a *HTTP2) fail(err error) {
 	a.set.forgetHTTP2(a)
 	a.set.host.Loop.Stop(&a.timer)
 	for k := a.calls.Pop(); k != nil; k = a.calls.Pop() {
-		a.conn.Guard(func() { k.fail(err, k.repeatable()) })
+		k.fail(err, k.repeatable())
 	}
 	waiting := a.waiting
 	a.waiting = nil
 	for _, p := range waiting {
-		a.conn.Guard(func() {
-			if p.x == nil || !a.connected || !p.x.SendAgain() { // nothing of it has been sent
-				p.fail(err)
-			}
-		})
+		if x := p.x; x == nil || !a.connected {
+			p.fail(err)
+		} else {
+			x.Guard(func() {
+				if !x.SendAgain() { // nothing of it has been sent
+					p.fail(err)
+				}
+			})
+		}
 	}
 	a.in.Drop()
 	a.frames.Close()

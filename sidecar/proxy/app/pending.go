@@ -87,7 +87,7 @@ func (p *pending) Cancel() {
 func (p *pending) fail(err error) {
 	if x := p.x; x != nil {
 		p.x = nil
-		x.AppFails(err)
+		x.Guard(func() { x.AppFails(err) })
 	}
 }
 
@@ -130,9 +130,9 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 		switch {
 		case p.x == nil:
 		case i == 0:
-			p.x.Forward(s.adopt(c, p.x))
+			p.x.Guard(func() { p.x.Forward(s.adopt(c, p.x)) })
 		default:
-			s.dialAway(p.x, false)
+			p.x.Guard(func() { s.dialAway(p.x, false) })
 		}
 	}
 }
@@ -140,8 +140,8 @@ func (d *dialling) connected(c *loop.Conn, protocol string) {
 // openHTTP2 goes on over HTTP/2. The connection that was waited for takes only so many calls (RFC 9113 section 5.1.2); others wait for
 // a further one.
 func (p *pending) openHTTP2() {
-	if p.x != nil {
-		p.set.openHTTP2(p.x)
+	if x := p.x; x != nil {
+		x.Guard(func() { p.set.openHTTP2(x) })
 	}
 }
 

@@ -30,6 +30,9 @@ type Aborted struct {
 // Error returns the text.
 func (e *Aborted) Error() string { return "the application reset the stream: " + e.Name }
 
+// Guard runs something of the exchange's for an App, which other exchanges may be of too: a panic ends the client's connection alone.
+func (x *Exchange) Guard(do func()) { x.client.Guard(do) }
+
 // AppFails says that the app does not answer, or has broken its answer off, or cannot be connected to. The App is of no use any more, nor the Waiter.
 func (x *Exchange) AppFails(err error) {
 	x.app = nil
