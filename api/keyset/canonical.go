@@ -35,8 +35,11 @@ func (k Key) canonical() []byte {
 	if k.Alg != "" {
 		m["alg"] = k.Alg
 	}
-	out, _ := json.Marshal(m)
-	return out
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(m)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
 func sortKeys(keys []Key) {

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -59,6 +60,8 @@ func rsaPublic(p *rsa.PublicKey) (Key, error) {
 		return k, errors.New("has an even modulus")
 	case p.E < 3 || p.E&1 == 0:
 		return k, errors.New("has an exponent that is even or less than 3")
+	case p.E > math.MaxInt32:
+		return k, errors.New("has an exponent above 2^31-1")
 	case weakRSALibrary(p.N):
 		return k, errors.New("was made by a library whose keys can be factored (CVE-2017-15361)")
 	}

@@ -114,6 +114,9 @@ func (c *collector) set() (*Set, error) {
 	if c.dropped > 0 {
 		s.notes = append(s.notes, fmt.Sprintf("left out: %d more", c.dropped))
 	}
+	if n := len(s.Canonical()); n > MaxBytes { // sidecars read that
+		return nil, fmt.Errorf("has %d bytes as a JWK Set; at most %d are read", n, MaxBytes)
+	}
 	return s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -79,6 +80,39 @@ func TestWeakLibrary(t *testing.T) {
 	n, _ := new(big.Int).SetString("1", 10)
 	if !weakRSALibrary(n) || weakRSALibrary(keys().rsa.N) {
 		t.Error("the fingerprint of CVE-2017-15361 is not told apart")
+	}
+}
+
+// What is taken from any form is read again from the canonical one, as sidecars do.
+func TestWhatIsTakenIsReadAgain(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	large := k.rsa.PublicKey
+	large.E = math.MaxInt32 + 2
+	der, err := x509.MarshalPKIXPublicKey(&large)
+	if _, err := Parse([]byte(block("PUBLIC KEY", der, err)), Public); err == nil || !strings.Contains(err.Error(), "exponent above") {
+		t.Errorf("an exponent of more than 31 bits in PEM: %v", err)
+	}
+	many := func(id string) string {
+		var list []any
+		for i := range 150 {
+			key := public(k.p256)
+			key["kid"] = fmt.Sprint(strings.Repeat(id, 1000), i)
+			list = append(list, key)
+		}
+		return jwks(list...)
+	}
+	for id, refused := range map[string]bool{"<": false, "a": false, "\u2028": true} {
+		s, err := Parse([]byte(strings.ReplaceAll(many(id), `\u2028`, "\u2028")), Public)
+		if refused != (err != nil) {
+			t.Errorf("ids of %q: %v", id, err)
+		}
+		if err != nil {
+			continue
+		}
+		if again, err := Parse(s.Canonical(), Public); err != nil || len(again.Keys()) != len(s.Keys()) {
+			t.Errorf("ids of %q: the canonical form: %v", id, err)
+		}
 	}
 }
 

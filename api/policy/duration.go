@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"time"
 )
@@ -23,16 +24,24 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(d.String())
 }
 
-// UnmarshalJSON reads a string such as "1m30s".
+// UnmarshalJSON reads a string such as "1m30s". What is longer than a time.Duration can be is the longest one: a list of objects of which one
+// has it must be read.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("a duration is a string such as \"30s\"")
 	}
-	v, err := time.ParseDuration(s)
-	if err != nil || len(s) > 32 || !durationForm.MatchString(s) {
+	if len(s) > 32 || !durationForm.MatchString(s) {
 		return fmt.Errorf("duration %q: want a number with a unit (ms, s, m, h), such as \"30s\" or \"1h\"", s)
 	}
-	d.Duration = v
+	v, err := time.ParseDuration(s)
+	switch {
+	case err == nil:
+		d.Duration = v
+	case s[0] == '-':
+		d.Duration = math.MinInt64
+	default:
+		d.Duration = math.MaxInt64
+	}
 	return nil
 }

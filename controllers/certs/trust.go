@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -79,7 +80,7 @@ func (t *trust) bring(ctx context.Context) bool {
 			if !apierrors.IsConflict(err) && ctx.Err() == nil {
 				t.log.Error(err, "the API server is not told of the certificate authority")
 			}
-			signal(t.wake)
+			time.AfterFunc(again, func() { signal(t.wake) })
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -107,8 +108,9 @@ func (s *Server) dropped(r *replica, at time.Time) {
 
 func (in *incoming) take(m *reportv1.Change) {
 	for _, v := range m.GetVersions() {
-		if in.versions[v.GetVersion()] == nil {
-			in.versions[v.GetVersion()] = ref(v)
+		now := ref(v) // a policy that was made anew may have the version of before
+		if was := in.versions[now.Version]; was == nil || !slices.Equal(was.Policies, now.Policies) {
+			in.versions[now.Version] = now
 		}
 	}
 	s := in.server

@@ -51,6 +51,14 @@ func TestTheLeaderHearsOfTheSidecarsOfOtherReplicas(t *testing.T) {
 		c := m["uid-a"]
 		return c.Acked.Has(v1.Ref.Policies[0]) && c.Rejected.Has(v2.Ref.Policies[0]) && c.Reason == "too new"
 	})
+	anew := newBundle("v1", 1) // the same policy, deleted and created: what is in it makes the version
+	anew.Ref.Policies[0].UID = "uid-anew"
+	other.give(map[string]*compile.Bundle{"a": v1})
+	s.expect(v1)
+	s.ack("v1")
+	leader.until(t, "the first one again", func(m map[string]push.Sidecar) bool { return m["uid-a"].Acked.Has(v1.Ref.Policies[0]) })
+	other.give(map[string]*compile.Bundle{"a": anew})
+	leader.until(t, "the same policy anew", func(m map[string]push.Sidecar) bool { return m["uid-a"].Acked.Has(anew.Ref.Policies[0]) })
 	other.give(nil)
 	leader.until(t, "gone", func(m map[string]push.Sidecar) bool { return len(m) == 0 })
 

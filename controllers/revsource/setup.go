@@ -218,6 +218,7 @@ func (l *loader) Reconcile(ctx context.Context, namespace string) (reconcile.Res
 	sources := prepare(objects, l.enabled)
 	l.receiver.keys.Want(namespace, wanted(sources)) // first: an event may come as soon as there is an endpoint
 	l.receiver.sources.set(namespace, sources)
+	l.receiver.credentials.retain(l.receiver.sources.all())
 	here := map[revstore.Source]bool{}
 	for _, s := range sources {
 		here[s.ref] = true

@@ -71,7 +71,6 @@ func (s *streams) Run(ctx context.Context) error {
 	for {
 		named, uids := map[string]bool{}, map[string]bool{}
 		all := s.receiver.sources.all()
-		s.receiver.credentials.retain(all)
 		for _, x := range all {
 			if x.problem != nil || x.spec.SharedSignals == nil || x.spec.SharedSignals.Transmitter == "" {
 				continue

@@ -16,6 +16,8 @@ import (
 )
 
 const (
+	// betweenPolls is the time from one poll that has brought events to the next: a transmitter cannot have us do nothing else.
+	betweenPolls = 100 * time.Millisecond
 	// atATime is how many events are asked for.
 	atATime = 100
 	// pollTimeout is how long a transmitter may hold its answer back until there is an event.
@@ -176,10 +178,11 @@ func (s *streams) poll(ctx context.Context, st *stream, token string) (time.Dura
 	if err := s.takeAll(ctx, st, got.Sets); err != nil {
 		return 0, err
 	}
-	if got.More || len(got.Sets) > 0 {
-		return 0, nil
+	pause := time.Second // for transmitters that do not hold their answer back
+	if len(got.Sets) > 0 {
+		pause = betweenPolls
 	}
-	return max(0, time.Second-s.now().Sub(began)), nil // for transmitters that do not hold their answer back
+	return max(0, pause-s.now().Sub(began)), nil
 }
 
 func orEmpty(m map[string]setError) map[string]setError {

@@ -21,9 +21,6 @@ const (
 	// outOfTouch is how long the controller has to be out of reach for the log to speak of it: streams end and begin in the
 	// ordinary course of things.
 	outOfTouch = 5 * time.Second
-	// trusted is how long a stream has to stand for the rules in force to be the newest, if its controller is of a release that
-	// does not say so. It ends streams of pods that it does not know before that.
-	trusted = 15 * time.Second
 	// keepEvery is how often it is noted on disk that the rules are the newest.
 	keepEvery = 15 * time.Second
 )
@@ -45,7 +42,6 @@ type contact struct {
 	expiry    *time.Timer // guarded by mu: tells that the rules are stale
 	quiet     *time.Timer // guarded by mu: tells the log
 	keeping   *time.Timer // guarded by mu: calls keep
-	assumed   *time.Timer // guarded by mu: takes the rules for the newest
 }
 
 // begin starts the clock, with rules that were the newest at that time, or none.
@@ -56,12 +52,24 @@ func (c *contact) begin(last time.Time) {
 	c.wait("the controller has not been reached yet")
 }
 
+// none takes begin back: there are no rules.
+func (c *contact) none() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = time.Time{}
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
+	if c.most > 0 {
+		c.stale(false)
+	}
+}
+
 // opened notes that a stream begins. Whether anybody answers on it is not known yet.
 func (c *contact) opened() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused = false
-	c.assumed = time.AfterFunc(trusted, c.assume)
 }
 
 // heard notes a sign of life of the controller.
@@ -89,17 +97,6 @@ func (c *contact) newest() {
 	defer c.mu.Unlock()
 	c.hear()
 	c.refused = false
-	c.fresh()
-}
-
-// assume is newest for a controller that says nothing.
-func (c *contact) assume() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.assumed == nil || c.refused || c.last.IsZero() {
-		return
-	}
-	c.hear()
 	c.fresh()
 }
 
@@ -141,10 +138,6 @@ func (c *contact) behind() {
 func (c *contact) lost(cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.assumed != nil {
-		c.assumed.Stop()
-		c.assumed = nil
-	}
 	c.old()
 	if c.connected {
 		c.connected = false
@@ -187,21 +180,30 @@ func (c *contact) expire() {
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
-	c.expiry = time.AfterFunc(c.most-time.Since(c.last), func() {
+	left := c.most - time.Since(c.last)
+	if left <= 0 {
+		c.tooOld()
+		return
+	}
+	c.expiry = time.AfterFunc(left, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.current && time.Since(c.last) >= c.most {
-			c.stale(true)
-			c.log.Info("the rules in force are too old: every request is refused until the controller is there", "maxStaleness", c.most.String())
+			c.tooOld()
 		}
 	})
+}
+
+func (c *contact) tooOld() {
+	c.stale(true)
+	c.log.Info("the rules in force are too old: every request is refused until the controller is there", "maxStaleness", c.most.String())
 }
 
 // end stops the clocks.
 func (c *contact) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range []*time.Timer{c.expiry, c.quiet, c.keeping, c.assumed} {
+	for _, t := range []*time.Timer{c.expiry, c.quiet, c.keeping} {
 		if t != nil {
 			t.Stop()
 		}

@@ -146,6 +146,10 @@ func (p *Push) Run(ctx context.Context) error {
 func (p *Push) restore() {
 	saved := p.c.LastGood.Confirmed()
 	b, version, err := p.c.LastGood.Load()
+	if err != nil || b == nil {
+		saved = time.Time{}
+	}
+	p.contact.begin(saved) // before the first request may be judged by rules that are too old
 	if err == nil && b != nil {
 		if err = p.c.Apply(b, version); err == nil {
 			p.setVersion(version)
@@ -153,11 +157,10 @@ func (p *Push) restore() {
 			p.holds(b)
 			p.c.Log.Info("started from the last good copy", "version", version)
 			p.saved.Store(true)
-			p.contact.begin(saved)
 			return
 		}
+		p.contact.none()
 	}
-	p.contact.begin(time.Time{})
 	if err != nil {
 		p.c.Log.Error(err, "the last good copy is of no use")
 	}
@@ -337,7 +340,7 @@ func (p *Push) apply(encoded []byte, version string) error {
 	p.saved.Store(err == nil)
 	p.savedRules(err == nil)
 	if err != nil {
-		p.c.Log.Error(err, "a restart will begin without rules until the controller answers")
+		p.c.Log.Error(err, "a restart will begin with an older copy, or none, until the controller answers")
 	}
 	return nil
 }
