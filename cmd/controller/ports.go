@@ -30,6 +30,9 @@ import (
 // API servers, Prometheus and a kubelet, are few and have few.
 var portLimits = fair.Limits{All: 1024, Place: 256}
 
+// unread is how many bytes of bodies may lie in the memory of a connection of HTTP/2 before anybody reads them.
+const unread = 64 << 10
+
 // farewell is how long what runs when the controller ends may take.
 var farewell = 10 * time.Second
 
@@ -50,6 +53,7 @@ func server(name string, lis net.Listener, conf *tls.Config, h http.Handler) *ma
 	}
 	return &manager.Server{Name: name, Listener: lis, ShutdownTimeout: &farewell, Server: &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 64 << 10,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 128, MaxReceiveBufferPerConnection: unread, MaxReceiveBufferPerStream: unread},
 		ErrorLog: log.New(serverLog{ctrl.Log.WithName(name)}, "", 0),
 	}}
 }

@@ -79,6 +79,7 @@ func Register(s Server, c Config) error {
 	}
 	decoder := admission.NewDecoder(c.Scheme)
 	// Policies wait for each other, so they have places of their own.
+	small := newArrivals()
 	others, ofPolicies := make(chan struct{}, largeReviews-largePolicies), make(chan struct{}, largePolicies)
 	pods := &podHandler{cfg: c, decoder: decoder}
 	policies := &policyHandler{
@@ -98,7 +99,7 @@ func Register(s Server, c Config) error {
 		if path == AuthPoliciesPath {
 			places = ofPolicies
 		}
-		hook := bounded(places, &admission.Webhook{Handler: counted(path, h, count, c.Log)})
+		hook := bounded(small, places, &admission.Webhook{Handler: counted(path, h, count, c.Log)})
 		s.Register(path, trace.Handler(c.Tracer, "admission "+path[1:], hook))
 	}
 	return nil

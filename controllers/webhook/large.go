@@ -17,11 +17,13 @@ const (
 	largeTime = 5 * time.Second
 )
 
-// bounded serves few large requests at a time; others wait until their caller gives up. Small ones never wait.
-func bounded(places chan struct{}, next http.Handler) http.Handler {
+// bounded serves few large requests at a time; others wait until their caller gives up. Small ones never wait, once they have come.
+func bounded(small *arrivals, places chan struct{}, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength >= 0 && r.ContentLength <= smallReview {
-			next.ServeHTTP(w, r)
+			if small.read(w, r) {
+				next.ServeHTTP(w, r)
+			}
 			return
 		}
 		select {

@@ -15,7 +15,7 @@ func TestLargeRequestsAreNotHeldAllAtOnce(t *testing.T) {
 	t.Parallel()
 	var served atomic.Int32
 	entered, release := make(chan struct{}, 40), make(chan struct{})
-	h := bounded(make(chan struct{}, largeReviews), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := bounded(newArrivals(), make(chan struct{}, largeReviews), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		large := r.ContentLength < 0 || r.ContentLength > smallReview
 		if isLarge(r.Context()) != large {
 			t.Errorf("one of %d bytes is taken for large: %v", r.ContentLength, !large)
@@ -52,7 +52,7 @@ func TestLargeRequestsAreNotHeldAllAtOnce(t *testing.T) {
 func TestALargeRequestThatDoesNotComeGivesUpItsPlace(t *testing.T) {
 	t.Parallel()
 	failed := make(chan error, 1)
-	s := httptest.NewServer(bounded(make(chan struct{}, 1), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(bounded(newArrivals(), make(chan struct{}, 1), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(io.Discard, r.Body)
 		failed <- err
 	})))
@@ -75,5 +75,56 @@ func TestALargeRequestThatDoesNotComeGivesUpItsPlace(t *testing.T) {
 		}
 	case <-time.After(4 * largeTime):
 		t.Error("the request still has its place")
+	}
+}
+
+// Small requests whose bodies do not come leave room: others of their address are refused, those of another are not, and all end in time.
+func TestSmallRequestsThatDoNotComeAreFew(t *testing.T) {
+	t.Parallel()
+	var served atomic.Int32
+	s := httptest.NewUnstartedServer(bounded(newArrivals(), make(chan struct{}, 1), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil || string(text) != "body" {
+			t.Errorf("the handler reads %q, %v", text, err)
+		}
+		served.Add(1)
+	})))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	post := func(body io.Reader) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		r.ContentLength = int64(len("body"))
+		resp, err := s.Client().Do(r)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	statuses := make(chan int)
+	const more = 10
+	for range smallArrivals.Place + more {
+		body, begins := io.Pipe() // the client closes it
+		go func() { _, _ = io.WriteString(begins, "bo") }()
+		go func() { statuses <- post(body) }()
+	}
+	for range more {
+		if got := <-statuses; got != http.StatusTooManyRequests {
+			t.Errorf("one more than may come: %d", got)
+		}
+	}
+	for range smallArrivals.Place {
+		if got := <-statuses; got != http.StatusRequestTimeout {
+			t.Errorf("one that does not come: %d", got)
+		}
+	}
+	if got := post(strings.NewReader("body")); got != http.StatusOK || served.Load() != 1 {
+		t.Errorf("afterwards: %d, served %d", got, served.Load())
 	}
 }
