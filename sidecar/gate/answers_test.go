@@ -31,3 +31,17 @@ func TestAQuestionThatWasAnsweredIsNotAskedAgain(t *testing.T) {
 		t.Error("it was asked again")
 	}
 }
+
+// The trust domain of a JWT-SVID stands for its issuer, which revocations name. An issuer that takes tokens of any does not know it, and may come first.
+func TestAFurtherIssuerSaysWhoseTheTokenIs(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{{"", "spiffe://example.org"}, {"spiffe://example.org", ""}} {
+		f := &finding{}
+		for i, issuer := range order {
+			f.vouch(token.Verified{Issuer: issuer, Subject: "spiffe://example.org/a"}, i == 0)
+		}
+		if f.verified.Issuer != "spiffe://example.org" {
+			t.Errorf("%q: the issuer is %q", order, f.verified.Issuer)
+		}
+	}
+}

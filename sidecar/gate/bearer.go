@@ -116,11 +116,7 @@ func (sd *side) verify(t *token.Token, found token.Found, now time.Time) *findin
 			}
 			continue
 		}
-		if by == 0 {
-			f.verified = v
-		} else if v.Pod != (departed.UID{}) || v.Account != (departed.UID{}) {
-			f.verified.Pod, f.verified.Account = v.Pod, v.Account
-		}
+		f.vouch(v, by == 0)
 		by = by.With(is.bit)
 		until = earlier(until, v.Expiry)
 		if is.maxAge > 0 {
@@ -134,6 +130,20 @@ func (sd *side) verify(t *token.Token, found token.Found, now time.Time) *findin
 		f.refusal.Cause = sd.stranger(t)
 	}
 	return f
+}
+
+// vouch takes over what an issuer, the first or a further one, has found of the token.
+func (f *finding) vouch(v token.Verified, first bool) {
+	if first {
+		f.verified = v
+		return
+	}
+	if v.Pod != (departed.UID{}) || v.Account != (departed.UID{}) {
+		f.verified.Pod, f.verified.Account = v.Pod, v.Account
+	}
+	if f.verified.Issuer == "" { // of a JWT-SVID, its trust domain stands for it, which not every issuer knows
+		f.verified.Issuer = v.Issuer
+	}
 }
 
 // stranger is why no issuer wants a token.

@@ -90,7 +90,7 @@ func (s *Snapshot) enforceOn(r *decision.Request, sh *shape, g *Gate, v *Verdict
 	if r.Budget.Over() {
 		return
 	}
-	v.proved = r.Proved || found.DPoP && !no.Refused() && r.Call != decision.Unread
+	v.proved = r.Proved
 	if b != nil {
 		b.tell(v)
 	}

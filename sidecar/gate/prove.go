@@ -65,7 +65,10 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 	}
 	// First of all that may have to wait: a request that was judged again would be one whose proof has been taken.
 	b, no = s.narrow(sd, r, f, b, ok.takers)
-	if no.Refused() || ok.once == 0 || memory == nil || memory.Take(p, ok.longest, r.Now) {
+	if no.Refused() || ok.once == 0 || memory == nil {
+		return b, no
+	}
+	if r.Proved = memory.Take(p, ok.longest, r.Now); r.Proved {
 		return b, no
 	}
 	if ok.takers &^= ok.once; ok.takers == 0 {

@@ -304,6 +304,33 @@ func TestIssuersOfSeveralPolicies(t *testing.T) {
 	}
 }
 
+// A proof that was taken before stays so when a request is judged again for want of time: another issuer, which takes proofs as often as they come, may
+// vouch for the token all the while.
+func TestAProofThatWasTakenIsNoneInALaterTurn(t *testing.T) {
+	t.Parallel()
+	alice := gatetest.NewProver("alice")
+	spec := func(name, path string, p policy.Proof) policy.Spec {
+		out := proofs(p)
+		out.Rules = []policy.Rule{{Name: name, Match: []policy.Match{{Paths: []string{path}}}, Allow: &policy.Allow{Conditions: policy.Conditions{Scopes: []string{"orders.read"}}}}}
+		return out
+	}
+	often := dpopIfBound()
+	often.Replay = policy.ReplayNone
+	trial := spec("trial", "/a", dpopIfBound())
+	trial.Mode = policy.Audit // looks at the proof once more, for which there is no time
+	g := newGate(t, gatetest.Policy("a", spec("a", "/a", dpopIfBound())), gatetest.Policy("b", spec("b", "/b", often)), gatetest.Policy("trial", trial))
+	token := bound(alice, nil)
+	for i, want := range []decision.Reason{decision.Allowed, decision.NoRule, decision.NoRule} {
+		v, wait := g.JudgeNow(attempt{token: token, by: alice, target: "/a", made: gatetest.Made{URL: public + "/a", ID: "once"}}.request())
+		if wait != nil {
+			v = wait(t.Context())
+		}
+		if v.Reason != want {
+			t.Errorf("time %d: %s (%v), waited %v; want %s", i, v.Reason, v.Cause, wait != nil, want)
+		}
+	}
+}
+
 func TestAuditPoliciesSeeProofs(t *testing.T) {
 	t.Parallel()
 	alice := gatetest.NewProver("alice")
