@@ -40,7 +40,7 @@ func appendEscape(out []byte, r rune) []byte {
 }
 
 // JSONForYAML makes valid JSON a text that is YAML too, with the same values; any other text stays as it is. A JSON string may have characters
-// as they are that YAML refuses or, of U+0085, takes for the end of a line, and escapes that the YAML library does not know: \/ and the two halves
+// as they are that YAML refuses or, as U+0085, takes for the end of a line, and escapes that the YAML library does not know: \/ and the two halves
 // of a character, which become that character (RFC 8259 section 7; YAML 1.2.2 sections 5.1, 5.4 and 5.7).
 func JSONForYAML(text []byte) []byte {
 	if !json.Valid(text) {
@@ -70,7 +70,7 @@ func JSONForYAML(text []byte) []byte {
 }
 
 func notYAML(r rune) bool {
-	return 0x7f <= r && r <= 0x9f || r == 0xfffe || r == 0xffff
+	return 0x7f <= r && r <= 0x9f || r == 0x2028 || r == 0x2029 || r == 0xfffe || r == 0xffff
 }
 
 // surrogate reads the character that two escapes stand for, each of a half of it, and how long they are. Of a half alone it is U+FFFD, as of

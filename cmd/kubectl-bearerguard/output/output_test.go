@@ -173,7 +173,7 @@ func TestJSONForYAML(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		`{"\/a\\/":"\\\/\\\\\/"}`, `{"a":"\ud83d\ude00\uD83D\uDE00"}`, `{"a":"\ud83d\ud83d\ude00\ude00\\ud83d"}`, `{"a":"\ud83d"}`, `{"a":"\u00e9\u0000\b\f\n\r\t\""}`,
-		"{\"a\":\"\x7f\u0085\uffff😀\"}", "{\n\t\"a\"\t:\r\n[1.5e3, true]}",
+		"{\"a\":\"\x7f\u0085\uffff😀\"}", "{\"a \u2028 b\":\"a \u2029 b\u2028--- c\"}", "{\n\t\"a\"\t:\r\n[1.5e3, true]}",
 	} {
 		var want, got any
 		if err := json.Unmarshal([]byte(text), &want); err != nil {

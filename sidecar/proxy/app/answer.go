@@ -132,7 +132,7 @@ func (a *HTTP1) let(more bool) *exchange.Exchange {
 	x := a.x
 	a.x, a.used, a.paused = nil, true, false
 	a.conn.Flush() // an answer may come while the end of the request waits for the end of the turn
-	if a.closing || more || !x.Whole() || a.conn.Queued() > 0 {
+	if a.closing || more || !x.Whole() || a.conn.Queued() > 0 || !a.conn.Writes() {
 		a.shut(x.Whole()) // what is held, the answer is still read from: take drops it
 		return x
 	}

@@ -28,6 +28,7 @@ type HTTP2 struct {
 	used      bool // an answer has come
 	reading   bool // what is to be written is written in any case
 	closed    bool
+	cut       bool // a request has been given up before all of it was sent
 }
 
 // Shared is what the connections of a loop share.
@@ -231,12 +232,17 @@ func (a *HTTP2) fail(err error) {
 		}
 	}
 	a.in.Drop()
-	a.frames.Close()
-	if err == nil { // it has been sent whole requests
-		a.set.host.Leave(a.conn)
+	if err != nil || a.cut || !a.connected {
+		a.frames.Close()
+		a.conn.Drop()
 		return
 	}
-	a.conn.Drop()
+	for out := a.frames.Output(); len(out) > 0; out = a.frames.Output() {
+		a.conn.Write(out)
+		a.frames.Wrote()
+	}
+	a.frames.Close()
+	a.set.host.Leave(a.conn)
 }
 
 // rest is for a connection on which something has ended.

@@ -244,11 +244,16 @@ func (k *call) watch() {
 
 // stalls ends a stream whose client opens no window for it. That the client takes little of all streams together is another matter.
 func (k *call) stalls() {
-	if k.queued > 0 && !k.c.frames.Blocked(k.id) {
+	taken := uint64(k.sent) //nolint:gosec // it is not negative
+	switch own, all := k.c.frames.Blocked(k.id); {
+	case own || k.queued == 0:
+	case all: // others have their turns before it
+		taken = k.c.frames.Carried()
+	default: // it is the socket that takes no more
 		k.stall.begin(k.c.host)
 		return
 	}
-	if k.stall.over(k.c.host, uint64(k.sent), k.queued > 0) { //nolint:gosec // it is not negative
+	if k.stall.over(k.c.host, taken, k.queued > 0) {
 		k.reset(frame.InternalError)
 		k.lost()
 	}
@@ -263,17 +268,14 @@ func (k *call) paces() {
 	if open && k.timer.Do == nil {
 		k.timer = loop.Timer{Do: k.slow, Of: k.c.conn}
 	}
-	k.pace.wait(open, &k.timer, k.c.host)
+	k.pace.wait(open, k.c.shutFor(), &k.timer, k.c.host)
 }
 
 // hurries reports whether the body has to come at a rate: messages have not, once nobody waits for all of them.
 func (k *call) hurries() bool { return k.x != nil && (!k.stream || k.x.Gathers()) }
 
 func (k *call) slow() {
-	switch {
-	case !k.hurries() || !k.in.Open():
-	case k.c.shut != nil && k.pace.waited(k.c.shutUntil(), &k.timer, k.c.host): // the client could not send
-	case k.pace.slow(&k.timer, k.c.host):
+	if k.hurries() && k.in.Open() && k.pace.slow(k.c.shutFor(), &k.timer, k.c.host) {
 		k.x.BodySlow()
 	}
 }

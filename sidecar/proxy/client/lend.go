@@ -9,7 +9,8 @@ import (
 // shut is for a connection that has had no window for any body: other bodies that nobody takes had all of it.
 type shut struct {
 	timer loop.Timer
-	last  time.Time // when that was found last
+	since time.Time     // it has none; zero: it has
+	all   time.Duration // that it had none, before
 }
 
 // looks is how often it is looked at whether the window can be opened.
@@ -28,34 +29,38 @@ func (c *HTTP2) lends(id uint32) {
 		c.shut = &shut{}
 		c.shut.timer = loop.Timer{Do: c.opens, Of: c.conn}
 	}
-	if !c.shut.timer.On() {
-		c.waitsForRoom()
+	if c.shut.since.IsZero() {
+		c.shut.since = c.host.Loop.Now()
+		c.host.Loop.Set(&c.shut.timer, looks)
 	}
-}
-
-func (c *HTTP2) waitsForRoom() {
-	c.shut.last = c.host.Loop.Now()
-	c.host.Loop.Set(&c.shut.timer, looks)
 }
 
 // opens lends for all streams, as soon as that can be done.
 func (c *HTTP2) opens() {
-	if c.ending || !c.frames.Shut() {
+	if c.ending {
 		return
 	}
-	c.waitsForRoom()
-	if loop.Room() == loop.LargeBlock {
+	if c.frames.Shut() && loop.Room() == loop.LargeBlock {
 		c.frames.LendAll()
 		c.touch()
 	}
+	if c.frames.Shut() {
+		c.host.Loop.Set(&c.shut.timer, looks)
+		return
+	}
+	c.shut.all += c.host.Loop.Now().Sub(c.shut.since)
+	c.shut.since = time.Time{}
 }
 
-// shutUntil is when the client could send no body last.
-func (c *HTTP2) shutUntil() time.Time {
-	if c.frames.Shut() {
-		c.shut.last = c.host.Loop.Now()
+// shutFor is for how long the client could send no body so far.
+func (c *HTTP2) shutFor() time.Duration {
+	switch {
+	case c.shut == nil:
+		return 0
+	case c.shut.since.IsZero():
+		return c.shut.all
 	}
-	return c.shut.last
+	return c.shut.all + c.host.Loop.Now().Sub(c.shut.since)
 }
 
 // staysOpen stops looking.

@@ -12,7 +12,7 @@ func (c *HTTP1) want(is bool) {
 		return
 	}
 	c.wanted = is
-	c.pace.wait(is, &c.timer, c.host)
+	c.pace.wait(is, 0, &c.timer, c.host)
 }
 
 // begin begins the next request if its head is complete.

@@ -35,7 +35,7 @@ func (c *HTTP1) wake() {
 	case c.phase != phaseBusy:
 		c.clear()
 	case c.wanted:
-		if c.pace.slow(&c.timer, c.host) {
+		if c.pace.slow(0, &c.timer, c.host) {
 			c.body, c.wanted, c.keep = true, false, false
 			c.x.BodySlow()
 		}

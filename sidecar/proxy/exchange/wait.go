@@ -55,6 +55,7 @@ func (x *Exchange) leave() {
 
 // gather has the beginning of the body be read, which the gate wants to see.
 func (x *Exchange) gather(most int) {
+	x.gathers = x.host.Now().Sub(x.start)
 	if x.whole { // there is none
 		x.endGather(nil)
 		return
@@ -78,7 +79,6 @@ func (x *Exchange) gather(most int) {
 	}
 	x.begun.Free(most)
 	x.room = room
-	x.gathers = x.host.Now().Sub(x.start)
 	x.step = stepGather
 	if x.Req.Expect {
 		x.Req.Expect, x.asked = false, true

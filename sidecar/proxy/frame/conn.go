@@ -48,12 +48,13 @@ type Conn struct {
 	budget  budget
 
 	// Windows of the connection.
-	window  int64 // what may be sent
-	owed    int64 // what was sent, and the peer may open windows by
-	recv    int64 // what may come
-	pending int64 // what was taken and the peer was not told of
-	lent    int64 // what the window was opened for although it was not taken
-	late    int64 // what may be on its way to streams that have ended here
+	window  int64  // what may be sent
+	owed    int64  // what was sent, and the peer may open windows by
+	recv    int64  // what may come
+	pending int64  // what was taken and the peer was not told of
+	lent    int64  // what the window was opened for although it was not taken
+	carried uint64 // DATA that was sent
+	late    int64  // what may be on its way to streams that have ended here
 
 	// What goes.
 	told    bool      // the peer has been told that its table stays empty

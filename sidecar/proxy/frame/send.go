@@ -123,11 +123,14 @@ func (c *Conn) enqueue(st *stream, p []byte) {
 	c.schedule(st)
 }
 
-// Blocked reports whether the peer has to open a window before more of a stream can be sent.
-func (c *Conn) Blocked(id uint32) bool {
+// Blocked reports whether the peer has to open a window before more of a stream can be sent: the stream's own, or that of the connection.
+func (c *Conn) Blocked(id uint32) (own, all bool) {
 	st := c.find(id)
-	return st != nil && (st.window <= 0 || c.window <= 0)
+	return st != nil && st.window <= 0, c.window <= 0
 }
+
+// Carried is how many bytes of DATA have been sent, of all streams.
+func (c *Conn) Carried() uint64 { return c.carried }
 
 // schedule has a stream wait for its turn if it could send.
 func (c *Conn) schedule(st *stream) {
@@ -217,6 +220,7 @@ func (c *Conn) writeData(st *stream, p []byte, end End) {
 	c.out = append(c.out, p...)
 	st.window -= int64(len(p))
 	c.window -= int64(len(p))
+	c.carried += uint64(len(p))
 	c.owed = min(c.owed+2*int64(len(p)), 2*maxWindow) // to the stream's window, and to the connection's
 	if len(p) >= tidbit || st.window > 0 && c.window > 0 {
 		c.earn()

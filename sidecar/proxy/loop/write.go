@@ -60,6 +60,9 @@ func (c *Conn) Commit(b []byte) {
 // drops reports whether what is written goes nowhere.
 func (c *Conn) drops() bool { return c.Closed() || c.state&failed != 0 }
 
+// Writes reports whether what is written may still get to the peer.
+func (c *Conn) Writes() bool { return !c.drops() }
+
 // Queued is how many bytes are to be written still.
 func (c *Conn) Queued() int {
 	if c.pipe != nil {
