@@ -140,7 +140,7 @@ func (k *call) Want() {
 // Cancel implements exchange.App.
 func (k *call) Cancel() {
 	a := k.a
-	a.cut = a.cut || !k.x.Whole()
+	a.cut = a.cut || k.x != nil && !k.x.Whole()
 	k.x = nil
 	k.in.Stop(k)
 	if a.calls.Get(k.id) == k {
