@@ -13,6 +13,9 @@ import (
 // MaxClockSkew is the greatest clockSkew of an issuer.
 const MaxClockSkew = 5 * time.Minute
 
+// MaxTokenAge is the greatest maxAge of an issuer.
+const MaxTokenAge = 100 * 365 * 24 * time.Hour
+
 // checkIssuer checks one entry of spec.issuers.
 func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.Resource) {
 	c.checkName(at+".name", spec.Name)
@@ -38,8 +41,8 @@ func (c *compiler) checkIssuer(at string, spec *policy.Issuer, resource *policy.
 	if d := spec.ClockSkew; d != nil && (d.Duration < 0 || d.Duration > MaxClockSkew) {
 		c.fail(at+".clockSkew", fmt.Sprintf("is %s", d.Duration), "0s to 5m")
 	}
-	if d := spec.MaxAge; d != nil && d.Duration <= 0 {
-		c.fail(at+".maxAge", fmt.Sprintf("is %s", d.Duration), "a positive duration such as 1h")
+	if d := spec.MaxAge; d != nil && (d.Duration <= 0 || d.Duration > MaxTokenAge) {
+		c.fail(at+".maxAge", fmt.Sprintf("is %s", d.Duration), "a positive duration such as 1h, of 100 years (876000h) at most")
 	}
 }
 

@@ -50,40 +50,45 @@ func (t *trust) run(ctx context.Context, objects cache.Cache) error {
 	changed := t.store.subscribe()
 	ready := false
 	for {
-		if t.bring(ctx) && !ready {
+		all, failed := t.bring(ctx)
+		if all && !ready {
 			ready = true
 			close(t.ready)
+		}
+		var retry <-chan time.Time
+		if failed {
+			retry = time.After(again)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.wake:
 		case <-changed:
+		case <-retry:
 		}
 	}
 }
 
-// bring writes the authority where it is missing. It reports whether it is everywhere.
-func (t *trust) bring(ctx context.Context) bool {
+// bring writes the authority where it is missing. It reports whether it is everywhere, and whether it could not be written somewhere.
+func (t *trust) bring(ctx context.Context) (all, failed bool) {
 	ca := t.store.authority()
 	if ca == nil {
-		return false
+		return false, false
 	}
-	all := true
+	all = true
 	for _, c := range t.configurations(ctx) {
 		if c.bundles == nil {
 			all = false // it is not there yet
 			continue
 		}
 		if err := t.put(ctx, c, ca); err != nil {
-			all = false
+			all, failed = false, true
 			if !apierrors.IsConflict(err) && ctx.Err() == nil {
 				t.log.Error(err, "the API server is not told of the certificate authority")
 			}
-			time.AfterFunc(again, func() { signal(t.wake) })
 		}
 	}
-	return all
+	return all, failed
 }
 
 // put brings the bundles of one configuration up to date.

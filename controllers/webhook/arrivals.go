@@ -35,8 +35,8 @@ func (a *arrivals) read(w http.ResponseWriter, r *http.Request) bool {
 	}
 	defer leave()
 	body, err := io.ReadAll(io.LimitReader(r.Body, smallReview))
-	c.come()
-	if err != nil {
+	c.come(err == nil)
+	if err != nil { // net/http looks once more for the rest, up to the deadline, and ends the connection
 		http.Error(w, "the body has not come", http.StatusRequestTimeout)
 		return false
 	}
@@ -59,9 +59,12 @@ func (c *coming) cut() {
 	}
 }
 
-func (c *coming) come() {
+// come ends cut's hold on it. The deadline goes if all of it has come: net/http goes on reading, to notice that the caller leaves.
+func (c *coming) come(whole bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.ctl.SetReadDeadline(time.Time{})
+	if whole {
+		_ = c.ctl.SetReadDeadline(time.Time{})
+	}
 	c.ctl = nil
 }

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 )
@@ -33,9 +35,26 @@ func bounded(small *arrivals, places chan struct{}, next http.Handler) http.Hand
 			return
 		}
 		// A server that cannot do this has timeouts of its own.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(largeTime))
+		ctl := http.NewResponseController(w)
+		_ = ctl.SetReadDeadline(time.Now().Add(largeTime))
+		r.Body = &inTime{r.Body, ctl}
 		next.ServeHTTP(w, r.WithContext(withLarge(r.Context())))
 	})
+}
+
+// inTime is a body whose deadline goes once it has come: net/http goes on reading, to notice that the caller leaves.
+type inTime struct {
+	io.ReadCloser
+	ctl *http.ResponseController
+}
+
+// Read reads from the body.
+func (b *inTime) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.ctl.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 type largeKey struct{}

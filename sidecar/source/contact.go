@@ -34,7 +34,6 @@ type contact struct {
 
 	mu        sync.Mutex
 	connected bool        // guarded by mu
-	refused   bool        // guarded by mu: a newer bundle could not be used
 	current   bool        // guarded by mu: the rules in force are the newest
 	last      time.Time   // guarded by mu: when they were so last; zero: never
 	since     time.Time   // guarded by mu: when the controller was lost, or the start
@@ -65,13 +64,6 @@ func (c *contact) none() {
 	}
 }
 
-// opened notes that a stream begins. Whether anybody answers on it is not known yet.
-func (c *contact) opened() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused = false
-}
-
 // heard notes a sign of life of the controller.
 func (c *contact) heard() {
 	c.mu.Lock()
@@ -96,7 +88,6 @@ func (c *contact) newest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear()
-	c.refused = false
 	c.fresh()
 }
 
@@ -130,7 +121,6 @@ func (c *contact) behind() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hear()
-	c.refused = true
 	c.old()
 }
 

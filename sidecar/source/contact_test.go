@@ -63,7 +63,6 @@ func TestTheAgeOfRules(t *testing.T) {
 		if c.state().Known {
 			t.Error("rules are known before there are any")
 		}
-		c.opened()
 		c.newest()
 		time.Sleep(time.Hour)
 		c.is(t, "while the controller is there", true, 0, false)
@@ -75,13 +74,11 @@ func TestTheAgeOfRules(t *testing.T) {
 		c.lost("a cause")
 		time.Sleep(30 * time.Second)
 		c.is(t, "half a minute without it", false, 30*time.Second, false)
-		c.opened()
 		c.lost("refused")
 		time.Sleep(29 * time.Second)
 		c.is(t, "a stream on which nothing was said", false, 59*time.Second, false)
 		time.Sleep(time.Second)
 		c.is(t, "a minute without it", false, time.Minute, true)
-		c.opened()
 		c.is(t, "a stream begins", false, time.Minute, true)
 		c.newest()
 		c.is(t, "the controller says that the rules are the newest", true, 0, false)
@@ -123,7 +120,6 @@ func TestAControllerThatDoesNotSayWhatIsNewest(t *testing.T) {
 		c.begin(time.Now().Add(-2 * time.Minute))
 		defer c.end()
 		c.is(t, "from the beginning", false, 2*time.Minute, true)
-		c.opened()
 		time.Sleep(time.Minute)
 		c.is(t, "a stream on which nothing is said", false, 3*time.Minute, true)
 		c.newest()
@@ -137,12 +133,10 @@ func TestTheLogTellsOfALostControllerOnce(t *testing.T) {
 		c := watchContact(0)
 		c.begin(time.Time{})
 		defer c.end()
-		c.opened()
 		c.newest()
 		for range 3 { // streams that end in the ordinary course of things
 			c.lost("long enough")
 			time.Sleep(time.Second)
-			c.opened()
 			c.newest()
 		}
 		if lines := c.told(); len(lines) != 0 {
@@ -151,7 +145,6 @@ func TestTheLogTellsOfALostControllerOnce(t *testing.T) {
 		c.lost("the cable")
 		for range 10 {
 			time.Sleep(2 * time.Second)
-			c.opened()
 			c.lost("refused")
 		}
 		c.newest()

@@ -199,7 +199,6 @@ func (p *Push) connect(ctx context.Context) (received bool, err error) {
 func (p *Push) follow(ctx context.Context, cancel func(), stream pushv1.Push_StreamClient) (received bool, err error) {
 	p.asks.begin()
 	defer p.asks.end()
-	p.contact.opened()
 	answers := make(chan *pushv1.ClientMessage, 1)
 	p.newStream()
 	p.revocations.drop()

@@ -162,7 +162,7 @@ func (k *call) fail(err error, again bool) {
 	if k.in.Ended() {
 		k.a.frames.Reset(k.id, frame.Cancel) // if the connection has it still: nobody takes the rest of the request
 		k.queues(-k.queued)
-		x.AppTakes()
+		x.Guard(x.AppTakes)
 		return
 	}
 	k.x = nil
