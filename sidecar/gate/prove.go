@@ -63,7 +63,7 @@ func (s *Snapshot) prove(sd *side, r *decision.Request, f token.Found, b *bearer
 	if no.Refused() {
 		return b, no
 	}
-	// First of all that may have to wait: a request that was judged again would be one whose proof has been taken.
+	// This comes before the proof is taken: it may have to wait, and the request is judged again then, with the same proof.
 	b, no = s.narrow(sd, r, f, b, ok.takers)
 	if no.Refused() || ok.once == 0 || memory == nil {
 		return b, no
